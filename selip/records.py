@@ -1,0 +1,199 @@
+"""Records: what one run scored on one benchmark, with everything needed to repeat it.
+
+One JSON file a run x benchmark, its per-item scores in a Parquet file beside it. A number reaches a page only
+through a record.
+"""
+
+from __future__ import annotations
+
+import io
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from selip.errors import InputError
+from selip.files import write_atomically
+
+SCHEMA_VERSION = 1
+PACKAGES = (
+    "selip-bench", "torch", "monai", "numpy", "pandas", "zarr", "nibabel", "transformers", "open-clip-torch",
+    "accelerate",
+)  # fmt: skip
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Metric(_Strict):
+    """One number with its interval.
+
+    Attributes:
+        value: The metric.
+        lower: Lower end of the 95 % interval; None where there is no interval (chance, majority).
+        upper: Upper end.
+        n_patients: Patients behind it.
+        n_items: Items (volumes) behind it.
+        higher_is_better: Direction of the metric.
+        statistic: How per-item scores become the value.
+    """
+
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    n_patients: int
+    n_items: int
+    higher_is_better: bool = True
+    statistic: Literal["mean", "median"] = "mean"
+
+
+class CohortFacts(_Strict):
+    """The cohort that a record was scored on."""
+
+    name: str
+    profile: str
+    content_hash: str
+    synthetic: bool
+    n_patients: int
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+
+
+class Training(_Strict):
+    """How the model came about; the two hashes prove that methods of a seed began and were fed alike.
+
+    Attributes:
+        steps: Optimiser steps.
+        chosen_step: Step of the kept weights, chosen on val.
+        initial_weights_hash: Hash of the weights before the first step.
+        batch_order_hash: Hash of rows and flips of every batch.
+        target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
+        target_diagonal: Mean diagonal of the target matrix.
+        parameters: Trainable parameters.
+        history: One row a validation: step, loss, val_score and more.
+    """
+
+    steps: int
+    chosen_step: int
+    initial_weights_hash: str
+    batch_order_hash: str
+    target_entropy: float | None = None
+    target_diagonal: float | None = None
+    parameters: int
+    history: list[dict[str, float]] = []
+
+
+class Record(_Strict):
+    """One run on one benchmark. See the module's docstring."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str = ""
+    method: str
+    ablation: str = ""
+    benchmark: str
+    protocol_version: str
+    seed: int
+    cohort: CohortFacts
+    split_fingerprint: str
+    config: dict[str, Any]
+    config_hash: str
+    metrics: dict[str, Metric] = {}
+    notes: dict[str, str] = {}
+    training: Training | None = None
+    versions: dict[str, str] = {}
+    device: str = ""
+    seconds: dict[str, float] = {}
+    peak_memory_mb: float = 0.0
+    git_commit: str = ""
+    created: str = ""
+    command: str = ""
+    per_item: str = ""
+
+    @model_validator(mode="after")
+    def _reason_where_needed(self) -> Record:
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"a {self.status} record needs a reason")
+        return self
+
+
+def write_record(folder: Path, record: Record, per_item: pd.DataFrame | None = None) -> Path:
+    """Writes `<run_id>.parquet` first and `<run_id>.json` last, each whole or not at all; returns the JSON's path."""
+    if per_item is not None:
+        record = record.model_copy(update={"per_item": f"{record.run_id}.parquet"})
+        buffer = io.BytesIO()
+        per_item.to_parquet(buffer, index=False)
+        write_atomically(folder / record.per_item, buffer.getvalue())
+    path = folder / f"{record.run_id}.json"
+    write_atomically(path, record.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Reads and validates one record.
+
+    Raises:
+        InputError: When the file is no record of this schema.
+    """
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        first = str(error).splitlines()
+        raise InputError(
+            f"got {path}, which is no record of schema {SCHEMA_VERSION} ({' '.join(first[1:3]) or first[0]}); "
+            "delete it and run again with --resume"
+        ) from error
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records of a folder in order of their file names.
+
+    Raises:
+        InputError: When the folder holds none, or one is not valid.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise InputError(f"got no records in {folder}; allowed: a folder of record files; run 'selip run' first")
+    return [read_record(path) for path in paths]
+
+
+def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
+    """Per-item scores of a record.
+
+    Raises:
+        InputError: When the record has none or the file is missing.
+    """
+    path = folder / record.per_item
+    if not record.per_item or path.parent != folder or not path.is_file():
+        raise InputError(f"got no per-item scores for record {record.run_id} in {folder}; run it again")
+    return pd.read_parquet(path)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_commit() -> str:
+    """Commit of the source tree, "+dirty" when it differs from it, "" outside a checkout."""
+    here = Path(__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = git("rev-parse", "HEAD")
+    dirty = git("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+dirty" if commit and dirty else commit
