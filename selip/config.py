@@ -1,0 +1,273 @@
+"""Configuration: frozen dataclasses, filled from an experiment file and `key=value` overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from selip.errors import InputError
+from selip.similarity import SimilarityConfig
+from selip.similarity_enhanced import SelipConfig
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Both towers.
+
+    Attributes:
+        volume_tower: MONAI 3D ResNet of this depth, random weights.
+        width: Channels of its first stage (MONAI's standard networks: 64).
+        stem_kernel: Edge of the first convolution, in voxels; its stride is 2 in plane and 1 across slices.
+        stem_pool: Whether the stem ends in a max pool of stride 2, as the paper's does.
+        pooling: "average" over the whole volume (the paper's), or "grid", which keeps position: a coarse grid of
+            `pooled_shape`, flattened into the projection.
+        pooled_shape: Cells of the grid along right, front, top.
+        intensity: "minmax" (the stored [0, 1], the paper's) or "population_z": each voxel standardised by mean and
+            spread of the training part for its contrast; for volumes in template alignment.
+        text_tower: "scratch", "minilm" (packaged weights), or "hf:NAME" (a hub model or a local folder).
+        text_width: Width of the scratch tower.
+        text_layers: Layers of the scratch tower.
+        freeze_text: Whether a pretrained text tower stays as it is (its projection still learns).
+        embedding_size: E.
+        logit_scale: "learned" for every method, or "fixed" at 1 / 0.07 as in the authors' code.
+    """
+
+    volume_tower: Literal["resnet10", "resnet18", "resnet50"] = "resnet18"
+    width: int = 32
+    stem_kernel: int = 7
+    stem_pool: bool = True
+    pooling: Literal["average", "grid"] = "grid"
+    pooled_shape: tuple[int, int, int] = (4, 4, 2)
+    intensity: Literal["minmax", "population_z"] = "population_z"
+    text_tower: str = "scratch"
+    text_width: int = 128
+    text_layers: int = 2
+    freeze_text: bool = False
+    embedding_size: int = 128
+    logit_scale: Literal["learned", "fixed"] = "learned"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The common trainer's budget and optimiser (AdamW).
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Pairs a step.
+        unique_texts: Whether the texts of a batch are all different (the paper's), so at most one is normal.
+        learning_rate_volume: Peak learning rate of the volume tower.
+        learning_rate_text: Peak learning rate of the text tower.
+        weight_decay: AdamW's weight decay.
+        warmup_steps: Steps of linear warm-up.
+        schedule: "cosine" to zero, or "polynomial" of power 0.9 (the paper's).
+        gradient_clip: Largest global gradient norm.
+        validations: Evenly spaced validations; the best keeps its weights.
+        precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
+    """
+
+    steps: int = 2000
+    batch_size: int = 64
+    unique_texts: bool = True
+    learning_rate_volume: float = 5e-4
+    learning_rate_text: float = 5e-4
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    schedule: Literal["cosine", "polynomial"] = "cosine"
+    gradient_clip: float = 1.0
+    validations: int = 8
+    precision: Literal["auto", "no", "bf16"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuses budgets that cannot run."""
+        if self.steps < 1 or self.batch_size < 2 or not 1 <= self.validations <= self.steps:
+            raise InputError(
+                f"got training.steps={self.steps}, batch_size={self.batch_size}, validations={self.validations}; "
+                "allowed: steps >= 1, batch_size >= 2, 1 <= validations <= steps"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Augmentation on the device, after the intensity rule.
+
+    Attributes:
+        flip: Whether half of the pairs are flipped left-right, sides swapped in their texts.
+        shift_voxels: Largest shift along each axis, in voxels.
+        gain: Largest relative change of intensity.
+        offset: Largest shift of intensity, in units of the input's range.
+        noise: Standard deviation of added Gaussian noise, in units of the input's range.
+    """
+
+    flip: bool = True
+    shift_voxels: int = 1
+    gain: float = 0.1
+    offset: float = 0.05
+    noise: float = 0.02
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that one run depends on beside its cohort, method and seed."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
+    selip: SelipConfig = field(default_factory=SelipConfig)
+
+
+@dataclass(frozen=True)
+class CohortConfig:
+    """Which cohort: a registered one, built when it is not there, or a folder.
+
+    Attributes:
+        name: Registered cohort that is generated, as "phantom".
+        profile: Its profile.
+        seed: Its seed.
+        patients: Number of patients; None is the profile's own.
+        path: Folder of an existing cohort, in place of the others.
+    """
+
+    name: str = "phantom"
+    profile: str = "quick"
+    seed: int = 0
+    patients: int | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Scoring.
+
+    Attributes:
+        n_resamples: Bootstrap resamples of patients.
+        seed: Seed of the resampling.
+    """
+
+    n_resamples: int = 10_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """A grid of runs: methods x seeds on one cohort, each scored on every benchmark.
+
+    Attributes:
+        name: Name of the experiment.
+        summary: One line for `selip list experiments`.
+        cohort: The cohort.
+        methods: Methods to train.
+        seeds: Seeds of every method.
+        benchmarks: Benchmarks to score.
+        run: Configuration of each run.
+        evaluation: Scoring.
+    """
+
+    name: str
+    summary: str = ""
+    cohort: CohortConfig = field(default_factory=CohortConfig)
+    methods: tuple[str, ...] = ("selip", "clip")
+    seeds: tuple[int, ...] = (0,)
+    benchmarks: tuple[str, ...] = ("retrieval",)
+    run: RunConfig = field(default_factory=RunConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """`values` as a frozen dataclass.
+
+    Raises:
+        InputError: For an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    _refuse_unknown(kind, values, where)
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
+        raise InputError(f"got {key}={first['input']!r}; allowed: {first['msg'].lower()}") from error
+
+
+def _refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  # noqa: ANN401
+    if not isinstance(values, Mapping):
+        raise InputError(f"got {where or 'a file'} that is not a mapping; allowed: key: value lines")
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        path = f"{where}.{key}".strip(".")
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints)}{hint}")
+        if is_dataclass(hints[key]):
+            _refuse_unknown(hints[key], value, path)
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Reads an experiment file and applies `key=value` overrides.
+
+    Raises:
+        InputError: When the file is missing, no YAML mapping, or a key or value is not allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"got an unreadable experiment {path} ({reason}); allowed: a YAML file") from error
+    _refuse_unknown(ExperimentConfig, values, "")
+    for override in overrides:
+        _apply(values, override)
+    return from_mapping(ExperimentConfig, values)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Sets one `key=value`; a bare key of a section that belongs to one section only may leave the section out."""
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise InputError(f"got override {override!r}; allowed: key=value, as training.steps=200")
+    *parents, last = _expand(key).split(".")
+    node = values
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
+    if last == "seeds" and isinstance(value, int):
+        value = list(range(value))
+    elif last in {"methods", "benchmarks", "seeds"}:
+        value = text.split(",")
+    node[last] = value
+
+
+def _expand(key: str) -> str:
+    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
+    head = key.split(".")[0]
+    if head in {one.name for one in fields(ExperimentConfig)}:
+        return key
+    if head in {one.name for one in fields(RunConfig)}:
+        return f"run.{key}"
+    return f"cohort.{key}" if head in {"profile", "patients"} else key
+
+
+def to_mapping(config: Any) -> dict[str, Any]:  # noqa: ANN401 (any of the dataclasses above)
+    """A configuration as plain data: tuples become lists."""
+    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return plain
+
+
+def replaced(config: RunConfig, overrides: Mapping[str, Any]) -> RunConfig:
+    """`config` with dotted keys replaced, as {"training.unique_texts": False}."""
+    for key, value in overrides.items():
+        section, name = key.split(".")
+        part = dataclasses.replace(getattr(config, section), **{name: value})
+        config = dataclasses.replace(config, **{section: part})
+    return config

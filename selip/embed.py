@@ -1,0 +1,71 @@
+"""Embeds a part of a cohort for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from selip.cohort import Cohort
+from selip.embeddings import Embeddings
+from selip.errors import InputError
+from selip.model import DualEncoder, embed_texts
+from selip.training_data import contrast_positions
+
+ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
+
+
+@torch.no_grad()
+def embed_volumes(
+    model: DualEncoder, volumes: np.ndarray, contrasts: Sequence[str], batch_size: int = 64
+) -> np.ndarray:
+    """Embeddings (n, E) float32 of unit length, BatchNorm in eval mode.
+
+    Args:
+        model: The model; its mode is restored afterwards.
+        volumes: (n, I, J, K) uint8 on the model's grid.
+        contrasts: (n,) names in CONTRASTS.
+        batch_size: Volumes at a time.
+    """
+    if volumes.shape[1:] != model.shape:
+        raise InputError(
+            f"got volumes of {volumes.shape[1:]} voxels; allowed by this model: {model.shape}; "
+            "import the cohort with --like CHECKPOINT"
+        )
+    training, device = model.training, model.log_logit_scale.device
+    model.eval()
+    parts = []
+    for start in range(0, len(volumes), batch_size):
+        block = torch.from_numpy(volumes[start : start + batch_size]).to(device).unsqueeze(1).float() / 255
+        positions = contrast_positions(contrasts[start : start + batch_size]).to(device)
+        parts.append(model.encode_volume(block, positions).cpu().numpy())
+    model.train(training)
+    return np.concatenate(parts) if parts else np.zeros((0, model.config.embedding_size), np.float32)
+
+
+def embed_cohort(model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str]) -> Embeddings:
+    """Embeddings of the volumes in `split` ("all" for every one), with the truth a benchmark may need.
+
+    Raises:
+        InputError: When the part is empty or its grid is not the model's.
+    """
+    rows = cohort.rows(split)
+    if not len(rows):
+        raise InputError(f"got an empty {split} part in {cohort.root}; allowed: a part with volumes, or --split all")
+    items = cohort.volumes.iloc[rows][ITEM_COLUMNS].reset_index(drop=True)
+    known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
+
+    def encode_text(texts: Sequence[str]) -> np.ndarray:
+        training = model.training
+        embedded = embed_texts(model.eval(), texts).numpy()
+        model.train(training)
+        return embedded
+
+    return Embeddings(
+        items=items,
+        volumes=embed_volumes(model, cohort.read_volumes(rows), items["contrast"].tolist()),
+        encode_text=encode_text,
+        findings={study: findings for study, findings in known.items() if findings is not None},
+        train_texts=train_texts,
+    )

@@ -1,0 +1,89 @@
+"""Volume towers: MONAI's 3D ResNet with a choice of width and pooling, and the intensity rule in front of it."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.nets import ResNet
+from torch import nn
+
+from selip.config import ModelConfig
+from selip.findings import CONTRASTS
+
+DEPTHS = {
+    "resnet10": ("basic", [1, 1, 1, 1]),
+    "resnet18": ("basic", [2, 2, 2, 2]),
+    "resnet50": ("bottleneck", [3, 4, 6, 3]),
+}
+SPREAD_FLOOR = 0.02  # in units of the stored [0, 1]; keeps voxels that are air in every training volume near zero
+
+
+class Intensity(nn.Module):
+    """Stored voxels to network input.
+
+    "minmax" leaves [0, 1] as it is. "population_z" subtracts the training mean of each voxel for the contrast and
+    divides by its spread; a contrast that was never trained on is standardised by the volume's own mean and spread.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+    seen: torch.Tensor
+
+    def __init__(self, rule: str, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.rule = rule
+        size = shape if rule == "population_z" else (1, 1, 1)
+        self.register_buffer("mean", torch.zeros(len(CONTRASTS), *size))
+        self.register_buffer("scale", torch.ones(len(CONTRASTS), *size))
+        self.register_buffer("seen", torch.zeros(len(CONTRASTS), dtype=torch.bool))
+
+    def fit(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> None:
+        """Fits on training volumes, a contrast at a time.
+
+        Args:
+            volumes: (N, I, J, K) uint8.
+            contrasts: (N,) int64 positions in CONTRASTS.
+        """
+        for contrast in contrasts.unique().tolist():
+            self.seen[contrast] = True
+            if self.rule == "population_z":
+                part = volumes[contrasts == contrast].float() / 255
+                self.mean[contrast] = part.mean(0)
+                self.scale[contrast] = 1 / part.std(0, correction=0).clamp_min(SPREAD_FLOOR)
+
+    def forward(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
+        """(B, 1, I, J, K) float in [0, 1] to the same shape, standardised by the rule."""
+        if self.rule == "minmax":
+            return volumes
+        own_mean = volumes.mean((1, 2, 3, 4), keepdim=True)
+        own_scale = 1 / volumes.std((1, 2, 3, 4), correction=0, keepdim=True).clamp_min(SPREAD_FLOOR)
+        seen = self.seen[contrasts].view(-1, 1, 1, 1, 1)
+        mean = torch.where(seen, self.mean[contrasts].unsqueeze(1), own_mean)
+        scale = torch.where(seen, self.scale[contrasts].unsqueeze(1), own_scale)
+        return (volumes - mean) * scale
+
+
+class VolumeTower(nn.Module):
+    """3D ResNet and pooling: (B, 1, I, J, K) to features (B, F)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        block, layers = DEPTHS[config.volume_tower]
+        self.net = ResNet(
+            block=block,
+            layers=layers,
+            block_inplanes=[config.width * 2**stage for stage in range(4)],
+            n_input_channels=1,
+            conv1_t_size=(config.stem_kernel,) * 3,
+            conv1_t_stride=(2, 2, 1),
+            no_max_pool=not config.stem_pool,
+            feed_forward=False,
+        )
+        cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
+        self.net.avgpool = nn.AdaptiveAvgPool3d(cells)
+        channels = config.width * 8 * (4 if block == "bottleneck" else 1)
+        self.features = channels * cells[0] * cells[1] * cells[2]
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
+        features: torch.Tensor = self.net(volumes)
+        return features

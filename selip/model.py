@@ -1,0 +1,154 @@
+"""The dual encoder: both towers, their projections and the learned logit scale; and its checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+from torch.nn import functional as F
+
+from selip.config import ModelConfig
+from selip.encoders import Intensity, VolumeTower
+from selip.errors import InputError
+from selip.files import write_atomically
+from selip.text_towers import Tokens, make_text_tower
+
+MAX_LOGIT_SCALE = 100.0
+
+
+class DualEncoder(nn.Module):
+    """Volumes and texts into one space of unit vectors."""
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], tokens: Tokens) -> None:
+        super().__init__()
+        self.config, self.shape, self.tokens = config, shape, tokens
+        self.intensity = Intensity(config.intensity, shape)
+        self.volume_tower = VolumeTower(config)
+        self.text_tower = make_text_tower(config, tokens)
+        self.volume_projection = nn.Linear(self.volume_tower.features, config.embedding_size, bias=False)
+        self.text_projection = nn.Linear(self.text_tower.features, config.embedding_size, bias=False)
+        self.log_logit_scale = nn.Parameter(
+            torch.tensor(math.log(1 / 0.07)), requires_grad=config.logit_scale == "learned"
+        )
+
+    @property
+    def logit_scale(self) -> torch.Tensor:
+        """Scalar in [1, 100]."""
+        return self.log_logit_scale.exp().clamp(1.0, MAX_LOGIT_SCALE)
+
+    def volume_features(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) before projection, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
+        features: torch.Tensor = self.volume_tower(self.intensity(volumes, contrasts))
+        return features
+
+    def encode_volume(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, E) of unit length."""
+        return F.normalize(self.volume_projection(self.volume_features(volumes, contrasts)).float(), dim=1)
+
+    def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Embeddings (n, E) of unit length, of token ids and mask (n, L)."""
+        return F.normalize(self.text_projection(self.text_tower(ids, mask)).float(), dim=1)
+
+    def parameter_groups(self, volume_rate: float, text_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Optimiser groups: each tower with its own peak rate; no decay on the logit scale, norms and biases."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                decay = 0.0 if parameter.ndim < 2 else weight_decay
+                rate = text_rate if name.startswith("text_") else volume_rate
+                groups.setdefault((rate, decay), []).append(parameter)
+        return [
+            {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
+            for (rate, decay), parameters in groups.items()
+        ]
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 (hex) of names and values of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What a checkpoint says about itself.
+
+    Attributes:
+        method: Method that trained it.
+        seed: Seed of the run.
+        step: Optimiser step of the weights.
+        model: Configuration of the towers.
+        shape: Grid of its volumes.
+        spacing_mm: Voxel edges of that grid.
+        contrasts: Contrasts it was trained on.
+        cohort: Content hash of the cohort.
+        split_fingerprint: Split it was trained on.
+        synthetic: Whether the cohort is simulated.
+        train_texts: Text and number of its training volumes, for the majority answer.
+    """
+
+    method: str
+    seed: int
+    step: int
+    model: ModelConfig
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    contrasts: tuple[str, ...]
+    cohort: str
+    split_fingerprint: str
+    synthetic: bool
+    train_texts: dict[str, int]
+
+
+def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> None:
+    """Writes weights, vocabulary and facts into one safetensors file, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    metadata = {"selip_facts": json.dumps(asdict(facts)), "selip_tokens": model.tokens.to_json()}
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
+    """Model in eval mode and facts from `save_checkpoint`.
+
+    Raises:
+        InputError: When the file is missing or no checkpoint of this project.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
+        model = DualEncoder(facts.model, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
+        model.load_state_dict(tensors)
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
+        ) from error
+    return model.eval(), facts
+
+
+@torch.no_grad()
+def embed_texts(model: DualEncoder, texts: Sequence[str], batch_size: int = 256) -> torch.Tensor:
+    """Embeddings (n, E) float32 on the CPU, of unit length; equal texts are encoded once."""
+    device = model.log_logit_scale.device
+    unique = sorted(set(texts))
+    parts = []
+    for start in range(0, len(unique), batch_size):
+        ids, mask = model.tokens(unique[start : start + batch_size])
+        parts.append(model.encode_text(ids.to(device), mask.to(device)).cpu())
+    index = {text: number for number, text in enumerate(unique)}
+    return torch.cat(parts)[[index[text] for text in texts]]

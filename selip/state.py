@@ -1,0 +1,123 @@
+"""The state of a run between two steps, in one safetensors file, so that a killed run continues to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from selip.files import write_atomically
+from selip.objective import Loss, row_entropy
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class RunState:
+    """What a run has seen so far.
+
+    Attributes:
+        step: Steps done.
+        best_step: Step of the best validation.
+        best_score: Its score.
+        best: Its weights.
+        history: One row a validation.
+        sums: Since the last validation: steps, loss. Over the run: steps with targets, row entropy, diagonal.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_score: float = -math.inf
+    best: Weights = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    sums: dict[str, float] = field(
+        default_factory=lambda: {"steps": 0, "loss": 0, "targets": 0, "entropy": 0, "diagonal": 0}
+    )
+    _unread: list[torch.Tensor] = field(default_factory=list)
+
+    def observe(self, loss: Loss) -> None:
+        """Takes a step's loss without waiting for the device."""
+        targets = loss.targets
+        pair = [loss.value.detach()]
+        if targets is not None:
+            pair += [row_entropy(targets).mean(), targets.diagonal().mean()]
+        self._unread.append(torch.stack([one.float() for one in pair]))
+        self.step += 1
+
+    def read(self) -> float:
+        """Reads the losses observed since the last call and returns the last one, NaN when there is none.
+
+        Raises:
+            FloatingPointError: With the number of the step whose loss is not finite.
+        """
+        last = math.nan
+        first = self.step - len(self._unread)
+        for offset, values in enumerate(self._unread):
+            last, *rest = values.tolist()
+            if not math.isfinite(last):
+                raise FloatingPointError(str(first + offset + 1))
+            self.sums["steps"] += 1
+            self.sums["loss"] += last
+            if rest:
+                for name, value in zip(("targets", "entropy", "diagonal"), (1.0, *rest), strict=True):
+                    self.sums[name] += value
+        self._unread = []
+        return last
+
+    def validated(self, score: float, model: nn.Module) -> None:
+        """Takes a validation after `step`; ties keep the earlier weights."""
+        mean_loss = self.sums["loss"] / self.sums["steps"]
+        self.history.append({"step": self.step, "loss": mean_loss, "val_score": score})
+        self.sums |= {"steps": 0, "loss": 0}
+        if score > self.best_score:
+            self.best_step, self.best_score = self.step, score
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+    @property
+    def target_means(self) -> tuple[float | None, float | None]:
+        """Mean row entropy (nats) and mean diagonal of the targets so far; None for a method without targets."""
+        count = self.sums["targets"]
+        return (self.sums["entropy"] / count, self.sums["diagonal"] / count) if count else (None, None)
+
+
+def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Writes the state of run `run` whole or not at all; losses must have been read."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()}
+    facts = {
+        "run": run, "step": state.step, "best_step": state.best_step, "best_score": state.best_score,
+        "history": state.history, "sums": state.sums,
+    }  # fmt: skip
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(path, save(plain, {"state": json.dumps(facts)}))
+
+
+def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState | None:
+    """Restores model and optimiser and returns the state; None, touching nothing, without a readable one of `run`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    if facts.pop("run") != run:
+        return None
+    parts: dict[str, Weights] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        parts[part][rest] = tensor
+    model.load_state_dict(parts["model"])
+    moments: dict[int, Weights] = {}
+    for name, tensor in parts["optimizer"].items():
+        number, _, key = name.partition("/")
+        moments.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return RunState(best=parts["best"], **facts)

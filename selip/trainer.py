@@ -1,0 +1,244 @@
+"""The one training loop. Methods differ in their objective and in nothing else.
+
+Every draw is a function of (seed, step): the batch plan is made before the first step and augmentation is seeded by its
+step, so a run that was killed continues from its last state to the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from selip.augment import augment, draw, flip_left_right
+from selip.batches import BatchPlan, plan_batches
+from selip.cohort import Cohort
+from selip.config import RunConfig, TrainingConfig, to_mapping
+from selip.embed import embed_cohort
+from selip.embeddings import Embeddings
+from selip.errors import InputError
+from selip.files import content_hash
+from selip.method import Method, Objective, Preparation
+from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
+from selip.objective import Batch, Loss
+from selip.records import Training
+from selip.state import RunState, load_state, save_state
+from selip.training_data import TrainingData, initial_model, load_training_data
+
+SECONDS_BETWEEN_STATES = 30.0
+STEPS_BETWEEN_READS = 10
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display is told after each step.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps in all.
+        loss: Last loss that was read, NaN before the first.
+        pairs_per_second: Throughput of this process.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    pairs_per_second: float
+
+    @property
+    def detail(self) -> str:
+        """Loss and throughput in words."""
+        return f"loss {self.loss:.3f}, {self.pairs_per_second:.0f} pairs/s"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train, on what, how.
+
+    Attributes:
+        method: What to train; one without an objective keeps its initial weights.
+        cohort: Cohort with its frozen split; only train and val are read.
+        config: Resolved configuration.
+        seed: Seed of weights, batches and augmentation.
+        validate: Score of the val embeddings, higher is better; it alone chooses the step whose weights are kept.
+        on_progress: Called after each step.
+    """
+
+    method: Method
+    cohort: Cohort
+    config: RunConfig
+    seed: int
+    validate: Callable[[Embeddings], float]
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+    @property
+    def id(self) -> str:
+        """SHA-256 (hex) of what decides the weights."""
+        parts = [self.method.name, to_mapping(self.config), self.seed, self.cohort.info.content_hash]
+        return content_hash(parts)
+
+
+def learning_rate_factor(step: int, config: TrainingConfig) -> float:
+    """Share of the peak learning rate at `step` (from 0): linear warm-up, then cosine or polynomial (0.9) to zero."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return (1 + math.cos(math.pi * done)) / 2 if config.schedule == "cosine" else (1 - done) ** 0.9
+
+
+def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Training]:
+    """Trains one run and keeps the weights that validation chose.
+
+    A state beside `checkpoint` lets a killed run continue; `forget_state` removes it when the scores are safe too.
+
+    Returns:
+        Model in eval mode as read back from `checkpoint`, the checkpoint's facts, and what a record says of training.
+
+    Raises:
+        InputError: For a configuration that cannot run, or a loss that is not finite (naming the step).
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    config = run.config.training
+    automatic = "bf16" if torch.cuda.is_available() else "no"
+    accelerator = Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
+    data = load_training_data(run.cohort, accelerator.device)
+    model = initial_model(run.config.model, run.cohort, data, run.seed)
+    plan = plan_batches(
+        data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
+        unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
+    )  # fmt: skip
+    training = Training(
+        steps=config.steps if run.method.prepare else 0,
+        chosen_step=0,
+        initial_weights_hash=weights_hash(model),
+        batch_order_hash=plan.hash,
+        parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+    )
+    if run.method.prepare is not None:
+        objective = run.method.prepare(Preparation(data.texts, plan.text_ids, run.seed, run.config))
+        state = _Loop(run, accelerator, model, objective, data, plan).run_to_end(_state_path(checkpoint))
+        model.load_state_dict(state.best)
+        entropy, diagonal = state.target_means
+        chosen = {"chosen_step": state.best_step, "history": state.history}
+        training = training.model_copy(update={**chosen, "target_entropy": entropy, "target_diagonal": diagonal})
+    save_checkpoint(checkpoint, model, _facts(run, training.chosen_step))
+    model, facts = load_checkpoint(checkpoint)  # what is scored is what the file holds
+    return model.to(accelerator.device), facts, training
+
+
+def forget_state(checkpoint: Path) -> None:
+    """Removes the state that `train` left beside `checkpoint`."""
+    _state_path(checkpoint).unlink(missing_ok=True)
+
+
+def _state_path(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".state.safetensors")
+
+
+def _train_texts(cohort: Cohort) -> list[str]:
+    return cohort.volumes.iloc[cohort.rows("train")]["text"].tolist()
+
+
+def _facts(run: Run, step: int) -> CheckpointFacts:
+    cohort, texts = run.cohort, _train_texts(run.cohort)
+    return CheckpointFacts(
+        method=run.method.name,
+        seed=run.seed,
+        step=step,
+        model=run.config.model,
+        shape=cohort.info.shape,
+        spacing_mm=cohort.info.spacing_mm,
+        contrasts=tuple(sorted(set(cohort.volumes.iloc[cohort.rows("train")]["contrast"]))),
+        cohort=cohort.info.content_hash,
+        split_fingerprint=cohort.info.split_fingerprint,
+        synthetic=cohort.info.synthetic,
+        train_texts={text: texts.count(text) for text in sorted(set(texts))},
+    )
+
+
+class _Loop:
+    """A run's loop over its batch plan."""
+
+    def __init__(
+        self,
+        run: Run,
+        accelerator: Accelerator,
+        model: DualEncoder,
+        objective: Objective,
+        data: TrainingData,
+        plan: BatchPlan,
+    ) -> None:
+        config = run.config.training
+        groups = model.parameter_groups(config.learning_rate_volume, config.learning_rate_text, config.weight_decay)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.run, self.accelerator, self.objective, self.data, self.plan = run, accelerator, objective, data, plan
+        self.ids, self.mask = (part.to(accelerator.device) for part in model.tokens(data.texts.texts))
+
+    def run_to_end(self, state_path: Path) -> RunState:
+        """Runs from the last saved state, or from the beginning, to the last step."""
+        config = self.run.config.training
+        state = load_state(state_path, self.run.id, self.model, self.optimizer) or RunState()
+        validations = {round(config.steps * (k + 1) / config.validations) for k in range(config.validations)}
+        first, began, saved, loss = state.step, time.perf_counter(), time.perf_counter(), math.nan
+        while state.step < config.steps:
+            state.observe(self._step(state.step))
+            due = state.step in validations or time.perf_counter() - saved > SECONDS_BETWEEN_STATES
+            if due or state.step % STEPS_BETWEEN_READS == 0:
+                loss = self._read(state)
+            if state.step in validations:
+                embeddings = embed_cohort(self.model, self.run.cohort, "val", _train_texts(self.run.cohort))
+                state.validated(self.run.validate(embeddings), self.model)
+            if due:
+                save_state(state_path, self.run.id, state, self.model, self.optimizer)
+                saved = time.perf_counter()
+            pairs = (state.step - first) * config.batch_size
+            self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
+        return state
+
+    def _read(self, state: RunState) -> float:
+        try:
+            return state.read()
+        except FloatingPointError as error:
+            raise InputError(
+                f"got a loss that is not finite at step {error} of {self.run.config.training.steps}; "
+                "lower training.learning_rate_volume and training.learning_rate_text, or raise training.warmup_steps"
+            ) from error
+
+    def _step(self, step: int) -> Loss:
+        config = self.run.config.training
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * learning_rate_factor(step, config)
+        self.model.train()
+        torch.manual_seed(self.run.seed * 1_000_003 + step)
+        with self.accelerator.autocast():
+            loss = self.objective(self._forward(step))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss.value)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        self.optimizer.step()
+        return loss
+
+    def _forward(self, step: int) -> Batch:
+        device = self.accelerator.device
+        rows = torch.from_numpy(self.plan.rows[step])
+        stored = self.data.volumes[rows.to(self.data.volumes.device)].to(device)
+        volumes = flip_left_right(stored.unsqueeze(1).float() / 255, torch.from_numpy(self.plan.flips[step]).to(device))
+        generator = torch.Generator(device).manual_seed(self.run.seed * 1_000_003 + step)
+        volumes = augment(volumes, draw(self.run.config.augment, volumes.shape, generator), self.run.config.augment)
+        unique, inverse = np.unique(self.plan.text_ids[step], return_inverse=True)
+        ids, mask = self.ids[unique], self.mask[unique]
+        longest = int(mask.sum(1).max())
+        texts = self.model.encode_text(ids[:, :longest], mask[:, :longest])
+        return Batch(
+            volumes=self.model.encode_volume(volumes, self.data.contrasts[rows.to(device)]),
+            texts=texts[torch.from_numpy(inverse).to(device)],
+            logit_scale=self.model.logit_scale,
+            text_ids=torch.from_numpy(self.plan.text_ids[step]).to(device),
+        )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from selip.batches import plan_batches
+from selip.errors import InputError
+
+TEXT_IDS = np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 8])
+TWIN = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7])
+
+
+def plan(**changes):
+    settings = {"steps": 50, "batch_size": 4, "unique_texts": True, "flip": True, "seed": 0} | changes
+    return plan_batches(TEXT_IDS, TWIN, **settings)
+
+
+def test_texts_of_a_batch_are_unique_after_flips():
+    made = plan()
+    assert all(len(set(batch)) == 4 for batch in made.text_ids)
+    expected = np.where(made.flips, TWIN[TEXT_IDS[made.rows]], TEXT_IDS[made.rows])
+    np.testing.assert_array_equal(made.text_ids, expected)
+
+
+def test_plain_batches_take_each_pair_once_an_epoch():
+    made = plan(unique_texts=False, steps=6)
+    epochs = made.rows.reshape(2, -1)
+    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
+    assert any(len(set(batch)) < 4 for batch in made.text_ids)
+
+
+def test_plan_is_a_function_of_its_seed():
+    assert plan().hash == plan().hash
+    assert plan().hash != plan(seed=1).hash
+    assert plan().hash != plan(flip=False).hash
+
+
+def test_flips_are_even_and_can_be_off():
+    assert 0.35 < plan(steps=400).flips.mean() < 0.65
+    assert not plan(flip=False).flips.any()
+
+
+def test_unique_batches_use_every_abnormal_pair():
+    assert set(plan(steps=200).rows.ravel()) == set(range(12))
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 10}, {"batch_size": 13, "unique_texts": False}])
+def test_a_part_too_small_is_refused(changes):
+    with pytest.raises(InputError, match=r"lower training\.batch_size"):
+        plan(**changes)
