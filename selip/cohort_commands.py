@@ -1,0 +1,129 @@
+"""Making a cohort by its registered name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from selip.cohort import Cohort
+from selip.cohort_source import CohortSource
+from selip.cohorts import COHORTS
+from selip.config import CohortConfig
+from selip.errors import InputError
+from selip.registry import load
+
+Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where long work tells how it goes; each does nothing by default.
+
+    Attributes:
+        line: Takes a line of text.
+        count: Takes what is counted, how many are done, of how many, and a detail.
+    """
+
+    line: Callable[[str], None] = lambda text: None
+    count: Callable[[str, int, int, str], None] = lambda name, done, total, detail: None
+
+
+def find_cohort(name: str) -> CohortSource:
+    """The registered cohort `name`."""
+    source: CohortSource = load(COHORTS, "selip.cohorts", name)
+    return source
+
+
+def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
+    """The named folder, or a generated cohort that is built in `folder` when it is not there yet."""
+    if config.path:
+        return Cohort.open(config.path)
+    if not folder.exists():
+        report.line(f"building cohort {config.name} {config.profile} in {folder}")
+        build_cohort(config, folder, report)
+    return Cohort.open(folder)
+
+
+def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int = 0) -> Cohort:
+    """Generates a registered cohort into `out`; `workers` processes, 0 for one a core, never change the bytes.
+
+    Raises:
+        InputError: When the cohort cannot be generated.
+    """
+    source = find_cohort(config.name)
+    if source.build is None:
+        raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
+    patients = "" if config.patients is None else f" --patients {config.patients}"
+    command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{patients} --out DIR"
+    return source.build(
+        config.profile,
+        config.seed,
+        out,
+        patients=config.patients,
+        workers=workers,
+        command=command,
+        progress=lambda done, total: report.count("studies", done, total, ""),
+    )
+
+
+def import_cohort(
+    name: str,
+    source: Path,
+    out: Path,
+    grid: Grid,
+    root: Path | None,
+    centre: str,
+    seed: int,
+    command: str,
+    report: Report,
+) -> Cohort:
+    """Imports what the user has into `out`.
+
+    Raises:
+        InputError: When the cohort cannot be imported, or something in `source` is wrong.
+    """
+    cohort = find_cohort(name)
+    if cohort.import_from is None:
+        raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
+    shape, spacing_mm = grid
+    return cohort.import_from(
+        source,
+        out,
+        shape=shape,
+        spacing_mm=spacing_mm,
+        seed=seed,
+        root=root,
+        centre=centre,
+        command=command,
+        progress=lambda done, total: report.count("studies", done, total, ""),
+    )
+
+
+def grid_like(path: Path) -> Grid:
+    """Grid of a cohort folder or of a checkpoint's cohort."""
+    if path.is_dir():
+        info = Cohort.open(path).info
+        return info.shape, info.spacing_mm
+    from selip.model import load_checkpoint
+
+    _, facts = load_checkpoint(path)
+    return facts.shape, facts.spacing_mm
+
+
+def parse_grid(shape: str, spacing_mm: str) -> Grid:
+    """Grid of "64,64,24" and "3,3.5,6".
+
+    Raises:
+        InputError: When either is not three positive numbers.
+    """
+    try:
+        voxels = tuple(int(part) for part in shape.split(","))
+        edges = tuple(float(part) for part in spacing_mm.split(","))
+    except ValueError:
+        voxels, edges = (), ()
+    if len(voxels) != 3 or len(edges) != 3 or min(*voxels, *edges) <= 0:
+        raise InputError(
+            f"got --shape {shape} --spacing-mm {spacing_mm}; allowed: three positive numbers each, as 64,64,24"
+        )
+    return voxels, edges

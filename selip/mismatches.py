@@ -1,0 +1,22 @@
+"""What a reader of scores should know when a model meets a cohort it was not trained on."""
+
+from __future__ import annotations
+
+from selip.cohort import Cohort
+from selip.model import CheckpointFacts
+
+
+def mismatches(facts: CheckpointFacts, cohort: Cohort) -> list[str]:
+    """Differences between a model's cohort and `cohort`, one line each; none for its own."""
+    lines = []
+    if facts.cohort != cohort.info.content_hash:
+        kind = "a synthetic cohort" if facts.synthetic else "another cohort"
+        lines.append(f"the model was trained on {kind}, so these are transfer scores, not a row of its leaderboard")
+    unseen = sorted(set(cohort.volumes["contrast"]) - set(facts.contrasts))
+    if unseen:
+        lines.append(
+            f"contrasts the model never saw, standardised by the volume's own mean and spread: {', '.join(unseen)}"
+        )
+    if facts.spacing_mm != cohort.info.spacing_mm:
+        lines.append(f"voxels are {cohort.info.spacing_mm} mm, those of training were {facts.spacing_mm} mm")
+    return lines
