@@ -1,0 +1,61 @@
+"""The contract of a benchmark: embeddings go in, a score comes out. Methods never score themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from selip.embeddings import Embeddings
+from selip.records import Metric
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How the intervals of a score are made.
+
+    Attributes:
+        n_resamples: Bootstrap resamples of the patients.
+        seed: Seed of the resamples; the same for every method, so that differences are paired.
+        confidence: Coverage of the percentile interval, in (0, 1).
+    """
+
+    n_resamples: int = 10_000
+    seed: int = 0
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a benchmark says of one set of embeddings.
+
+    Attributes:
+        metrics: `pool/metric` to its number, as `abnormal/image_to_text_R@10`, with `.../chance` and `.../majority`.
+        per_item: Long table, one row a pool and item: pool, item_id, patient_id, contrast, site, text, weight and one
+            float column a metric, NaN where it is not defined.
+        notes: Policies that are printed with the table, by subject.
+    """
+
+    metrics: Mapping[str, Metric]
+    per_item: pd.DataFrame
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A task that embeddings are scored on.
+
+    Attributes:
+        name: Name in the registry.
+        summary: One line for `selip list benchmarks`.
+        protocol_version: Grows whenever the same embeddings would score otherwise; versions are never mixed in a table.
+        source: Paper or protocol that it follows.
+        score: The scoring itself.
+    """
+
+    name: str
+    summary: str
+    protocol_version: str
+    source: str
+    score: Callable[[Embeddings, ScoreOptions], Score]

@@ -1,0 +1,125 @@
+"""Resamples of patients and seeds, evaluated all at once.
+
+A resample is a row of counts: how often each patient was drawn. A statistic of all resamples and all columns of a
+table is then a matrix product of counts and per-patient sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from selip.errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+Resampler = Callable[[FloatArray], FloatArray]
+"""Counts (R, P) of the patients in each resample to the statistic (R, C) of each column."""
+
+_CHUNK_ENTRIES = 2**21
+_STATISTICS = ("mean", "median")
+
+
+def resampler_of(values: FloatArray, weights: FloatArray, codes: IntArray, statistic: str) -> Resampler:
+    """The statistic of a table as a function of how often each patient is drawn.
+
+    Args:
+        values: (n, C) scores; NaN is left out.
+        weights: (n,) weights > 0.
+        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+        statistic: "mean" or "median", weighted.
+
+    Raises:
+        InputError: When there is no such statistic.
+    """
+    if statistic not in _STATISTICS:
+        raise InputError(f"got statistic {statistic!r}; allowed: {', '.join(_STATISTICS)}; choose one of them")
+    make = _mean_resampler if statistic == "mean" else _median_resampler
+    return make(values, weights, codes)
+
+
+def _mean_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
+    """Weighted mean of each column: a ratio of two matrix products."""
+    known = np.isfinite(values)
+    sums = _patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
+    masses = _patient_sums(known * weights[:, None], codes)
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        mass = counts @ masses
+        return np.divide(counts @ sums, mass, out=np.full_like(mass, np.nan), where=mass > 0)
+
+    return statistic
+
+
+def _median_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
+    """Lower weighted median of each column: the smallest value that half of the weight does not exceed.
+
+    Column by column: `cumulated[p, v]` is the weight of patient p on values up to the v-th distinct one.
+    """
+    tables = []
+    for column in values.T:
+        known = np.isfinite(column)
+        distinct, place = np.unique(column[known], return_inverse=True)
+        spread = np.zeros((codes.max() + 1, len(distinct)))
+        np.add.at(spread, (codes[known], place), weights[known])
+        tables.append((distinct, spread.cumsum(axis=1)))
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        return np.stack([_median_of(counts, *table) for table in tables], axis=1)
+
+    return statistic
+
+
+def _median_of(counts: FloatArray, distinct: FloatArray, cumulated: FloatArray) -> FloatArray:
+    if not len(distinct):
+        return np.full(len(counts), np.nan)
+    reached = counts @ cumulated
+    total = reached[:, -1:]
+    # Weights such as 1/3 do not add up exactly; without the slack the median would hang on their rounding.
+    median = distinct[(reached >= 0.5 * total * (1 - 1e-9)).argmax(axis=1)]
+    return np.where(total[:, 0] > 0, median, np.nan)
+
+
+def difference_of(a: Resampler, b: Resampler) -> Resampler:
+    """Paired difference: both statistics of the same counts."""
+    return lambda counts: a(counts) - b(counts)
+
+
+def _patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
+    sums = np.zeros((codes.max() + 1, columns.shape[1]))
+    np.add.at(sums, codes, columns)
+    return sums
+
+
+def replicates_of(resamplers: Sequence[Resampler], n_patients: int, n_resamples: int, seed: int) -> FloatArray:
+    """(R, C) statistic of every resample, averaged over the drawn seeds.
+
+    Args:
+        resamplers: One for each seed of training.
+        n_patients: Number of patients, the same for every seed of training.
+        n_resamples: Number R of resamples.
+        seed: Seed of the resamples.
+    """
+    parts = []
+    for patient_counts, seed_counts in _draws(n_patients, len(resamplers), n_resamples, seed):
+        drawn = zip(seed_counts.T, resamplers, strict=True)
+        parts.append(sum(share[:, None] * resampler(patient_counts) for share, resampler in drawn) / len(resamplers))
+    return np.concatenate(parts)
+
+
+def _draws(n_patients: int, n_seeds: int, n_resamples: int, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Counts of patients (r, P) and of seeds (r, K) for each resample, in chunks of bounded memory."""
+    patient_rng, seed_rng = np.random.default_rng(seed).spawn(2)
+    chunk = max(1, _CHUNK_ENTRIES // n_patients)
+    for start in range(0, n_resamples, chunk):
+        size = min(chunk, n_resamples - start)
+        yield _counts(patient_rng, size, n_patients), _counts(seed_rng, size, n_seeds)
+
+
+def _counts(rng: np.random.Generator, n_rows: int, n_units: int) -> FloatArray:
+    """(n_rows, n_units) how often each unit is among n_units draws with replacement."""
+    drawn = rng.integers(0, n_units, (n_rows, n_units)) + n_units * np.arange(n_rows)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_rows * n_units)
+    return counts.reshape(n_rows, n_units).astype(np.float64)
