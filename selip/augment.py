@@ -1,4 +1,4 @@
-"""Augmentation on the device: draws in one place, computation in another."""
+"""Augmentation on the device, after the intensity rule: draws in one place, computation in another."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def flip_left_right(volumes: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
 
 
 def augment(volumes: torch.Tensor, draws: Draws, config: AugmentConfig) -> torch.Tensor:
-    """Shift, gain, offset and noise on volumes (B, 1, I, J, K) in [0, 1]; a shift repeats the edge opposite to it."""
+    """Shift, gain, offset and noise on inputs (B, 1, I, J, K); a shift repeats the edge opposite to it."""
     for axis, shift in enumerate(draws.shifts.tolist(), start=2):
         if shift:
             positions = (torch.arange(volumes.shape[axis], device=volumes.device) - shift).clamp(

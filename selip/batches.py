@@ -33,7 +33,7 @@ class BatchPlan:
 
 
 def plan_batches(
-    text_ids: np.ndarray, twin: np.ndarray, *, steps: int, batch_size: int, unique_texts: bool, flip: bool, seed: int
+    text_ids: np.ndarray, twin: np.ndarray, *, steps: int, batch_size: int, unique_texts: bool, flip: str, seed: int
 ) -> BatchPlan:
     """Draws every batch of a run.
 
@@ -46,49 +46,63 @@ def plan_batches(
         steps: Number of batches.
         batch_size: B.
         unique_texts: Whether the texts of a batch, after flips, are all different.
-        flip: Whether each pair is flipped with probability 1/2.
+        flip: "off"; "random", each pair flipped with probability 1/2; or "paired", the same, and a pair whose text has
+            a side brings its mirror image into the batch.
         seed: Seed of the draws.
 
     Raises:
         InputError: When the training part cannot fill one batch.
     """
-    available = len({*text_ids} | ({*twin[text_ids]} if flip else set())) if unique_texts else len(text_ids)
+    texts = {*text_ids} if flip == "off" else {*text_ids, *twin[text_ids]}
+    available = len(texts) if unique_texts else len(text_ids)
     if available < batch_size:
         raise InputError(
             f"got training.batch_size={batch_size} with {available} {'unique texts' if unique_texts else 'pairs'} in "
             "the train part; allowed: at most that many; lower training.batch_size or add patients"
         )
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, rng)
+    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, np.random.default_rng([seed, 1]))
     drawn = [next(batches) for _ in range(steps)]
     rows = np.array([[row for row, _ in batch] for batch in drawn], dtype=np.int64)
     flips = np.array([[flipped for _, flipped in batch] for batch in drawn], dtype=bool)
     return BatchPlan(rows, flips, np.where(flips, twin[text_ids[rows]], text_ids[rows]))
 
 
+Pair = tuple[int, bool]
+
+
 def _batches(
-    text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool, flip: bool, rng: np.random.Generator
-) -> Iterator[list[tuple[int, bool]]]:
+    text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool, flip: str, rng: np.random.Generator
+) -> Iterator[list[Pair]]:
     while True:
         order = rng.permutation(len(text_ids))
-        flips = rng.random(len(text_ids)) < 0.5 if flip else np.zeros(len(text_ids), dtype=bool)
-        waiting = deque((int(row), bool(flips[row])) for row in order)
+        flips = rng.random(len(text_ids)) < (0 if flip == "off" else 0.5)
+        waiting = deque([(int(row), bool(flips[row]))] for row in order)
+        if flip == "paired":
+            sided = twin[text_ids] != text_ids
+            waiting = deque(
+                [(row, first), (row, not first)] if sided[row] else [(row, first)] for [(row, first)] in waiting
+            )
         while len(batch := _next_batch(waiting, text_ids, twin, batch_size, unique)) == batch_size:
             yield batch
 
 
 def _next_batch(
-    waiting: deque[tuple[int, bool]], text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool
-) -> list[tuple[int, bool]]:
-    """Takes pairs from the front of `waiting`; those whose text is taken go back to its front, in order."""
-    batch, seen, deferred = [], set(), []
+    waiting: deque[list[Pair]], text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool
+) -> list[Pair]:
+    """Takes groups of pairs from the front of `waiting`; those whose text is taken go back to its front, in order.
+
+    The last group of a batch is cut to fit.
+    """
+    batch: list[Pair] = []
+    seen: set[int] = set()
+    deferred = []
     while waiting and len(batch) < batch_size:
-        row, flipped = waiting.popleft()
-        text = twin[text_ids[row]] if flipped else text_ids[row]
-        if unique and text in seen:
-            deferred.append((row, flipped))
+        group = waiting.popleft()
+        texts = {int(twin[text_ids[row]] if flipped else text_ids[row]) for row, flipped in group}
+        if unique and texts & seen:
+            deferred.append(group)
         else:
-            seen.add(text)
-            batch.append((row, flipped))
+            seen |= texts
+            batch.extend(group)
     waiting.extendleft(reversed(deferred))
-    return batch
+    return batch[:batch_size]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-
-import zarr
+from typing import Any
 
 from selip.cohort import ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
-from selip.errors import InputError
-from selip.findings import CONTRASTS
+from selip.findings import CONTRASTS, findings_from_json
 from selip.splits import SPLITS, split_fingerprint
 
 
 def check_cohort(root: Path | str) -> list[str]:
     """Problems of a cohort folder, one line each; an empty list means it is sound.
 
-    Checks the schema, that patients are disjoint across parts, the fingerprint and both hashes, that every volume is
-    in the store, and that contrasts are known ones.
+    Checks the tables (known contrasts and parts, ids once, texts, findings and labels), that patients and identical
+    voxels are in one part, the split's fingerprint, the content hash, and the hash of every stored volume and mask.
 
     Raises:
         InputError: When the folder is no cohort at all.
@@ -34,6 +33,13 @@ def _check_tables(cohort: Cohort) -> list[str]:
     for table, key in ((studies, "study_id"), (volumes, "volume_id")):
         problems += [f"{key} {name} occurs twice" for name in sorted(set(table.loc[table[key].duplicated(), key]))]
     problems += [f"volume {row.volume_id} has no text" for row in volumes.itertuples() if not row.text.strip()]
+    empty = sorted({*studies["study_id"]} - {*volumes["study_id"]})
+    problems += [f"study {name} has no volume" for name in empty]
+    problems += [
+        f"study {row.study_id} has unreadable findings or labels" for row in studies.itertuples() if not _readable(row)
+    ]
+    parts = volumes.groupby("sha256")["split"].nunique()
+    problems += [f"the same voxels are in {count} parts (sha256 {name})" for name, count in parts.items() if count > 1]
     known = studies.drop_duplicates("study_id").set_index("study_id")
     for row in volumes.itertuples():
         if row.study_id not in known.index:
@@ -43,34 +49,45 @@ def _check_tables(cohort: Cohort) -> list[str]:
     return problems
 
 
+def _readable(study: Any) -> bool:  # noqa: ANN401 (a row of itertuples)
+    """Whether findings and labels of a row of `studies` are JSON of the right kind."""
+    try:
+        findings_from_json(study.findings or "[]")
+        return all(isinstance(label, str) for label in json.loads(study.labels))
+    except (ValueError, TypeError):
+        return False
+
+
 def _check_hashes(cohort: Cohort) -> list[str]:
     problems = []
     splits = dict(zip(cohort.studies["patient_id"], cohort.studies["split"], strict=True))
     if split_fingerprint(splits) != cohort.info.split_fingerprint:
         problems.append("the split is not the one of the fingerprint in cohort.json")
-    studies, volumes = ((cohort.root / name).read_text() for name in ("studies.csv", "volumes.csv"))
+    # As bytes: reading as text would turn the line ends within reports into others.
+    studies, volumes = ((cohort.root / name).read_bytes().decode() for name in ("studies.csv", "volumes.csv"))
     if manifest_hash(cohort.info, studies, volumes) != cohort.info.content_hash:
         problems.append("the manifests are not those of the content hash in cohort.json")
     return problems
 
 
 def _check_voxels(cohort: Cohort) -> list[str]:
+    tables = {"volumes": (cohort.volumes, "volume_id", "sha256"), "masks": (cohort.studies, "study_id", "mask_sha256")}
     problems = []
-    for name, rows in (("volumes", len(cohort.volumes)), ("masks", len(cohort.studies))):
-        try:
-            shape = zarr.open_array(cohort.root / "store.zarr" / name, mode="r").shape
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"got no store.zarr/{name} in {cohort.root} ({error}); build the cohort again") from error
-        if shape != (rows, *cohort.info.shape):
-            problems.append(f"store.zarr/{name} is {shape}, not {(rows, *cohort.info.shape)}")
+    for name, (table, _, _) in tables.items():
+        shape, expected = cohort.store(name).shape, (len(table), *cohort.info.shape)
+        if shape != expected:
+            problems.append(f"store.zarr/{name} is {shape}, not {expected}")
     if problems:
         return problems
-    for start in range(0, len(cohort.volumes), ROWS_PER_SHARD):
-        block = range(start, min(start + ROWS_PER_SHARD, len(cohort.volumes)))
-        for row, array in zip(block, cohort.read_volumes(block), strict=True):
-            entry = cohort.volumes.iloc[row]
-            if voxel_hash(array) != entry["sha256"]:
-                problems.append(f"volume {entry['volume_id']} does not have the voxels of its hash")
-            elif array.min() == array.max():
-                problems.append(f"volume {entry['volume_id']} is constant")
+    for name, (table, key, column) in tables.items():
+        read = cohort.read_volumes if name == "volumes" else cohort.read_masks
+        for start in range(0, len(table), ROWS_PER_SHARD):
+            block = table.iloc[start : start + ROWS_PER_SHARD]
+            for array, entry, digest in zip(
+                read(range(start, start + len(block))), block[key], block[column], strict=True
+            ):
+                if voxel_hash(array) != digest:
+                    problems.append(f"{name[:-1]} of {entry} does not have the voxels of its hash")
+                elif name == "volumes" and array.min() == array.max():
+                    problems.append(f"volume of {entry} is constant")
     return problems

@@ -26,6 +26,7 @@ class ModelConfig:
     Attributes:
         volume_tower: MONAI 3D ResNet of this depth, random weights.
         width: Channels of its first stage (MONAI's standard networks: 64).
+        stages: Stages in use, 2 to 4; fewer keep a finer map, for small grids.
         stem_kernel: Edge of the first convolution, in voxels; its stride is 2 in plane and 1 across slices.
         stem_pool: Whether the stem ends in a max pool of stride 2, as the paper's does.
         pooling: "average" over the whole volume (the paper's), or "grid", which keeps position: a coarse grid of
@@ -43,6 +44,7 @@ class ModelConfig:
 
     volume_tower: Literal["resnet10", "resnet18", "resnet50"] = "resnet18"
     width: int = 32
+    stages: Literal[2, 3, 4] = 4
     stem_kernel: int = 7
     stem_pool: bool = True
     pooling: Literal["average", "grid"] = "grid"
@@ -97,17 +99,18 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Augmentation on the device, after the intensity rule.
+    """Augmentation on the device, after the intensity rule: units are those of the network's input.
 
     Attributes:
-        flip: Whether half of the pairs are flipped left-right, sides swapped in their texts.
+        flip: "off"; "random": half of the pairs are flipped left-right, sides swapped in their texts; "paired": the
+            same, and a pair whose text has a side brings its mirror image, so that the side is always asked for.
         shift_voxels: Largest shift along each axis, in voxels.
         gain: Largest relative change of intensity.
-        offset: Largest shift of intensity, in units of the input's range.
-        noise: Standard deviation of added Gaussian noise, in units of the input's range.
+        offset: Largest shift of intensity.
+        noise: Standard deviation of added Gaussian noise.
     """
 
-    flip: bool = True
+    flip: Literal["off", "random", "paired"] = "random"
     shift_voxels: int = 1
     gain: float = 0.1
     offset: float = 0.05

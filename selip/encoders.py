@@ -78,9 +78,11 @@ class VolumeTower(nn.Module):
             no_max_pool=not config.stem_pool,
             feed_forward=False,
         )
+        for stage in range(config.stages, 4):
+            setattr(self.net, f"layer{stage + 1}", nn.Identity())
         cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
         self.net.avgpool = nn.AdaptiveAvgPool3d(cells)
-        channels = config.width * 8 * (4 if block == "bottleneck" else 1)
+        channels = config.width * 2 ** (config.stages - 1) * (4 if block == "bottleneck" else 1)
         self.features = channels * cells[0] * cells[1] * cells[2]
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:

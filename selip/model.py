@@ -52,8 +52,12 @@ class DualEncoder(nn.Module):
         return features
 
     def encode_volume(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, E) of unit length."""
-        return F.normalize(self.volume_projection(self.volume_features(volumes, contrasts)).float(), dim=1)
+        """Embeddings (B, E) of unit length, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
+        return self.encode_input(self.intensity(volumes, contrasts))
+
+    def encode_input(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, E) of unit length, of volumes (B, 1, I, J, K) that the intensity rule has been through."""
+        return F.normalize(self.volume_projection(self.volume_tower(inputs)).float(), dim=1)
 
     def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Embeddings (n, E) of unit length, of token ids and mask (n, L)."""

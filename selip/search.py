@@ -74,6 +74,7 @@ def search_cohort(
             notes.append(f"words that no training text held are left out: {', '.join(unseen)}")
         hits = nearest_volumes(embeddings, known, k)
     else:
+        contrast = (contrast or "").upper().replace("T1C", "T1c")
         if contrast not in CONTRASTS:
             raise InputError(f"got --contrast {contrast} for --volume; allowed: {', '.join(CONTRASTS)}")
         array = read_volume(volume, facts.shape, facts.spacing_mm)[None]

@@ -32,7 +32,7 @@ def assign_splits(
         stratum_of[patient] = min(stratum, stratum_of.get(patient, stratum))
     shuffled = np.random.default_rng(seed).permutation(np.array(sorted(stratum_of), dtype=object))
     # Patients of a stratum are neighbours in this order, and each part takes an even comb of it: every stratum gets
-    # its share to within one patient, also where strata are smaller than 1 / fraction.
+    # its share to about one patient, also where strata are smaller than 1 / fraction.
     ordered = sorted(shuffled, key=lambda patient: stratum_of[patient])
     quota = np.cumsum(np.tile(fractions, (len(ordered), 1)), axis=0)
     taken = np.zeros(len(fractions))

@@ -38,13 +38,14 @@ class Tokens:
 
     @classmethod
     def trained_on(cls, texts: Sequence[str]) -> Tokens:
-        """A WordPiece vocabulary of the training texts and nothing else."""
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        """A BPE vocabulary of the training texts and nothing else.
+
+        BPE and not WordPiece: the library's WordPiece trainer numbers its tokens in another order in every process.
+        """
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL_TOKENS, show_progress=False
-        )
+        trainer = trainers.BpeTrainer(vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL_TOKENS, show_progress=False)
         tokenizer.train_from_iterator(sorted(set(texts)), trainer)
         tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
         return cls(tokenizer, sorted(_words(tokenizer, texts)))
@@ -89,7 +90,7 @@ def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> set[str]:
 
 
 class ScratchTower(nn.Module):
-    """Pre-norm transformer over WordPiece tokens; the feature is its [CLS] output."""
+    """Pre-norm transformer over BPE tokens; the feature is its [CLS] output."""
 
     def __init__(self, vocabulary: int, width: int, layers: int) -> None:
         super().__init__()

@@ -228,16 +228,18 @@ class _Loop:
     def _forward(self, step: int) -> Batch:
         device = self.accelerator.device
         rows = torch.from_numpy(self.plan.rows[step])
-        stored = self.data.volumes[rows.to(self.data.volumes.device)].to(device)
-        volumes = flip_left_right(stored.unsqueeze(1).float() / 255, torch.from_numpy(self.plan.flips[step]).to(device))
+        stored = self.data.volumes[rows.to(self.data.volumes.device)].to(device).unsqueeze(1).float() / 255
+        # Standardised before the flip: anatomy is not symmetric, so voxel statistics hold in the native frame only.
+        inputs = self.model.intensity(stored, self.data.contrasts[rows.to(device)])
+        inputs = flip_left_right(inputs, torch.from_numpy(self.plan.flips[step]).to(device))
         generator = torch.Generator(device).manual_seed(self.run.seed * 1_000_003 + step)
-        volumes = augment(volumes, draw(self.run.config.augment, volumes.shape, generator), self.run.config.augment)
+        inputs = augment(inputs, draw(self.run.config.augment, inputs.shape, generator), self.run.config.augment)
         unique, inverse = np.unique(self.plan.text_ids[step], return_inverse=True)
         ids, mask = self.ids[unique], self.mask[unique]
         longest = int(mask.sum(1).max())
         texts = self.model.encode_text(ids[:, :longest], mask[:, :longest])
         return Batch(
-            volumes=self.model.encode_volume(volumes, self.data.contrasts[rows.to(device)]),
+            volumes=self.model.encode_input(inputs),
             texts=texts[torch.from_numpy(inverse).to(device)],
             logit_scale=self.model.logit_scale,
             text_ids=torch.from_numpy(self.plan.text_ids[step]).to(device),

@@ -104,7 +104,9 @@ def test_clip_x2_is_clip_twice(preparation):
 def test_label_smoothing_has_selips_off_diagonal_mass(preparation):
     measure = TextSimilarity.of(preparation.texts, SimilarityConfig())
     ids = torch.from_numpy(preparation.batches)
-    masses = [1 - selip_loss(torch.zeros(SIZE, SIZE), measure(one), SelipConfig()).targets.diagonal().mean() for one in ids]
+    masses = [
+        1 - selip_loss(torch.zeros(SIZE, SIZE), measure(one), SelipConfig()).targets.diagonal().mean() for one in ids
+    ]
     assert off_diagonal_mass(preparation) == pytest.approx(float(np.mean(masses)), abs=1e-6)
     targets = load(METHODS, "selip.methods", "label_smoothing").prepare(preparation)(batch(preparation)[0]).targets
     assert 1 - targets.diagonal().mean().item() == pytest.approx(float(np.mean(masses)), abs=1e-6)

@@ -11,7 +11,7 @@ TWIN = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7])
 
 
 def plan(**changes):
-    settings = {"steps": 50, "batch_size": 4, "unique_texts": True, "flip": True, "seed": 0} | changes
+    settings = {"steps": 50, "batch_size": 4, "unique_texts": True, "flip": "random", "seed": 0} | changes
     return plan_batches(TEXT_IDS, TWIN, **settings)
 
 
@@ -32,12 +32,12 @@ def test_plain_batches_take_each_pair_once_an_epoch():
 def test_plan_is_a_function_of_its_seed():
     assert plan().hash == plan().hash
     assert plan().hash != plan(seed=1).hash
-    assert plan().hash != plan(flip=False).hash
+    assert plan().hash != plan(flip="off").hash
 
 
 def test_flips_are_even_and_can_be_off():
     assert 0.35 < plan(steps=400).flips.mean() < 0.65
-    assert not plan(flip=False).flips.any()
+    assert not plan(flip="off").flips.any()
 
 
 def test_unique_batches_use_every_abnormal_pair():
@@ -48,3 +48,17 @@ def test_unique_batches_use_every_abnormal_pair():
 def test_a_part_too_small_is_refused(changes):
     with pytest.raises(InputError, match=r"lower training\.batch_size"):
         plan(**changes)
+
+
+def test_paired_flips_bring_the_mirror_image():
+    made = plan(flip="paired", steps=300)
+    assert all(len(set(batch)) == 4 for batch in made.text_ids)
+    sided = TWIN[TEXT_IDS[made.rows]] != TEXT_IDS[made.rows]
+    mirrored = [
+        (row, not flipped) in set(zip(rows, flips, strict=True))
+        for rows, flips, has_side in zip(made.rows, made.flips, sided, strict=True)
+        for row, flipped in zip(rows[has_side], flips[has_side], strict=True)
+    ]
+    assert np.mean(mirrored) > 0.8, "all but those cut at the end of a batch"
+    assert 0.35 < made.flips[:, 0].mean() < 0.65
+    assert plan(flip="paired", unique_texts=False).rows.shape == (50, 4)

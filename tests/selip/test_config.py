@@ -19,7 +19,8 @@ def test_every_packaged_experiment_is_valid(path):
 def test_overrides_reach_every_section():
     config = read_experiment(
         experiment_file("quick"),
-        ["profile=hard", "seeds=3", "methods=clip,selip", "training.steps=7", "selip.kl=one_way", "model.pooled_shape=[1,2,3]",
+        ["profile=hard", "seeds=3", "methods=clip,selip", "training.steps=7", "selip.kl=one_way",
+         "model.pooled_shape=[1,2,3]",
          "evaluation.n_resamples=9", "training.learning_rate_volume=1e-4", "training.validations=1"],
     )  # fmt: skip
     assert (config.cohort.profile, config.seeds, config.methods) == ("hard", (0, 1, 2), ("clip", "selip"))
@@ -30,7 +31,7 @@ def test_overrides_reach_every_section():
 
 
 def test_mapping_round_trip():
-    config = replaced(RunConfig(), {"training.steps": 77, "augment.flip": False})
+    config = replaced(RunConfig(), {"training.steps": 77, "augment.flip": "off"})
     assert from_mapping(RunConfig, to_mapping(config)) == config
 
 

@@ -19,7 +19,7 @@ from selip.findings import (
 )
 
 places = st.sampled_from(["left thalamus", "right frontal lobe", "bilateral centrum semiovale", "brainstem", "vermis"])
-signals = st.sampled_from(["high signal", "low signal with high rim", "iso signal", "mixed signal", "patchy high signal"])
+signals = st.sampled_from(["high signal", "low signal with high rim", "iso signal", "mixed", "patchy high signal"])
 clauses = st.lists(st.builds(Clause, places, signals), max_size=4)
 
 

@@ -1,0 +1,1 @@
+"""Leaderboards: tables, figures and one page, a pure function of records. Nothing here imports torch."""

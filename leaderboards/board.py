@@ -1,0 +1,193 @@
+"""Board: the records of one benchmark, checked to belong in one table, with their per-item scores.
+
+A row is a method with an ablation; a cell of the row is a seed. Records that differ in cohort, split, protocol,
+schema, or in what their metrics count are never put together: the reader is told which two, not given a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+
+from selip.errors import InputError
+from selip.records import Metric, Record, read_per_item, read_records
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with one ablation over the seeds of the board.
+
+    Attributes:
+        method: Name of the method.
+        ablation: Name of the ablation, "" for none.
+        scored: Records with status ok, by seed.
+        hole: Why the row has no number, "" when every seed is scored.
+    """
+
+    method: str
+    ablation: str
+    scored: tuple[Record, ...]
+    hole: str
+
+    @property
+    def label(self) -> str:
+        """The name that a table shows."""
+        return f"{self.method} [{self.ablation}]" if self.ablation else self.method
+
+
+@dataclass(frozen=True)
+class Board:
+    """Comparable records of one benchmark.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        records: All records, also failed and skipped ones, by method, ablation, seed and run id.
+        rows: One a method and ablation, by label.
+        seeds: Every seed that any record has; a row without one of them has a hole.
+        items: (run id, pool) -> per-item scores of that run in that pool, for the records that have them.
+    """
+
+    benchmark: str
+    records: tuple[Record, ...]
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    items: dict[tuple[str, str], pd.DataFrame]
+
+    @property
+    def facts(self) -> Record:
+        """A record that stands for what all have in common: cohort, split, protocol."""
+        return self.records[0]
+
+    @property
+    def complete(self) -> tuple[Row, ...]:
+        """Rows without a hole."""
+        return tuple(row for row in self.rows if not row.hole)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the cohort is made, not measured."""
+        return self.facts.cohort.synthetic
+
+    @property
+    def cohort_name(self) -> str:
+        """Cohort and profile, e.g. "phantom-quick"."""
+        return "-".join(part for part in (self.facts.cohort.name, self.facts.cohort.profile) if part)
+
+    def row(self, method: str, ablation: str = "") -> Row | None:
+        """The complete row of a method, None when there is none."""
+        return next((row for row in self.complete if (row.method, row.ablation) == (method, ablation)), None)
+
+    def frames(self, row: Row, key: str) -> list[pd.DataFrame]:
+        """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
+        runs = [(record.run_id, key.split("/", 1)[0]) for record in row.scored if key in record.metrics]
+        found = [self.items[run] for run in runs if run in self.items]
+        return found if len(found) == len(row.scored) else []
+
+    def reference(self, key: str, suffix: str) -> float | None:
+        """The value beside a metric: `key` is `pool/metric`, `suffix` is "chance", "majority" or "candidates"."""
+        found = (record.metrics.get(f"{key}/{suffix}") for record in self.records)
+        return next((metric.value for metric in found if metric), None)
+
+
+def read_board(run_dir: Path, benchmark: str) -> Board:
+    """Reads `run_dir`/records and checks that the records of `benchmark` belong in one table.
+
+    Raises:
+        InputError: When there are none, when two may not stand in one table, or when two claim the same cell.
+    """
+    folder = run_dir / "records"
+    found = [record for record in read_records(folder) if record.benchmark == benchmark]
+    if not found:
+        raise InputError(
+            f"got no {benchmark} record in {folder}; allowed: records of {benchmark}; run 'selip run' with it first"
+        )
+    records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
+    check_comparable(records)
+    scored = [record for record in records if record.status == "ok"]
+    check_same_metrics(scored)
+    seeds = tuple(sorted({record.seed for record in records}))
+    names = sorted({(record.method, record.ablation) for record in records})
+    rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
+    items = {
+        (record.run_id, str(pool)): frame
+        for record in scored
+        if record.per_item
+        for pool, frame in read_per_item(folder, record).groupby("pool")
+    }
+    return Board(benchmark, records, rows, seeds, items)
+
+
+def check_comparable(records: Sequence[Record]) -> None:
+    """Refuses records of different schema, protocol, cohort or split.
+
+    Raises:
+        InputError: Names the first two that differ.
+    """
+    keys: dict[str, Callable[[Record], object]] = {
+        "schema versions": lambda record: record.schema_version,
+        "protocol versions": lambda record: record.protocol_version,
+        "cohort hashes": lambda record: record.cohort.content_hash,
+        "split fingerprints": lambda record: record.split_fingerprint,
+        "synthetic flags": lambda record: record.cohort.synthetic,
+    }
+    first = records[0]
+    for name, key in keys.items():
+        other = next((record for record in records if key(record) != key(first)), None)
+        if other:
+            raise InputError(
+                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); "
+                "allowed: one in a table; build a leaderboard for each from its own run directory"
+            )
+
+
+def check_same_metrics(scored: Sequence[Record]) -> None:
+    """Refuses records whose metrics of one name count other items or have other chance levels.
+
+    Raises:
+        InputError: Names the metric and the first two records that differ.
+    """
+    seen: dict[str, tuple[tuple[object, ...], str]] = {}
+    for record in scored:
+        for key, metric in record.metrics.items():
+            definition = _definition(key, metric)
+            before, run_id = seen.setdefault(key, (definition, record.run_id))
+            if before != definition:
+                raise InputError(
+                    f"got {key} with {before} (run {run_id}) and {definition} (run {record.run_id}) as patients, "
+                    "items, direction, statistic (and value of a reference); allowed: one definition in a table; "
+                    "evaluate one of them again"
+                )
+
+
+def is_reference(key: str) -> bool:
+    """Whether a metric key is what a metric is read against, as `pool/metric/chance`, and not a metric."""
+    return key.count("/") > 1
+
+
+def _definition(key: str, metric: Metric) -> tuple[object, ...]:
+    reference = (round(metric.value, 9),) if is_reference(key) else ()
+    return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)
+
+
+def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> Row:
+    mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
+    scored = [record for record in mine if record.status == "ok"]
+    _check_one_per_seed(scored)
+    reasons = []
+    for seed in sorted(set(seeds) - {record.seed for record in scored}):
+        lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
+        reasons.append(f"seed {seed} {'; '.join(lost) or 'was not run'}")
+    return Row(method, ablation, tuple(scored), "; ".join(reasons))
+
+
+def _check_one_per_seed(scored: Sequence[Record]) -> None:
+    for one, two in pairwise(scored):
+        if one.seed == two.seed:
+            raise InputError(
+                f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
+                f"{two.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
+            )

@@ -1,0 +1,78 @@
+"""Views of differences: declared contrasts, differences to a reference, case spread and seed spread apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from leaderboards.board import Board
+from leaderboards.differences import PRIMARY, Comparison, ranked
+from leaderboards.views import MISSING, Cell, Line, Table, interval, number, p_text
+
+_BOUNDS = (("case_lower", "case_upper"), ("lower", "upper"))
+
+
+def declared_table(contrasts: Sequence[Comparison]) -> Table:
+    """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value."""
+    lines = tuple(
+        Line((
+            Cell(f"{c.a} − {c.b}"),
+            Cell(metric_name(c.key)),
+            difference_cell(c),
+            Cell(p_text(c.p_holm)),
+            Cell(("yes" if c.separates else "no") if c.known else MISSING),
+            Cell(f"{c.smallest:.3f}" if c.known else MISSING),
+        ))
+        for c in contrasts
+    )  # fmt: skip
+    columns = ("contrast", "metric", "difference", "p (Holm)", "separated", "smallest separable")
+    caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over each metric."
+    caption += " Smallest separable: half the interval's width, about the smallest difference that could be seen."
+    return Table("Declared contrasts, abnormal volumes", caption, columns, lines)
+
+
+def reference_table(reference: str, comparisons: dict[str, list[Comparison]]) -> Table:
+    """Every method minus `reference`, one line a method and one column a metric."""
+    cells = {(c.a, key): difference_cell(c) for key, found in comparisons.items() for c in found}
+    labels = list(dict.fromkeys(c.a for found in comparisons.values() for c in found))
+    lines = tuple(
+        Line((Cell(f"{label} − {reference}"), *(cells.get((label, key), Cell(MISSING)) for key in comparisons)))
+        for label in labels
+    )
+    caption = "Paired, strong where the interval leaves out 0. Exploratory: not adjusted for how many there are."
+    title = f"Differences to {reference}, abnormal volumes"
+    return Table(title, caption, ("contrast", *map(metric_name, comparisons)), lines)
+
+
+def difference_cell(comparison: Comparison) -> Cell:
+    """A signed difference with its interval, strong where the interval leaves out 0."""
+    value, lower, upper, _ = comparison.difference
+    bounds = "" if pd.isna(lower) else f"[{lower:+.3f}, {upper:+.3f}]"
+    return Cell(f"{value:+.3f}", bounds, strong=comparison.separates)
+
+
+def metric_name(key: str) -> str:
+    """`pool/metric` as a reader says it, without the pool."""
+    metric = key.split("/", 1)[1]
+    return metric.replace("image_to_text_", "image → text ").replace("text_to_image_", "text → image ")
+
+
+def spread_table(board: Board, frame: pd.DataFrame) -> Table | None:
+    """Case spread and seed spread of the ranking metric, apart; None for one seed."""
+    if len(board.seeds) < 2:
+        return None
+    pool, metric = PRIMARY.split("/", 1)
+    here = frame[(frame["pool"] == pool) & (frame["metric"] == metric)].set_index(["method", "ablation"])
+    lines = []
+    for row in ranked(board):
+        entry = here.loc[(row.method, row.ablation)]
+        values = ", ".join(f"{r.metrics[PRIMARY].value:.3f}" for r in row.scored)
+        mean = number(entry["value"], metric)
+        case, both = (interval(entry[low], entry[high], metric) for low, high in _BOUNDS)
+        texts = (row.label, mean, case, f"{entry['seed_sd']:.3f}", values, both)
+        lines.append(Line(tuple(map(Cell, texts))))
+    seeds = ", ".join(map(str, board.seeds))
+    columns = ("method", "mean", "over patients alone", "SD over seeds alone", f"value of seed {seeds}", "over both")
+    caption = "Patients: seeds held, patients resampled. Seeds: standard deviation of the seeds' values."
+    return Table("Case spread and seed spread, image → text R@10", caption, columns, tuple(lines))

@@ -1,0 +1,224 @@
+"""Figures of a leaderboard: intervals, differences, contrasts, training curves, targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from leaderboards.board import Board, Row
+from leaderboards.differences import Comparison
+from leaderboards.theme import Draw, Theme, new_figure, palette
+from leaderboards.views import DIRECTIONS, HARD_NEGATIVES, ordered
+
+ROW_INCHES = 0.27
+STYLES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure to be drawn.
+
+    Attributes:
+        name: File name without ending.
+        title: What it shows; SYNTHETIC stands before it where it must.
+        caption: How to read it.
+        draw: Draws it in a theme.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Draw
+
+
+def plots(board: Board, frame: pd.DataFrame, contrasts: Sequence[Comparison]) -> list[Plot]:
+    """The figures that these records allow, in the order of the page."""
+    recall = {f"{direction}_R@10": f"{name}, R@10" for direction, name in DIRECTIONS.items()}
+    graded = {f"{direction}_nDCG@10": f"{name}, nDCG@10" for direction, name in DIRECTIONS.items()}
+    found = [
+        _interval_plot(board, frame, "recall_at_10", "Recall at 10, abnormal volumes", recall),
+        _difference_plot(board, contrasts),
+        _interval_plot(board, frame, "ndcg_at_10", "Graded ranking, abnormal volumes", graded),
+        _interval_plot(board, frame, "hard_negatives", "Hard negatives, abnormal volumes", HARD_NEGATIVES),
+        _contrast_plot(board, frame),
+        _history_plot(board, "val_score", "validation", "Validation score while training"),
+        _history_plot(board, "loss", "loss", "Training loss"),
+        _target_plot(board),
+    ]
+    return [plot for plot in found if plot]
+
+
+def _interval_plot(board: Board, frame: pd.DataFrame, name: str, title: str, metrics: dict[str, str]) -> Plot | None:
+    """Dots with whiskers, one panel a metric of the abnormal pool."""
+    here = frame[(frame["pool"] == "abnormal") & frame["metric"].isin(metrics)]
+    shown = {metric: text for metric, text in metrics.items() if metric in set(here["metric"])}
+    if not shown:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(0.6 + len(shown) * (0.5 + ROW_INCHES * len(ordered(board))))
+        panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (metric, text) in zip(panels, shown.items(), strict=True):
+            _draw_intervals(axes, board, here[here["metric"] == metric], theme)
+            axes.set_title(text)
+        panels[-1].set_xlim(-0.02, 1.02)
+        return _titled(figure, board, title)
+
+    rings = " Small rings: single seeds." if len(board.seeds) > 1 else ""
+    return Plot(name, title, f"Dot and 95 % interval; dashed line: chance.{rings}", draw)
+
+
+def _draw_intervals(axes: Axes, board: Board, entries: pd.DataFrame, theme: Theme) -> None:
+    rows = ordered(board)
+    indexed = entries.set_index(["method", "ablation"])
+    for place, row in enumerate(rows):
+        if (row.method, row.ablation) not in indexed.index:
+            continue
+        entry = indexed.loc[(row.method, row.ablation)]
+        axes.plot([entry["lower"], entry["upper"]], [place, place], color=theme.accent, linewidth=2)
+        if len(row.scored) > 1:
+            key = f"{entry['pool']}/{entry['metric']}"
+            seeds = [record.metrics[key].value for record in row.scored]
+            axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=theme.faint)
+        axes.plot(entry["value"], place, "o", ms=6.5, color=theme.accent, mec=theme.paper)
+    _name_rows(axes, [row.label for row in rows])
+    chance = entries["chance"].dropna()
+    if len(chance):
+        axes.axvline(chance.iloc[0], color=theme.alarm, linestyle="--", linewidth=1.2)
+        axes.set_title(f"chance {chance.iloc[0]:.3f}", loc="right", fontsize=8, color=theme.alarm, weight="normal")
+
+
+def _difference_plot(board: Board, contrasts: Sequence[Comparison]) -> Plot | None:
+    """Forest plot of the declared contrasts on the ranking metric."""
+    if not contrasts:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.2 + ROW_INCHES * len(contrasts))
+        axes = figure.subplots()
+        for place, contrast in enumerate(contrasts):
+            value, lower, upper, _ = contrast.difference
+            axes.plot([lower, upper], [place, place], color=theme.accent, linewidth=2)
+            axes.plot(value, place, "o", ms=6.5, color=theme.accent, mfc=None if contrast.separates else theme.paper)
+        axes.axvline(0, color=theme.alarm, linestyle="--", linewidth=1.2)
+        _name_rows(axes, [f"{contrast.a} − {contrast.b}" for contrast in contrasts])
+        axes.set_xlabel("paired difference in image → text R@10")
+        return _titled(figure, board, "Declared contrasts, abnormal volumes")
+
+    caption = "Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed)."
+    return Plot("differences", "Declared contrasts", caption, draw)
+
+
+def _contrast_plot(board: Board, frame: pd.DataFrame) -> Plot | None:
+    """R@10 of every method in every contrast, with chance as the last line."""
+    here = frame[frame["pool"].astype(str).str.startswith("contrast_") & (frame["metric"] == "image_to_text_R@10")]
+    if here.empty:
+        return None
+    labels = {(row.method, row.ablation): row.label for row in ordered(board)}
+    names = [labels[key] for key in zip(here["method"], here["ablation"], strict=True)]
+    here = here.assign(label=names, contrast=here["pool"].str.removeprefix("contrast_"))
+    grid = here.pivot(index="label", columns="contrast", values="value").reindex(labels.values())
+    grid.loc["chance"] = here.groupby("contrast")["chance"].first()
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.1 + ROW_INCHES * 1.15 * len(grid))
+        axes = figure.subplots()
+        style = {"vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f", "cmap": "crest", "linewidths": 1.5}
+        sns.heatmap(grid, ax=axes, cbar=False, linecolor=theme.paper, annot_kws={"size": 9}, **style)
+        axes.axhline(len(grid) - 1, color=theme.ink, linewidth=1.5)
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(length=0)
+        axes.tick_params(axis="y", rotation=0)
+        return _titled(figure, board, "Image → text R@10 by contrast")
+
+    caption = "Abnormal volumes of one contrast at a time, each with its own candidates; chance in the last line."
+    return Plot("contrasts", "By contrast", caption, draw)
+
+
+def _history_plot(board: Board, field: str, name: str, title: str) -> Plot | None:
+    """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method."""
+    curves = {row.label: _curves(row, field) for row in board.rows}
+    curves = {label: found for label, found in curves.items() if found}
+    if not curves:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(3.3 + 0.2 * ((len(curves) + 1) // 2))
+        axes, colours = figure.subplots(), palette(list(curves))
+        handles = []
+        for place, (label, lines) in enumerate(curves.items()):
+            style: dict[str, Any] = {
+                "color": colours[label],
+                "linestyle": STYLES[place % len(STYLES)],
+                "linewidth": 1.5,
+            }
+            handles.append(mpl.lines.Line2D([], [], **style))
+            for chosen, steps, values in lines:
+                axes.plot(steps, values, **style)
+                if field == "val_score" and chosen in steps:
+                    axes.plot(chosen, values[steps.index(chosen)], "o", color=colours[label])
+        axes.set(xlabel="step", ylabel={"loss": "loss (nats)", "val_score": "score on val"}[field])
+        figure.legend(handles, list(curves), loc="outside lower left", ncols=2, fontsize=8.5)
+        return _titled(figure, board, title)
+
+    captions = {
+        "loss": "One line a seed. Losses of different objectives are on different scales: compare shapes only.",
+        "val_score": "One line a seed; the dot is the step that validation chose. The test split plays no part.",
+    }
+    return Plot(name, title, captions[field], draw)
+
+
+def _curves(row: Row, field: str) -> list[tuple[int, list[float], list[float]]]:
+    """One curve a seed: the chosen step, the steps, the values."""
+    found = []
+    for record in row.scored:
+        points = [(p["step"], p[field]) for p in record.training.history if field in p] if record.training else []
+        if points and record.training:
+            found.append((record.training.chosen_step, [step for step, _ in points], [value for _, value in points]))
+    return found
+
+
+def _target_plot(board: Board) -> Plot | None:
+    """Entropy and diagonal mass of the target matrix, mean over seeds, for methods that have one."""
+    fields = {"target_entropy": "mean row entropy of T (nats)", "target_diagonal": "mean diagonal of T"}
+    trainings = {row.label: [r.training for r in row.scored if r.training] for row in board.rows}
+    kept = {label: ts for label, ts in trainings.items() if ts and all(t.target_entropy is not None for t in ts)}
+    if not kept:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.15 + ROW_INCHES * len(kept))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (field, text) in zip(panels, fields.items(), strict=True):
+            means = [float(np.mean([getattr(t, field) for t in ts])) for ts in kept.values()]
+            axes.barh(range(len(kept)), means, color=theme.accent, height=0.55)
+            for place, mean in enumerate(means):
+                axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=8.5)
+            axes.set_xlim(0, max([*means, 0.1]) * 1.25)
+            axes.set_xlabel(text)
+        _name_rows(panels[0], list(kept))
+        return _titled(figure, board, "Target matrices")
+
+    caption = "How soft the targets are. A fair control of selip is as soft as selip."
+    return Plot("targets", "Target matrices", caption, draw)
+
+
+def _name_rows(axes: Axes, labels: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def _titled(figure: Figure, board: Board, title: str) -> Figure:
+    name = f"SYNTHETIC · {title}" if board.synthetic else title
+    figure.suptitle(name, x=0.02, ha="left", fontsize=11, weight="bold")
+    return figure

@@ -1,0 +1,187 @@
+"""Views: what a leaderboard shows, as plain tables of cells that the Markdown and the page render alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from leaderboards.board import Board, Row
+from leaderboards.differences import ranked
+
+MISSING = "–"
+DIRECTIONS = {"image_to_text": "Image → text", "text_to_image": "Text → image"}
+RANKINGS = {
+    "R@1": "R@1",
+    "R@5": "R@5",
+    "R@10": "R@10",
+    "median_rank": "median rank",
+    "MRR": "MRR",
+    "nDCG@10": "nDCG@10",
+}
+HARD_NEGATIVES = {
+    "hard_negative_side": "side swapped",
+    "hard_negative_polarity": "signal swapped",
+    "hard_negative_removed": "finding removed",
+}
+SMALL = {
+    "image_to_text_R@10": "image → text R@10",
+    "image_to_text_MRR": "image → text MRR",
+    "text_to_image_R@10": "text → image R@10",
+    "text_to_image_MRR": "text → image MRR",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: its text, the interval shown beside it, and whether it stands out."""
+
+    text: str
+    interval: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A table row.
+
+    Attributes:
+        cells: One a column; only the name where there is a `reason`.
+        reason: Why the line has no numbers; shown across the columns.
+        kind: "method", "reference" (chance, majority) or "hole".
+        top: Whether the line belongs to the group that the data cannot separate from the best.
+    """
+
+    cells: tuple[Cell, ...]
+    reason: str = ""
+    kind: str = "method"
+    top: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as shown: title, a line below it, column heads, lines."""
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def abnormal_tables(board: Board, frame: pd.DataFrame, groups: dict[str, str]) -> list[Table]:
+    """The main tables: both directions and the hard negatives of abnormal volumes; the first has the group letters."""
+    tables = []
+    for direction, title in DIRECTIONS.items():
+        keys = {f"abnormal/{direction}_{metric}": name for metric, name in RANKINGS.items()}
+        table = metric_table(board, frame, f"{title}, abnormal volumes", keys)
+        tables.append(replace(table, caption=_candidates(board, direction)))
+    keys = {f"abnormal/{metric}": name for metric, name in HARD_NEGATIVES.items()}
+    hard = metric_table(board, frame, "Hard negatives, abnormal volumes", keys)
+    caption = "How often the true text scores above the same text with one thing made wrong."
+    tables.append(replace(hard, caption=caption))
+    return [with_groups(tables[0], groups), *tables[1:]]
+
+
+def pool_tables(board: Board, frame: pd.DataFrame) -> list[Table]:
+    """Smaller tables: all volumes, macro over unique texts, and each contrast by itself."""
+    pools = {
+        "all": ("All volumes", "Abnormal and normal; every normal text is the same candidate."),
+        "macro": ("Macro over unique texts", "All volumes, each text counted once however many volumes share it."),
+    }
+    tables = []
+    for pool, (title, caption) in pools.items():
+        keys = {f"{pool}/{metric}": name for metric, name in SMALL.items()}
+        tables.append(replace(metric_table(board, frame, title, keys), caption=caption))
+    contrasts = sorted(pool for pool in frame["pool"].dropna().unique() if pool.startswith("contrast_"))
+    for direction, title in DIRECTIONS.items():
+        keys = {f"{pool}/{direction}_R@10": pool.removeprefix("contrast_") for pool in contrasts}
+        table = metric_table(board, frame, f"{title} R@10 by contrast, abnormal volumes", keys)
+        tables.append(replace(table, caption="Each contrast is its own pool with its own candidates and chance."))
+    return [table for table in tables if table.columns[1:]]
+
+
+def metric_table(board: Board, frame: pd.DataFrame, title: str, keys: dict[str, str]) -> Table:
+    """Methods by metrics: ranked rows, rows with a hole, then chance and majority; metrics nobody has are left out.
+
+    Args:
+        board: The records.
+        frame: Their tidy frame.
+        title: Title of the table.
+        keys: metric key -> column head.
+    """
+    known = set(frame["pool"].astype(str) + "/" + frame["metric"].astype(str))
+    keys = {key: name for key, name in keys.items() if key in known}
+    numbers = {
+        (str(r.method), str(r.ablation), f"{r.pool}/{r.metric}"): r for r in frame[frame["status"] == "ok"].itertuples()
+    }
+    lines = [
+        Line((Cell(row.label), *(_number_cell(numbers.get((row.method, row.ablation, key)), key) for key in keys)))
+        for row in ordered(board)
+    ]
+    lines += hole_lines(board)
+    lines += [_reference_line(board, keys, suffix) for suffix in ("chance", "majority")]
+    sizes = {f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"{r.n_patients:.0f} patients") for r in numbers.values()}
+    lines.append(Line((Cell("n volumes"), *(sizes.get(key, Cell(MISSING)) for key in keys)), kind="reference"))
+    return Table(title, "", ("method", *keys.values()), tuple(lines))
+
+
+def _reference_line(board: Board, keys: Iterable[str], suffix: str) -> Line:
+    values = {key: board.reference(key, suffix) for key in keys}
+    cells = (Cell(MISSING if value is None else number(value, key)) for key, value in values.items())
+    return Line((Cell(suffix), *cells), kind="reference")
+
+
+def _candidates(board: Board, direction: str) -> str:
+    count = board.reference(f"abnormal/{direction}", "candidates")
+    seeds = f"{len(board.seeds)} seed{'s' if len(board.seeds) > 1 else ''}"
+    return seeds if count is None else f"{count:.0f} candidates, {seeds}."
+
+
+def ordered(board: Board) -> list[Row]:
+    """Complete rows: ranked ones first, then those without the ranking metric."""
+    first = ranked(board)
+    return first + [row for row in board.complete if row not in first]
+
+
+def hole_lines(board: Board) -> list[Line]:
+    """One line for each row that cannot have a mean, with the reason."""
+    return [Line((Cell(row.label),), reason=f"no mean: {row.hole}", kind="hole") for row in board.rows if row.hole]
+
+
+def with_groups(table: Table, groups: dict[str, str]) -> Table:
+    """Adds the group letters as second column and marks the lines of the best group."""
+    first = next(iter(groups.values()), "")[:1]
+
+    def lettered(line: Line) -> Line:
+        if line.reason:
+            return line
+        letters = groups.get(line.cells[0].text, "") if line.kind == "method" else ""
+        cells = (line.cells[0], Cell(letters or MISSING), *line.cells[1:])
+        return replace(line, cells=cells, top=bool(letters) and first in letters)
+
+    columns = (table.columns[0], "group", *table.columns[1:])
+    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines))
+
+
+def number(value: float, metric: str) -> str:
+    """A metric's value: ranks with one decimal, everything else with three."""
+    return f"{value:.1f}" if metric.endswith("median_rank") else f"{value:.3f}"
+
+
+def interval(lower: float, upper: float, metric: str) -> str:
+    """An interval in brackets, "" where there is none."""
+    return "" if pd.isna(lower) or pd.isna(upper) else f"[{number(lower, metric)}, {number(upper, metric)}]"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value for a table."""
+    if pd.isna(p_value):
+        return MISSING
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _number_cell(entry: object, key: str) -> Cell:
+    if entry is None:
+        return Cell(MISSING)
+    return Cell(number(entry.value, key), interval(entry.lower, entry.upper, key))  # type: ignore[attr-defined]

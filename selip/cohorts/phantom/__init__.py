@@ -1,0 +1,1 @@
+"""The phantom cohort: simulated head MRI on real anatomy, with reports and full truth."""

@@ -1,0 +1,137 @@
+"""Builds a phantom cohort: draw the cases, render them in parallel, write them in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
+
+from selip.cohort import Cohort, CohortInfo
+from selip.cohort_writer import CohortWriter
+from selip.cohorts.phantom import wording
+from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
+from selip.cohorts.phantom.cases import STUDY_STREAM, Study, draw_studies, generator
+from selip.cohorts.phantom.physics import SITES
+from selip.cohorts.phantom.profiles import Profile, resolve
+from selip.cohorts.phantom.regions import REGIONS, sides_of
+from selip.cohorts.phantom.render import render
+from selip.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
+from selip.splits import assign_splits
+
+LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
+CITATION = (
+    "Fonov et al. 2011, NeuroImage 54:313 (ICBM-152 templates, as nilearn distributes them); "
+    "simulation and reports: selip-bench"
+)
+CHUNK = 4
+
+
+def build(
+    profile: str,
+    seed: int,
+    out: Path | str,
+    workers: int = 0,
+    command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    **overrides: Any,  # noqa: ANN401 (each field of Profile has its own type)
+) -> Cohort:
+    """Simulates a cohort and writes it. The bytes depend on profile, overrides and seed, not on `workers`.
+
+    Args:
+        profile: "quick", "standard" or "hard".
+        seed: Seed of everything, the split included.
+        out: Folder to write; must not exist or be empty.
+        workers: Processes; 0 for one a core.
+        command: The command to record as the one that builds it.
+        progress: Called with (studies done, studies in all).
+        **overrides: Fields of `Profile`, as n_patients=20.
+
+    Raises:
+        InputError: For wrong settings, or when `out` is not empty.
+    """
+    dials = resolve(profile, overrides)
+    writer = CohortWriter(out, cohort_info(dials, seed, command))
+    atlas = build_atlas(dials.atlas_step_mm)
+    studies = draw_studies(dials, seed, lesion_points(atlas))
+    splits = assign_splits([study.patient_id for study in studies], ["|".join(study.labels) for study in studies], seed)
+    with writer:
+        rendered = _render_all(studies, dials, seed, atlas, workers or cpu_count())
+        for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
+            writer.add_study(*study_rows(study, splits[study.patient_id], seed), arrays, mask)
+            if progress is not None:
+                progress(done, len(studies))
+    return Cohort.open(out)
+
+
+def cohort_info(profile: Profile, seed: int, command: str = "") -> CohortInfo:
+    """Facts about the cohort, before the writer adds its hashes."""
+    return CohortInfo(
+        name="phantom",
+        profile=profile.name,
+        seed=seed,
+        synthetic=True,
+        shape=profile.shape,
+        spacing_mm=profile.spacing_mm,
+        contrasts=profile.contrasts,
+        licence=LICENCE,
+        citation=CITATION,
+        command=command,
+    )
+
+
+def lesion_points(atlas: Atlas) -> dict[tuple[str, str], np.ndarray]:
+    """(region, side) to MNI millimetres (n, 3) where a lesion may be centred."""
+    return {(name, side): region_points(atlas, name, side) for name in REGIONS for side in sides_of(name)}
+
+
+def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Manifest row of a study and of each of its volumes."""
+    findings = study.findings
+    words = generator(seed, STUDY_STREAM, study.index).spawn(2)[1]
+    row = {
+        "study_id": study.study_id,
+        "patient_id": study.patient_id,
+        "split": split,
+        "site": SITES[study.site].name,
+        "report": wording.report(findings, study.contrasts, words),
+        "findings": findings_to_json(findings),
+        "labels": json.dumps(study.labels),
+        "age": str(study.age),
+    }
+    volumes = [
+        {"contrast": contrast, "text": findings_text(clauses_of(findings, contrast))} for contrast in study.contrasts
+    ]
+    return row, volumes
+
+
+def _render_all(
+    studies: Sequence[Study], profile: Profile, seed: int, atlas: Atlas, workers: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Voxels and mask of every study, in order. Worker processes share the atlas as a memory map."""
+    if workers == 1 or len(studies) <= CHUNK:
+        return (render(study, profile, seed, atlas) for study in studies)
+    parallel = Parallel(n_jobs=workers, return_as="generator", batch_size=CHUNK)
+    return parallel(delayed(render)(study, profile, seed, atlas) for study in studies)
+
+
+def flip_study(
+    arrays: np.ndarray, mask: np.ndarray, findings: Sequence[Finding], report: str
+) -> tuple[np.ndarray, np.ndarray, list[Finding], str]:
+    """The left-right mirror image of a study; applying it twice gives the study back.
+
+    Args:
+        arrays: Volumes (n, I, J, K); axis I runs to the patient's right.
+        mask: (I, J, K).
+        findings: True findings.
+        report: Free text.
+
+    Returns:
+        The same four with voxels mirrored and left and right exchanged in sides and words.
+    """
+    flipped = [replace(finding, side=swap_sides(finding.side)) for finding in findings]
+    return arrays[:, ::-1].copy(), mask[::-1].copy(), flipped, swap_sides(report)

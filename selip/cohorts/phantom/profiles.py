@@ -1,0 +1,166 @@
+"""Profiles of the phantom: one set of dials, from easy to native. All of them run the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from selip.cohorts.phantom.lesions import KINDS, kinds_shown
+from selip.cohorts.phantom.regions import REGIONS
+from selip.errors import InputError
+from selip.findings import CONTRASTS
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many studies, on which grid, how hard.
+
+    Attributes:
+        name: Name of the profile.
+        n_patients: Patients; some have a second study.
+        shape: Voxels along right, front, top.
+        spacing_mm: Voxel edges.
+        centre_mm: MNI millimetres of the middle of the grid.
+        atlas_step_mm: Voxel edge of the sampled anatomy.
+        slice_samples: Samples across the thickness of a slice that are averaged (partial volume).
+        contrasts: Contrasts of a study.
+        lesion_types: Lesion types to draw; empty for all that the contrasts show.
+        regions: Regions to draw; empty for all.
+        normal: Share of normal patients.
+        second_finding: Chance of one more finding, applied again after each (at most three).
+        several_foci: Chance that a type which comes in several foci does so.
+        follow_up: Share of patients with a second study.
+        missing_contrast: Chance that a study lacks a contrast (never all of them).
+        radius_mm: Range into which the radii of the lesion types are clipped.
+        rotation_deg: Spread of head rotation about each axis.
+        shift_mm: Spread of head position along each axis.
+        scale: Spread of head size along each axis.
+        warp_mm: Spread of the smooth deformation.
+        ventricle_mm: Spread of ventricle wall position.
+        tissue_jitter: Relative spread of tissue T1, T2, density and ADC between patients.
+        timing_jitter: Relative spread of TR and TE (a quarter of it for TI) between studies.
+        bias: Spread of the coefficients of the receive field.
+        noise: Spread of the noise as a share of white matter signal.
+    """
+
+    name: str
+    n_patients: int = 1500
+    shape: tuple[int, int, int] = (40, 48, 16)
+    spacing_mm: tuple[float, float, float] = (4.5, 4.5, 10.0)
+    centre_mm: tuple[float, float, float] = (0.0, -17.0, 10.0)
+    atlas_step_mm: int = 3
+    slice_samples: int = 3
+    contrasts: tuple[str, ...] = ("FLAIR", "DWI")
+    lesion_types: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    normal: float = 0.25
+    second_finding: float = 0.02
+    several_foci: float = 0.1
+    follow_up: float = 0.04
+    missing_contrast: float = 0.0
+    radius_mm: tuple[float, float] = (8.0, 16.0)
+    rotation_deg: float = 1.0
+    shift_mm: float = 1.0
+    scale: float = 0.015
+    warp_mm: float = 1.0
+    ventricle_mm: float = 0.7
+    tissue_jitter: float = 0.02
+    timing_jitter: float = 0.005
+    bias: float = 0.02
+    noise: float = 0.02
+
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("quick"),
+        Profile(
+            "standard",
+            shape=(64, 64, 24),
+            spacing_mm=(3.0, 3.5, 6.5),
+            atlas_step_mm=2,
+            contrasts=("T1", "T2", "FLAIR", "DWI", "ADC"),
+            second_finding=0.2,
+            several_foci=0.4,
+            follow_up=0.06,
+            radius_mm=(5.0, 22.0),
+            rotation_deg=3.0,
+            shift_mm=3.0,
+            scale=0.03,
+            warp_mm=2.0,
+            ventricle_mm=1.0,
+            tissue_jitter=0.04,
+            timing_jitter=0.02,
+            bias=0.06,
+            noise=0.03,
+        ),
+        Profile(
+            "hard",
+            shape=(96, 112, 32),
+            spacing_mm=(2.0, 2.0, 5.0),
+            atlas_step_mm=2,
+            contrasts=("T1", "T2", "FLAIR", "DWI", "ADC"),
+            second_finding=0.4,
+            several_foci=0.8,
+            follow_up=0.1,
+            missing_contrast=0.15,
+            radius_mm=(2.5, 32.0),
+            rotation_deg=4.0,
+            shift_mm=5.0,
+            scale=0.04,
+            warp_mm=2.5,
+            ventricle_mm=1.5,
+            tissue_jitter=0.06,
+            timing_jitter=0.05,
+            bias=0.12,
+            noise=0.05,
+        ),
+    )
+}
+
+
+def resolve(name: str, overrides: Mapping[str, Any]) -> Profile:
+    """The named profile with fields replaced, checked.
+
+    Raises:
+        InputError: For an unknown profile, field, contrast, lesion type or region, or a value out of range.
+    """
+    if name not in PROFILES:
+        raise InputError(f"got phantom profile {name!r}; allowed: {', '.join(PROFILES)}")
+    settings = asdict(PROFILES[name])
+    unknown = sorted(set(overrides) - (set(settings) - {"name"}))
+    if unknown:
+        raise InputError(f"got phantom setting {unknown[0]!r}; allowed: {', '.join(sorted(set(settings) - {'name'}))}")
+    try:
+        profile = TypeAdapter(Profile).validate_python(settings | dict(overrides))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"got phantom setting {first['loc'][0]} = {first['input']!r}; {first['msg']}") from error
+    _check(profile)
+    return profile
+
+
+def _check(profile: Profile) -> None:
+    _check_names("contrast", profile.contrasts, CONTRASTS)
+    _check_names("lesion type", profile.lesion_types, tuple(KINDS))
+    _check_names("region", profile.regions, tuple(REGIONS))
+    numbers = {key: value for key, value in asdict(profile).items() if isinstance(value, (int, float))}
+    negative = [key for key, value in numbers.items() if value < 0]
+    if negative:
+        raise InputError(f"got {negative[0]} {numbers[negative[0]]}; allowed: 0 or more")
+    for key in ("n_patients", "atlas_step_mm", "slice_samples"):
+        if numbers[key] < 1:
+            raise InputError(f"got {key} {numbers[key]}; allowed: 1 or more")
+    if not profile.contrasts:
+        raise InputError(f"got no contrast; allowed: {', '.join(CONTRASTS)}; name at least one")
+    if not kinds_shown(profile.contrasts, profile.regions, profile.lesion_types):
+        raise InputError("got contrasts, regions and lesion_types that no finding fits; name more of them")
+
+
+def _check_names(what: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise InputError(f"got {what} {name!r}; allowed: {', '.join(allowed)}")

@@ -1,0 +1,209 @@
+"""NIfTI files to a cohort's grid: RAS axes, one spacing, centred, uint8.
+
+The steps, and the policy of each:
+
+1. *Read* with nibabel: `.nii` or `.nii.gz`, 3D or 4D with one volume, any orientation, finite and not constant.
+   A file that does not say where left and right are is refused.
+2. *Place* the grid (`study_grid`). `centre="foreground"`: the head's centroid falls where the template's head has it,
+   whatever the origin in the header; right for native scans. `centre="world"`: the grid lies at a fixed place in world
+   millimetres (`TEMPLATE_CENTRE_MM`); right for files that are in MNI space already. All volumes of a study share one
+   grid, so that they and the mask stay aligned.
+3. *Resample* with MONAI (trilinear). Where the grid is coarser than the file a Gaussian comes first, as wide as the
+   difference of the two voxels' point spread (Cardoso et al., MICCAI 2015): no aliasing, small lesions blur
+   instead of falling between samples. Outside the file's field of view the value is the file's 0.1 percentile.
+4. *Intensity* on the final grid (`percentile_minmax`; arXiv:2503.19801): clip to the 0.1-99.9 percentiles, min-max.
+
+Masks go the same way, as shares of lesion, and become 0 or 1 so that the lesion volume is kept and no lesion vanishes
+(`mask_to_grid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from selip.errors import InputError
+from selip.nifti import Image, read_nifti
+
+Centre = Literal["foreground", "world"]
+
+CLIP_PERCENTILES = (0.1, 99.9)
+TEMPLATE_CENTRE_MM = (0.0, -17.0, 10.0)
+TEMPLATE_HEAD_MM = (0.0, -22.0, 9.5)
+HEAD_HEIGHT_MM = 150.0
+MAX_STUDY_SPREAD_MM = 40.0
+_FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A RAS grid: `shape` voxels of `spacing_mm`, its middle at `centre_mm` in world millimetres."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    centre_mm: tuple[float, float, float] = TEMPLATE_CENTRE_MM
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(4, 4) voxel to world millimetres."""
+        affine = np.diag([*self.spacing_mm, 1.0])
+        affine[:3, 3] = np.asarray(self.centre_mm) - (np.asarray(self.shape) - 1) / 2 * self.spacing_mm
+        return affine
+
+
+def read_volume(
+    path: Path | str,
+    shape: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
+    centre: Centre = "foreground",
+) -> NDArray[np.uint8]:
+    """One NIfTI file on a cohort's grid: uint8 of `shape`, RAS.
+
+    Raises:
+        InputError: As `read_nifti`, or nothing of the head lies in the grid.
+    """
+    image = read_nifti(path)
+    return to_grid(image, study_grid([image], shape, spacing_mm, centre))
+
+
+def study_grid(
+    images: Sequence[Image], shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], centre: Centre
+) -> Grid:
+    """The grid that all volumes of one study share.
+
+    Args:
+        images: Volumes of the study, in one world space (as a scanner writes them).
+        shape: Voxels along right, front, top.
+        spacing_mm: Voxel edges along the same axes.
+        centre: "foreground" or "world", see the module.
+
+    Raises:
+        InputError: `centre` is unknown, or the heads of the volumes are not in one place.
+    """
+    if centre not in get_args(Centre):
+        raise InputError(f"got centre {centre!r}; allowed: {', '.join(get_args(Centre))}; choose one")
+    if centre == "world":
+        return Grid(shape, spacing_mm)
+    centres = np.array([head_centre_mm(image) for image in images])
+    middle = centres.mean(axis=0)
+    distances = np.linalg.norm(centres - middle, axis=1)
+    if distances.max() > MAX_STUDY_SPREAD_MM:
+        raise InputError(
+            f"got {images[int(distances.argmax())].path}, whose head lies {distances.max():.0f} mm from the study's "
+            f"other volumes; allowed: {MAX_STUDY_SPREAD_MM:.0f} mm; register the volumes of the study"
+        )
+    x, y, z = middle + TEMPLATE_CENTRE_MM - TEMPLATE_HEAD_MM
+    return Grid(shape, spacing_mm, (float(x), float(y), float(z)))
+
+
+def head_centre_mm(image: Image) -> NDArray[np.float64]:
+    """Centroid (3,) of the head in world millimetres (right, front, top).
+
+    The head is what is above the mean (air pulls the mean below tissue), down to HEAD_HEIGHT_MM under the vertex, so
+    that a neck in the field of view does not pull the centroid down.
+    """
+    head = image.values > image.values.mean()
+    counts = head.sum(axis=(0, 1))
+    top = int(np.flatnonzero(counts >= 0.02 * counts.max())[-1])
+    bottom = max(0, top - int(HEAD_HEIGHT_MM / image.spacing_mm[2]))
+    voxel = np.array(ndimage.center_of_mass(head[:, :, bottom : top + 1])) + np.array([0, 0, bottom])
+    return image.affine[:3, :3] @ voxel + image.affine[:3, 3]
+
+
+def to_grid(image: Image, grid: Grid) -> NDArray[np.uint8]:
+    """`image` on `grid`: anti-aliased, trilinear, then `percentile_minmax`.
+
+    Raises:
+        InputError: The volume is constant, in its file or within the grid.
+    """
+    try:
+        floor, _ = _limits(image.values)
+    except InputError as error:
+        raise InputError(f"{image.path}: {error}") from error
+    try:
+        return percentile_minmax(_resample(image.values - np.float32(floor), image, grid))
+    except InputError as error:
+        raise InputError(
+            f"got {image.path}, whose head lies outside the grid; allowed: inside; centre on the foreground"
+        ) from error
+
+
+def mask_to_grid(image: Image, grid: Grid) -> NDArray[np.uint8]:
+    """A lesion mask on `grid`, 0 or 1: label values above one half are lesion (1, 2, 4 of BraTS all are).
+
+    The voxels with the largest share of lesion are lesion, as many as keep the volume in mm3: a threshold at one half
+    would take nearly half of small plaques. A connected lesion that gets no voxel so keeps the one that holds most of
+    it, so that none vanishes.
+
+    Raises:
+        InputError: The file has a lesion and the whole of it lies outside the grid.
+    """
+    lesion = image.values > 0.5
+    voxels = np.argwhere(lesion)
+    to_index = np.linalg.inv(grid.affine) @ image.affine
+    index = np.rint(voxels @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.int64)
+    inside = np.all((index >= 0) & (index < grid.shape), axis=1)
+    if len(voxels) and not inside.any():
+        raise InputError(f"got mask {image.path}, all outside the grid; allowed: inside; enlarge shape or spacing")
+    share = _resample(lesion.astype(np.float32), image, grid)
+    size = min(round(inside.sum() * abs(np.linalg.det(to_index[:3, :3]))), share.size)
+    threshold = np.sort(share, axis=None)[-size] if size else np.inf
+    mask = ((share >= threshold) & (share > 0)).astype(np.uint8)
+    flat = np.ravel_multi_index(tuple(index[inside].T), grid.shape)
+    lesion_of = ndimage.label(lesion, structure=np.ones((3, 3, 3)))[0][tuple(voxels[inside].T)]
+    for number in np.unique(lesion_of):
+        cells, counts = np.unique(flat[lesion_of == number], return_counts=True)
+        if not mask.flat[cells].any():
+            mask.flat[cells[counts.argmax()]] = 1
+    return mask
+
+
+def percentile_minmax(volume: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Clips a volume to its 0.1-99.9 percentiles and scales it to 0..255.
+
+    The rule is applied on the final grid (after resampling), so that a stored volume always spans 0..255.
+
+    Args:
+        volume: Any shape, any unit; finite.
+
+    Returns:
+        uint8 of the same shape; the 0.1 percentile is 0 and the 99.9 percentile is 255.
+
+    Raises:
+        InputError: A voxel is not finite, or the volume is constant between the percentiles.
+    """
+    values = np.asarray(volume, dtype=np.float32)
+    low, high = _limits(values)
+    clipped = np.clip(values.astype(np.float64), low, high)
+    return np.rint((clipped - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
+def _limits(values: NDArray[np.float32]) -> tuple[float, float]:
+    """The 0.1 and 99.9 percentiles, checked to be finite and apart."""
+    if not np.isfinite(values).all():
+        raise InputError("got voxels that are NaN or infinite; allowed: finite numbers; mend or drop the volume")
+    low, high = np.percentile(values, CLIP_PERCENTILES).astype(np.float64)
+    if not high > low:
+        raise InputError(f"got a constant volume (all {low:g}); allowed: a volume with contrast; mend or drop it")
+    return float(low), float(high)
+
+
+def _resample(values: NDArray[np.float32], image: Image, grid: Grid) -> NDArray[np.float32]:
+    """`values` (voxels of `image`) at the voxels of `grid`; 0 outside the field of view."""
+    import torch
+    from monai.data import MetaTensor
+    from monai.transforms import SpatialResample
+
+    coarser = np.maximum(np.asarray(grid.spacing_mm) ** 2 - image.spacing_mm**2, 0.0)
+    sigma = np.sqrt(coarser) / _FWHM_PER_SIGMA / image.spacing_mm
+    smooth = ndimage.gaussian_filter(values, sigma, mode="nearest", truncate=3.0)
+    source = MetaTensor(torch.from_numpy(smooth)[None], affine=torch.from_numpy(image.affine))
+    resample = SpatialResample(mode="bilinear", padding_mode="zeros", dtype=torch.float64)
+    out = resample(source, dst_affine=torch.from_numpy(grid.affine), spatial_size=grid.shape)
+    return np.asarray(out[0].numpy(), dtype=np.float32)

@@ -1,0 +1,82 @@
+"""The seam to the retrieval benchmark: what it scores is what the tables show, none of it under another name."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.benchmark import ScoreOptions
+from benchmarks.retrieval import BENCHMARK
+from leaderboards.board import read_board
+from leaderboards.differences import compare
+from leaderboards.tables import tidy
+from leaderboards.views import abnormal_tables, pool_tables
+from selip.embeddings import Embeddings
+from selip.findings import Finding, clauses_of, findings_text
+from selip.records import write_record
+
+REGIONS = ("thalamus", "frontal lobe", "putamen", "insula", "cerebellum")
+SIGNALS = {"FLAIR": "high signal", "T1": "low signal"}
+
+
+def encode_text(texts):
+    """A fixed random direction for each text."""
+    vectors = np.stack([np.random.default_rng(zlib.crc32(text.encode())).normal(size=16) for text in texts])
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def make_embeddings(noise, n_patients=30):
+    """Volumes that lie at their text's direction, but for `noise`."""
+    rng = np.random.default_rng(1)
+    truth = {}
+    for n in range(n_patients):  # none, one or two findings
+        places = (REGIONS[n % 5], REGIONS[(n + 1) % 5])[: n % 3]
+        truth[f"s{n}"] = [Finding("plaque", region, ("left", "right")[n % 2], SIGNALS) for region in places]
+    rows = [
+        (f"{study}_{contrast}", study, f"p{study}", contrast, "site", findings_text(clauses_of(found, contrast)))
+        for study, found in truth.items()
+        for contrast in SIGNALS
+    ]
+    items = pd.DataFrame(rows, columns=["volume_id", "study_id", "patient_id", "contrast", "site", "text"])
+    vectors = encode_text(items["text"]) + noise * rng.normal(size=(len(items), 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return Embeddings(items, vectors, encode_text, truth, list(items["text"]))
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory, factory):
+    folder = tmp_path_factory.mktemp("scored")
+    for method, noise in (("selip", 0.0), ("clip", 0.6)):
+        score = BENCHMARK.score(make_embeddings(noise), ScoreOptions(n_resamples=100))
+        facts = {"metrics": dict(score.metrics), "notes": dict(score.notes)}
+        record = factory.make_record(method, protocol_version=BENCHMARK.protocol_version, **facts)
+        write_record(folder / "records", record, score.per_item)
+    return read_board(folder, "retrieval")
+
+
+def test_every_column_of_the_tables_is_scored(board):
+    frame = tidy(board, 50)
+    tables = abnormal_tables(board, frame, {}) + pool_tables(board, frame)
+    assert [len(table.columns) for table in tables] == [8, 7, 4, 5, 5, 3, 3]
+    for table in tables:
+        methods = [line for line in table.lines if line.kind == "method"]
+        assert [line.cells[0].text for line in methods] == ["selip", "clip"]
+        values = [cell for line in methods for cell in line.cells[1:] if cell.interval]
+        skipped = 1 if table.columns[1] == "group" else 0
+        assert len(values) == len(methods) * (len(table.columns) - 1 - skipped)
+        chance = next(line for line in table.lines if line.cells[0].text == "chance")
+        assert "–" not in [cell.text for cell in chance.cells[1 + skipped :]]
+    assert "candidates" in tables[0].caption
+
+
+def test_perfect_embeddings_are_perfect_on_the_board(board):
+    metrics = board.row("selip").scored[0].metrics
+    assert metrics["abnormal/image_to_text_R@1"].value == 1.0
+    assert metrics["abnormal/image_to_text_median_rank"].value == 1.0
+    key = "abnormal/image_to_text_R@1"
+    comparison = compare(board, board.row("selip"), board.row("clip"), key, 100)
+    assert comparison.difference.value == pytest.approx(1 - board.row("clip").scored[0].metrics[key].value)
+    assert comparison.separates

@@ -1,0 +1,66 @@
+"""Fixtures of the pipeline's tests: small NIfTI files of a head, and the real examinations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from selip.cohort import Cohort
+from selip.cohorts.table import import_table
+
+REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
+HEAD_SHAPE = (24, 28, 20)
+HEAD_AFFINE = np.array([[6.0, 0, 0, -69], [0, 6.0, 0, -98], [0, 0, 6.0, -47], [0, 0, 0, 1]])
+
+WriteNifti = Callable[..., Path]
+
+
+@pytest.fixture
+def head() -> np.ndarray:
+    """A head (24, 28, 20) float32 with RAS axes: an ellipsoid of 100, a bright spot right, a dark one in front."""
+    points = np.moveaxis(np.indices(HEAD_SHAPE), 0, -1) @ HEAD_AFFINE[:3, :3].T + HEAD_AFFINE[:3, 3]
+    values = 100.0 * (((points - (0, -17, 10)) / (62, 75, 52)) ** 2).sum(-1).__lt__(1)
+    values += 150.0 * (np.linalg.norm(points - (33, -17, 16), axis=-1) < 10)
+    values -= 80.0 * (np.linalg.norm(points - (0, 30, 4), axis=-1) < 10)
+    texture = np.random.default_rng(0).normal(size=HEAD_SHAPE)
+    return (values + 3 * texture * (values > 0)).astype(np.float32)
+
+
+@pytest.fixture
+def write_nifti(tmp_path: Path) -> WriteNifti:
+    """Writes values to a NIfTI file in the test's folder and gives its path."""
+
+    def write(name: str, values: np.ndarray, affine: np.ndarray = HEAD_AFFINE) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(values, affine), path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real examinations, or a skip that says why."""
+    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("SELIP_REAL_DATA", default))
+    if not (folder / "open_ms").is_dir():
+        pytest.skip(f"no real examinations in {folder}; set SELIP_REAL_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """The real examinations of tests/data/real_examinations.csv on a 2 mm grid; all are in the test part."""
+    return import_table(
+        REAL_EXAMINATIONS,
+        tmp_path_factory.mktemp("real") / "cohort",
+        shape=(96, 112, 80),
+        spacing_mm=(2.0, 2.0, 2.0),
+        root=real_data,
+    )

@@ -1,0 +1,257 @@
+"""The commands as a user types them, on a small cohort."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from selip.cli import main
+from selip.records import read_record, read_records
+
+TIMES = {"seconds", "created", "peak_memory_mb", "command"}
+
+
+def selip(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of `selip ARGUMENTS`."""
+    monkeypatch.setattr(sys, "argv", ["selip", *(str(argument) for argument in arguments)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr()
+    return stop.value.code, said.out, said.err
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    return lambda *arguments: selip(monkeypatch, capsys, *arguments)
+
+
+def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
+    return ["run", "quick", f"cohort.path={cohort}", f"methods={methods}", *tiny_run]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_cohort_folder, tiny_run):
+    """A finished run directory of three methods."""
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out)]
+    subprocess.run([sys.executable, "-m", "selip", *arguments], check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture
+def checkpoint(finished):
+    return finished / "checkpoints" / "selip-seed0.safetensors"
+
+
+def test_run_leaves_what_the_design_promises(finished):
+    assert (finished / "config.yaml").is_file()
+    assert len((finished / "log.jsonl").read_text().splitlines()) == 3
+    names = {path.name for path in (finished / "leaderboard").iterdir()}
+    assert {"retrieval.md", "retrieval.csv", "index.html"} <= names
+    assert list((finished / "leaderboard" / "examples").glob("selip-*.png"))
+    assert not list(finished.rglob("*.partial"))
+    assert not list(finished.rglob("*.state.safetensors"))
+    records = read_records(finished / "records")
+    assert [record.method for record in records] == ["clip", "random_init", "selip"]
+    assert {record.status for record in records} == {"ok"}
+    for record in records:
+        assert record.cohort.synthetic
+        assert record.metrics["abnormal/image_to_text_R@10"].lower is not None
+        assert "abnormal/image_to_text_R@10/chance" in record.metrics
+        assert record.command.startswith("selip run quick")
+        assert record.versions["torch"]
+
+
+def test_records_of_a_seed_are_fair(finished):
+    records = read_records(finished / "records")
+    for fact in ("initial_weights_hash", "batch_order_hash"):
+        assert len({getattr(record.training, fact) for record in records}) == 1
+    assert len({record.split_fingerprint for record in records}) == 1
+    assert {record.training.steps for record in records if record.method != "random_init"} == {6}
+
+
+def comparable(path: Path):
+    return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
+
+
+def assert_same_records(one: Path, other: Path):
+    names = sorted(path.name for path in (one / "records").iterdir())
+    assert names == sorted(path.name for path in (other / "records").iterdir())
+    for name in names:
+        if name.endswith(".json"):
+            assert comparable(one / "records" / name) == comparable(other / "records" / name)
+        else:
+            pd.testing.assert_frame_equal(
+                pd.read_parquet(one / "records" / name), pd.read_parquet(other / "records" / name), check_exact=True
+            )
+
+
+def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path):
+    out = tmp_path / "killed"
+    line = [sys.executable, "-m", "selip", *run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "leaderboard").exists(), "it was killed in the middle"
+    subprocess.run(line, check=True, capture_output=True)
+    assert_same_records(finished, out)
+
+
+def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_folder, tiny_run, command):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "records").iterdir()}
+    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", finished]
+    code, _, said = command(*arguments, "--resume")
+    assert code == 0
+    assert said.count("skipped") == 3
+    assert {path: path.stat().st_mtime_ns for path in (finished / "records").iterdir()} == before
+    code, _, said = command(*arguments)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "--resume" in said
+    code, _, said = command(*arguments, "training.steps=7", "--resume")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "another run" in said
+
+
+def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny_run, tmp_path, command):
+    out = tmp_path / "failing"
+    arguments = [*run_arguments(small_cohort_folder, tiny_run, "clip,random_init"), "training.learning_rate_text=1e30"]
+    code, _, _ = command(*arguments, "--out", out)
+    assert code == 0
+    failed, floor = read_records(out / "records")
+    assert (failed.status, floor.status) == ("failed", "ok")
+    assert "not finite at step" in failed.reason
+    assert "failed" in (out / "leaderboard" / "retrieval.md").read_text()
+
+
+def test_dry_run_writes_nothing(tmp_path, command):
+    code, out, _ = command("run", "standard", "--out", tmp_path / "dry", "--dry-run", "seeds=2")
+    assert code == 0
+    assert "12 runs x 1 benchmarks" in out
+    assert not (tmp_path / "dry").exists()
+
+
+def test_evaluate_repeats_the_record(finished, checkpoint, small_cohort_folder, command):
+    code, out, _ = command("evaluate", checkpoint, "--cohort", small_cohort_folder, "--json")
+    assert code == 0
+    record = next(record for record in read_records(finished / "records") if record.method == "selip")
+    key = "abnormal/image_to_text_MRR"
+    assert json.loads(out)[key]["value"] == record.metrics[key].value
+    code, out, _ = command("evaluate", checkpoint, "--cohort", small_cohort_folder)
+    assert code == 0
+    assert "abnormal/image_to_text_R@10" in out
+
+
+def test_search_by_text_names_unseen_words(checkpoint, small_cohort_folder, command):
+    text = "zebra signal in the left thalamus"
+    code, out, said = command("search", checkpoint, "--cohort", small_cohort_folder, "--text", text, "-k", "3")
+    assert code == 0
+    assert "zebra" in said
+    assert out.count("p0") == 3
+
+
+def test_search_by_volume(checkpoint, small_cohort_folder, tmp_path, command):
+    from selip.cohort import Cohort
+
+    cohort = Cohort.open(small_cohort_folder)
+    path = tmp_path / "volume.nii.gz"
+    image = nib.Nifti1Image(cohort.read_volumes([0])[0].astype(np.float32), np.diag([*cohort.info.spacing_mm, 1]))
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+    code, out, _ = command(
+        "search", checkpoint, "--cohort", small_cohort_folder, "--volume", path, "--contrast", "flair"
+    )
+    assert code == 0
+    assert "shows" in out
+
+
+def test_train_leaves_a_checkpoint_and_records(small_cohort_folder, tiny_run, tmp_path, command):
+    out = tmp_path / "trained"
+    code, said, _ = command("train", "clip_x2", "--cohort", small_cohort_folder, "--seed", "3", "--out", out, *tiny_run)
+    assert code == 0
+    assert Path(said.strip()).is_file()
+    (record,) = read_records(out / "records")
+    assert (record.method, record.seed) == ("clip_x2", 3)
+
+
+def test_lists(command):
+    for what, expected in [("methods", "shuffled_selip"), ("benchmarks", "retrieval"), ("cohorts", "phantom")]:
+        code, out, _ = command("list", what, "--json")
+        assert code == 0
+        rows = {row["name"]: row for row in json.loads(out)}
+        assert rows[expected]["summary"]
+        assert rows[expected]["source"]
+        assert expected in command("list", what)[1]
+    assert "quick" in command("list", "experiments")[1]
+
+
+def test_cohort_commands(small_cohort_folder, tmp_path, command):
+    assert command("cohort", "check", small_cohort_folder)[:2] == (0, f"{small_cohort_folder}: sound\n")
+    code, out, _ = command("cohort", "show", small_cohort_folder)
+    assert code == 0
+    assert "FLAIR" in out
+    code, _, _ = command("cohort", "build", "phantom", "--patients", "4", "--workers", "1", "--out", tmp_path / "made")
+    assert code == 0
+    assert command("cohort", "check", tmp_path / "made")[0] == 0
+
+
+def test_doctor(command):
+    code, out, _ = command("doctor")
+    assert code == 0
+    assert "minilm weights         official" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "quik", "--out", "x"], "did you mean 'quick'"),
+        (["run", "quick", "--out", "x", "methods=clap"], "did you mean 'clip'"),
+        (["train", "selip", "--cohort", "nowhere", "--out", "x"], "no cohort.json"),
+        (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no readable checkpoint"),
+        (["leaderboard", "nowhere"], "nowhere"),
+        (["cohort", "build", "phantom", "--profile", "easy", "--out", "x"], "quick, standard, hard"),
+        (["cohort", "build", "table", "--out", "x"], "cohort import table"),
+        (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
+        (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
+        (["cohort", "check", "nowhere"], "no cohort.json"),
+        (["frobnicate"], "frobnicate"),
+        (["run", "quick"], "--out"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(arguments, message, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, said = command(*arguments)
+    assert code == 2
+    assert message in said
+    assert said.count("\n") == 1, said
+    assert not [path for path in (tmp_path / "x").rglob("*") if path.name != "config.yaml"]
+
+
+def test_interrupt_is_130(monkeypatch, command):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selip.experiment.listing", interrupted)
+    code, _, said = command("list", "methods")
+    assert code == 130
+    assert "--resume" in said
+
+
+def test_broken_record_is_named(finished, tmp_path):
+    path = tmp_path / "broken.json"
+    path.write_text((next((finished / "records").glob("*.json"))).read_text()[:-20])
+    with pytest.raises(Exception, match=r"broken\.json"):
+        read_record(path)
