@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import click
 import typer
 import yaml
 from rich.console import Console
@@ -21,6 +20,9 @@ from selip.cohort_commands import Report, build_cohort, grid_like, import_cohort
 from selip.config import CohortConfig, read_experiment, to_mapping
 from selip.errors import InputError
 from selip.progress import progress_display
+
+INTERRUPTED = 130
+USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 cohort_app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
@@ -39,13 +41,16 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         code = app(standalone_mode=False)
-    except (InputError, click.ClickException) as error:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        sys.stderr.write(f"selip: {message}\n")
+    except InputError as error:
+        sys.stderr.write(f"selip: {error}\n")
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except USAGE_ERROR as error:
+        sys.stderr.write(f"selip: {' '.join(error.format_message().split())}; 'selip --help' lists what is allowed\n")
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         sys.stderr.write("selip: interrupted; the same command with --resume continues\n")
-        sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -232,7 +232,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
-    """Sets one `key=value`; a bare key of a section that belongs to one section only may leave the section out."""
+    """Sets one `key=value`. Lists may be written a,b,c; a whole number of seeds means 0 to that number less one."""
     key, separator, text = override.partition("=")
     if not separator:
         raise InputError(f"got override {override!r}; allowed: key=value, as training.steps=200")
@@ -246,7 +246,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
     if last == "seeds" and isinstance(value, int):
         value = list(range(value))
-    elif last in {"methods", "benchmarks", "seeds"}:
+    elif last in {"methods", "benchmarks", "seeds"} and not isinstance(value, list):
         value = text.split(",")
     node[last] = value
 

@@ -90,7 +90,6 @@ def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
     cells = []
     for seed in config.seeds:
         for method in config.methods:
-            find_method(method)
             ids = {name: _run_id(config, cohort, method, seed, name, protocols[name]) for name in config.benchmarks}
             cells.append(Planned(method, seed, ids))
     return cells
@@ -117,7 +116,13 @@ def run_experiment(config: ExperimentConfig, out: Path, resume: bool, command: S
     Raises:
         InputError: For input that no run could use. An error inside one run becomes its failed record instead.
     """
+    for method in config.methods:
+        find_method(method)
+    for benchmark in config.benchmarks:
+        find_benchmark(benchmark)
     directory = RunDirectory(out)
+    if config.cohort.path:
+        Cohort.open(config.cohort.path)
     directory.claim(config, resume)
     cohort = open_or_build(config.cohort, out / "cohort", report)
     cells = plan(config, cohort)

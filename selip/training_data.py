@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from selip.cohort import Cohort
 from selip.config import ModelConfig
@@ -17,6 +18,7 @@ from selip.similarity import TextTable
 from selip.text_towers import make_tokens
 
 RESIDENT_LIMIT_BYTES = 16 << 30
+CENTRING_VOLUMES = 256
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,23 @@ def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:
     """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics."""
     torch.manual_seed(seed)
-    model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts))
+    model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
     model.intensity.fit(data.volumes.cpu(), data.contrasts.cpu())
+    _centre_projections(model, data)
     return model
+
+
+@torch.no_grad()
+def _centre_projections(model: DualEncoder, data: TrainingData) -> None:
+    """Turns both projections away from the mean training feature of the untrained towers.
+
+    Features behind a ReLU share a large common part, so the embeddings of an untrained net lie in a narrow cone (Liang
+    et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
+    """
+    rows = torch.linspace(0, len(data.volumes) - 1, min(CENTRING_VOLUMES, len(data.volumes))).long()
+    stored = data.volumes[rows].cpu().unsqueeze(1).float() / 255
+    volumes = model.volume_features(stored, data.contrasts[rows].cpu())
+    texts = model.text_tower(*model.tokens(data.texts.texts))
+    for features, projection in ((volumes, model.volume_projection), (texts, model.text_projection)):
+        direction = F.normalize(features.mean(0), dim=0)
+        projection.weight -= torch.outer(projection.weight @ direction, direction)
