@@ -71,16 +71,14 @@ def run(
     executor: Annotated[Literal["local"], typer.Option(help="Where runs are executed.")] = "local",
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
-    from selip.experiment import experiment_file, run_experiment, write_leaderboard
+    from selip.experiment import experiment_file, run_experiment
 
     config = read_experiment(experiment_file(experiment), overrides or [])
     if dry_run:
         _print_grid(config)
         return
     with _report() as report:
-        run_experiment(config, out, resume, _command(), report)
-        report.line("writing the leaderboard")
-        for path in write_leaderboard(out):
+        for path in run_experiment(config, out, resume, _command(), report):
             report.line(f"  {path}")
 
 

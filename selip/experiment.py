@@ -110,8 +110,13 @@ def validation_score(embeddings: Embeddings) -> float:
     return (found[f"{pool}/image_to_text_MRR"].value + found[f"{pool}/text_to_image_MRR"].value) / 2
 
 
-def run_experiment(config: ExperimentConfig, out: Path, resume: bool, command: Sequence[str], report: Report) -> None:
-    """Runs what is not done yet of an experiment and leaves its records in `out`/records.
+def run_experiment(
+    config: ExperimentConfig, out: Path, resume: bool, command: Sequence[str], report: Report
+) -> list[Path]:
+    """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
+
+    Returns:
+        The files of the leaderboard.
 
     Raises:
         InputError: For input that no run could use. An error inside one run becomes its failed record instead.
@@ -133,6 +138,8 @@ def run_experiment(config: ExperimentConfig, out: Path, resume: bool, command: S
             continue
         report.line(f"[{number}/{len(cells)}] {name}")
         _run_cell(cell, config, cohort, directory, shlex.join(command), report)
+    report.line("writing the leaderboard")
+    return write_leaderboard(out, cohort, config.seeds[0])
 
 
 def _run_cell(
@@ -244,17 +251,11 @@ def listing(what: str) -> list[dict[str, str]]:
     return [{"name": one.name, "summary": one.summary, "source": one.source} for one in found]
 
 
-def write_leaderboard(run_dir: Path, cohort: Path | None = None) -> list[Path]:
-    """Worked examples of the run's models, then every page of its leaderboard.
-
-    Args:
-        run_dir: A run directory with records and checkpoints.
-        cohort: Its cohort; default `run_dir`/cohort.
-    """
-    folder = cohort or run_dir / "cohort"
-    for checkpoint in sorted((run_dir / "checkpoints").glob("*-seed0.safetensors")):
+def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
+    """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
         if load_checkpoint(checkpoint)[1].step:
-            _draw_examples(checkpoint, Cohort.open(folder), run_dir / "leaderboard" / "examples")
+            _draw_examples(checkpoint, cohort, run_dir / "leaderboard" / "examples")
     return build_leaderboard(run_dir)
 
 
