@@ -1,6 +1,19 @@
-"""`python -m selip`."""
+"""`selip` and `python -m selip`."""
 
-from selip.cli import main
+from __future__ import annotations
+
+import os
+
+
+def main() -> None:
+    """Sets what must be set before torch is loaded, then runs the command line."""
+    # Threads that wait for each other by spinning make training several times slower on a machine with other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from selip import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -38,7 +37,6 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun 
 
 def main() -> None:
     """Runs the command line. Exit codes: 0 fine, 2 wrong input, 130 interrupted (resumable)."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         code = app(standalone_mode=False)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Worked examples of retrieval, picked by a rule and never by hand: the first test items in order of their ids."""
+"""Worked examples of retrieval, picked by a rule and never by hand: the abnormal test volumes whose ids hash lowest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from selip.cohort import Cohort
 from selip.embeddings import Embeddings
+from selip.files import content_hash
 from selip.findings import is_normal
 from selip.search import Hit, nearest_texts, nearest_volumes
 
@@ -16,21 +17,15 @@ SHOWN = 5
 
 
 def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str) -> dict[str, list[dict[str, Any]]]:
-    """Keyword arguments of leaderboard examples, by direction.
-
-    Every `EXAMPLES` queries are the abnormal volumes whose ids have the smallest hashes, the same for each method.
-    """
-    rows = [row for row, text in enumerate(embeddings.items["text"]) if not is_normal(text)]
-    rows = sorted(rows, key=lambda row: embeddings.items["volume_id"].iloc[row][::-1])[:EXAMPLES]
-    drawn = (
-        {"image_to_text": [], "text_to_image": []}
-        if not rows
-        else {
-            "image_to_text": [_image_to_text(embeddings, cohort, method, row) for row in rows],
-            "text_to_image": [_text_to_image(embeddings, cohort, method, row) for row in rows],
-        }
-    )
-    return {name: queries for name, queries in drawn.items() if queries}
+    """Keyword arguments of leaderboard examples, by direction; the same queries for each method."""
+    abnormal = [row for row, text in enumerate(embeddings.items["text"]) if not is_normal(text)]
+    rows = sorted(abnormal, key=lambda row: content_hash(embeddings.items["volume_id"].iloc[row]))[:EXAMPLES]
+    if not rows:
+        return {}
+    return {
+        "image_to_text": [_image_to_text(embeddings, cohort, method, row) for row in rows],
+        "text_to_image": [_text_to_image(embeddings, cohort, method, row) for row in rows],
+    }
 
 
 def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
