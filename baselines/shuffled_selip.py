@@ -3,7 +3,8 @@
     S'_ij = S_pi(i) pi(j),   pi a fixed permutation of the abnormal texts, one per seed
 
 Source: control for arXiv:2503.19801. Over the cohort's texts S' has the spectrum, the row sums and the diagonal of S up
-to order; only which texts are called alike is wrong. If it does as well as SeLIP, similarity is not what helped.
+to order. pi keeps a text and its left-right twin together, so that flips mean the same as in S; only which texts are
+called alike is wrong. If it does as well as SeLIP, similarity is not what helped.
 """
 
 from __future__ import annotations
@@ -15,23 +16,31 @@ from selip.similarity import TextSimilarity
 from selip.similarity_enhanced import prepare_with
 
 
-def permutation(normal: np.ndarray, seed: int) -> np.ndarray:
-    """(N,) int64 permutation that moves abnormal texts only, by `seed`.
+def permutation(normal: np.ndarray, twin: np.ndarray, seed: int) -> np.ndarray:
+    """(N,) int64 permutation pi of abnormal texts with pi(twin(i)) = twin(pi(i)), by `seed`.
 
     Args:
         normal: (N,) bool, which texts are the normal sentence.
+        twin: (N,) int64, the left-right flipped twin of each text.
         seed: Seed of the run.
     """
-    result = np.arange(len(normal))
-    abnormal = np.flatnonzero(~normal)
-    result[abnormal] = np.random.default_rng(np.random.SeedSequence([seed, 2])).permutation(abnormal)
+    rng = np.random.default_rng([seed, 2])
+    numbers = np.arange(len(normal))
+    result = numbers.copy()
+    mutual = twin[twin] == numbers  # not so for a text whose clauses are not in canonical order: it moves by itself
+    alone = numbers[~normal & ((twin == numbers) | ~mutual)]
+    result[alone] = rng.permutation(alone)
+    first = numbers[~normal & mutual & (numbers < twin)]
+    moved = rng.permutation(first)
+    moved = np.where(rng.random(len(moved)) < 0.5, moved, twin[moved])
+    result[first], result[twin[first]] = moved, twin[moved]
     return result
 
 
 def prepare(preparation: Preparation) -> Objective:
     """SeLIP's objective over the permuted similarity."""
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    shuffled = similarity.permuted(permutation(preparation.texts.is_normal(), preparation.seed))
+    shuffled = similarity.permuted(permutation(preparation.texts.is_normal(), preparation.texts.twin, preparation.seed))
     return prepare_with(shuffled, preparation.config.selip)
 
 

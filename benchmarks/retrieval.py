@@ -8,7 +8,7 @@ one query of text_to_image with many positives.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,7 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         items, columns = score_pool(embeddings, bank, pool)
         found = summarise(items, columns, options, MEDIANS)
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
-        notes[f"pool {pool.name}"] = _facts(items, columns)
+        notes[f"pool {pool.name}"] = _facts(items, columns, set(embeddings.train_texts))
         own = {name: values for name, values in columns.items() if "/" not in name}
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
@@ -158,10 +158,12 @@ def _texts_and_edits(texts: Iterable[str]) -> set[str]:
     return distinct.union(*edits)
 
 
-def _facts(items: pd.DataFrame, columns: Mapping[str, FloatArray]) -> str:
+def _facts(items: pd.DataFrame, columns: Mapping[str, FloatArray], train_texts: Set[str]) -> str:
     """Sizes of a pool, and what could not be scored in it; the same for every method."""
     n_items = len(items)
     facts = f"{n_items} volumes of {items['patient_id'].nunique()} patients, {items['text'].nunique()} distinct texts"
+    if train_texts:
+        facts += f", {items['text'].isin(train_texts).mean():.1%} of the volumes have a text that train has too"
     unknown = np.isnan(columns[f"{IMAGE_TO_TEXT}_{NDCG}"]).sum()
     if unknown:
         facts += f"; {unknown} volumes of unknown truth have no {NDCG}"

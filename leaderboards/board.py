@@ -122,7 +122,7 @@ def read_board(run_dir: Path, benchmark: str) -> Board:
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort or split.
+    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
 
     Raises:
         InputError: Names the first two that differ.
@@ -141,6 +141,14 @@ def check_comparable(records: Sequence[Record]) -> None:
             raise InputError(
                 f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); "
                 "allowed: one in a table; build a leaderboard for each from its own run directory"
+            )
+    configured: dict[str, Record] = {}
+    for record in records:
+        same = configured.setdefault(record.ablation, record)
+        if record.config_hash != same.config_hash:
+            raise InputError(
+                f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
+                f"{record.run_id}); allowed: one in a table; build a leaderboard for each from its own run directory"
             )
 
 

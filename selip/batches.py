@@ -11,6 +11,9 @@ import numpy as np
 
 from selip.errors import InputError
 
+# Flips are drawn anew each epoch, so a small part may fill a batch in some epochs and not in others.
+MAX_EMPTY_EPOCHS = 20
+
 
 @dataclass(frozen=True)
 class BatchPlan:
@@ -46,20 +49,13 @@ def plan_batches(
         steps: Number of batches.
         batch_size: B.
         unique_texts: Whether the texts of a batch, after flips, are all different.
-        flip: "off"; "random", each pair flipped with probability 1/2; or "paired", the same, and a pair whose text has
+        flip: "none"; "random", each pair flipped with probability 1/2; or "paired", the same, and a pair whose text has
             a side brings its mirror image into the batch.
         seed: Seed of the draws.
 
     Raises:
         InputError: When the training part cannot fill one batch.
     """
-    texts = {*text_ids} if flip == "off" else {*text_ids, *twin[text_ids]}
-    available = len(texts) if unique_texts else len(text_ids)
-    if available < batch_size:
-        raise InputError(
-            f"got training.batch_size={batch_size} with {available} {'unique texts' if unique_texts else 'pairs'} in "
-            "the train part; allowed: at most that many; lower training.batch_size or add patients"
-        )
     batches = _batches(text_ids, twin, batch_size, unique_texts, flip, np.random.default_rng([seed, 1]))
     drawn = [next(batches) for _ in range(steps)]
     rows = np.array([[row for row, _ in batch] for batch in drawn], dtype=np.int64)
@@ -73,17 +69,25 @@ Pair = tuple[int, bool]
 def _batches(
     text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool, flip: str, rng: np.random.Generator
 ) -> Iterator[list[Pair]]:
-    while True:
+    empty_epochs = 0
+    while empty_epochs < MAX_EMPTY_EPOCHS:
         order = rng.permutation(len(text_ids))
-        flips = rng.random(len(text_ids)) < (0 if flip == "off" else 0.5)
+        flips = rng.random(len(text_ids)) < (0 if flip == "none" else 0.5)
         waiting = deque([(int(row), bool(flips[row]))] for row in order)
         if flip == "paired":
             sided = twin[text_ids] != text_ids
             waiting = deque(
                 [(row, first), (row, not first)] if sided[row] else [(row, first)] for [(row, first)] in waiting
             )
+        empty_epochs += 1
         while len(batch := _next_batch(waiting, text_ids, twin, batch_size, unique)) == batch_size:
+            empty_epochs = 0
             yield batch
+    raise InputError(
+        f"got training.batch_size={batch_size}, which the {len(text_ids)} pairs of the train part with "
+        f"{len(set(text_ids.tolist()))} different texts cannot fill{' with different texts' if unique else ''}; "
+        "lower training.batch_size or add patients"
+    )
 
 
 def _next_batch(

@@ -241,7 +241,9 @@ def cohort_import(
 @cohort_app.command("check")
 def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder.")]) -> None:
     """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
+    from selip.cohort import Cohort
     from selip.cohort_check import check_cohort
+    from selip.near_duplicates import near_duplicate_reports
 
     problems = check_cohort(directory)
     for problem in problems:
@@ -249,6 +251,9 @@ def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder
     if problems:
         raise InputError(f"got a cohort with {len(problems)} problems in {directory}; build or import it again")
     typer.echo(f"{directory}: sound")
+    alike = near_duplicate_reports(Cohort.open(directory))
+    listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
+    typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")
 
 
 @cohort_app.command("show")

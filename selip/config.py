@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -39,6 +38,8 @@ class ModelConfig:
         text_layers: Layers of the scratch tower.
         freeze_text: Whether a pretrained text tower stays as it is (its projection still learns).
         embedding_size: E.
+        centre_projections: Whether both projections start turned away from the mean training feature, so that
+            untrained embeddings are spread out; a property of the initial weights, the same for every method.
         logit_scale: "learned" for every method, or "fixed" at 1 / 0.07 as in the authors' code.
     """
 
@@ -55,6 +56,7 @@ class ModelConfig:
     text_layers: int = 2
     freeze_text: bool = False
     embedding_size: int = 128
+    centre_projections: bool = True
     logit_scale: Literal["learned", "fixed"] = "learned"
 
 
@@ -102,7 +104,7 @@ class AugmentConfig:
     """Augmentation on the device, after the intensity rule: units are those of the network's input.
 
     Attributes:
-        flip: "off"; "random": half of the pairs are flipped left-right, sides swapped in their texts; "paired": the
+        flip: "none"; "random": half of the pairs are flipped left-right, sides swapped in their texts; "paired": the
             same, and a pair whose text has a side brings its mirror image, so that the side is always asked for.
         shift_voxels: Largest shift along each axis, in voxels.
         gain: Largest relative change of intensity.
@@ -110,7 +112,7 @@ class AugmentConfig:
         noise: Standard deviation of added Gaussian noise.
     """
 
-    flip: Literal["off", "random", "paired"] = "random"
+    flip: Literal["none", "random", "paired"] = "random"
     shift_voxels: int = 1
     gain: float = 0.1
     offset: float = 0.05
@@ -265,12 +267,3 @@ def to_mapping(config: Any) -> dict[str, Any]:  # noqa: ANN401 (any of the datac
     """A configuration as plain data: tuples become lists."""
     plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return plain
-
-
-def replaced(config: RunConfig, overrides: Mapping[str, Any]) -> RunConfig:
-    """`config` with dotted keys replaced, as {"training.unique_texts": False}."""
-    for key, value in overrides.items():
-        section, name = key.split(".")
-        part = dataclasses.replace(getattr(config, section), **{name: value})
-        config = dataclasses.replace(config, **{section: part})
-    return config

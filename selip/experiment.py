@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shlex
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.files import content_hash
+from selip.memory import forget_peak_memory, peak_memory_mb
 from selip.method import Method
 from selip.mismatches import mismatches
 from selip.model import CheckpointFacts, load_checkpoint
@@ -152,6 +152,7 @@ def _run_cell(
     )  # fmt: skip
     facts = _record_facts(cell, config, cohort, command)
     began = time.perf_counter()
+    forget_peak_memory()
     try:
         model, checkpoint, training = train(run, directory.checkpoints / cell.checkpoint)
         trained = time.perf_counter() - began
@@ -213,7 +214,7 @@ def _scored(
     return Record(
         **facts, status="ok", benchmark=benchmark, run_id=run_id, metrics=dict(score.metrics), notes=dict(score.notes),
         protocol_version=find_benchmark(benchmark).protocol_version, training=training, seconds=seconds,
-        peak_memory_mb=_peak_memory_mb(),
+        peak_memory_mb=peak_memory_mb(),
     )  # fmt: skip
 
 
@@ -222,13 +223,6 @@ def _failed(facts: dict[str, Any], benchmark: str, run_id: str, reason: str) -> 
         **facts, status="failed", reason=reason, benchmark=benchmark, run_id=run_id,
         protocol_version=find_benchmark(benchmark).protocol_version,
     )  # fmt: skip
-
-
-def _peak_memory_mb() -> float:
-    """Highest memory so far: of the device when there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: str) -> tuple[Score, list[str]]:

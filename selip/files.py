@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -15,6 +19,20 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(data.encode() if isinstance(data, str) else data)
     partial.replace(path)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `path` is what a killed write left behind."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
+def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 (hex) of names and values of tensors, in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 (whatever JSON can hold)

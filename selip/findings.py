@@ -17,6 +17,7 @@ NORMAL_TEXT = "no abnormal signal in the brain"
 POLARITIES = ("high", "low", "long", "short", "iso")
 
 _CLAUSE = re.compile(r"^at (?P<location>.+?) shows (?P<signal>.+)$", re.IGNORECASE)
+_NEGATED = re.compile(r"(no|without)\b", re.IGNORECASE)
 _SIDE_WORD = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 _SWAPPED = {"left": "right", "right": "left"}
 
@@ -104,16 +105,17 @@ def parse_findings_text(text: str) -> tuple[Clause, ...]:
     """Clauses of a text, the inverse of `findings_text`.
 
     A text that is not in clause form gives one clause a sentence, with the sentence as signal and no location,
-    so that similarity still works on plain reports. The normal sentence and an empty text have no clause.
+    so that similarity still works on plain reports. A negated signal ("shows no high signal") is an absent finding. The
+    normal sentence and an empty text have no clause.
     """
     if is_normal(text):
         return ()
     clauses = []
     for part in re.split(r";|(?<=[a-z)])\.(?:\s|$)|\n", text):
         sentence = part.strip(" .")
-        if not sentence or is_normal(sentence):
-            continue
         match = _CLAUSE.match(sentence)
+        if not sentence or is_normal(sentence) or (match and _NEGATED.match(match["signal"])):
+            continue
         clauses.append(Clause(match["location"], match["signal"]) if match else Clause("", sentence))
     return tuple(clauses)
 

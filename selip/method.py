@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,9 @@ class Method:
         summary: One line for `selip list methods`.
         source: Paper or code that the formula comes from.
         prepare: Makes the objective of a run. None: the method is not trained.
-        overrides: Configuration that belongs to the method's definition; empty for almost all.
     """
 
     name: str
     summary: str
     source: str
     prepare: Callable[[Preparation], Objective] | None
-    overrides: Mapping[str, object] | None = None

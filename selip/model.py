@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from torch.nn import functional as F
 from selip.config import ModelConfig
 from selip.encoders import Intensity, VolumeTower
 from selip.errors import InputError
-from selip.files import write_atomically
+from selip.files import tensors_hash, write_atomically
 from selip.text_towers import Tokens, make_text_tower
 
 MAX_LOGIT_SCALE = 100.0
@@ -43,8 +42,13 @@ class DualEncoder(nn.Module):
 
     @property
     def logit_scale(self) -> torch.Tensor:
-        """Scalar in [1, 100]."""
-        return self.log_logit_scale.exp().clamp(1.0, MAX_LOGIT_SCALE)
+        """Scalar in [1, 100], as `clamp_logit_scale` keeps it."""
+        return self.log_logit_scale.exp()
+
+    @torch.no_grad()
+    def clamp_logit_scale(self) -> None:
+        """Brings the logit scale back into [1, 100]; the parameter itself, so that its gradient never dies."""
+        self.log_logit_scale.clamp_(0.0, math.log(MAX_LOGIT_SCALE))
 
     def volume_features(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
         """Features (B, F) before projection, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
@@ -79,11 +83,7 @@ class DualEncoder(nn.Module):
 
 def weights_hash(model: nn.Module) -> str:
     """SHA-256 (hex) of names and values of all parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return tensors_hash(model.state_dict())
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> N
 
 
 def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
-    """Model in eval mode and facts from `save_checkpoint`.
+    """Model in eval mode, on the GPU where there is one, and facts from `save_checkpoint`.
 
     Raises:
         InputError: When the file is missing or no checkpoint of this project.
@@ -142,7 +142,7 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
         raise InputError(
             f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
         ) from error
-    return model.eval(), facts
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), facts
 
 
 @torch.no_grad()

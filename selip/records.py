@@ -72,6 +72,7 @@ class Training(_Strict):
         chosen_step: Step of the kept weights, chosen on val.
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
+        precision: Mixed precision of the forward pass; "no" is float32.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
         parameters: Trainable parameters.
@@ -82,6 +83,7 @@ class Training(_Strict):
     chosen_step: int
     initial_weights_hash: str
     batch_order_hash: str
+    precision: str = "no"
     target_entropy: float | None = None
     target_diagonal: float | None = None
     parameters: int

@@ -12,7 +12,7 @@ import yaml
 
 from selip.config import ExperimentConfig, to_mapping
 from selip.errors import InputError
-from selip.files import write_atomically
+from selip.files import is_partial, write_atomically
 from selip.records import read_record
 
 
@@ -54,14 +54,19 @@ class RunDirectory:
                 raise InputError(
                     f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
                 )
-        elif self.root.exists() and any(self.root.iterdir()):
+        elif self.root.exists() and not all(is_partial(entry) for entry in self.root.iterdir()):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
         write_atomically(path, text)
 
     def is_done(self, run_ids: Iterable[str]) -> bool:
         """Whether each of these runs has a record that did not fail."""
-        paths = [self.records / f"{run_id}.json" for run_id in run_ids]
-        return all(path.is_file() and read_record(path).status != "failed" for path in paths)
+        return all(self._holds(self.records / f"{run_id}.json") for run_id in run_ids)
+
+    def _holds(self, path: Path) -> bool:
+        if not path.is_file():
+            return False
+        record = read_record(path)
+        return record.status != "failed" and (not record.per_item or (self.records / record.per_item).is_file())
 
     def log(self, **event: object) -> None:
         """Appends a line to log.jsonl."""

@@ -23,8 +23,9 @@ ClauseMeasure = Callable[[Sequence[Clause], Sequence[Clause]], np.ndarray]
 
 
 def location_match(rows: Sequence[Clause], columns: Sequence[Clause]) -> np.ndarray:
-    """(R, C) float64, 1 where the locations are equal, side included."""
-    return _equal([clause.location.lower() for clause in rows], [clause.location.lower() for clause in columns])
+    """(R, C) float64, 1 where the locations are equal, side included; an unknown location is like no other."""
+    known = np.array([bool(clause.location) for clause in rows])[:, None]
+    return known * _equal([clause.location.lower() for clause in rows], [clause.location.lower() for clause in columns])
 
 
 def signal_match(rows: Sequence[Clause], columns: Sequence[Clause]) -> np.ndarray:

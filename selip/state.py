@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from selip.files import write_atomically
+from selip.files import tensors_hash, write_atomically
 from selip.objective import Loss, row_entropy
 
 Weights = dict[str, torch.Tensor]
@@ -41,26 +41,26 @@ class RunState:
     )
     _unread: list[torch.Tensor] = field(default_factory=list)
 
-    def observe(self, loss: Loss) -> None:
-        """Takes a step's loss without waiting for the device."""
+    def observe(self, loss: Loss, gradient_norm: torch.Tensor) -> None:
+        """Takes a step's loss and gradient norm without waiting for the device."""
         targets = loss.targets
-        pair = [loss.value.detach()]
+        seen = [loss.value.detach(), gradient_norm.detach()]
         if targets is not None:
-            pair += [row_entropy(targets).mean(), targets.diagonal().mean()]
-        self._unread.append(torch.stack([one.float() for one in pair]))
+            seen += [row_entropy(targets).mean(), targets.diagonal().mean()]
+        self._unread.append(torch.stack([one.float() for one in seen]))
         self.step += 1
 
     def read(self) -> float:
         """Reads the losses observed since the last call and returns the last one, NaN when there is none.
 
         Raises:
-            FloatingPointError: With the number of the step whose loss is not finite.
+            FloatingPointError: With the number of the step whose loss or gradient is not finite.
         """
         last = math.nan
         first = self.step - len(self._unread)
         for offset, values in enumerate(self._unread):
-            last, *rest = values.tolist()
-            if not math.isfinite(last):
+            last, norm, *rest = values.tolist()
+            if not (math.isfinite(last) and math.isfinite(norm)):
                 raise FloatingPointError(str(first + offset + 1))
             self.sums["steps"] += 1
             self.sums["loss"] += last
@@ -97,7 +97,7 @@ def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimize
         "history": state.history, "sums": state.sums,
     }  # fmt: skip
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, {"state": json.dumps(facts)}))
+    write_atomically(path, save(plain, {"state": json.dumps(facts), "sha256": tensors_hash(plain)}))
 
 
 def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState | None:
@@ -106,9 +106,10 @@ def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Op
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            checksum = (file.metadata() or {})["sha256"]
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
-    if facts.pop("run") != run:
+    if facts.pop("run") != run or tensors_hash(tensors) != checksum:
         return None
     parts: dict[str, Weights] = {"model": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():

@@ -157,7 +157,9 @@ def _pretrained(name: str, part: str) -> Any:  # noqa: ANN401 (transformers' cla
     if name != "minilm" and not name.startswith("hf:"):
         raise InputError(f"got model.text_tower={name}; allowed: scratch, minilm, hf:NAME")
     try:
-        return (AutoModel if part == "model" else AutoTokenizer).from_pretrained(source)
+        if part == "tokenizer":
+            return AutoTokenizer.from_pretrained(source)
+        return AutoModel.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

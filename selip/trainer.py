@@ -79,7 +79,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """SHA-256 (hex) of what decides the weights."""
+        """SHA-256 (hex) of what the user chose."""
         parts = [self.method.name, to_mapping(self.config), self.seed, self.cohort.info.content_hash]
         return content_hash(parts)
 
@@ -118,6 +118,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         chosen_step=0,
         initial_weights_hash=weights_hash(model),
         batch_order_hash=plan.hash,
+        precision=accelerator.mixed_precision,
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     )
     if run.method.prepare is not None:
@@ -129,7 +130,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         training = training.model_copy(update={**chosen, "target_entropy": entropy, "target_diagonal": diagonal})
     save_checkpoint(checkpoint, model, _facts(run, training.chosen_step))
     model, facts = load_checkpoint(checkpoint)  # what is scored is what the file holds
-    return model.to(accelerator.device), facts, training
+    return model, facts, training
 
 
 def forget_state(checkpoint: Path) -> None:
@@ -179,16 +180,17 @@ class _Loop:
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.run, self.accelerator, self.objective, self.data, self.plan = run, accelerator, objective, data, plan
+        self.key = content_hash([run.id, weights_hash(model), plan.hash, accelerator.mixed_precision])
         self.ids, self.mask = (part.to(accelerator.device) for part in model.tokens(data.texts.texts))
 
     def run_to_end(self, state_path: Path) -> RunState:
         """Runs from the last saved state, or from the beginning, to the last step."""
         config = self.run.config.training
-        state = load_state(state_path, self.run.id, self.model, self.optimizer) or RunState()
+        state = load_state(state_path, self.key, self.model, self.optimizer) or RunState()
         validations = {round(config.steps * (k + 1) / config.validations) for k in range(config.validations)}
         first, began, saved, loss = state.step, time.perf_counter(), time.perf_counter(), math.nan
         while state.step < config.steps:
-            state.observe(self._step(state.step))
+            state.observe(*self._step(state.step))
             due = state.step in validations or time.perf_counter() - saved > SECONDS_BETWEEN_STATES
             if due or state.step % STEPS_BETWEEN_READS == 0:
                 loss = self._read(state)
@@ -196,7 +198,7 @@ class _Loop:
                 embeddings = embed_cohort(self.model, self.run.cohort, "val", _train_texts(self.run.cohort))
                 state.validated(self.run.validate(embeddings), self.model)
             if due:
-                save_state(state_path, self.run.id, state, self.model, self.optimizer)
+                save_state(state_path, self.key, state, self.model, self.optimizer)
                 saved = time.perf_counter()
             pairs = (state.step - first) * config.batch_size
             self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
@@ -207,23 +209,25 @@ class _Loop:
             return state.read()
         except FloatingPointError as error:
             raise InputError(
-                f"got a loss that is not finite at step {error} of {self.run.config.training.steps}; "
+                f"got a loss or gradient that is not finite at step {error} of {self.run.config.training.steps}; "
                 "lower training.learning_rate_volume and training.learning_rate_text, or raise training.warmup_steps"
             ) from error
 
-    def _step(self, step: int) -> Loss:
+    def _step(self, step: int) -> tuple[Loss, torch.Tensor]:
         config = self.run.config.training
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate_factor(step, config)
         self.model.train()
         torch.manual_seed(self.run.seed * 1_000_003 + step)
         with self.accelerator.autocast():
-            loss = self.objective(self._forward(step))
+            batch = self._forward(step)
+        loss = self.objective(batch)  # outside autocast: logits, targets and loss are float32 on every device
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss.value)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
         self.optimizer.step()
-        return loss
+        self.model.clamp_logit_scale()
+        return loss, norm
 
     def _forward(self, step: int) -> Batch:
         device = self.accelerator.device

@@ -66,7 +66,8 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
     model.intensity.fit(data.volumes.cpu(), data.contrasts.cpu())
-    _centre_projections(model, data)
+    if config.centre_projections:
+        _centre_projections(model, data)
     return model
 
 

@@ -116,11 +116,14 @@ def test_label_smoothing_has_selips_off_diagonal_mass(preparation):
 
 def test_shuffled_selip_keeps_spectrum_row_sums_and_diagonal(preparation):
     normal = preparation.texts.is_normal()
-    order = permutation(normal, seed=0)
+    twin = preparation.texts.twin
+    order = permutation(normal, twin, seed=0)
+    mutual = twin[twin] == np.arange(len(twin))
+    assert (order[twin] == twin[order])[mutual].all(), "flips mean the same"
     assert sorted(order) == list(range(len(order)))
     assert (order[normal] == np.flatnonzero(normal)).all()
     assert (order != np.arange(len(order))).sum() > len(order) / 2
-    assert (order != permutation(normal, seed=1)).any()
+    assert (order != permutation(normal, twin, seed=1)).any()
     measure = TextSimilarity.of(preparation.texts, SimilarityConfig())
     ids = torch.arange(len(order))
     s, shuffled = measure(ids).double(), measure.permuted(order)(ids).double()

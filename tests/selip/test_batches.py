@@ -32,22 +32,30 @@ def test_plain_batches_take_each_pair_once_an_epoch():
 def test_plan_is_a_function_of_its_seed():
     assert plan().hash == plan().hash
     assert plan().hash != plan(seed=1).hash
-    assert plan().hash != plan(flip="off").hash
+    assert plan().hash != plan(flip="none").hash
 
 
 def test_flips_are_even_and_can_be_off():
     assert 0.35 < plan(steps=400).flips.mean() < 0.65
-    assert not plan(flip="off").flips.any()
+    assert not plan(flip="none").flips.any()
 
 
 def test_unique_batches_use_every_abnormal_pair():
     assert set(plan(steps=200).rows.ravel()) == set(range(12))
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 10}, {"batch_size": 13, "unique_texts": False}])
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 10}, {"batch_size": 13, "unique_texts": False}, {"batch_size": 10, "flip": "paired"}]
+)
 def test_a_part_too_small_is_refused(changes):
     with pytest.raises(InputError, match=r"lower training\.batch_size"):
         plan(**changes)
+
+
+def test_twins_that_never_meet_in_an_epoch_do_not_count():
+    ids, twin = np.zeros(1, dtype=np.int64), np.array([1, 0])
+    with pytest.raises(InputError, match="1 different texts"):
+        plan_batches(ids, twin, steps=1, batch_size=2, unique_texts=True, flip="random", seed=0)
 
 
 def test_paired_flips_bring_the_mirror_image():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from selip.config import RunConfig, from_mapping, read_experiment, replaced, to_mapping
+from selip.config import RunConfig, from_mapping, read_experiment, to_mapping
 from selip.errors import InputError
 from selip.experiment import EXPERIMENTS, experiment_file, find_benchmark, find_method
 
@@ -31,7 +31,7 @@ def test_overrides_reach_every_section():
 
 
 def test_mapping_round_trip():
-    config = replaced(RunConfig(), {"training.steps": 77, "augment.flip": "off"})
+    config = read_experiment(experiment_file("quick"), ["training.steps=77", "augment.flip=none"]).run
     assert from_mapping(RunConfig, to_mapping(config)) == config
 
 

@@ -73,6 +73,11 @@ def test_text_without_clause_form_is_split_into_sentences():
     assert all(clause.location == "" for clause in found)
 
 
+def test_negated_findings_are_absent():
+    found = parse_findings_text("at left thalamus shows no high signal; at right insula shows low signal")
+    assert found == (Clause("right insula", "low signal"),)
+
+
 def test_finding_shows_only_where_it_has_a_signal():
     finding = Finding("lacune", "thalamus", "left", {"FLAIR": "low signal with high rim"}, 4.0)
     assert finding.clause("FLAIR") == Clause("left thalamus", "low signal with high rim")

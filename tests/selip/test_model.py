@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -89,10 +90,10 @@ def test_embeddings_have_unit_length_and_logit_scale_is_clamped():
         torch.testing.assert_close(texts.norm(dim=1), torch.ones(3))
         assert torch.equal(texts[0], texts[2])
         assert made.logit_scale.item() == pytest.approx(1 / 0.07, rel=1e-4)
-        made.log_logit_scale.fill_(20)
-        assert made.logit_scale.item() == 100
-        made.log_logit_scale.fill_(-3)
-        assert made.logit_scale.item() == 1
+        for value, kept in ((20, 100), (-3, 1), (3, math.exp(3))):
+            made.log_logit_scale.fill_(value)
+            made.clamp_logit_scale()
+            assert made.logit_scale.item() == pytest.approx(kept)
 
 
 def test_logit_scale_can_be_fixed():

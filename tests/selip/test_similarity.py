@@ -85,6 +85,11 @@ def test_side_and_polarity_matter():
     assert k[2] == pytest.approx(0.5 * 0.75)
 
 
+def test_sentences_without_a_location_share_none():
+    one, other = Clause("", "large tumour"), Clause("", "normal ventricles")
+    assert clause_similarity([one], [other], SimilarityConfig())[0, 0] == 0
+
+
 def test_permuted_similarity_is_that_of_the_other_texts():
     table = TextTable.of(random_texts(np.random.default_rng(3), 30))
     order = np.random.default_rng(4).permutation(len(table.texts))

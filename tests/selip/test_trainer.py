@@ -7,7 +7,7 @@ import torch
 
 from selip import trainer
 from selip.augment import augment, draw, flip_left_right
-from selip.config import AugmentConfig, TrainingConfig, read_experiment, replaced
+from selip.config import AugmentConfig, TrainingConfig, read_experiment
 from selip.errors import InputError
 from selip.experiment import experiment_file, find_method, validation_score
 from selip.model import weights_hash
@@ -16,8 +16,13 @@ from selip.trainer import Run, learning_rate_factor, train
 
 
 @pytest.fixture
-def config(tiny_run):
-    return read_experiment(experiment_file("quick"), tiny_run).run
+def configured(tiny_run):
+    return lambda *overrides: read_experiment(experiment_file("quick"), [*tiny_run, *overrides]).run
+
+
+@pytest.fixture
+def config(configured):
+    return configured()
 
 
 def make(cohort, config, method="selip", seed=0, validate=validation_score, **more):
@@ -100,16 +105,16 @@ def test_a_loss_that_is_not_finite_names_its_step(small_cohort, config, tmp_path
     step = trainer._Loop._step
 
     def poisoned(self, number):
-        loss = step(self, number)
-        return Loss(loss.value * math.nan) if number == 3 else loss
+        loss, norm = step(self, number)
+        return (Loss(loss.value * math.nan), norm) if number == 3 else (loss, norm)
 
     monkeypatch.setattr(trainer._Loop, "_step", poisoned)
     with pytest.raises(InputError, match=r"not finite at step 4 of 6; lower training\.learning_rate"):
         train(make(small_cohort, config), tmp_path / "bad.safetensors")
 
 
-def test_training_lowers_the_loss(small_cohort, config, tmp_path):
-    longer = replaced(config, {"training.steps": 60, "training.validations": 2, "augment.noise": 0.0})
+def test_training_lowers_the_loss(small_cohort, configured, tmp_path):
+    longer = configured("training.steps=60", "training.validations=2", "augment.noise=0")
     _, _, training = train(make(small_cohort, longer, "clip"), tmp_path / "longer.safetensors")
     first, last = (row["loss"] for row in training.history)
     assert last < first
@@ -142,5 +147,5 @@ def test_augmentation_is_a_function_of_its_draws():
     draws = draw(config, volumes.shape, torch.Generator().manual_seed(0))
     again = draw(config, volumes.shape, torch.Generator().manual_seed(0))
     assert torch.equal(augment(volumes, draws, config), augment(volumes, again, config))
-    off = AugmentConfig(flip="off", shift_voxels=0, gain=0, offset=0, noise=0)
+    off = AugmentConfig(flip="none", shift_voxels=0, gain=0, offset=0, noise=0)
     assert torch.equal(augment(volumes, draw(off, volumes.shape, torch.Generator()), off), volumes)
