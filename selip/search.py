@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from selip.cohort import Cohort
 from selip.embed import embed_cohort, embed_volumes
 from selip.embeddings import Embeddings
 from selip.errors import InputError
-from selip.findings import CONTRASTS
+from selip.findings import CONTRASTS, parse_findings_text
 from selip.mismatches import mismatches
 from selip.model import DualEncoder, load_checkpoint
 from selip.volumes import read_volume
@@ -34,9 +35,10 @@ class Hit:
     text: str
 
 
-def nearest_volumes(embeddings: Embeddings, text: str, k: int) -> list[Hit]:
-    """The `k` volumes closest to `text`, best first."""
-    cosines = embeddings.volumes @ embeddings.encode_text([text])[0]
+def nearest_volumes(embeddings: Embeddings, texts: Sequence[str], k: int) -> list[Hit]:
+    """The `k` volumes closest to the mean direction of `texts`, best first."""
+    query = embeddings.encode_text(texts).mean(0)
+    cosines = embeddings.volumes @ (query / np.linalg.norm(query))
     return [Hit(float(cosines[row]), row, str(embeddings.items["text"].iloc[row])) for row in _best(cosines, k)]
 
 
@@ -69,10 +71,9 @@ def search_cohort(
     notes = mismatches(facts, opened)
     embeddings = embed_cohort(model, opened, split, ())
     if volume is None:
-        known, unseen = _known_text(model, text or "")
-        if unseen:
-            notes.append(f"words that no training text held are left out: {', '.join(unseen)}")
-        hits = nearest_volumes(embeddings, known, k)
+        queries, note = read_query(model, text or "", facts.train_texts)
+        notes += [note] if note else []
+        hits = nearest_volumes(embeddings, queries, k)
     else:
         contrast = (contrast or "").upper().replace("T1C", "T1c")
         if contrast not in CONTRASTS:
@@ -82,10 +83,37 @@ def search_cohort(
     return hits, embeddings.items, notes
 
 
-def _known_text(model: DualEncoder, text: str) -> tuple[str, list[str]]:
+def read_query(model: DualEncoder, text: str, train_texts: Iterable[str]) -> tuple[list[str], str]:
+    """Texts that a model understands for a user's words, and a line that says how they were read.
+
+    Clause form, and anything for a pretrained tower, is taken as it is. Otherwise the places and signal phrases of the
+    training clauses are looked for in the words, and every training clause with them stands for the query. Failing
+    that, the words that training held are left.
+
+    Raises:
+        InputError: When none of the words is known.
+    """
+    if not model.tokens.unseen_words(text) and all(clause.location for clause in parse_findings_text(text)):
+        return [text], ""
+    clauses = {clause for known in train_texts for clause in parse_findings_text(known)}
+    places = _named({clause.location for clause in clauses}, text)
+    signals = _named({clause.signal for clause in clauses}, text)
+    meant = sorted(
+        clause.text
+        for clause in clauses
+        if (places or signals)
+        and (not places or clause.location in places)
+        and (not signals or clause.signal in signals)
+    )
+    if meant and model.tokens.words:
+        return meant, f"read as {' and '.join(sorted(places | signals))}: {len(meant)} findings of the training part"
     known, unseen = model.tokens.without_unseen_words(text), model.tokens.unseen_words(text)
     if not known.strip():
-        raise InputError(
-            f"got --text {text!r} without a word that the model was trained on; allowed: words of its reports"
-        )
-    return known, unseen
+        raise InputError(f"got --text {text!r} without a word the model was trained on; allowed: words of its reports")
+    return [known], f"words that no training text held are left out: {', '.join(unseen)}" if unseen else ""
+
+
+def _named(phrases: Iterable[str], text: str) -> set[str]:
+    """The phrases that occur in `text` as whole words, less those that are part of a longer one that does."""
+    found = {phrase for phrase in phrases if phrase and re.search(rf"\b{re.escape(phrase)}\b", text, re.IGNORECASE)}
+    return {phrase for phrase in found if not any(phrase != other and phrase in other for other in found)}

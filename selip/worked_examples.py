@@ -44,7 +44,7 @@ def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int
 
 def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
     text = embeddings.items["text"].iloc[row]
-    hits = nearest_volumes(embeddings, text, SHOWN)
+    hits = nearest_volumes(embeddings, [text], SHOWN)
     return {
         "title": f"{method}: volumes for a text",
         "true_text": text,

@@ -156,10 +156,18 @@ def test_evaluate_repeats_the_record(finished, checkpoint, small_cohort_folder, 
 
 
 def test_search_by_text_names_unseen_words(checkpoint, small_cohort_folder, command):
-    text = "zebra signal in the left thalamus"
+    text = "zebra shows signal"
     code, out, said = command("search", checkpoint, "--cohort", small_cohort_folder, "--text", text, "-k", "3")
     assert code == 0
     assert "zebra" in said
+    assert out.count("p0") == 3
+
+
+def test_search_reads_places_out_of_plain_words(checkpoint, small_cohort_folder, command):
+    text = "an acute infarct in the left frontal lobe"
+    code, out, said = command("search", checkpoint, "--cohort", small_cohort_folder, "--text", text, "-k", "3")
+    assert code == 0
+    assert "read as left frontal lobe" in said
     assert out.count("p0") == 3
 
 

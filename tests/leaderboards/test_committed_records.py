@@ -1,0 +1,51 @@
+"""The committed leaderboard: what the quick experiment promises holds in its records, and the pages come from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leaderboards.build import build_leaderboard
+from selip.records import read_records
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = ROOT / "leaderboards" / "records" / "quick"
+KEY = "abnormal/image_to_text_R@10"
+
+
+@pytest.fixture(scope="module")
+def records():
+    return {record.method: record for record in read_records(QUICK / "records")}
+
+
+def test_every_method_was_scored_on_equal_terms(records):
+    assert set(records) == {"selip", "clip", "shuffled_selip", "random_init"}
+    assert {record.status for record in records.values()} == {"ok"}
+    for fact in ("initial_weights_hash", "batch_order_hash", "precision"):
+        assert len({getattr(record.training, fact) for record in records.values()}) == 1
+    assert all(record.git_commit and "dirty" not in record.git_commit for record in records.values())
+    assert {record.command for record in records.values()} == {"selip run quick --out runs/quick --resume"}
+
+
+@pytest.mark.parametrize("method", ["selip", "clip"])
+def test_trained_methods_are_well_past_chance(records, method):
+    metrics = records[method].metrics
+    assert metrics[KEY].lower >= 2 * metrics[f"{KEY}/chance"].value
+
+
+def test_untrained_towers_are_at_chance(records):
+    metrics = records["random_init"].metrics
+    assert metrics[KEY].lower <= metrics[f"{KEY}/chance"].value <= metrics[KEY].upper
+
+
+def test_committed_page_is_the_one_of_the_records(tmp_path):
+    build_leaderboard(QUICK, tmp_path)
+    for name in ("retrieval.md", "retrieval.csv"):
+        assert (tmp_path / name).read_text() == (QUICK / "leaderboard" / name).read_text()
+
+
+def test_readme_shows_the_table_of_the_records():
+    page = (QUICK / "leaderboard" / "retrieval.md").read_text()
+    table = page.split("### Image → text, abnormal volumes (SYNTHETIC)")[1].split("\n\n")[2]
+    assert table.strip() in (ROOT / "README.md").read_text()
