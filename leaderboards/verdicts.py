@@ -44,6 +44,7 @@ def verdicts(
         *_on_chance(board, frame),
         _on_seeds(board),
         *_on_equal_terms(board),
+        *_on_convergence(board),
     ]
 
 
@@ -134,6 +135,16 @@ def _on_seeds(board: Board) -> Verdict:
     if len(board.seeds) < SEEDS_FOR_A_TEST:
         text += f" A sign-flip test over seeds needs at least {SEEDS_FOR_A_TEST} and is not made."
     return Verdict("plain", text)
+
+
+def _on_convergence(board: Board) -> list[Verdict]:
+    """Says when validation chose the last step, so that what is compared may be speed of learning."""
+    trained = [(row.label, r.training) for row in board.rows for r in row.scored if r.training and r.training.steps]
+    rising = sorted({label for label, training in trained if training.chosen_step == training.steps})
+    if not rising:
+        return []
+    text = f"Validation chose the last step for {', '.join(rising)}: differences may be of speed of learning."
+    return [Verdict("warn", text)]
 
 
 def _on_equal_terms(board: Board) -> list[Verdict]:

@@ -121,7 +121,9 @@ def metric_table(board: Board, frame: pd.DataFrame, title: str, keys: dict[str, 
     ]
     lines += hole_lines(board)
     lines += [_reference_line(board, keys, suffix) for suffix in ("chance", "majority")]
-    sizes = {f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"{r.n_patients:.0f} patients") for r in numbers.values()}
+    sizes = {
+        f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"of {r.n_patients:.0f} patients") for r in numbers.values()
+    }
     lines.append(Line((Cell("n volumes"), *(sizes.get(key, Cell(MISSING)) for key in keys)), kind="reference"))
     return Table(title, "", ("method", *keys.values()), tuple(lines))
 

@@ -43,7 +43,12 @@ def main() -> None:
         sys.stderr.write(f"selip: {error}\n")
         sys.exit(2)
     except USAGE_ERROR as error:
-        sys.stderr.write(f"selip: {' '.join(error.format_message().split())}; 'selip --help' lists what is allowed\n")
+        message = " ".join(error.format_message().split())
+        if message:  # none when help was shown because nothing was asked
+            sys.stderr.write(f"selip: {message}; 'selip --help' lists what is allowed\n")
+        sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"selip: got {error}; allowed: files that can be read and folders that can be written\n")
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
@@ -56,7 +61,7 @@ def main() -> None:
 def _report() -> Iterator[Report]:
     console = Console(stderr=True)
     with progress_display(console) as show:
-        yield Report(line=lambda text: console.print(text, highlight=False, markup=False), count=show)
+        yield Report(line=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True), count=show)
 
 
 @app.command()
@@ -69,9 +74,10 @@ def run(
     executor: Annotated[Literal["local"], typer.Option(help="Where runs are executed.")] = "local",
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
-    from selip.experiment import experiment_file, run_experiment
+    from selip.experiment import check_names, experiment_file, run_experiment
 
     config = read_experiment(experiment_file(experiment), overrides or [])
+    check_names(config)
     if dry_run:
         _print_grid(config)
         return

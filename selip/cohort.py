@@ -114,12 +114,21 @@ class Cohort:
         return np.flatnonzero(self.volumes["split"].to_numpy() == split)
 
     def read_volumes(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
-        """Voxels (n, I, J, K) uint8 of the given rows of `volumes`."""
-        return self._read("volumes", rows)
+        """Voxels (n, I, J, K) uint8 of the given rows of `volumes`.
+
+        Raises:
+            InputError: When the store is damaged. A lost chunk reads as zeros, so a constant volume is damage too.
+        """
+        voxels = self.read("volumes", rows)
+        blank = np.flatnonzero(~voxels.any((1, 2, 3)))
+        if len(blank):
+            name = self.volumes["volume_id"].iloc[int(np.asarray(rows)[blank[0]])]
+            raise InputError(f"got no voxels of {name} in {self.root}; the store is damaged; build the cohort again")
+        return voxels
 
     def read_masks(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
         """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`."""
-        return self._read("masks", rows)
+        return self.read("masks", rows)
 
     def findings(self, study_id: str) -> list[Finding] | None:
         """True findings of a study: empty when it is normal, None when nobody knows them."""
@@ -137,7 +146,12 @@ class Cohort:
         except BROKEN_STORE as error:
             raise InputError(f"got no store.zarr/{array} in {self.root} ({error}); build the cohort again") from error
 
-    def _read(self, array: str, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+    def read(self, array: str, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Rows (n, I, J, K) uint8 of the stored array `array`, as they are.
+
+        Raises:
+            InputError: When the store is damaged.
+        """
         store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")

@@ -80,11 +80,10 @@ def _check_voxels(cohort: Cohort) -> list[str]:
     if problems:
         return problems
     for name, (table, key, column) in tables.items():
-        read = cohort.read_volumes if name == "volumes" else cohort.read_masks
         for start in range(0, len(table), ROWS_PER_SHARD):
             block = table.iloc[start : start + ROWS_PER_SHARD]
             for array, entry, digest in zip(
-                read(range(start, start + len(block))), block[key], block[column], strict=True
+                cohort.read(name, range(start, start + len(block))), block[key], block[column], strict=True
             ):
                 if voxel_hash(array) != digest:
                     problems.append(f"{name[:-1]} of {entry} does not have the voxels of its hash")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from selip.cohorts import COHORTS
 from selip.config import CohortConfig
 from selip.errors import InputError
 from selip.registry import load
+
+MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
 
@@ -122,8 +125,9 @@ def parse_grid(shape: str, spacing_mm: str) -> Grid:
         edges = tuple(float(part) for part in spacing_mm.split(","))
     except ValueError:
         voxels, edges = (), ()
-    if len(voxels) != 3 or len(edges) != 3 or min(*voxels, *edges) <= 0:
+    if len(voxels) != 3 or len(edges) != 3 or min(*voxels, *edges) <= 0 or math.prod(voxels) > MAX_VOXELS:
         raise InputError(
-            f"got --shape {shape} --spacing-mm {spacing_mm}; allowed: three positive numbers each, as 64,64,24"
+            f"got --shape {shape} --spacing-mm {spacing_mm}; allowed: three positive numbers each, as 64,64,24, "
+            f"and at most {MAX_VOXELS} voxels"
         )
     return voxels, edges

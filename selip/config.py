@@ -6,16 +6,25 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+)
 
 from selip.errors import InputError
 from selip.similarity import SimilarityConfig
 from selip.similarity_enhanced import SelipConfig
 
 T = TypeVar("T")
+PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -44,18 +53,18 @@ class ModelConfig:
     """
 
     volume_tower: Literal["resnet10", "resnet18", "resnet50"] = "resnet18"
-    width: int = 32
+    width: PositiveInt = 32
     stages: Literal[2, 3, 4] = 4
-    stem_kernel: int = 7
+    stem_kernel: PositiveInt = 7
     stem_pool: bool = True
     pooling: Literal["average", "grid"] = "grid"
-    pooled_shape: tuple[int, int, int] = (4, 4, 2)
+    pooled_shape: tuple[PositiveInt, PositiveInt, PositiveInt] = (4, 4, 2)
     intensity: Literal["minmax", "population_z"] = "population_z"
     text_tower: str = "scratch"
-    text_width: int = 128
-    text_layers: int = 2
+    text_width: Annotated[int, Field(ge=32, multiple_of=32)] = 128
+    text_layers: PositiveInt = 2
     freeze_text: bool = False
-    embedding_size: int = 128
+    embedding_size: PositiveInt = 128
     centre_projections: bool = True
     logit_scale: Literal["learned", "fixed"] = "learned"
 
@@ -81,12 +90,12 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 64
     unique_texts: bool = True
-    learning_rate_volume: float = 5e-4
-    learning_rate_text: float = 5e-4
-    weight_decay: float = 0.01
-    warmup_steps: int = 100
+    learning_rate_volume: PositiveRate = 5e-4
+    learning_rate_text: PositiveRate = 5e-4
+    weight_decay: NonNegativeFloat = 0.01
+    warmup_steps: NonNegativeInt = 100
     schedule: Literal["cosine", "polynomial"] = "cosine"
-    gradient_clip: float = 1.0
+    gradient_clip: PositiveFloat = 1.0
     validations: int = 8
     precision: Literal["auto", "no", "bf16"] = "auto"
 
@@ -113,10 +122,10 @@ class AugmentConfig:
     """
 
     flip: Literal["none", "random", "paired"] = "random"
-    shift_voxels: int = 1
-    gain: float = 0.1
-    offset: float = 0.05
-    noise: float = 0.02
+    shift_voxels: NonNegativeInt = 1
+    gain: NonNegativeFloat = 0.1
+    offset: NonNegativeFloat = 0.05
+    noise: NonNegativeFloat = 0.02
 
 
 @dataclass(frozen=True)
@@ -144,8 +153,8 @@ class CohortConfig:
 
     name: str = "phantom"
     profile: str = "quick"
-    seed: int = 0
-    patients: int | None = None
+    seed: NonNegativeInt = 0
+    patients: PositiveInt | None = None
     path: str = ""
 
 
@@ -158,8 +167,8 @@ class EvaluationConfig:
         seed: Seed of the resampling.
     """
 
-    n_resamples: int = 10_000
-    seed: int = 0
+    n_resamples: PositiveInt = 10_000
+    seed: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -181,10 +190,17 @@ class ExperimentConfig:
     summary: str = ""
     cohort: CohortConfig = field(default_factory=CohortConfig)
     methods: tuple[str, ...] = ("selip", "clip")
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[NonNegativeInt, ...] = (0,)
     benchmarks: tuple[str, ...] = ("retrieval",)
     run: RunConfig = field(default_factory=RunConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses an empty grid and one that names a run twice."""
+        for name in ("methods", "seeds", "benchmarks"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(f"got {name}={','.join(map(str, values))}; allowed: at least one, each once")
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:

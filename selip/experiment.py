@@ -18,7 +18,7 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from leaderboards.build import build_leaderboard
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
-from selip.cohort_commands import Report, open_or_build
+from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
 from selip.config import ExperimentConfig, read_experiment, to_mapping
 from selip.embed import embed_cohort
@@ -84,6 +84,16 @@ def find_benchmark(name: str) -> Benchmark:
     return benchmark
 
 
+def check_names(config: ExperimentConfig) -> None:
+    """Raises InputError for a method, benchmark or cohort that is not registered."""
+    for method in config.methods:
+        find_method(method)
+    for benchmark in config.benchmarks:
+        find_benchmark(benchmark)
+    if not config.cohort.path:
+        find_cohort(config.cohort.name)
+
+
 def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
     """The grid in the order it is run: seed by seed, so that a part of it is a fair comparison too."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
@@ -119,32 +129,39 @@ def run_experiment(
         The files of the leaderboard.
 
     Raises:
-        InputError: For input that no run could use. An error inside one run becomes its failed record instead.
+        InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
+            runs go on, and the leaderboard is written before the error.
     """
-    for method in config.methods:
-        find_method(method)
-    for benchmark in config.benchmarks:
-        find_benchmark(benchmark)
+    check_names(config)
     directory = RunDirectory(out)
     if config.cohort.path:
         Cohort.open(config.cohort.path)
     directory.claim(config, resume)
     cohort = open_or_build(config.cohort, out / "cohort", report)
     cells = plan(config, cohort)
+    failed: list[str] = []
     for number, cell in enumerate(cells, 1):
         name = f"{cell.method} seed {cell.seed}"
         if directory.is_done(cell.record_ids.values()):
             report.line(f"[{number}/{len(cells)}] {name}: done before, skipped")
             continue
         report.line(f"[{number}/{len(cells)}] {name}")
-        _run_cell(cell, config, cohort, directory, shlex.join(command), report)
+        if not _run_cell(cell, config, cohort, directory, shlex.join(command), report):
+            failed.append(name)
     report.line("writing the leaderboard")
-    return write_leaderboard(out, cohort, config.seeds[0])
+    pages = write_leaderboard(out, cohort, config.seeds[0])
+    if failed:
+        raise InputError(
+            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
+            f"{directory.records}; mend that and run again with --resume"
+        )
+    return pages
 
 
 def _run_cell(
     cell: Planned, config: ExperimentConfig, cohort: Cohort, directory: RunDirectory, command: str, report: Report
-) -> None:
+) -> bool:
+    """Trains and scores one cell; whether it went well."""
     name = f"{cell.method} seed {cell.seed}"
     run = Run(
         method=find_method(cell.method), cohort=cohort, config=config.run, seed=cell.seed, validate=validation_score,
@@ -170,6 +187,8 @@ def _run_cell(
         for benchmark, run_id in cell.record_ids.items():
             write_record(directory.records, _failed(facts, benchmark, run_id, reason))
             directory.log(run=run_id, status="failed", reason=reason)
+        return False
+    return True
 
 
 def score_with(benchmark: str, embeddings: Embeddings, config: ExperimentConfig) -> Score:
@@ -231,7 +250,7 @@ def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: s
     opened = Cohort.open(cohort)
     embeddings = embed_cohort(model, opened, split, _majority_texts(facts))
     score = find_benchmark(benchmark).score(embeddings, ScoreOptions())
-    return score, mismatches(facts, opened)
+    return score, mismatches(facts, opened, split)
 
 
 def listing(what: str) -> list[dict[str, str]]:

@@ -6,9 +6,11 @@ from selip.cohort import Cohort
 from selip.model import CheckpointFacts
 
 
-def mismatches(facts: CheckpointFacts, cohort: Cohort) -> list[str]:
-    """Differences between a model's cohort and `cohort`, one line each; none for its own."""
+def mismatches(facts: CheckpointFacts, cohort: Cohort, split: str) -> list[str]:
+    """What differs from scoring a model on the test part of its own cohort, one line each."""
     lines = []
+    if facts.cohort == cohort.info.content_hash and split != "test":
+        lines.append(f"part {split!r} of the model's own cohort took part in training or choosing it: no test score")
     if facts.cohort != cohort.info.content_hash:
         kind = "a synthetic cohort" if facts.synthetic else "another cohort"
         lines.append(f"the model was trained on {kind}, so these are transfer scores, not a row of its leaderboard")

@@ -174,7 +174,10 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
     path = folder / record.per_item
     if not record.per_item or path.parent != folder or not path.is_file():
         raise InputError(f"got no per-item scores for record {record.run_id} in {folder}; run it again")
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"got unreadable per-item scores {path} ({error}); delete them and run again") from error
 
 
 def package_versions() -> dict[str, str]:

@@ -68,7 +68,7 @@ def search_cohort(
         raise InputError(f"got --text {text} and --volume {volume}; allowed: exactly one of them")
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
-    notes = mismatches(facts, opened)
+    notes = mismatches(facts, opened, "test")
     embeddings = embed_cohort(model, opened, split, ())
     if volume is None:
         queries, note = read_query(model, text or "", facts.train_texts)
@@ -77,7 +77,7 @@ def search_cohort(
     else:
         contrast = (contrast or "").upper().replace("T1C", "T1c")
         if contrast not in CONTRASTS:
-            raise InputError(f"got --contrast {contrast} for --volume; allowed: {', '.join(CONTRASTS)}")
+            raise InputError(f"got --contrast {contrast or 'nothing'} for --volume; allowed: {', '.join(CONTRASTS)}")
         array = read_volume(volume, facts.shape, facts.spacing_mm)[None]
         hits = nearest_texts(embeddings, embed_volumes(model, array, [contrast])[0], k)
     return hits, embeddings.items, notes

@@ -55,7 +55,8 @@ def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int
 
 def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> tuple[str, float, bool, np.ndarray]:
     picture, _ = lesion_slice(cohort, embeddings.items["volume_id"].iloc[hit.row])
-    return hit.text, hit.cosine, hit.text == text, picture
+    contrast = embeddings.items["contrast"].iloc[hit.row]
+    return f"{contrast}: {hit.text}", hit.cosine, hit.text == text, picture
 
 
 def lesion_slice(cohort: Cohort, volume_id: str) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,7 @@ def test_both_pages_show_the_records_numbers(run_dir, built):
 def test_chance_majority_and_sizes_stand_below_the_methods(built):
     assert markdown_rows(built, "chance")[0][4] == "0.185"
     assert markdown_rows(built, "majority")[0][4] == "0.010"
-    assert markdown_rows(built, "n volumes")[0][4] == "54 18 patients"
+    assert markdown_rows(built, "n volumes")[0][4] == "54 of 18 patients"
     assert "54 candidates, 1 seed." in (built / "retrieval.md").read_text()
 
 

@@ -129,8 +129,9 @@ def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_f
 def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny_run, tmp_path, command):
     out = tmp_path / "failing"
     arguments = [*run_arguments(small_cohort_folder, tiny_run, "clip,random_init"), "training.learning_rate_text=1e30"]
-    code, _, _ = command(*arguments, "--out", out)
-    assert code == 0
+    code, _, said = command(*arguments, "--out", out)
+    assert code == 2
+    assert "1 of 2 runs failed (clip seed 0)" in said.splitlines()[-1]
     failed, floor = read_records(out / "records")
     assert (failed.status, floor.status) == ("failed", "ok")
     assert "not finite at step" in failed.reason
@@ -238,6 +239,13 @@ def test_doctor(command):
         (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
         (["cohort", "check", "nowhere"], "no cohort.json"),
+        (["run", "quick", "--out", "x", "seeds=[]"], "at least one"),
+        (["run", "quick", "--out", "x", "seeds=-1"], "at least one"),
+        (["run", "quick", "--out", "x", "methods=clip,clip"], "each once"),
+        (["run", "quick", "--out", "x", "model.width=0"], "greater than 0"),
+        (["run", "quick", "--out", "x", "training.learning_rate_volume=.nan"], "finite number"),
+        (["run", "quick", "--out", "x", "--dry-run", "methods=foo"], "unknown method"),
+        (["run", "quick", "--out", "/proc/none/x"], "can be written"),
         (["frobnicate"], "frobnicate"),
         (["run", "quick"], "--out"),
     ],
