@@ -165,7 +165,7 @@ def _history_plot(board: Board, field: str, name: str, title: str) -> Plot | Non
                 axes.plot(steps, values, **style)
                 if field == "val_score" and chosen in steps:
                     axes.plot(chosen, values[steps.index(chosen)], "o", color=colours[label])
-        axes.set(xlabel="step", ylabel={"loss": "loss (nats)", "val_score": "score on val"}[field])
+        axes.set(xlabel="step", ylabel={"loss": "loss (nats)", "val_score": "mean MRR on val"}[field])
         figure.legend(handles, list(curves), loc="outside lower left", ncols=2, fontsize=8.5)
         return _titled(figure, board, title)
 
