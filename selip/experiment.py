@@ -267,13 +267,10 @@ def listing(what: str) -> list[dict[str, str]]:
 def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
     for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
-        if load_checkpoint(checkpoint)[1].step:
-            _draw_examples(checkpoint, cohort, run_dir / "leaderboard" / "examples")
+        model, facts = load_checkpoint(checkpoint)
+        if facts.step:
+            embeddings = embed_cohort(model, cohort, "test", _majority_texts(facts))
+            for name, queries in worked_examples(embeddings, cohort, facts.method).items():
+                png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
+                draw_examples(png, [Example(**query) for query in queries])
     return build_leaderboard(run_dir)
-
-
-def _draw_examples(checkpoint: Path, cohort: Cohort, out: Path) -> None:
-    model, facts = load_checkpoint(checkpoint)
-    embeddings = embed_cohort(model, cohort, "test", _majority_texts(facts))
-    for name, queries in worked_examples(embeddings, cohort, facts.method).items():
-        draw_examples(out / f"{facts.method}-{name}.png", [Example(**query) for query in queries])
