@@ -52,6 +52,7 @@ class Benchmark:
         protocol_version: Grows whenever the same embeddings would score otherwise; versions are never mixed in a table.
         source: Paper or protocol that it follows.
         score: The scoring itself.
+        needs_text: Whether it asks the text tower; a method that trains none is then skipped.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Benchmark:
     protocol_version: str
     source: str
     score: Callable[[Embeddings, ScoreOptions], Score]
+    needs_text: bool = True

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from selip.cohort_commands import Report, build_cohort, grid_like, import_cohort, parse_grid
-from selip.config import CohortConfig, read_experiment, to_mapping
+from selip.config import CohortConfig
 from selip.errors import InputError
 from selip.progress import progress_display
+from selip.settings import read_experiment, to_mapping
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
@@ -91,11 +92,14 @@ def _command() -> list[str]:
 
 
 def _print_grid(config: Any) -> None:  # noqa: ANN401
-    cells = [(method, seed) for seed in config.seeds for method in config.methods]
+    from selip.experiment import grid
+    from selip.grid import cell_label
+
+    cells = [cell_label(method, ablation, seed) for method, ablation, seed, _ in grid(config)]
     typer.echo(yaml.safe_dump(to_mapping(config), sort_keys=False))
     typer.echo(f"{len(cells)} runs x {len(config.benchmarks)} benchmarks:")
-    for method, seed in cells:
-        typer.echo(f"  {method} seed {seed}")
+    for cell in cells:
+        typer.echo(f"  {cell}")
 
 
 @app.command()
@@ -183,7 +187,7 @@ def leaderboard(
 
 @app.command("list")
 def list_registered(
-    what: Annotated[Literal["methods", "benchmarks", "cohorts", "experiments"], typer.Argument()],
+    what: Annotated[Literal["methods", "benchmarks", "cohorts", "experiments", "ablations"], typer.Argument()],
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List what is registered, each with one line and its source."""

@@ -1,30 +1,36 @@
-"""Configuration: frozen dataclasses, filled from an experiment file and `key=value` overrides."""
+"""Configuration: frozen dataclasses, units in their field names. settings.py fills them."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from selip.errors import InputError
 from selip.similarity import SimilarityConfig
 from selip.similarity_enhanced import SelipConfig
 
-T = TypeVar("T")
 PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class SliceConfig:
+    """The 2D tower of `volume_tower: open_clip_slices`.
+
+    Attributes:
+        model: "tiny" (a ModifiedResNet of our own size) or any model name of open_clip, as "ViT-B-32".
+        weights: Pretrained tag of open_clip, fetched from its hub, as "laion2b_s34b_b79k"; "" is random weights.
+        slices: Axial slices of a volume that are encoded, evenly spaced.
+        image_size: Edge of the square that a slice is resized to, in pixels.
+        freeze: Whether the 2D tower stays as it is (the projection still learns).
+    """
+
+    model: str = "tiny"
+    weights: str = ""
+    slices: PositiveInt = 8
+    image_size: PositiveInt = 64
+    freeze: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class ModelConfig:
     """Both towers.
 
     Attributes:
-        volume_tower: MONAI 3D ResNet of this depth, random weights.
+        volume_tower: MONAI 3D ResNet of this depth, random weights; or "open_clip_slices".
         width: Channels of its first stage (MONAI's standard networks: 64).
         stages: Stages in use, 2 to 4; fewer keep a finer map, for small grids.
         stem_kernel: Edge of the first convolution, in voxels; its stride is 2 in plane and 1 across slices.
@@ -50,9 +56,10 @@ class ModelConfig:
         centre_projections: Whether both projections start turned away from the mean training feature, so that
             untrained embeddings are spread out; a property of the initial weights, the same for every method.
         logit_scale: "learned" for every method, or "fixed" at 1 / 0.07 as in the authors' code.
+        slices: The 2D tower of "open_clip_slices".
     """
 
-    volume_tower: Literal["resnet10", "resnet18", "resnet50"] = "resnet18"
+    volume_tower: Literal["resnet10", "resnet18", "resnet50", "open_clip_slices"] = "resnet18"
     width: PositiveInt = 32
     stages: Literal[2, 3, 4] = 4
     stem_kernel: PositiveInt = 7
@@ -67,6 +74,7 @@ class ModelConfig:
     embedding_size: PositiveInt = 128
     centre_projections: bool = True
     logit_scale: Literal["learned", "fixed"] = "learned"
+    slices: SliceConfig = field(default_factory=SliceConfig)
 
 
 @dataclass(frozen=True)
@@ -173,14 +181,15 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """A grid of runs: methods x seeds on one cohort, each scored on every benchmark.
+    """A grid of runs: methods x seeds and ablations x seeds on one cohort, each scored on every benchmark.
 
     Attributes:
         name: Name of the experiment.
         summary: One line for `selip list experiments`.
         cohort: The cohort.
         methods: Methods to train.
-        seeds: Seeds of every method.
+        ablations: Ablations of `selip list ablations`; each changes one thing of full SeLIP.
+        seeds: Seeds of every method and ablation.
         benchmarks: Benchmarks to score.
         run: Configuration of each run.
         evaluation: Scoring.
@@ -190,6 +199,7 @@ class ExperimentConfig:
     summary: str = ""
     cohort: CohortConfig = field(default_factory=CohortConfig)
     methods: tuple[str, ...] = ("selip", "clip")
+    ablations: tuple[str, ...] = ()
     seeds: tuple[NonNegativeInt, ...] = (0,)
     benchmarks: tuple[str, ...] = ("retrieval",)
     run: RunConfig = field(default_factory=RunConfig)
@@ -197,89 +207,9 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""
-        for name in ("methods", "seeds", "benchmarks"):
+        for name in ("methods", "seeds", "benchmarks", "ablations"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            if (not values and name != "ablations") or len(set(values)) < len(values):
                 raise InputError(f"got {name}={','.join(map(str, values))}; allowed: at least one, each once")
-
-
-def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """`values` as a frozen dataclass.
-
-    Raises:
-        InputError: For an unknown key (with the nearest known one) or a value of the wrong type.
-    """
-    _refuse_unknown(kind, values, where)
-    try:
-        return TypeAdapter(kind).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
-        raise InputError(f"got {key}={first['input']!r}; allowed: {first['msg'].lower()}") from error
-
-
-def _refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  # noqa: ANN401
-    if not isinstance(values, Mapping):
-        raise InputError(f"got {where or 'a file'} that is not a mapping; allowed: key: value lines")
-    hints = get_type_hints(kind)
-    for key, value in values.items():
-        path = f"{where}.{key}".strip(".")
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints)}{hint}")
-        if is_dataclass(hints[key]):
-            _refuse_unknown(hints[key], value, path)
-
-
-def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """Reads an experiment file and applies `key=value` overrides.
-
-    Raises:
-        InputError: When the file is missing, no YAML mapping, or a key or value is not allowed.
-    """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"got an unreadable experiment {path} ({reason}); allowed: a YAML file") from error
-    _refuse_unknown(ExperimentConfig, values, "")
-    for override in overrides:
-        _apply(values, override)
-    return from_mapping(ExperimentConfig, values)
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Sets one `key=value`. Lists may be written a,b,c; a whole number of seeds means 0 to that number less one."""
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise InputError(f"got override {override!r}; allowed: key=value, as training.steps=200")
-    *parents, last = _expand(key).split(".")
-    node = values
-    for parent in parents:
-        node = node.setdefault(parent, {})
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
-    if last == "seeds" and isinstance(value, int):
-        value = list(range(value))
-    elif last in {"methods", "benchmarks", "seeds"} and not isinstance(value, list):
-        value = text.split(",")
-    node[last] = value
-
-
-def _expand(key: str) -> str:
-    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
-    head = key.split(".")[0]
-    if head in {one.name for one in fields(ExperimentConfig)}:
-        return key
-    if head in {one.name for one in fields(RunConfig)}:
-        return f"run.{key}"
-    return f"cohort.{key}" if head in {"profile", "patients"} else key
-
-
-def to_mapping(config: Any) -> dict[str, Any]:  # noqa: ANN401 (any of the dataclasses above)
-    """A configuration as plain data: tuples become lists."""
-    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
-    return plain
+        if self.ablations and "selip" not in self.methods:
+            raise InputError("got ablations without the method selip, which they are compared to; add it to methods")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from monai.networks.nets import ResNet
 from torch import nn
@@ -63,7 +65,12 @@ class Intensity(nn.Module):
 
 
 class VolumeTower(nn.Module):
-    """3D ResNet and pooling: (B, 1, I, J, K) to features (B, F)."""
+    """3D ResNet and pooling: (B, 1, I, J, K) to features (B, F).
+
+    Attributes:
+        features: F.
+        stage_channels: Channels of each map of `stage_maps`.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -82,10 +89,38 @@ class VolumeTower(nn.Module):
             setattr(self.net, f"layer{stage + 1}", nn.Identity())
         cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
         self.net.avgpool = nn.AdaptiveAvgPool3d(cells)
-        channels = config.width * 2 ** (config.stages - 1) * (4 if block == "bottleneck" else 1)
-        self.features = channels * cells[0] * cells[1] * cells[2]
+        expansion = 4 if block == "bottleneck" else 1
+        self.stages = config.stages
+        self.stage_channels = (config.width, *(config.width * 2**stage * expansion for stage in range(config.stages)))
+        self.features = self.stage_channels[-1] * cells[0] * cells[1] * cells[2]
+
+    def stage_maps(self, volumes: torch.Tensor) -> list[torch.Tensor]:
+        """Maps (B, C, i, j, k) behind the stem (before its max pool) and behind each stage, fine to coarse."""
+        net = self.net
+        maps = [net.act(net.bn1(net.conv1(volumes)))]
+        hidden = maps[0] if net.no_max_pool else net.maxpool(maps[0])
+        for stage in range(self.stages):
+            hidden = getattr(net, f"layer{stage + 1}")(hidden)
+            maps.append(hidden)
+        return maps
+
+    def pool(self, regions: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) of the last map (B, C, i, j, k)."""
+        features: torch.Tensor = self.net.avgpool(regions).flatten(1)
+        return features
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
-        features: torch.Tensor = self.net(volumes)
-        return features
+        return self.pool(self.stage_maps(volumes)[-1])
+
+
+def make_volume_tower(config: ModelConfig) -> Any:  # noqa: ANN401 (two kinds of module)
+    """The volume tower that `config.volume_tower` names.
+
+    Every tower has `features`, `stage_channels`, `stage_maps` and `pool` as VolumeTower has them.
+    """
+    if config.volume_tower == "open_clip_slices":
+        from selip.slice_tower import SliceTower
+
+        return SliceTower(config)
+    return VolumeTower(config)

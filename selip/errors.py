@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""Errors that a user's input or machine can cause."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class InputError(Exception):
 
     The command line prints the line and ends with exit code 2, never with a traceback.
     """
+
+
+class UnavailableError(InputError):
+    """Something that a method needs is not here, as weights of a hub. Its run is recorded as skipped, with the line."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 import benchmarks
 from baselines import METHODS
+from baselines.ablations import ABLATIONS, Ablation
 from benchmarks import BENCHMARKS
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from leaderboards.build import build_leaderboard
@@ -20,42 +19,26 @@ from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
-from selip.config import ExperimentConfig, read_experiment, to_mapping
+from selip.config import ExperimentConfig, RunConfig
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
-from selip.errors import InputError
+from selip.errors import InputError, UnavailableError
 from selip.files import content_hash
-from selip.memory import forget_peak_memory, peak_memory_mb
+from selip.grid import Planned, cell_label
+from selip.memory import forget_peak_memory
 from selip.method import Method
 from selip.mismatches import mismatches
 from selip.model import CheckpointFacts, load_checkpoint
-from selip.records import CohortFacts, Record, Training, git_commit, package_versions, write_record
+from selip.records import write_record
 from selip.registry import load, registered, unknown
-from selip.run_directory import RunDirectory, now
+from selip.run_directory import RunDirectory
+from selip.run_records import run_facts, scored_record, unscored_record
+from selip.settings import read_experiment, to_mapping, with_overrides
 from selip.trainer import Run, forget_state, train
 from selip.worked_examples import worked_examples
 
+IMAGE_ONLY = "the method trains no text tower"
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One cell of the grid: a method and a seed, with the record that each benchmark will leave.
-
-    Attributes:
-        method: Name of the method.
-        seed: Seed.
-        record_ids: Benchmark name to run id.
-    """
-
-    method: str
-    seed: int
-    record_ids: dict[str, str]
-
-    @property
-    def checkpoint(self) -> str:
-        """File name of its checkpoint; the same for every benchmark."""
-        return f"{self.method}-seed{self.seed}.safetensors"
 
 
 def experiment_file(name: str) -> Path:
@@ -84,33 +67,52 @@ def find_benchmark(name: str) -> Benchmark:
     return benchmark
 
 
+def find_ablation(name: str) -> Ablation:
+    """The registered ablation `name`.
+
+    Raises:
+        InputError: When there is none.
+    """
+    if name not in ABLATIONS:
+        raise InputError(unknown("ablation", name, ABLATIONS))
+    return ABLATIONS[name]
+
+
+def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
+    """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too."""
+    changed = {name: with_overrides(config.run, find_ablation(name).overrides) for name in config.ablations}
+    rows = [(method, "", config.run) for method in config.methods]
+    rows += [("selip", name, run) for name, run in changed.items()]
+    return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
 def check_names(config: ExperimentConfig) -> None:
     """Raises InputError for a method, benchmark or cohort that is not registered."""
     for method in config.methods:
         find_method(method)
     for benchmark in config.benchmarks:
         find_benchmark(benchmark)
+    for ablation in config.ablations:
+        find_ablation(ablation)
     if not config.cohort.path:
         find_cohort(config.cohort.name)
 
 
 def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
-    """The grid in the order it is run: seed by seed, so that a part of it is a fair comparison too."""
+    """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
     cells = []
-    for seed in config.seeds:
-        for method in config.methods:
-            ids = {name: _run_id(config, cohort, method, seed, name, protocols[name]) for name in config.benchmarks}
-            cells.append(Planned(method, seed, ids))
+    for method, ablation, seed, run in grid(config):
+        about = [
+            to_mapping(run), to_mapping(config.evaluation), method, ablation, seed,
+            cohort.info.content_hash, cohort.info.split_fingerprint,
+        ]  # fmt: skip
+        ids = {
+            name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
+            for name, protocol in protocols.items()
+        }
+        cells.append(Planned(method, ablation, seed, run, ids))
     return cells
-
-
-def _run_id(config: ExperimentConfig, cohort: Cohort, method: str, seed: int, benchmark: str, protocol: str) -> str:
-    decides = [
-        to_mapping(config.run), to_mapping(config.evaluation), method, seed, benchmark, protocol,
-        cohort.info.content_hash, cohort.info.split_fingerprint,
-    ]  # fmt: skip
-    return f"{method}-seed{seed}-{benchmark}-{content_hash(decides)[:12]}"
 
 
 def validation_score(embeddings: Embeddings) -> float:
@@ -141,12 +143,12 @@ def run_experiment(
     cells = plan(config, cohort)
     failed: list[str] = []
     for number, cell in enumerate(cells, 1):
-        name = f"{cell.method} seed {cell.seed}"
+        name = cell.label
         if directory.is_done(cell.record_ids.values()):
             report.line(f"[{number}/{len(cells)}] {name}: done before, skipped")
             continue
         report.line(f"[{number}/{len(cells)}] {name}")
-        if not _run_cell(cell, config, cohort, directory, shlex.join(command), report):
+        if not _run_cell(cell, config, cohort, directory, command, report):
             failed.append(name)
     report.line("writing the leaderboard")
     pages = write_leaderboard(out, cohort, config.seeds[0])
@@ -159,36 +161,62 @@ def run_experiment(
 
 
 def _run_cell(
-    cell: Planned, config: ExperimentConfig, cohort: Cohort, directory: RunDirectory, command: str, report: Report
+    cell: Planned,
+    config: ExperimentConfig,
+    cohort: Cohort,
+    directory: RunDirectory,
+    command: Sequence[str],
+    report: Report,
 ) -> bool:
-    """Trains and scores one cell; whether it went well."""
-    name = f"{cell.method} seed {cell.seed}"
+    """Trains and scores one cell; whether it went well. A skipped cell did."""
+    method = find_method(cell.method)
     run = Run(
-        method=find_method(cell.method), cohort=cohort, config=config.run, seed=cell.seed, validate=validation_score,
-        on_progress=lambda progress: report.count(name, progress.step, progress.steps, progress.detail),
+        method=method, cohort=cohort, config=cell.config, seed=cell.seed, validate=validation_score,
+        on_progress=lambda progress: report.count(cell.label, progress.step, progress.steps, progress.detail),
     )  # fmt: skip
-    facts = _record_facts(cell, config, cohort, command)
+    facts = run_facts(cell, config.evaluation, cohort, command)
     began = time.perf_counter()
     forget_peak_memory()
     try:
         model, checkpoint, training = train(run, directory.checkpoints / cell.checkpoint)
         trained = time.perf_counter() - began
         embeddings = embed_cohort(model, cohort, "test", _majority_texts(checkpoint))
-        for benchmark, run_id in cell.record_ids.items():
+        for benchmark in cell.record_ids:
+            if find_benchmark(benchmark).needs_text and not method.learns_text:
+                _leave_unscored(directory, facts, cell, [benchmark], "skipped", IMAGE_ONLY)
+                continue
             started = time.perf_counter()
             score = score_with(benchmark, embeddings, config)
             seconds = {"train": trained, "evaluate": time.perf_counter() - started}
-            write_record(directory.records, _scored(facts, benchmark, run_id, score, training, seconds), score.per_item)
-            directory.log(run=run_id, status="ok", seconds=seconds)
+            record = scored_record(facts, _identity(cell, benchmark), score.metrics, score.notes, training, seconds)
+            write_record(directory.records, record, score.per_item)
+            directory.log(run=record.run_id, status="ok", seconds=seconds)
         forget_state(directory.checkpoints / cell.checkpoint)
     except (InputError, torch.OutOfMemoryError) as error:
-        reason = " ".join(str(error).split())
-        report.line(f"{name} failed: {reason}")
-        for benchmark, run_id in cell.record_ids.items():
-            write_record(directory.records, _failed(facts, benchmark, run_id, reason))
-            directory.log(run=run_id, status="failed", reason=reason)
-        return False
+        skipped, reason = isinstance(error, UnavailableError), " ".join(str(error).split())
+        report.line(f"{cell.label} {'skipped' if skipped else 'failed'}: {reason}")
+        _leave_unscored(directory, facts, cell, cell.record_ids, "skipped" if skipped else "failed", reason)
+        return skipped
     return True
+
+
+def _identity(cell: Planned, benchmark: str) -> dict[str, str]:
+    version = find_benchmark(benchmark).protocol_version
+    return {"run_id": cell.record_ids[benchmark], "benchmark": benchmark, "protocol_version": version}
+
+
+def _leave_unscored(
+    directory: RunDirectory,
+    facts: dict[str, Any],
+    cell: Planned,
+    benchmarks_left: Iterable[str],
+    status: Literal["failed", "skipped"],
+    reason: str,
+) -> None:
+    for benchmark in benchmarks_left:
+        record = unscored_record(facts, _identity(cell, benchmark), status, reason)
+        write_record(directory.records, record)
+        directory.log(run=record.run_id, status=status, reason=reason)
 
 
 def score_with(benchmark: str, embeddings: Embeddings, config: ExperimentConfig) -> Score:
@@ -199,49 +227,6 @@ def score_with(benchmark: str, embeddings: Embeddings, config: ExperimentConfig)
 
 def _majority_texts(checkpoint: CheckpointFacts) -> list[str]:
     return [text for text, count in checkpoint.train_texts.items() for _ in range(count)]
-
-
-def cohort_facts(cohort: Cohort) -> CohortFacts:
-    """What a record says of its cohort."""
-    info = cohort.info
-    return CohortFacts(
-        name=info.name, profile=info.profile, content_hash=info.content_hash, synthetic=info.synthetic,
-        n_patients=cohort.studies["patient_id"].nunique(), shape=info.shape, spacing_mm=info.spacing_mm,
-    )  # fmt: skip
-
-
-def _record_facts(cell: Planned, config: ExperimentConfig, cohort: Cohort, command: str) -> dict[str, Any]:
-    resolved = {"run": to_mapping(config.run), "evaluation": to_mapping(config.evaluation)}
-    return {
-        "method": cell.method,
-        "seed": cell.seed,
-        "cohort": cohort_facts(cohort),
-        "split_fingerprint": cohort.info.split_fingerprint,
-        "config": resolved,
-        "config_hash": content_hash(resolved),
-        "versions": package_versions(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "git_commit": git_commit(),
-        "created": now(),
-        "command": command,
-    }
-
-
-def _scored(
-    facts: dict[str, Any], benchmark: str, run_id: str, score: Score, training: Training, seconds: dict[str, float]
-) -> Record:
-    return Record(
-        **facts, status="ok", benchmark=benchmark, run_id=run_id, metrics=dict(score.metrics), notes=dict(score.notes),
-        protocol_version=find_benchmark(benchmark).protocol_version, training=training, seconds=seconds,
-        peak_memory_mb=peak_memory_mb(),
-    )  # fmt: skip
-
-
-def _failed(facts: dict[str, Any], benchmark: str, run_id: str, reason: str) -> Record:
-    return Record(
-        **facts, status="failed", reason=reason, benchmark=benchmark, run_id=run_id,
-        protocol_version=find_benchmark(benchmark).protocol_version,
-    )  # fmt: skip
 
 
 def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: str) -> tuple[Score, list[str]]:
@@ -255,6 +240,11 @@ def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: s
 
 def listing(what: str) -> list[dict[str, str]]:
     """Name, summary and source of everything registered as `what`."""
+    if what == "ablations":
+        return [
+            {"name": name, "summary": one.summary, "source": ", ".join(one.overrides)}
+            for name, one in ABLATIONS.items()
+        ]
     if what == "experiments":
         configs = [read_experiment(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
         return [{"name": one.name, "summary": one.summary, "source": f"{one.name}.yaml"} for one in configs]
@@ -268,7 +258,11 @@ def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
     for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
         model, facts = load_checkpoint(checkpoint)
-        if facts.step:
+        if (
+            facts.step
+            and checkpoint.stem == cell_label(facts.method, "", seed)
+            and find_method(facts.method).learns_text
+        ):
             embeddings = embed_cohort(model, cohort, "test", _majority_texts(facts))
             for name, queries in worked_examples(embeddings, cohort, facts.method).items():
                 png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"

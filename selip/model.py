@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from selip.config import ModelConfig
-from selip.encoders import Intensity, VolumeTower
+from selip.encoders import Intensity, make_volume_tower
 from selip.errors import InputError
 from selip.files import tensors_hash, write_atomically
 from selip.text_towers import Tokens, make_text_tower
@@ -32,8 +32,8 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.config, self.shape, self.tokens = config, shape, tokens
         self.intensity = Intensity(config.intensity, shape)
-        self.volume_tower = VolumeTower(config)
-        self.text_tower = make_text_tower(config, tokens)
+        self.volume_tower: Any = make_volume_tower(config)  # see there for what every tower has
+        self.text_tower: Any = make_text_tower(config, tokens)
         self.volume_projection = nn.Linear(self.volume_tower.features, config.embedding_size, bias=False)
         self.text_projection = nn.Linear(self.text_tower.features, config.embedding_size, bias=False)
         self.log_logit_scale = nn.Parameter(
@@ -61,11 +61,19 @@ class DualEncoder(nn.Module):
 
     def encode_input(self, inputs: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, E) of unit length, of volumes (B, 1, I, J, K) that the intensity rule has been through."""
-        return F.normalize(self.volume_projection(self.volume_tower(inputs)).float(), dim=1)
+        return self.project_volumes(self.volume_tower(inputs))
+
+    def project_volumes(self, features: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, E) of unit length, of volume features (B, F)."""
+        return F.normalize(self.volume_projection(features).float(), dim=1)
+
+    def project_texts(self, features: torch.Tensor) -> torch.Tensor:
+        """Embeddings (n, E) of unit length, of text features (n, W)."""
+        return F.normalize(self.text_projection(features).float(), dim=1)
 
     def encode_text(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Embeddings (n, E) of unit length, of token ids and mask (n, L)."""
-        return F.normalize(self.text_projection(self.text_tower(ids, mask)).float(), dim=1)
+        return self.project_texts(self.text_tower(ids, mask))
 
     def parameter_groups(self, volume_rate: float, text_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Optimiser groups: each tower with its own peak rate; no decay on the logit scale, norms and biases."""

@@ -73,6 +73,7 @@ class Training(_Strict):
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
         precision: Mixed precision of the forward pass; "no" is float32.
+        own_tower: Volume tower that the method brought in place of the common one; "" for the common one.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
         parameters: Trainable parameters.
@@ -84,6 +85,7 @@ class Training(_Strict):
     initial_weights_hash: str
     batch_order_hash: str
     precision: str = "no"
+    own_tower: str = ""
     target_entropy: float | None = None
     target_diagonal: float | None = None
     parameters: int

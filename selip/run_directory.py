@@ -10,10 +10,11 @@ from pathlib import Path
 
 import yaml
 
-from selip.config import ExperimentConfig, to_mapping
+from selip.config import ExperimentConfig
 from selip.errors import InputError
 from selip.files import is_partial, write_atomically
 from selip.records import read_record
+from selip.settings import to_mapping
 
 
 def now() -> str:

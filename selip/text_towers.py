@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 
 from selip.config import ModelConfig
-from selip.errors import InputError
+from selip.errors import InputError, UnavailableError
 
 MAX_TOKENS = 192
 VOCABULARY_SIZE = 4096
@@ -103,11 +103,19 @@ class ScratchTower(nn.Module):
         self.body = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
         nn.init.normal_(self.embed.weight, std=0.02)
 
+    def hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, L, F) of token ids (n, L) with mask (n, L)."""
+        embedded = self.embed(ids) + self.position[: ids.shape[1]]
+        states: torch.Tensor = self.body(embedded, src_key_padding_mask=~mask)
+        return states
+
+    def pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Features (n, F) of hidden states (n, L, F) with mask (n, L)."""
+        return hidden[:, 0]
+
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Features (n, F) of token ids (n, L) with mask (n, L)."""
-        hidden = self.embed(ids) + self.position[: ids.shape[1]]
-        features: torch.Tensor = self.body(hidden, src_key_padding_mask=~mask)[:, 0]
-        return features
+        return self.pool(self.hidden(ids, mask), mask)
 
 
 class PretrainedTower(nn.Module):
@@ -126,13 +134,21 @@ class PretrainedTower(nn.Module):
         self.encoder.train(mode and not self.frozen)
         return self
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Features (n, F) of token ids (n, L) with mask (n, L)."""
-        hidden: torch.Tensor = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    def hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Hidden states (n, L, F) of token ids (n, L) with mask (n, L)."""
+        states: torch.Tensor = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return states
+
+    def pool(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Features (n, F) of hidden states (n, L, F) with mask (n, L)."""
         if self.pooling == "first":
             return hidden[:, 0]
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Features (n, F) of token ids (n, L) with mask (n, L)."""
+        return self.pool(self.hidden(ids, mask), mask)
 
 
 def make_text_tower(config: ModelConfig, tokens: Tokens) -> ScratchTower | PretrainedTower:
@@ -162,7 +178,7 @@ def _pretrained(name: str, part: str) -> Any:  # noqa: ANN401 (transformers' cla
         return AutoModel.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
+        raise UnavailableError(
             f"got model.text_tower={name}, which cannot be loaded here ({reason}); "
             "allowed without a hub: scratch, minilm, hf:/path/to/a/local/model"
         ) from error

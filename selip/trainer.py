@@ -12,24 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import nn
 
-from selip.augment import augment, draw, flip_left_right
 from selip.batches import BatchPlan, plan_batches
 from selip.cohort import Cohort
-from selip.config import RunConfig, TrainingConfig, to_mapping
+from selip.config import ModelConfig, RunConfig, TrainingConfig
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
+from selip.feed import Feed
 from selip.files import content_hash
 from selip.method import Method, Objective, Preparation
 from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
-from selip.objective import Batch, Loss
+from selip.objective import Loss
 from selip.records import Training
+from selip.settings import to_mapping
 from selip.state import RunState, load_state, save_state
-from selip.training_data import TrainingData, initial_model, load_training_data
+from selip.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
 SECONDS_BETWEEN_STATES = 30.0
 STEPS_BETWEEN_READS = 10
@@ -108,7 +109,8 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     automatic = "bf16" if torch.cuda.is_available() else "no"
     accelerator = Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
     data = load_training_data(run.cohort, accelerator.device)
-    model = initial_model(run.config.model, run.cohort, data, run.seed)
+    common = initial_model(run.config.model, run.cohort, data, run.seed)
+    model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
         data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
@@ -116,19 +118,24 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     training = Training(
         steps=config.steps if run.method.prepare else 0,
         chosen_step=0,
-        initial_weights_hash=weights_hash(model),
+        initial_weights_hash=weights_hash(common),
+        own_tower=model.config.volume_tower if run.method.tower else "",
         batch_order_hash=plan.hash,
         precision=accelerator.mixed_precision,
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     )
     if run.method.prepare is not None:
-        objective = run.method.prepare(Preparation(data.texts, plan.text_ids, run.seed, run.config))
+        torch.manual_seed(run.seed)  # for the method's own layers
+        sizes = model_sizes(model)
+        objective = run.method.prepare(
+            Preparation(data.texts, plan.text_ids, run.seed, run.config, sizes, data.label_names)
+        )
         state = _Loop(run, accelerator, model, objective, data, plan).run_to_end(_state_path(checkpoint))
         model.load_state_dict(state.best)
         entropy, diagonal = state.target_means
         chosen = {"chosen_step": state.best_step, "history": state.history}
         training = training.model_copy(update={**chosen, "target_entropy": entropy, "target_diagonal": diagonal})
-    save_checkpoint(checkpoint, model, _facts(run, training.chosen_step))
+    save_checkpoint(checkpoint, model, _facts(run, model.config, training.chosen_step))
     model, facts = load_checkpoint(checkpoint)  # what is scored is what the file holds
     return model, facts, training
 
@@ -146,13 +153,13 @@ def _train_texts(cohort: Cohort) -> list[str]:
     return cohort.volumes.iloc[cohort.rows("train")]["text"].tolist()
 
 
-def _facts(run: Run, step: int) -> CheckpointFacts:
+def _facts(run: Run, model: ModelConfig, step: int) -> CheckpointFacts:
     cohort, texts = run.cohort, _train_texts(run.cohort)
     return CheckpointFacts(
         method=run.method.name,
         seed=run.seed,
         step=step,
-        model=run.config.model,
+        model=model,
         shape=cohort.info.shape,
         spacing_mm=cohort.info.spacing_mm,
         contrasts=tuple(sorted(set(cohort.volumes.iloc[cohort.rows("train")]["contrast"]))),
@@ -177,16 +184,21 @@ class _Loop:
     ) -> None:
         config = run.config.training
         groups = model.parameter_groups(config.learning_rate_volume, config.learning_rate_text, config.weight_decay)
+        own = objective if isinstance(objective, nn.Module) else nn.Module()
+        if any(parameter.requires_grad for parameter in own.parameters()):
+            rate = config.learning_rate_volume
+            groups.append({"params": own.parameters(), "lr": rate, "peak": rate, "weight_decay": config.weight_decay})
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.run, self.accelerator, self.objective, self.data, self.plan = run, accelerator, objective, data, plan
-        self.key = content_hash([run.id, weights_hash(model), plan.hash, accelerator.mixed_precision])
-        self.ids, self.mask = (part.to(accelerator.device) for part in model.tokens(data.texts.texts))
+        self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
+        self.run, self.accelerator, self.objective = run, accelerator, objective
+        self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
+        self.feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
 
     def run_to_end(self, state_path: Path) -> RunState:
         """Runs from the last saved state, or from the beginning, to the last step."""
         config = self.run.config.training
-        state = load_state(state_path, self.key, self.model, self.optimizer) or RunState()
+        state = load_state(state_path, self.key, self.parts, self.optimizer) or RunState()
         validations = {round(config.steps * (k + 1) / config.validations) for k in range(config.validations)}
         first, began, saved, loss = state.step, time.perf_counter(), time.perf_counter(), math.nan
         while state.step < config.steps:
@@ -195,14 +207,19 @@ class _Loop:
             if due or state.step % STEPS_BETWEEN_READS == 0:
                 loss = self._read(state)
             if state.step in validations:
-                embeddings = embed_cohort(self.model, self.run.cohort, "val", _train_texts(self.run.cohort))
-                state.validated(self.run.validate(embeddings), self.model)
+                state.validated(self._validation_score(state.step), self.model)
             if due:
-                save_state(state_path, self.key, state, self.model, self.optimizer)
+                save_state(state_path, self.key, state, self.parts, self.optimizer)
                 saved = time.perf_counter()
             pairs = (state.step - first) * config.batch_size
             self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
         return state
+
+    def _validation_score(self, step: int) -> float:
+        """What `validate` says of the val part; without texts the step itself, so that the last weights are kept."""
+        if not self.run.method.learns_text:
+            return float(step)
+        return self.run.validate(embed_cohort(self.model, self.run.cohort, "val", _train_texts(self.run.cohort)))
 
     def _read(self, state: RunState) -> float:
         try:
@@ -217,34 +234,14 @@ class _Loop:
         config = self.run.config.training
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate_factor(step, config)
-        self.model.train()
+        self.parts.train()
         torch.manual_seed(self.run.seed * 1_000_003 + step)
         with self.accelerator.autocast():
-            batch = self._forward(step)
+            batch = self.feed(step)
         loss = self.objective(batch)  # outside autocast: logits, targets and loss are float32 on every device
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss.value)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        norm = self.accelerator.clip_grad_norm_(self.parts.parameters(), config.gradient_clip)
         self.optimizer.step()
         self.model.clamp_logit_scale()
         return loss, norm
-
-    def _forward(self, step: int) -> Batch:
-        device = self.accelerator.device
-        rows = torch.from_numpy(self.plan.rows[step])
-        stored = self.data.volumes[rows.to(self.data.volumes.device)].to(device).unsqueeze(1).float() / 255
-        # Standardised before the flip: anatomy is not symmetric, so voxel statistics hold in the native frame only.
-        inputs = self.model.intensity(stored, self.data.contrasts[rows.to(device)])
-        inputs = flip_left_right(inputs, torch.from_numpy(self.plan.flips[step]).to(device))
-        generator = torch.Generator(device).manual_seed(self.run.seed * 1_000_003 + step)
-        inputs = augment(inputs, draw(self.run.config.augment, inputs.shape, generator), self.run.config.augment)
-        unique, inverse = np.unique(self.plan.text_ids[step], return_inverse=True)
-        ids, mask = self.ids[unique], self.mask[unique]
-        longest = int(mask.sum(1).max())
-        texts = self.model.encode_text(ids[:, :longest], mask[:, :longest])
-        return Batch(
-            volumes=self.model.encode_input(inputs),
-            texts=texts[torch.from_numpy(inverse).to(device)],
-            logit_scale=self.model.logit_scale,
-            text_ids=torch.from_numpy(self.plan.text_ids[step]).to(device),
-        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,8 @@ from torch.nn import functional as F
 from selip.cohort import Cohort
 from selip.config import ModelConfig
 from selip.errors import InputError
-from selip.findings import CONTRASTS
+from selip.findings import CONTRASTS, is_normal
+from selip.method import Sizes
 from selip.model import DualEncoder
 from selip.similarity import TextTable
 from selip.text_towers import make_tokens
@@ -30,12 +33,16 @@ class TrainingData:
         contrasts: (n,) int64 positions in CONTRASTS, on the device.
         texts: Unique texts and their flipped twins.
         text_ids: (n,) int64 ids in `texts`.
+        label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
+        labels: (n, K) float32 in {0, 1}, the finding set of each volume.
     """
 
     volumes: torch.Tensor
     contrasts: torch.Tensor
     texts: TextTable
     text_ids: np.ndarray
+    label_names: tuple[str, ...]
+    labels: torch.Tensor
 
 
 def load_training_data(cohort: Cohort, device: torch.device) -> TrainingData:
@@ -53,7 +60,24 @@ def load_training_data(cohort: Cohort, device: torch.device) -> TrainingData:
     if volumes.numel() <= RESIDENT_LIMIT_BYTES:
         volumes = volumes.to(device)
     contrasts = contrast_positions(table["contrast"].tolist()).to(device)
-    return TrainingData(volumes, contrasts, texts, texts.ids(table["text"].tolist()))
+    names, labels = finding_sets(cohort, rows)
+    return TrainingData(volumes, contrasts, texts, texts.ids(table["text"].tolist()), names, labels)
+
+
+def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
+    """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume.
+
+    A volume has the labels of its study, less "normal"; none when its own text is normal, as then its contrast does
+    not show them.
+    """
+    table = cohort.volumes.iloc[rows]
+    of_study = dict(zip(cohort.studies["study_id"], cohort.studies["labels"], strict=True))
+    shown = [
+        set() if is_normal(text) else set(json.loads(of_study[study])) - {"normal"}
+        for study, text in zip(table["study_id"], table["text"], strict=True)
+    ]
+    names = tuple(sorted(set().union(*shown)))
+    return names, torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
 
 
 def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
@@ -69,6 +93,31 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     if config.centre_projections:
         _centre_projections(model, data)
     return model
+
+
+def with_own_tower(
+    common: DualEncoder, tower: Mapping[str, Any], cohort: Cohort, data: TrainingData, seed: int
+) -> DualEncoder:
+    """`common` with the fields `tower` of its configuration replaced: another volume tower, the same text side.
+
+    Returns:
+        `common` itself when nothing is replaced.
+    """
+    if not tower:
+        return common
+    model = initial_model(replace(common.config, **tower), cohort, data, seed)
+    for part in ("text_tower", "text_projection"):
+        getattr(model, part).load_state_dict(getattr(common, part).state_dict())
+    return model
+
+
+@torch.no_grad()
+def model_sizes(model: DualEncoder) -> Sizes:
+    """Sizes of what the towers of `model` give, from one volume of zeros."""
+    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape))[-1]
+    channels, *cells = last.shape[1:]
+    words = model.text_tower.features
+    return Sizes(model.volume_tower.features, (channels, *cells), words, model.shape)
 
 
 @torch.no_grad()

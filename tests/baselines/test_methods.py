@@ -12,7 +12,7 @@ from baselines.label_smoothing import off_diagonal_mass
 from baselines.shuffled_selip import permutation
 from selip.config import RunConfig
 from selip.findings import NORMAL_TEXT
-from selip.method import Preparation
+from selip.method import Preparation, Sizes
 from selip.objective import Batch
 from selip.registry import load
 from selip.similarity import SimilarityConfig, TextSimilarity, TextTable
@@ -30,7 +30,7 @@ def preparation():
     table = TextTable.of([*TEXTS, NORMAL_TEXT, f"{TEXTS[0]}; {TEXTS[7]}"])
     rng = np.random.default_rng(0)
     batches = np.array([rng.permutation(len(table.texts))[:SIZE] for _ in range(30)])
-    return Preparation(table, batches, seed=0, config=RunConfig())
+    return Preparation(table, batches, seed=0, config=RunConfig(), sizes=Sizes(24, (12, 2, 2, 1), 16, (16, 16, 8)))
 
 
 def batch(preparation, dtype=torch.float32, order=None):

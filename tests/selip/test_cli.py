@@ -131,7 +131,7 @@ def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny
     arguments = [*run_arguments(small_cohort_folder, tiny_run, "clip,random_init"), "training.learning_rate_text=1e30"]
     code, _, said = command(*arguments, "--out", out)
     assert code == 2
-    assert "1 of 2 runs failed (clip seed 0)" in said.splitlines()[-1]
+    assert "1 of 2 runs failed (clip-seed0)" in said.splitlines()[-1]
     failed, floor = read_records(out / "records")
     assert (failed.status, floor.status) == ("failed", "ok")
     assert "not finite at step" in failed.reason

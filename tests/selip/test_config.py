@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from selip.config import RunConfig, from_mapping, read_experiment, to_mapping
+from selip.config import RunConfig
 from selip.errors import InputError
 from selip.experiment import EXPERIMENTS, experiment_file, find_benchmark, find_method
+from selip.settings import from_mapping, read_experiment, to_mapping
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.stem)

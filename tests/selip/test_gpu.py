@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selip.config import read_experiment
 from selip.experiment import experiment_file, find_method, validation_score
 from selip.model import weights_hash
+from selip.settings import read_experiment
 from selip.trainer import Run, train
 from selip.training_data import load_training_data
 

@@ -1,0 +1,77 @@
+"""What the record of a run says: where it came from, and how it ended."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from selip.cohort import Cohort
+from selip.config import EvaluationConfig
+from selip.files import content_hash
+from selip.grid import Planned
+from selip.memory import peak_memory_mb
+from selip.records import CohortFacts, Metric, Record, Training, git_commit, package_versions
+from selip.run_directory import now
+from selip.settings import to_mapping
+
+
+def cohort_facts(cohort: Cohort) -> CohortFacts:
+    """What a record says of its cohort."""
+    info = cohort.info
+    return CohortFacts(
+        name=info.name, profile=info.profile, content_hash=info.content_hash, synthetic=info.synthetic,
+        n_patients=cohort.studies["patient_id"].nunique(), shape=info.shape, spacing_mm=info.spacing_mm,
+    )  # fmt: skip
+
+
+def run_facts(cell: Planned, evaluation: EvaluationConfig, cohort: Cohort, command: Sequence[str]) -> dict[str, Any]:
+    """What every record of a cell has in common, however it ends."""
+    resolved = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
+    return {
+        "method": cell.method,
+        "ablation": cell.ablation,
+        "seed": cell.seed,
+        "cohort": cohort_facts(cohort),
+        "split_fingerprint": cohort.info.split_fingerprint,
+        "config": resolved,
+        "config_hash": content_hash(resolved),
+        "versions": package_versions(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "git_commit": git_commit(),
+        "created": now(),
+        "command": shlex.join(command),
+    }
+
+
+def scored_record(
+    facts: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    metrics: Mapping[str, Metric],
+    notes: Mapping[str, str],
+    training: Training,
+    seconds: Mapping[str, float],
+) -> Record:
+    """Record of a cell that was scored.
+
+    Args:
+        facts: From `run_facts`.
+        identity: run_id, benchmark and protocol_version.
+        metrics: What was scored.
+        notes: Policies of the benchmark.
+        training: How the model came about.
+        seconds: Time by part.
+    """
+    return Record(
+        **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
+        seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),
+    )  # fmt: skip
+
+
+def unscored_record(
+    facts: Mapping[str, Any], identity: Mapping[str, Any], status: Literal["failed", "skipped"], reason: str
+) -> Record:
+    """Record of a cell without a score, and why."""
+    return Record(**facts, **identity, status=status, reason=reason)

@@ -1,0 +1,137 @@
+"""Experiment files and `key=value` overrides to configurations, and back to plain data.
+
+An experiment file may end in `profiles:`, settings by cohort profile that are laid over the others when the experiment
+is run on that profile, as a small model for the small profile.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from selip.config import CohortConfig, ExperimentConfig, RunConfig
+from selip.errors import InputError
+
+T = TypeVar("T")
+
+
+def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """`values` as a frozen dataclass.
+
+    Raises:
+        InputError: For an unknown key (with the nearest known one) or a value of the wrong type.
+    """
+    _refuse_unknown(kind, values, where)
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
+        raise InputError(f"got {key}={first['input']!r}; allowed: {first['msg'].lower()}") from error
+
+
+def _refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  # noqa: ANN401
+    if not isinstance(values, Mapping):
+        raise InputError(f"got {where or 'a file'} that is not a mapping; allowed: key: value lines")
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        path = f"{where}.{key}".strip(".")
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints)}{hint}")
+        if is_dataclass(hints[key]):
+            _refuse_unknown(hints[key], value, path)
+
+
+def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Reads an experiment file and applies `key=value` overrides.
+
+    Raises:
+        InputError: When the file is missing, no YAML mapping, or a key or value is not allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"got an unreadable experiment {path} ({reason}); allowed: a YAML file") from error
+    if not isinstance(values, dict):
+        raise InputError(f"got {path} that is not a mapping; allowed: key: value lines")
+    profiles = values.pop("profiles", {})
+    _refuse_unknown(ExperimentConfig, values, "")
+    values = _merged(values, profiles.get(_profile(values, overrides), {}))
+    for override in overrides:
+        _apply(values, override)
+    return from_mapping(ExperimentConfig, values)
+
+
+def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:
+    """The cohort profile that an experiment ends up with."""
+    probe: dict[str, Any] = {"cohort": dict(values.get("cohort") or {})}
+    for override in overrides:
+        if _expand(override.partition("=")[0]) == "cohort.profile":
+            _apply(probe, override)
+    return str(probe["cohort"].get("profile", CohortConfig.profile))
+
+
+def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with the entries of `over` on top, mapping by mapping."""
+    found = dict(values)
+    for key, value in over.items():
+        mapping = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = _merged(found[key], value) if mapping else value
+    return found
+
+
+def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """`config` with `key=value` overrides applied, keys as `training.steps`.
+
+    Raises:
+        InputError: When a key or value is not allowed.
+    """
+    values = to_mapping(config)
+    for override in overrides:
+        _apply(values, override, expand=False)
+    return from_mapping(RunConfig, values)
+
+
+def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:
+    """Sets one `key=value`. Lists may be written a,b,c; a whole number of seeds means 0 to that number less one."""
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise InputError(f"got override {override!r}; allowed: key=value, as training.steps=200")
+    *parents, last = (_expand(key) if expand else key).split(".")
+    node = values
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
+    if last == "seeds" and isinstance(value, int):
+        value = list(range(value))
+    elif last in {"methods", "benchmarks", "seeds", "ablations"} and not isinstance(value, list):
+        value = text.split(",")
+    node[last] = value
+
+
+def _expand(key: str) -> str:
+    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
+    head = key.split(".")[0]
+    if head in {one.name for one in fields(ExperimentConfig)}:
+        return key
+    if head in {one.name for one in fields(RunConfig)}:
+        return f"run.{key}"
+    return f"cohort.{key}" if head in {"profile", "patients"} else key
+
+
+def to_mapping(config: Any) -> dict[str, Any]:  # noqa: ANN401 (any of the dataclasses above)
+    """A configuration as plain data: tuples become lists."""
+    plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return plain
