@@ -1,14 +1,16 @@
-"""The contract of a benchmark: embeddings go in, a score comes out. Methods never score themselves."""
+"""The contract of a benchmark: a subject goes in, a score comes out. Methods never score themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
-from selip.embeddings import Embeddings
+from selip.config import ProbeConfig, SegmentationConfig
 from selip.records import Metric
+from selip.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -19,16 +21,25 @@ class ScoreOptions:
         n_resamples: Bootstrap resamples of the patients.
         seed: Seed of the resamples; the same for every method, so that differences are paired.
         confidence: Coverage of the percentile interval, in (0, 1).
+        probe: Settings of classification.
+        segmentation: Settings of segmentation.
     """
 
     n_resamples: int = 10_000
     seed: int = 0
     confidence: float = 0.95
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+    @property
+    def resampling(self) -> dict[str, Any]:
+        """The keyword arguments of the bootstraps in benchmarks.intervals."""
+        return {"n_resamples": self.n_resamples, "seed": self.seed, "confidence": self.confidence}
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a benchmark says of one set of embeddings.
+    """What a benchmark says of one model.
 
     Attributes:
         metrics: `pool/metric` to its number, as `abnormal/image_to_text_R@10`, with `.../chance` and `.../majority`.
@@ -44,12 +55,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A task that embeddings are scored on.
+    """A task that models are scored on.
 
     Attributes:
         name: Name in the registry.
         summary: One line for `selip list benchmarks`.
-        protocol_version: Grows whenever the same embeddings would score otherwise; versions are never mixed in a table.
+        protocol_version: Grows whenever the same model would score otherwise; versions are never mixed in a table.
         source: Paper or protocol that it follows.
         score: The scoring itself.
         needs_text: Whether it asks the text tower; a method that trains none is then skipped.
@@ -59,5 +70,5 @@ class Benchmark:
     summary: str
     protocol_version: str
     source: str
-    score: Callable[[Embeddings, ScoreOptions], Score]
+    score: Callable[[Subject, ScoreOptions], Score]
     needs_text: bool = True

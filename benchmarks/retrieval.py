@@ -25,6 +25,7 @@ from benchmarks.vectors import TextBank, check_embeddings, text_bank
 from selip.embeddings import Embeddings
 from selip.findings import CONTRASTS, is_normal
 from selip.records import Metric
+from selip.subject import Subject
 
 FloatArray = npt.NDArray[np.float64]
 IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"
@@ -63,6 +64,11 @@ class Pool:
     name: str
     rows: npt.NDArray[np.intp]
     is_macro: bool = False
+
+
+def score_subject(subject: Subject, options: ScoreOptions) -> Score:
+    """Scores the embeddings of the scored part."""
+    return score(subject.embeddings(), options)
 
 
 def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
@@ -178,5 +184,5 @@ BENCHMARK = Benchmark(
     summary="find the text of a volume and the volumes of a text; graded relevance; hard negatives",
     protocol_version="1",
     source="recall as in CLIP (arXiv:2103.00020) and SeLIP (arXiv:2503.19801); policies in the benchmark's notes",
-    score=score,
+    score=score_subject,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +38,7 @@ def summarise(
             continue
         table = np.column_stack([columns[name] for name in names])
         intervals = bootstrap_columns(
-            table, items["weight"], items["patient_id"], statistic=statistic, **asdict(options)
+            table, items["weight"], items["patient_id"], statistic=statistic, **options.resampling
         )
         for name, interval in zip(names, intervals, strict=True):
             metrics[name] = _metric(items, columns[name], interval, statistic, has_interval="/" not in name)

@@ -166,6 +166,51 @@ class CohortConfig:
     path: str = ""
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Classification on frozen and on tuned features.
+
+    Attributes:
+        label_fractions: Shares of the training patients whose labels a probe may see.
+        shots: Examples a class of few-shot probes.
+        draws: Draws of the support set, the same for every method.
+        fine_tune_steps: Optimiser steps of fine-tuning.
+        fine_tune_batch_size: Volumes a step.
+        fine_tune_learning_rate: Peak learning rate.
+    """
+
+    label_fractions: tuple[Share, ...] = (0.01, 0.1, 1.0)
+    shots: tuple[PositiveInt, ...] = (1, 4, 16, 64)
+    draws: PositiveInt = 5
+    fine_tune_steps: PositiveInt = 200
+    fine_tune_batch_size: PositiveInt = 32
+    fine_tune_learning_rate: PositiveRate = 5e-4
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """Segmentation with each method's encoder under one decoder.
+
+    Attributes:
+        arms: "frozen" (the encoder stays as it is), "fine_tuned" (all is trained).
+        label_fractions: Shares of the training patients whose masks may be seen.
+        width: Channels of the decoder's finest level.
+        steps: Optimiser steps.
+        batch_size: Volumes a step.
+        learning_rate: Peak learning rate.
+    """
+
+    arms: tuple[Literal["frozen", "fine_tuned"], ...] = ("frozen", "fine_tuned")
+    label_fractions: tuple[Share, ...] = (0.1, 1.0)
+    width: PositiveInt = 16
+    steps: PositiveInt = 300
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveRate = 1e-3
+
+
 @dataclass(frozen=True)
 class EvaluationConfig:
     """Scoring.
@@ -173,10 +218,14 @@ class EvaluationConfig:
     Attributes:
         n_resamples: Bootstrap resamples of patients.
         seed: Seed of the resampling.
+        probe: Classification.
+        segmentation: Segmentation.
     """
 
     n_resamples: PositiveInt = 10_000
     seed: NonNegativeInt = 0
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
 
 
 @dataclass(frozen=True)
@@ -187,6 +236,7 @@ class ExperimentConfig:
         name: Name of the experiment.
         summary: One line for `selip list experiments`.
         cohort: The cohort.
+        transfer: A second cohort for tasks of transfer, on the same grid; None leaves them out.
         methods: Methods to train.
         ablations: Ablations of `selip list ablations`; each changes one thing of full SeLIP.
         seeds: Seeds of every method and ablation.
@@ -198,6 +248,7 @@ class ExperimentConfig:
     name: str
     summary: str = ""
     cohort: CohortConfig = field(default_factory=CohortConfig)
+    transfer: CohortConfig | None = None
     methods: tuple[str, ...] = ("selip", "clip")
     ablations: tuple[str, ...] = ()
     seeds: tuple[NonNegativeInt, ...] = (0,)

@@ -19,8 +19,8 @@ ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text
 @torch.no_grad()
 def embed_volumes(
     model: DualEncoder, volumes: np.ndarray, contrasts: Sequence[str], batch_size: int = 64
-) -> np.ndarray:
-    """Embeddings (n, E) float32 of unit length, BatchNorm in eval mode.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (n, E) float32 of unit length and features (n, F) before projection, BatchNorm in eval mode.
 
     Args:
         model: The model; its mode is restored afterwards.
@@ -35,13 +35,17 @@ def embed_volumes(
         )
     training, device = model.training, model.log_logit_scale.device
     model.eval()
-    parts = []
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     for start in range(0, len(volumes), batch_size):
         block = torch.from_numpy(volumes[start : start + batch_size]).to(device).unsqueeze(1).float() / 255
         positions = contrast_positions(contrasts[start : start + batch_size]).to(device)
-        parts.append(model.encode_volume(block, positions).cpu().numpy())
+        features = model.volume_features(block, positions)
+        parts.append((model.project_volumes(features).cpu().numpy(), features.float().cpu().numpy()))
     model.train(training)
-    return np.concatenate(parts) if parts else np.zeros((0, model.config.embedding_size), np.float32)
+    if not parts:
+        empty = np.zeros((0, model.config.embedding_size), np.float32)
+        return empty, np.zeros((0, model.volume_tower.features), np.float32)
+    return np.concatenate([embedded for embedded, _ in parts]), np.concatenate([features for _, features in parts])
 
 
 def embed_cohort(model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str]) -> Embeddings:
@@ -62,9 +66,11 @@ def embed_cohort(model: DualEncoder, cohort: Cohort, split: str, train_texts: Se
         model.train(training)
         return embedded
 
+    volumes, features = embed_volumes(model, cohort.read_volumes(rows), items["contrast"].tolist())
     return Embeddings(
         items=items,
-        volumes=embed_volumes(model, cohort.read_volumes(rows), items["contrast"].tolist()),
+        volumes=volumes,
+        features=features,
         encode_text=encode_text,
         findings={study: findings for study, findings in known.items() if findings is not None},
         train_texts=train_texts,

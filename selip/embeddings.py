@@ -18,6 +18,7 @@ class Embeddings:
     Attributes:
         items: One row a volume: volume_id, study_id, patient_id, contrast, site, text.
         volumes: (N, E) float32 of unit length; row i belongs to items.iloc[i].
+        features: (N, F) float32, before projection.
         encode_text: Texts (n,) to embeddings (n, E) float32 of unit length.
         findings: Study id to true findings; an empty list is a normal study, a missing key an unknown one.
         train_texts: Text of every training volume, for the majority answer.
@@ -25,6 +26,7 @@ class Embeddings:
 
     items: pd.DataFrame
     volumes: np.ndarray
+    features: np.ndarray
     encode_text: Callable[[Sequence[str]], np.ndarray]
     findings: Mapping[str, Sequence[Finding]]
     train_texts: Sequence[str]

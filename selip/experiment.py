@@ -12,14 +12,14 @@ import torch
 import benchmarks
 from baselines import METHODS
 from baselines.ablations import ABLATIONS, Ablation
-from benchmarks import BENCHMARKS
+from benchmarks import BENCHMARKS, retrieval
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from leaderboards.build import build_leaderboard
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
-from selip.config import ExperimentConfig, RunConfig
+from selip.config import EvaluationConfig, ExperimentConfig, RunConfig
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
@@ -34,6 +34,7 @@ from selip.registry import load, registered, unknown
 from selip.run_directory import RunDirectory
 from selip.run_records import run_facts, scored_record, unscored_record
 from selip.settings import read_experiment, to_mapping, with_overrides
+from selip.subject import Subject
 from selip.trainer import Run, forget_state, train
 from selip.worked_examples import worked_examples
 
@@ -94,18 +95,19 @@ def check_names(config: ExperimentConfig) -> None:
         find_benchmark(benchmark)
     for ablation in config.ablations:
         find_ablation(ablation)
-    if not config.cohort.path:
-        find_cohort(config.cohort.name)
+    for cohort in (config.cohort, config.transfer):
+        if cohort and not cohort.path:
+            find_cohort(cohort.name)
 
 
-def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
+def plan(config: ExperimentConfig, cohort: Cohort, transfer: Cohort | None = None) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
     cells = []
     for method, ablation, seed, run in grid(config):
         about = [
             to_mapping(run), to_mapping(config.evaluation), method, ablation, seed,
-            cohort.info.content_hash, cohort.info.split_fingerprint,
+            cohort.info.content_hash, cohort.info.split_fingerprint, transfer.info.content_hash if transfer else "",
         ]  # fmt: skip
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
@@ -117,7 +119,7 @@ def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
 
 def validation_score(embeddings: Embeddings) -> float:
     """What chooses the step: mean reciprocal rank on val, both directions averaged, among abnormal volumes if any."""
-    found = find_benchmark("retrieval").score(embeddings, ScoreOptions(n_resamples=2)).metrics
+    found = retrieval.score(embeddings, ScoreOptions(n_resamples=2)).metrics
     pool = "abnormal" if "abnormal/image_to_text_MRR" in found else "all"
     return (found[f"{pool}/image_to_text_MRR"].value + found[f"{pool}/text_to_image_MRR"].value) / 2
 
@@ -140,7 +142,8 @@ def run_experiment(
         Cohort.open(config.cohort.path)
     directory.claim(config, resume)
     cohort = open_or_build(config.cohort, out / "cohort", report)
-    cells = plan(config, cohort)
+    transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
+    cells = plan(config, cohort, transfer)
     failed: list[str] = []
     for number, cell in enumerate(cells, 1):
         name = cell.label
@@ -148,7 +151,7 @@ def run_experiment(
             report.line(f"[{number}/{len(cells)}] {name}: done before, skipped")
             continue
         report.line(f"[{number}/{len(cells)}] {name}")
-        if not _run_cell(cell, config, cohort, directory, command, report):
+        if not _run_cell(cell, config, cohort, transfer, directory, command, report):
             failed.append(name)
     report.line("writing the leaderboard")
     pages = write_leaderboard(out, cohort, config.seeds[0])
@@ -164,6 +167,7 @@ def _run_cell(
     cell: Planned,
     config: ExperimentConfig,
     cohort: Cohort,
+    transfer: Cohort | None,
     directory: RunDirectory,
     command: Sequence[str],
     report: Report,
@@ -180,13 +184,15 @@ def _run_cell(
     try:
         model, checkpoint, training = train(run, directory.checkpoints / cell.checkpoint)
         trained = time.perf_counter() - began
-        embeddings = embed_cohort(model, cohort, "test", _majority_texts(checkpoint))
+        subject = Subject(
+            model, cohort, _majority_texts(checkpoint), cell.seed, transfer=transfer, shared=directory.root / "shared"
+        )
         for benchmark in cell.record_ids:
             if find_benchmark(benchmark).needs_text and not method.learns_text:
                 _leave_unscored(directory, facts, cell, [benchmark], "skipped", IMAGE_ONLY)
                 continue
             started = time.perf_counter()
-            score = score_with(benchmark, embeddings, config)
+            score = find_benchmark(benchmark).score(subject, score_options(config.evaluation))
             seconds = {"train": trained, "evaluate": time.perf_counter() - started}
             record = scored_record(facts, _identity(cell, benchmark), score.metrics, score.notes, training, seconds)
             write_record(directory.records, record, score.per_item)
@@ -219,10 +225,9 @@ def _leave_unscored(
         directory.log(run=record.run_id, status=status, reason=reason)
 
 
-def score_with(benchmark: str, embeddings: Embeddings, config: ExperimentConfig) -> Score:
-    """Scores embeddings on a registered benchmark."""
-    options = ScoreOptions(n_resamples=config.evaluation.n_resamples, seed=config.evaluation.seed)
-    return find_benchmark(benchmark).score(embeddings, options)
+def score_options(config: EvaluationConfig) -> ScoreOptions:
+    """How a benchmark scores under `config`."""
+    return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
 
 
 def _majority_texts(checkpoint: CheckpointFacts) -> list[str]:
@@ -233,8 +238,8 @@ def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: s
     """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know."""
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
-    embeddings = embed_cohort(model, opened, split, _majority_texts(facts))
-    score = find_benchmark(benchmark).score(embeddings, ScoreOptions())
+    subject = Subject(model, opened, _majority_texts(facts), facts.seed, split)
+    score = find_benchmark(benchmark).score(subject, ScoreOptions())
     return score, mismatches(facts, opened, split)
 
 

@@ -50,7 +50,7 @@ class RunDirectory:
                     f"got {self.root}, which holds a run; add --resume to continue it, or name a new --out"
                 )
             old, new = yaml.safe_load(path.read_text()), yaml.safe_load(text)
-            changed = [key for key in ("cohort", "run", "evaluation") if old.get(key) != new[key]]
+            changed = [key for key in ("cohort", "transfer", "run", "evaluation") if old.get(key) != new[key]]
             if changed:
                 raise InputError(
                     f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"

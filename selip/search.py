@@ -79,7 +79,7 @@ def search_cohort(
         if contrast not in CONTRASTS:
             raise InputError(f"got --contrast {contrast or 'nothing'} for --volume; allowed: {', '.join(CONTRASTS)}")
         array = read_volume(volume, facts.shape, facts.spacing_mm)[None]
-        hits = nearest_texts(embeddings, embed_volumes(model, array, [contrast])[0], k)
+        hits = nearest_texts(embeddings, embed_volumes(model, array, [contrast])[0][0], k)
     return hits, embeddings.items, notes
 
 

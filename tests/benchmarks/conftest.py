@@ -47,7 +47,7 @@ def make_embeddings(n_patients=60, seed=0, contrasts=("FLAIR", "T1", "DWI"), vol
         "random": lambda: unit(rng.normal(size=(len(items), 32))),
         "constant": lambda: unit(np.ones((len(items), 32))),
     }[volumes]()
-    return Embeddings(items, vectors, encode_text, truth, list(items["text"].iloc[::2]))
+    return Embeddings(items, vectors, vectors, encode_text, truth, list(items["text"].iloc[::2]))
 
 
 @pytest.fixture(name="make_embeddings")

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import BENCHMARKS, metrics
+from benchmarks import BENCHMARKS, metrics, retrieval
 from benchmarks.benchmark import Benchmark, ScoreOptions
 from benchmarks.intervals import patient_bootstrap
 from benchmarks.ranking import METRICS
-from benchmarks.retrieval import BENCHMARK, pools
+from benchmarks.retrieval import pools
 from selip.errors import InputError
 from selip.findings import NORMAL_TEXT, is_normal
 from selip.registry import load
@@ -34,7 +34,7 @@ def recall_by_loop(embeddings, rows, k):
 @pytest.mark.parametrize("volumes", ["random", "constant", "perfect"])
 def test_recall_equals_the_loop_in_every_pool(make_embeddings, volumes):
     embeddings = make_embeddings(25, volumes=volumes)
-    found = BENCHMARK.score(embeddings, QUICK).metrics
+    found = retrieval.score(embeddings, QUICK).metrics
     checked = 0
     for pool in pools(embeddings.items):
         if pool.is_macro:
@@ -47,7 +47,7 @@ def test_recall_equals_the_loop_in_every_pool(make_embeddings, volumes):
 
 
 def test_perfect_embeddings_score_one(make_embeddings):
-    found = BENCHMARK.score(make_embeddings(volumes="perfect"), QUICK).metrics
+    found = retrieval.score(make_embeddings(volumes="perfect"), QUICK).metrics
     for pool in ("all", "abnormal", "macro", "contrast_FLAIR"):
         for direction in DIRECTIONS:
             for name in metrics.RANK_METRICS:
@@ -57,7 +57,7 @@ def test_perfect_embeddings_score_one(make_embeddings):
 
 
 def test_random_embeddings_score_chance(make_embeddings):
-    found = BENCHMARK.score(make_embeddings(150, seed=3), ScoreOptions(n_resamples=1000, confidence=0.999)).metrics
+    found = retrieval.score(make_embeddings(150, seed=3), ScoreOptions(n_resamples=1000, confidence=0.999)).metrics
     names = [f"{pool}/image_to_text_{name}" for pool in ("all", "abnormal") for name in METRICS]
     names += [f"abnormal/hard_negative_{edit}" for edit in ("side", "polarity", "removed")]
     for name in names:
@@ -71,7 +71,7 @@ def test_random_embeddings_score_chance(make_embeddings):
 def test_constant_embeddings_never_win(make_embeddings):
     embeddings = make_embeddings(volumes="constant")
     constant_text = replace(embeddings, encode_text=lambda texts: np.full((len(texts), 32), 32**-0.5, np.float32))
-    found = BENCHMARK.score(constant_text, QUICK).metrics
+    found = retrieval.score(constant_text, QUICK).metrics
     assert found["all/image_to_text_R@10"].value == 0
     assert found["all/image_to_text_median_rank"].value == found["all/image_to_text/candidates"].value
     assert found["abnormal/text_to_image_R@10"].value == 0
@@ -80,14 +80,14 @@ def test_constant_embeddings_never_win(make_embeddings):
 
 def test_majority_answer_is_the_commonest_training_text(make_embeddings):
     embeddings = make_embeddings()
-    found = BENCHMARK.score(embeddings, QUICK).metrics
+    found = retrieval.score(embeddings, QUICK).metrics
     normal = embeddings.items["text"].map(is_normal).mean()
     assert embeddings.train_texts.count(NORMAL_TEXT) == max(
         map(embeddings.train_texts.count, set(embeddings.train_texts))
     )
     assert found["all/image_to_text_R@1/majority"].value == pytest.approx(normal)
     assert "all/text_to_image_R@1/majority" not in found
-    without = BENCHMARK.score(replace(embeddings, train_texts=[]), QUICK).metrics
+    without = retrieval.score(replace(embeddings, train_texts=[]), QUICK).metrics
     assert not any(name.endswith("/majority") for name in without)
 
 
@@ -95,16 +95,16 @@ def test_score_does_not_depend_on_order_or_tiles(make_embeddings, monkeypatch):
     embeddings = make_embeddings()
     order = np.random.default_rng(0).permutation(len(embeddings.items))
     shuffled = replace(embeddings, items=embeddings.items.iloc[order], volumes=embeddings.volumes[order])
-    found = BENCHMARK.score(embeddings, QUICK).metrics
+    found = retrieval.score(embeddings, QUICK).metrics
     monkeypatch.setattr(metrics, "_TILE_ENTRIES", 500)
-    other = BENCHMARK.score(shuffled, QUICK).metrics
+    other = retrieval.score(shuffled, QUICK).metrics
     assert list(found) == list(other)
     for name, metric in found.items():
         assert other[name].model_dump() == pytest.approx(metric.model_dump()), name
 
 
 def test_metrics_follow_from_the_per_item_table(make_embeddings):
-    score = BENCHMARK.score(make_embeddings(), QUICK)
+    score = retrieval.score(make_embeddings(), QUICK)
     assert list(score.per_item.columns[:7]) == ["pool", "item_id", "patient_id", "contrast", "site", "text", "weight"]
     assert not score.per_item.duplicated(["pool", "item_id"]).any()
     checked = 0
@@ -125,7 +125,7 @@ def test_metrics_follow_from_the_per_item_table(make_embeddings):
 
 
 def test_all_normal_split_has_no_abnormal_pool_and_says_so(make_embeddings):
-    score = BENCHMARK.score(make_embeddings(5, normal_only=True), QUICK)
+    score = retrieval.score(make_embeddings(5, normal_only=True), QUICK)
     assert set(score.per_item["pool"]) == {"all", "macro"}
     assert not any(name.startswith(("abnormal/", "contrast_")) for name in score.metrics)
     assert "left out" in score.notes["pool abnormal"]
@@ -133,19 +133,19 @@ def test_all_normal_split_has_no_abnormal_pool_and_says_so(make_embeddings):
 
 
 def test_one_patient_has_values_without_intervals(make_embeddings):
-    score = BENCHMARK.score(make_embeddings(1, seed=2), QUICK)
+    score = retrieval.score(make_embeddings(1, seed=2), QUICK)
     assert score.metrics["abnormal/image_to_text_R@1"].n_patients == 1
     assert all(metric.lower is None and metric.upper is None for metric in score.metrics.values())
 
 
 def test_unknown_truth_leaves_graded_relevance_out(make_embeddings):
     embeddings = make_embeddings(20)
-    found = BENCHMARK.score(replace(embeddings, findings={}), QUICK)
+    found = retrieval.score(replace(embeddings, findings={}), QUICK)
     assert not any("nDCG" in name for name in found.metrics)
     assert found.per_item["image_to_text_nDCG@10"].isna().all()
     assert "unknown truth" in found.notes["pool all"]
     partly = {study: truth for study, truth in embeddings.findings.items() if study > "s15"}
-    some = BENCHMARK.score(replace(embeddings, findings=partly), QUICK).metrics["all/image_to_text_nDCG@10"]
+    some = retrieval.score(replace(embeddings, findings=partly), QUICK).metrics["all/image_to_text_nDCG@10"]
     assert 0 < some.n_patients < 20
 
 
@@ -158,7 +158,7 @@ def test_relevance_never_looks_at_the_words(make_embeddings):
         items=embeddings.items.assign(text=embeddings.items["text"].map(renamed)),
         encode_text=lambda texts: embeddings.encode_text([back.get(text, text) for text in texts]),
     )
-    one, two = (BENCHMARK.score(e, QUICK).metrics["all/image_to_text_nDCG@10"].value for e in (embeddings, other))
+    one, two = (retrieval.score(e, QUICK).metrics["all/image_to_text_nDCG@10"].value for e in (embeddings, other))
     assert one == pytest.approx(two)
 
 
@@ -167,11 +167,11 @@ def test_non_finite_embeddings_are_refused_by_name(make_embeddings, bad):
     embeddings = make_embeddings(5)
     embeddings.volumes[4, 3] = bad
     with pytest.raises(InputError, match=r"non-finite volume embeddings, first 's1_T1'"):
-        BENCHMARK.score(embeddings, QUICK)
+        retrieval.score(embeddings, QUICK)
     embeddings = make_embeddings(5)
     broken = replace(embeddings, encode_text=lambda texts: np.full((len(texts), 32), bad))
     with pytest.raises(InputError, match="non-finite text embeddings"):
-        BENCHMARK.score(broken, QUICK)
+        retrieval.score(broken, QUICK)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_non_finite_embeddings_are_refused_by_name(make_embeddings, bad):
 )
 def test_embeddings_that_cannot_be_scored_are_refused(make_embeddings, change, message):
     with pytest.raises(InputError, match=message) as error:
-        BENCHMARK.score(change(make_embeddings(5)), QUICK)
+        retrieval.score(change(make_embeddings(5)), QUICK)
     assert "\n" not in str(error.value)
 
 
@@ -201,6 +201,6 @@ def test_every_registered_benchmark_keeps_the_contract(name):
 
 
 def test_notes_name_every_policy(make_embeddings):
-    notes = BENCHMARK.score(make_embeddings(5), QUICK).notes
+    notes = retrieval.score(make_embeddings(5), QUICK).notes
     assert {"ties", "duplicates", "pools", "chance", "majority", "nDCG@10", "hard_negatives", "interval"} <= set(notes)
     assert all(isinstance(note, str) and "\n" not in note for note in notes.values())
