@@ -7,6 +7,7 @@ table is then a matrix product of counts and per-patient sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,15 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 Resampler = Callable[[FloatArray], FloatArray]
 """Counts (R, P) of the patients in each resample to the statistic (R, C) of each column."""
+
+
+class Table(NamedTuple):
+    """Scores of some items: values (n, C), NaN left out; weights (n,) > 0; codes (n,) number of each item's patient."""
+
+    values: FloatArray
+    weights: FloatArray
+    codes: IntArray
+
 
 _CHUNK_ENTRIES = 2**21
 _STATISTICS = ("mean", "median")
@@ -42,9 +52,7 @@ def resampler_of(values: FloatArray, weights: FloatArray, codes: IntArray, stati
 
 def _mean_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
     """Weighted mean of each column: a ratio of two matrix products."""
-    known = np.isfinite(values)
-    sums = _patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
-    masses = _patient_sums(known * weights[:, None], codes)
+    sums, masses = _sums_and_masses(values, weights, codes)
 
     def statistic(counts: FloatArray) -> FloatArray:
         mass = counts @ masses
@@ -87,6 +95,39 @@ def difference_of(a: Resampler, b: Resampler) -> Resampler:
     return lambda counts: a(counts) - b(counts)
 
 
+def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
+    """The columns of several tables of the same patients, one after the other.
+
+    Means of all tables are one matrix product; columns that miss the same items share their divisor.
+
+    Args:
+        tables: One or more, whose codes number the same patients.
+        statistic: "mean" or "median", weighted.
+
+    Raises:
+        InputError: When there is no such statistic.
+    """
+    if statistic != "mean":
+        resamplers = [resampler_of(*table, statistic) for table in tables]
+        return lambda counts: np.concatenate([resampler(counts) for resampler in resamplers], axis=1)
+    parts = [_sums_and_masses(*table) for table in tables]
+    sums, masses = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+    distinct, place = np.unique(masses, axis=1, return_inverse=True)
+
+    def means(counts: FloatArray) -> FloatArray:
+        mass = (counts @ distinct)[:, place]
+        return np.divide(counts @ sums, mass, out=np.full_like(mass, np.nan), where=mass > 0)
+
+    return means
+
+
+def _sums_and_masses(values: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, FloatArray]:
+    """(P, C) weighted sum of each patient's known scores, and (P, C) their weight."""
+    known = np.isfinite(values)
+    sums = _patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
+    return sums, _patient_sums(known * weights[:, None], codes)
+
+
 def _patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
     sums = np.zeros((codes.max() + 1, columns.shape[1]))
     np.add.at(sums, codes, columns)
@@ -123,3 +164,28 @@ def _counts(rng: np.random.Generator, n_rows: int, n_units: int) -> FloatArray:
     drawn = rng.integers(0, n_units, (n_rows, n_units)) + n_units * np.arange(n_rows)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=n_rows * n_units)
     return counts.reshape(n_rows, n_units).astype(np.float64)
+
+
+def percentile_bounds(replicates: FloatArray, n_patients: int, confidence: float) -> FloatArray:
+    """(2, C) percentile bounds of replicates (R, C); resamples in which a column has no known item are left out.
+
+    NaN with fewer than two patients: then nothing is known of the spread.
+    """
+    bounds = np.full((2, replicates.shape[1]), np.nan)
+    known = np.isfinite(replicates).any(axis=0)
+    if n_patients > 1 and known.any():
+        tail = (1 - confidence) / 2
+        bounds[:, known] = np.nanquantile(replicates[:, known], [tail, 1 - tail], axis=0)
+    return bounds
+
+
+def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
+    """(C,) twice the smaller share of replicates (R, C) on either side of 0, at least 2 / (R + 1), at most 1.
+
+    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). NaN with
+    fewer than two patients.
+    """
+    if n_patients < 2:
+        return np.full(replicates.shape[1], np.nan)
+    below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
+    return np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(replicates) + 1))
