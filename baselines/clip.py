@@ -9,17 +9,12 @@ batch count as negatives, as in CLIP; unique-text batches avoid them.
 from __future__ import annotations
 
 from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.objective import identity_targets, soft_target_objective
 
 
 def clip_objective(scale: float) -> Objective:
     """CLIP's loss times `scale`."""
-
-    def objective(batch: Batch) -> Loss:
-        targets = identity_targets(batch.logits)
-        return Loss(scale * soft_target_info_nce(batch.logits, targets), targets)
-
-    return objective
+    return soft_target_objective(lambda batch: identity_targets(batch.logits), scale)
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -12,36 +12,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from baselines.entropy_match import selip_targets
 from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss, identity_targets, soft_target_info_nce
-from selip.similarity import TextSimilarity
-from selip.similarity_enhanced import selip_loss
-
-SAMPLED_BATCHES = 200
+from selip.objective import Batch, identity_targets, soft_target_objective
 
 
 def off_diagonal_mass(preparation: Preparation) -> float:
     """Mean off-diagonal mass of SeLIP's targets, in [0, 1), over evenly spaced batches of the run."""
-    similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    steps = np.unique(np.linspace(0, len(preparation.batches) - 1, SAMPLED_BATCHES).astype(int))
-    masses = []
-    for ids in torch.from_numpy(preparation.batches[steps]):
-        targets = selip_loss(torch.zeros(len(ids), len(ids)), similarity(ids), preparation.config.selip).targets
-        masses.append(0.0 if targets is None else 1 - targets.diagonal().mean().item())
-    return float(np.mean(masses))
+    return float(np.mean([1 - one.diagonal().mean().item() for one in selip_targets(preparation)]))
 
 
 def prepare(preparation: Preparation) -> Objective:
     """Smoothing at the mass measured on the run's own batches."""
     mass, scale = off_diagonal_mass(preparation), 1 + preparation.config.selip.kl_weight
 
-    def objective(batch: Batch) -> Loss:
+    def targets_of(batch: Batch) -> torch.Tensor:
         size = len(batch.text_ids)
         smoothing = mass * size / (size - 1)
-        targets = (1 - smoothing) * identity_targets(batch.logits) + smoothing / size
-        return Loss(scale * soft_target_info_nce(batch.logits, targets), targets)
+        return (1 - smoothing) * identity_targets(batch.logits) + smoothing / size
 
-    return objective
+    return soft_target_objective(targets_of, scale)
 
 
 METHOD = Method(

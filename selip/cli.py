@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from selip.cohort_commands import Report, build_cohort, grid_like, import_cohort, parse_grid
-from selip.config import CohortConfig
+from selip.config import CohortConfig, RunConfig
 from selip.errors import InputError
 from selip.progress import progress_display
-from selip.settings import read_experiment, to_mapping
+from selip.settings import read_experiment, with_overrides
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
@@ -71,16 +70,20 @@ def run(
     out: OutOption,
     overrides: Overrides = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved grid and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid, estimate its time and stop.")] = False,
     executor: Annotated[Literal["local"], typer.Option(help="Where runs are executed.")] = "local",
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
-    from selip.experiment import check_names, experiment_file, run_experiment
+    from selip.experiment import check_names, experiment_file, find_method, grid, run_experiment
 
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
     if dry_run:
-        _print_grid(config)
+        from selip.dry_run import dry_run_lines
+
+        cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
+        for line in dry_run_lines(config, cells):
+            typer.echo(line)
         return
     with _report() as report:
         for path in run_experiment(config, out, resume, _command(), report):
@@ -89,17 +92,6 @@ def run(
 
 def _command() -> list[str]:
     return ["selip", *sys.argv[1:]]
-
-
-def _print_grid(config: Any) -> None:  # noqa: ANN401
-    from selip.experiment import grid
-    from selip.grid import cell_label
-
-    cells = [cell_label(method, ablation, seed) for method, ablation, seed, _ in grid(config)]
-    typer.echo(yaml.safe_dump(to_mapping(config), sort_keys=False))
-    typer.echo(f"{len(cells)} runs x {len(config.benchmarks)} benchmarks:")
-    for cell in cells:
-        typer.echo(f"  {cell}")
 
 
 @app.command()
@@ -171,6 +163,24 @@ def search(
         item = items.iloc[hit.row]
         table.add_row(str(rank), f"{hit.cosine:.3f}", item["volume_id"], item["contrast"], hit.text)
     Console().print(table)
+
+
+@app.command()
+def similarity(
+    text_a: Annotated[str, typer.Argument(help="Findings or a report.")],
+    text_b: Annotated[str, typer.Argument(help="The other text.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Measures, as semantic=ontology.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say how alike two texts are, and why: every pair of clauses with its terms."""
+    from selip.similarity_view import as_mapping, as_tables, explain
+
+    settings = [f"similarity.{item.removeprefix('similarity.')}" for item in overrides or []]
+    found = explain(text_a, text_b, with_overrides(RunConfig(), settings).similarity)
+    if as_json:
+        typer.echo(json.dumps(as_mapping(found), indent=1))
+    else:
+        Console().print(as_tables(found))
 
 
 @app.command()

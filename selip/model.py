@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +75,28 @@ class DualEncoder(nn.Module):
         """Embeddings (n, E) of unit length, of token ids and mask (n, L)."""
         return self.project_texts(self.text_tower(ids, mask))
 
-    def parameter_groups(self, volume_rate: float, text_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Optimiser groups: each tower with its own peak rate; no decay on the logit scale, norms and biases."""
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                decay = 0.0 if parameter.ndim < 2 else weight_decay
-                rate = text_rate if name.startswith("text_") else volume_rate
-                groups.setdefault((rate, decay), []).append(parameter)
-        return [
-            {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
-        ]
+
+def parameter_groups(
+    module: nn.Module, volume_rate: float, text_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Optimiser groups: each tower with its own peak rate; no decay on scalars, norms and biases.
+
+    Args:
+        module: A model, or layers of a method.
+        volume_rate: Peak rate of every parameter but those whose name begins with "text_".
+        text_rate: Peak rate of those.
+        weight_decay: Decay of weights with two axes or more.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            decay = 0.0 if parameter.ndim < 2 else weight_decay
+            rate = text_rate if name.startswith("text_") else volume_rate
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -143,7 +153,8 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
-        model = DualEncoder(facts.model, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
+        bare = replace(facts.model, slices=replace(facts.model.slices, weights=""))  # the file holds the weights
+        model = DualEncoder(bare, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
         model.load_state_dict(tensors)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

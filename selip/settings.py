@@ -21,6 +21,16 @@ from selip.errors import InputError
 T = TypeVar("T")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, in which only true and false are boolean: `precision: no` and `flip: off` stay words."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """`values` as a frozen dataclass.
 
@@ -57,13 +67,15 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
         InputError: When the file is missing, no YAML mapping, or a key or value is not allowed.
     """
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"got an unreadable experiment {path} ({reason}); allowed: a YAML file") from error
     if not isinstance(values, dict):
         raise InputError(f"got {path} that is not a mapping; allowed: key: value lines")
     profiles = values.pop("profiles", {})
+    if not isinstance(profiles, Mapping) or not all(isinstance(over, Mapping) for over in profiles.values()):
+        raise InputError(f"got profiles in {path} that are no mapping; allowed: profile: settings")
     _refuse_unknown(ExperimentConfig, values, "")
     values = _merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
@@ -111,7 +123,7 @@ def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:
     for parent in parents:
         node = node.setdefault(parent, {})
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
     if last == "seeds" and isinstance(value, int):

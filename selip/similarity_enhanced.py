@@ -54,16 +54,24 @@ class SelipConfig:
             )
 
 
-def selip_loss(logits: torch.Tensor, similarity: torch.Tensor, config: SelipConfig) -> Loss:
-    """SeLIP's loss for logits Z (B, B) and similarity S (B, B).
+def selip_loss(
+    logits: torch.Tensor, similarity: torch.Tensor, config: SelipConfig, masked: torch.Tensor | None = None
+) -> Loss:
+    """SeLIP's loss; the targets reported beside it are (I + lambda P) / (1 + lambda), rows scaled to sum 1.
 
-    The targets reported beside it are (I + lambda P) / (1 + lambda), rows scaled to sum 1.
+    Args:
+        logits: Z (B, B), rows are volumes.
+        similarity: S (B, B) in [0, 1].
+        config: Knobs of the loss.
+        masked: (B, B) bool, pairs that the KL term leaves out beside those of `config.diagonal`; None for no more.
     """
     identity = identity_targets(logits)
     contrastive = soft_target_info_nce(logits, identity)
     if config.kl_weight == 0:
         return Loss(contrastive, identity)
     dropped = identity.bool() if config.diagonal == "out" else torch.zeros_like(identity, dtype=torch.bool)
+    if masked is not None:
+        dropped = dropped | masked
     distribution = similarity_distribution(similarity, config.rows, dropped)
     kl = _kl(distribution, logits, dropped, config.kl_clamp)
     if config.kl == "symmetric":
@@ -78,10 +86,10 @@ def similarity_distribution(similarity: torch.Tensor, rows: str, dropped: torch.
     Args:
         similarity: S (B, B) in [0, 1].
         rows: "linear" or "softmax".
-        dropped: (B, B) bool, entries left out before normalising.
+        dropped: (B, B) bool, entries left out before normalising. A row that loses all is zero.
     """
     if rows == "softmax":
-        return similarity.masked_fill(dropped, -torch.inf).softmax(1)
+        return similarity.masked_fill(dropped, -torch.inf).softmax(1).masked_fill(dropped, 0)  # a row may be empty
     kept = similarity.masked_fill(dropped, 0)
     return kept / kept.sum(1, keepdim=True).clamp_min(EPSILON)
 
@@ -101,7 +109,8 @@ def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
         nonlocal similarity
         if similarity.averaging.device != batch.text_ids.device:
             similarity = similarity.to(batch.text_ids.device)
-        return selip_loss(batch.logits, similarity(batch.text_ids), config)
+        ids = batch.text_ids
+        return selip_loss(batch.logits, similarity(ids), config, similarity.dropped(ids))
 
     return objective
 

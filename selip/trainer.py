@@ -25,7 +25,14 @@ from selip.errors import InputError
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.method import Method, Objective, Preparation
-from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
+from selip.model import (
+    CheckpointFacts,
+    DualEncoder,
+    load_checkpoint,
+    parameter_groups,
+    save_checkpoint,
+    weights_hash,
+)
 from selip.objective import Loss
 from selip.records import Training
 from selip.settings import to_mapping
@@ -183,11 +190,11 @@ class _Loop:
         plan: BatchPlan,
     ) -> None:
         config = run.config.training
-        groups = model.parameter_groups(config.learning_rate_volume, config.learning_rate_text, config.weight_decay)
         own = objective if isinstance(objective, nn.Module) else nn.Module()
-        if any(parameter.requires_grad for parameter in own.parameters()):
-            rate = config.learning_rate_volume
-            groups.append({"params": own.parameters(), "lr": rate, "peak": rate, "weight_decay": config.weight_decay})
+        groups = [
+            *parameter_groups(model, config.learning_rate_volume, config.learning_rate_text, config.weight_decay),
+            *parameter_groups(own, config.learning_rate_volume, config.learning_rate_volume, config.weight_decay),
+        ]
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])

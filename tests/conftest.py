@@ -27,7 +27,7 @@ TINY_RUN = (
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads():
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
 @pytest.fixture(scope="session")

@@ -138,11 +138,25 @@ def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny
     assert "failed" in (out / "leaderboard" / "retrieval.md").read_text()
 
 
-def test_dry_run_writes_nothing(tmp_path, command):
-    code, out, _ = command("run", "standard", "--out", tmp_path / "dry", "--dry-run", "seeds=2")
+def test_dry_run_writes_nothing(tmp_path, command, tiny_run):
+    code, out, _ = command("run", "quick", "--out", tmp_path / "dry", "--dry-run", "seeds=2", *tiny_run)
     assert code == 0
-    assert "12 runs x 1 benchmarks" in out
+    assert "8 runs x 1 benchmarks" in out
+    assert "of training steps for all runs" in out
     assert not (tmp_path / "dry").exists()
+
+
+def test_similarity_says_why(command):
+    code, out, _ = command(
+        "similarity", "at left insula shows high signal", "at left insula shows low signal", "--json"
+    )
+    assert code == 0
+    found = json.loads(out)
+    assert found["similarity"] == pytest.approx(0.5 * 6 / 8)
+    code, out, _ = command("similarity", *texts)
+    assert (code, "S = 0.375" in out) == (0, True)
+    code, _, said = command("similarity", "a", "b", "semantic=feilds")
+    assert (code, "did you mean 'fields'" in said) == (2, True)
 
 
 def test_evaluate_repeats_the_record(finished, checkpoint, small_cohort_folder, command):

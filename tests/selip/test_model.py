@@ -10,7 +10,15 @@ from selip.config import ModelConfig
 from selip.encoders import SPREAD_FLOOR, Intensity, VolumeTower
 from selip.errors import InputError
 from selip.findings import CONTRASTS
-from selip.model import CheckpointFacts, DualEncoder, embed_texts, load_checkpoint, save_checkpoint, weights_hash
+from selip.model import (
+    CheckpointFacts,
+    DualEncoder,
+    embed_texts,
+    load_checkpoint,
+    parameter_groups,
+    save_checkpoint,
+    weights_hash,
+)
 from selip.text_towers import Tokens
 
 SHAPE = (16, 20, 8)
@@ -98,7 +106,7 @@ def test_embeddings_have_unit_length_and_logit_scale_is_clamped():
 
 def test_logit_scale_can_be_fixed():
     assert not model(dataclasses.replace(SMALL, logit_scale="fixed")).log_logit_scale.requires_grad
-    names = {id(p) for group in model().parameter_groups(1, 1, 0.1) for p in group["params"]}
+    names = {id(p) for group in parameter_groups(model(), 1, 1, 0.1) for p in group["params"]}
     assert len(names) == sum(1 for p in model().parameters())
 
 

@@ -113,3 +113,23 @@ def test_every_knob_equals_the_loop(config):
 def test_config_refuses(values):
     with pytest.raises(InputError, match="allowed"):
         SelipConfig(**values)
+
+
+@pytest.mark.parametrize("diagonal", ["in", "out"])
+@pytest.mark.parametrize("rows", ["linear", "softmax"])
+def test_masked_normal_texts_leave_the_kl_of_the_others(diagonal, rows):
+    volumes, texts, scale = pair(3, size=6)
+    logits, s = scale * volumes @ texts.T, random_similarity(3, size=6)
+    normal = torch.tensor([False, True, False, False, True, False])
+    s = s.masked_fill(normal[:, None] | normal, 0).fill_diagonal_(1)
+    masked = (normal[:, None] | normal).fill_diagonal_(False)
+    config = SelipConfig(diagonal=diagonal, rows=rows)
+    clip = soft_target_info_nce(logits, torch.eye(6, dtype=torch.float64))
+    kept = ~normal
+    alone = selip_loss(logits[kept][:, kept], s[kept][:, kept], config)
+    inner = soft_target_info_nce(logits[kept][:, kept], torch.eye(4, dtype=torch.float64))
+    loss = selip_loss(logits, s, config, masked).value
+    expected = clip + (alone.value - inner) * 4 / 6  # a batch mean over rows whose normal ones add nothing
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-9)
+    for mine, other in zip(gradients(loss, [volumes, texts]), gradients(expected, [volumes, texts]), strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-9, rtol=0)

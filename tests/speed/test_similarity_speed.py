@@ -1,8 +1,9 @@
-"""Similarity of a batch against the loop it replaces, and against a training step, in the same run."""
+"""Similarity of a batch and its clause tables against the loops they replace, and against a step, in the same run."""
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import time
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from selip.config import read_experiment
+import selip.semantics
 from selip.experiment import experiment_file, find_method, validation_score
 from selip.findings import Clause, findings_text
-from selip.similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.settings import read_experiment
+from selip.similarity import ALLOWED, SimilarityConfig, TextSimilarity, TextTable, clause_similarity
 from selip.trainer import Run, train
 
 pytestmark = pytest.mark.speed
@@ -23,6 +25,9 @@ judge = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(judge)
 
 LEAST_RATIO = {64: 200, 1024: 1000}
+LEAST_TABLE_RATIO = 10
+CLAUSES, SAMPLED = 3000, 50
+SAMPLED_TEXTS = 128
 
 
 @pytest.fixture(scope="module")
@@ -38,31 +43,88 @@ def table():
     return TextTable.of([text() for _ in range(2000)])
 
 
+@pytest.fixture(scope="module")
+def clauses():
+    """3,000 different clauses in random order."""
+    sides, parts = ("left", "right", "bilateral"), ("anterior", "posterior", "medial", "deep")
+    regions = ("frontal lobe", "parietal lobe", "insula", "centrum semiovale", "corona radiata", "thalamus")
+    manners, polarities = ("patchy", "slightly", "markedly", "punctate", "ovoid"), ("high", "low", "iso")
+    places = [" ".join(words) for words in itertools.product(sides, parts, regions)]
+    signals = [" ".join(words) for words in itertools.product(manners, polarities, ("signal", "rim", "core"))]
+    found = [Clause(place, signal) for place in places for signal in signals]
+    return [found[number] for number in np.random.default_rng(0).permutation(len(found))[:CLAUSES]]
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Random vectors in place of sentence embeddings: encoding is timed apart, and is the library's."""
+    vectors = np.random.default_rng(0).standard_normal((CLAUSES, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    monkeypatch.setattr(selip.semantics, "sentence_embeddings", lambda texts: vectors[: len(texts)])
+    return vectors
+
+
 @pytest.mark.parametrize("size", [64, 1024])
-def test_similarity_against_the_loop(benchmark, table, size):
+@pytest.mark.parametrize("pooling", ALLOWED["pooling"])
+def test_similarity_against_the_loop(benchmark, table, size, pooling):
     ids = torch.from_numpy(np.random.default_rng(1).permutation(len(table.texts))[:size])
-    measure = TextSimilarity.of(table, SimilarityConfig())
+    measure = TextSimilarity.of(table, SimilarityConfig(pooling=pooling))
     benchmark(measure, ids)
-    clauses = [table.clauses[number] for number in ids]
+    looped = min(size, SAMPLED_TEXTS)
+    clauses = [table.clauses[number] for number in ids[:looped]]
     began = time.perf_counter()
-    expected = judge.similarity_loop(clauses)
-    loop_seconds = time.perf_counter() - began
-    np.testing.assert_allclose(measure(ids).numpy(), expected, atol=1e-6)
+    expected = judge.similarity_loop(clauses, SimilarityConfig(pooling=pooling))
+    loop_seconds = (time.perf_counter() - began) * (size / looped) ** 2
+    np.testing.assert_allclose(measure(ids).numpy()[:looped, :looped], expected, atol=1e-6)
     ratio = loop_seconds / benchmark.stats["median"]
-    benchmark.extra_info |= {"reference": "plain loop over texts and clauses", "ratio": ratio}
+    reference = f"plain loop over {looped} texts and their clauses, scaled to {size}"
+    benchmark.extra_info |= {"reference": reference, "ratio": ratio}
     assert ratio >= LEAST_RATIO[size]
 
 
-def test_similarity_against_a_training_step(benchmark, small_cohort, tmp_path):
+SETTINGS = [{"mix": "syntax", "syntax": name} for name in ALLOWED["syntax"]]
+SETTINGS += [{"mix": "semantic", "semantic": name} for name in ALLOWED["semantic"]]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting[setting["mix"]])
+def test_clause_table_against_the_loop(benchmark, clauses, encoded, setting):
+    config = SimilarityConfig(**setting)
+    made = benchmark.pedantic(clause_similarity, (clauses, clauses, config), rounds=3)
+    vectors = {clause: encoded[row] for row, clause in enumerate(sorted(clauses, key=lambda clause: clause.text))}
+    began = time.perf_counter()
+    sample = clauses[:SAMPLED]
+    expected = [[judge.clause_similarity(a, b, config, vectors.__getitem__) for b in sample] for a in sample]
+    loop_seconds = (time.perf_counter() - began) * (CLAUSES / SAMPLED) ** 2
+    np.testing.assert_allclose(made[:SAMPLED, :SAMPLED], expected, atol=1e-6)
+    ratio = loop_seconds / benchmark.stats["median"]
+    benchmark.extra_info |= {
+        "reference": f"plain loop over {SAMPLED} x {SAMPLED} pairs, scaled to {CLAUSES} x {CLAUSES}",
+        "ratio": ratio,
+        "seconds": benchmark.stats["median"],
+    }
+    assert ratio >= LEAST_TABLE_RATIO
+
+
+@pytest.fixture(scope="module")
+def step_seconds(small_cohort, tmp_path_factory):
+    """Seconds of a training step of the quick experiment, and its batch size."""
     config = read_experiment(experiment_file("quick"), ["training.steps=12", "training.validations=1"]).run
     stamps = []
     watch = lambda _: stamps.append(time.perf_counter())  # noqa: E731
     run = Run(find_method("selip"), small_cohort, config, 0, validation_score, watch)
-    train(run, tmp_path / "step.safetensors")
-    step_seconds = float(np.median(np.diff(stamps[:-1])))
-    table = TextTable.of(small_cohort.volumes["text"].tolist())
-    ids = torch.from_numpy(np.random.default_rng(0).permutation(len(table.texts))[: config.training.batch_size])
-    benchmark(TextSimilarity.of(table, SimilarityConfig()), ids)
-    share = benchmark.stats["median"] / step_seconds
-    benchmark.extra_info |= {"reference": "training step of the quick experiment", "share_of_step": share}
+    train(run, tmp_path_factory.mktemp("step") / "step.safetensors")
+    return float(np.median(np.diff(stamps[:-1]))), config.training.batch_size
+
+
+@pytest.mark.parametrize("pooling", ALLOWED["pooling"])
+@pytest.mark.parametrize("normal", ["zero", "alike"])
+@pytest.mark.parametrize("size", ["quick", 1024])
+def test_similarity_against_a_training_step(benchmark, table, step_seconds, pooling, normal, size):
+    seconds, batch_size = step_seconds
+    size = batch_size if size == "quick" else size
+    ids = torch.from_numpy(np.random.default_rng(0).permutation(len(table.texts))[:size])
+    benchmark(TextSimilarity.of(table, SimilarityConfig(pooling=pooling, normal=normal)), ids)
+    share = benchmark.stats["median"] / (seconds * size / batch_size)
+    reference = f"training step of the quick experiment at {batch_size} pairs, scaled to {size}"
+    benchmark.extra_info |= {"reference": reference, "share_of_step": share}
     assert share < 0.01

@@ -1,0 +1,19 @@
+"""What the methods with lesion labels share: a check that the cohort has them."""
+
+from __future__ import annotations
+
+from selip.errors import UnavailableError
+from selip.method import Preparation
+
+
+def require_labels(preparation: Preparation, method: str) -> None:
+    """Refuses a cohort without labels.
+
+    Raises:
+        UnavailableError: When the run's label_names are empty.
+    """
+    if not preparation.label_names:
+        raise UnavailableError(
+            f"got a cohort without labels; allowed for {method}: lesion types in the labels of its training studies; "
+            "add them or leave the method out"
+        )

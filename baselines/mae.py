@@ -1,0 +1,70 @@
+"""Masked image modelling: the hidden voxels of a volume are predicted from the others; no text.
+
+    L = sum_{v hidden} (x_v - y_v)^2 / #hidden,   x the network input, y predicted from the tower's last map
+
+Source: the loss is that of He et al. 2022, MAE, arXiv:2111.06377, section 3 (mean squared error on hidden patches only;
+official models_mae.py, forward_loss), without its optional normalisation per patch, as the input is standardised
+already. Hidden are blocks of 6 x 6 x 6 voxels, each with probability 0.6 (selip/feed.py), SimMIM's and SparK's share.
+A convolutional tower cannot leave patches out as MAE's does, so it is fed like SimMIM's (Xie et al. 2022,
+arXiv:2111.09886) with the hidden voxels filled in, and decoded by SimMIM's head: one linear layer from a cell of the
+last map to its voxels. SimMIM fills in a learned token and takes the L1 norm (paper and official simmim.py); here the
+filling is zero and the norm is MAE's. The convolutions are dense: they see zeros at hidden voxels, which the sparse
+ones of SparK (Tian et al. 2023, arXiv:2301.03580) skip, and the BatchNorm statistics that the tower keeps are those of
+masked input. So it is a floor, not the best that masking can do. The volume projection is not trained.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from selip.method import Method, Objective, Preparation, Sizes
+from selip.objective import Batch, Loss
+
+
+class MaskedVoxels(nn.Module):
+    """The objective and its decoder."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        channels, *cells = sizes.regions
+        right, front, top = (-(-size // cell) for size, cell in zip(sizes.shape, cells, strict=True))
+        # Kernel = stride: a linear layer from each cell to its own voxels, that is SimMIM's 1x1 convolution + shuffle.
+        self.decoder = nn.ConvTranspose3d(channels, 1, kernel_size=(right, front, top), stride=(right, front, top))
+        self.shape = sizes.shape
+
+    def decode(self, regions: torch.Tensor) -> torch.Tensor:
+        """Predicted input (B, 1, I, J, K) float32 from the last map (B, C, i, j, k); what sticks out is cut off."""
+        right, front, top = self.shape
+        predicted: torch.Tensor = self.decoder(regions.float())[:, :, :right, :front, :top]
+        return predicted
+
+    def forward(self, batch: Batch) -> Loss:
+        """Mean squared error on the hidden voxels of a batch."""
+        return Loss(masked_mean_squared_error(self.decode(batch.masked_regions), batch.inputs, batch.masked))
+
+
+def masked_mean_squared_error(predicted: torch.Tensor, inputs: torch.Tensor, masked: torch.Tensor) -> torch.Tensor:
+    """Mean of (predicted - inputs)^2 over the voxels of the batch that are `masked`, in squared input units.
+
+    Args:
+        predicted: (B, 1, I, J, K) float32.
+        inputs: (B, 1, I, J, K).
+        masked: (B, 1, I, J, K) bool; the loss is 0 when none is.
+    """
+    squares = (predicted - inputs.float()).square().masked_fill(~masked, 0)
+    return squares.sum() / masked.sum().clamp_min(1)
+
+
+def prepare(preparation: Preparation) -> Objective:
+    """A decoder that fits the towers of the run."""
+    return MaskedVoxels(preparation.sizes)
+
+
+METHOD = Method(
+    name="mae",
+    summary="floor: predicts hidden voxels, no text",
+    source="He et al. 2022, MAE, arXiv:2111.06377; decoder of SimMIM, arXiv:2111.09886; floor",
+    prepare=prepare,
+    views=("masked",),
+)

@@ -1,0 +1,38 @@
+"""sentence_targets with TF-IDF for the sentence model: which words two texts share, and nothing more.
+
+    T = row-softmax(cos(v_i, v_j) / tau),   L = (1 + lambda) * 1/2 [CE(T, Z) + CE(T, Z^T)]
+
+v is the text's TF-IDF vector (scikit-learn's defaults: smooth idf, unit length, words of two letters or more), fitted
+on the unique training texts and their left-right twins. Source: the variant without a pretrained model of Sobal et al.
+2024, X-CLR, arXiv:2407.18134 (ours, not theirs); tau and the factor 1 + lambda as in entropy_match.py. Order is lost:
+"left thalamus ...; right insula ..." and its twin are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from baselines.entropy_match import matched_objective
+from selip.method import Method, Objective, Preparation
+
+
+def tfidf_vectors(texts: Sequence[str]) -> torch.Tensor:
+    """(N, W) float32 of unit length, W words; a text without a word is zero."""
+    return torch.from_numpy(TfidfVectorizer(dtype=np.float32).fit_transform(texts).toarray())
+
+
+def prepare(preparation: Preparation) -> Objective:
+    """Targets from the TF-IDF vectors of the training texts."""
+    return matched_objective(tfidf_vectors(preparation.texts.texts), preparation)
+
+
+METHOD = Method(
+    name="tfidf_targets",
+    summary="soft targets from TF-IDF, as soft as SeLIP's",
+    source="TF-IDF variant of Sobal et al. 2024, X-CLR, arXiv:2407.18134",
+    prepare=prepare,
+)

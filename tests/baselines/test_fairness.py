@@ -1,0 +1,70 @@
+"""Methods of a seed start from the same weights, see the same batches of the same split, and take the same steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from baselines import METHODS
+from selip.experiment import experiment_file
+from selip.model import weights_hash
+from selip.registry import load
+from selip.settings import read_experiment
+from selip.trainer import Run, train
+
+STEPS = 2
+LIGHT = ("model.width=4", "model.centre_projections=false", "model.slices.slices=2", "training.batch_size=4")
+OWN_TOWERS = {"open_clip_slices": "open_clip_slices"}
+
+
+@pytest.fixture(scope="module")
+def trained(small_cohort, tiny_run, tmp_path_factory):
+    """Trains a method for a few steps; what is trained is not scored."""
+    folder = tmp_path_factory.mktemp("fairness")
+
+    def run(name, *overrides, file="", **more):
+        config = read_experiment(experiment_file("quick"), [*tiny_run, *LIGHT, *overrides]).run
+        one = Run(load(METHODS, "selip.methods", name), small_cohort, config, 0, lambda embeddings: 0.0, **more)
+        return train(one, folder / f"{file or name}.safetensors")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def short(trained):
+    return lambda name: trained(name, f"training.steps={STEPS}", "training.validations=1")
+
+
+@pytest.fixture(scope="module")
+def reference(short):
+    return short("clip")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_the_same_start_batches_split_and_budget(name, short, reference, small_cohort):
+    _, facts, training = short(name)
+    _, _, clip = reference
+    assert training.initial_weights_hash == clip.initial_weights_hash
+    assert training.batch_order_hash == clip.batch_order_hash
+    assert training.steps == facts.step == (0 if name == "random_init" else STEPS)
+    assert training.own_tower == OWN_TOWERS.get(name, "")
+    if not training.own_tower:
+        assert training.parameters == clip.parameters
+    assert facts.split_fingerprint == small_cohort.info.split_fingerprint
+
+
+def test_a_killed_run_with_layers_of_its_own_resumes_to_the_same_weights(trained):
+    class Killed(BaseException):
+        pass
+
+    def kill(progress):
+        if progress.step == 5:  # validations are at 2, 4 and 6
+            raise Killed
+
+    whole, _, said = trained("mae", file="whole")
+    with pytest.raises(Killed):
+        trained("mae", file="resumed", on_progress=kill)
+    steps = []
+    resumed, _, again = trained("mae", file="resumed", on_progress=lambda progress: steps.append(progress.step))
+    assert steps[0] == 5, "it went on from the state of step 4"
+    assert weights_hash(resumed) == weights_hash(whole) != said.initial_weights_hash
+    assert again == said

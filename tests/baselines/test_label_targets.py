@@ -1,0 +1,120 @@
+"""unicl and medclip: targets from the finding sets of a batch."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from baselines import medclip, unicl
+from baselines.clip import clip_objective
+from selip.errors import UnavailableError
+from selip.objective import Batch
+
+METHODS = [unicl.METHOD, medclip.METHOD]
+LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"))
+SETS = [(), (0,), (0,), (), (1, 2), (2,), (1, 2), (), (0, 1, 2), (1,)]
+
+
+def vectors(sets, kinds=3):
+    return torch.tensor([[float(kind in one) for kind in range(kinds)] for one in sets])
+
+
+def make(sets=SETS, kinds=3, order=None, dtype=torch.float32):
+    generator, size = torch.Generator().manual_seed(0), len(sets)
+    volumes, texts = (F.normalize(torch.randn(size, 6, generator=generator), dim=1) for _ in range(2))
+    order = torch.arange(size) if order is None else order
+    leaves = [part[order].to(dtype).requires_grad_() for part in (volumes, texts)]
+    scale = torch.tensor(14.29, requires_grad=True)
+    return Batch(*leaves, scale, order, labels=vectors(sets, kinds)[order])
+
+
+def supcon(z, sets):
+    """SupCon's L_out (arXiv:2004.11362, equation 2) with texts as the contrasted views, both directions, halved."""
+    total = torch.zeros((), dtype=torch.float64)
+    for direction in (z, z.T):
+        for i in range(len(sets)):
+            positives = [p for p in range(len(sets)) if sets[p] == sets[i]]
+            for p in positives:
+                total = total - torch.log(direction[i, p].exp() / direction[i].exp().sum()) / len(positives) / len(sets)
+    return total / 2
+
+
+def semantic_matching(z, sets):
+    """MedCLIP's loss: softmax over j of the cosine of label vectors, each direction by itself, halved."""
+    named = [one or ("normal",) for one in sets]
+    size, total = len(sets), torch.zeros((), dtype=torch.float64)
+    s = [[len(set(a) & set(b)) / math.sqrt(len(a) * len(b)) for b in named] for a in named]
+    for i in range(size):
+        row, column = [math.exp(s[i][j]) for j in range(size)], [math.exp(s[j][i]) for j in range(size)]
+        for j in range(size):
+            total = total - row[j] / sum(row) * torch.log(z[i, j].exp() / z[i].exp().sum()) / size
+            total = total - column[j] / sum(column) * torch.log(z[j, i].exp() / z[:, i].exp().sum()) / size
+    return total / 2
+
+
+@pytest.mark.parametrize(("method", "judge"), [(unicl.METHOD, supcon), (medclip.METHOD, semantic_matching)])
+def test_equals_the_loop_with_gradients(method, judge):
+    batch = make()
+    leaves = (batch.volumes, batch.texts, batch.logit_scale)
+    ours = method.prepare(LABELLED)(batch).value
+    right = judge(batch.logit_scale.double() * batch.volumes.double() @ batch.texts.double().T, SETS)
+    assert ours.item() == pytest.approx(right.item(), abs=5e-6)
+    for found, wanted in zip(torch.autograd.grad(ours, leaves), torch.autograd.grad(right, leaves), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_unicl_of_different_sets_is_clip():
+    batch = make([(), (0,), (1,), (0, 1), (2,)])
+    loss = unicl.METHOD.prepare(LABELLED)(batch)
+    assert torch.equal(loss.targets, torch.eye(5))
+    assert loss.value.item() == pytest.approx(clip_objective(1.0)(batch).value.item(), abs=1e-6)
+
+
+def test_unicl_normal_volumes_are_one_class_and_subsets_are_not_equal():
+    targets = unicl.unicl_targets(vectors([(), (0,), (), (0, 1)]))
+    half = [0.5, 0, 0.5, 0]
+    assert targets.tolist() == [half, [0, 1, 0, 0], half, [0, 0, 0, 1]]
+
+
+def test_unicl_counts_of_many_labels_are_exact():
+    rows = (torch.rand(40, 300, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    rows[7] = rows[3]
+    equal = [[float(torch.equal(one, other)) for other in rows] for one in rows]
+    assert ((unicl.unicl_targets(rows) > 0).float()).tolist() == equal
+
+
+def test_medclip_normal_is_a_class_of_its_own():
+    targets = medclip.medclip_targets(vectors([(), (), (0,), (0, 1)]))
+    assert targets[0, 0] == targets[0, 1]
+    assert (targets[0, 0] / targets[0, 2]).item() == pytest.approx(math.e)
+    assert (targets[2, 2] / targets[2, 3]).item() == pytest.approx(math.exp(1 - 1 / math.sqrt(2)))
+    assert targets[2, 0] == targets[3, 1] / targets[3, 0] * targets[2, 1], "unrelated to every lesion type alike"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_targets_are_a_distribution_and_order_does_not_matter(method, dtype):
+    order = torch.randperm(len(SETS), generator=torch.Generator().manual_seed(3))
+    one, other = (method.prepare(LABELLED)(make(order=some, dtype=dtype)) for some in (None, order))
+    assert one.value.item() == pytest.approx(other.value.item(), abs=1e-5)
+    torch.testing.assert_close(one.targets[order][:, order], other.targets)
+    torch.testing.assert_close(one.targets.sum(1), torch.ones(len(SETS)))
+    assert one.targets.dtype == torch.float32
+    assert (one.targets >= 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_all_normal_is_uniform(method):
+    targets = method.prepare(LABELLED)(make([()] * 4)).targets
+    torch.testing.assert_close(targets, torch.full((4, 4), 1 / 4))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_cohort_without_labels_is_skipped(method):
+    with pytest.raises(UnavailableError, match=f"got a cohort without labels; allowed for {method.name}"):
+        method.prepare(SimpleNamespace(label_names=()))
+    assert method.views == ("pairs", "labels")

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from baselines import clip
+from baselines.open_clip_slices import METHOD
+from selip.config import ModelConfig
+from selip.encoders import make_volume_tower
+from selip.slice_tower import SliceTower
+
+
+def test_its_tower_is_the_slice_tower():
+    assert isinstance(make_volume_tower(replace(ModelConfig(), **METHOD.tower)), SliceTower)
+
+
+def test_its_loss_is_clips(preparation, make_batch):
+    batch, _ = make_batch(METHOD)
+    ours, judge = (method.prepare(preparation)(batch) for method in (METHOD, clip.METHOD))
+    assert torch.equal(ours.value, judge.value)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from baselines.supervised import METHOD, LesionTypes
+from selip.objective import Batch
+
+EMPTY = torch.empty(0)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(7, 5, generator=generator, requires_grad=True)
+    labels = (torch.rand(7, 3, generator=generator) < 0.4).float()
+    return Batch(EMPTY, EMPTY, torch.tensor(14.29), torch.arange(7), features=features, labels=labels)
+
+
+def test_equals_the_loop_over_volumes_and_types_with_gradients(batch):
+    objective = LesionTypes(5, 3)
+    weight, bias = objective.head.weight, objective.head.bias
+    judge = torch.zeros(())
+    for features, labels in zip(batch.features, batch.labels, strict=True):
+        for kind, label in enumerate(labels):
+            chance = torch.sigmoid(features @ weight[kind] + bias[kind])
+            judge = judge - torch.log(chance if label else 1 - chance) / batch.labels.numel()
+    ours, leaves = objective(batch).value, (batch.features, weight, bias)
+    assert ours.item() == pytest.approx(judge.item(), abs=1e-6)
+    for found, right in zip(torch.autograd.grad(ours, leaves), torch.autograd.grad(judge, leaves), strict=True):
+        torch.testing.assert_close(found, right, atol=1e-6, rtol=0)
+
+
+def test_sure_and_right_is_a_loss_of_zero(batch):
+    objective = LesionTypes(3, 3)
+    with torch.no_grad():
+        objective.head.weight.copy_(100 * torch.eye(3))
+        objective.head.bias.zero_()
+    sure = Batch(EMPTY, EMPTY, EMPTY, EMPTY, features=2 * batch.labels - 1, labels=batch.labels)
+    assert objective(sure).value < 1e-6
+
+
+def test_learns_no_text():
+    assert not METHOD.learns_text

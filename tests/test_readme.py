@@ -1,0 +1,37 @@
+"""What the README shows a newcomer, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import baselines
+from selip.experiment import experiment_file, find_method, validation_score
+from selip.settings import read_experiment
+from selip.trainer import Run, train
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def test_the_method_of_the_readme_trains(small_cohort, tiny_run, tmp_path, monkeypatch):
+    code, line = re.findall(r"```python\n(.*?)```", README.split("## Add a method")[1], re.DOTALL)
+    assert len(code.splitlines()) <= 22
+    name, target = re.fullmatch(r'\s*"(\w+)": "([\w.:]+)",\s*', line).groups()
+    module = target.split(":")[0]
+    (tmp_path / f"{module.split('.')[1]}.py").write_text(code)
+    monkeypatch.setattr(baselines, "__path__", [*baselines.__path__, str(tmp_path)])
+    monkeypatch.setitem(baselines.METHODS, name, target)
+    try:
+        run = Run(
+            find_method(name),
+            small_cohort,
+            read_experiment(experiment_file("quick"), tiny_run).run,
+            0,
+            validation_score,
+        )
+        _, facts, training = train(run, tmp_path / "checkpoint.safetensors")
+    finally:
+        sys.modules.pop(module, None)
+    assert facts.method == name
+    assert training.target_diagonal == 1
