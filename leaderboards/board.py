@@ -16,6 +16,9 @@ import pandas as pd
 from selip.errors import InputError
 from selip.records import Metric, Record, read_per_item, read_records
 
+FULL = "selip"
+"""The method that ablations are of."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -26,12 +29,14 @@ class Row:
         ablation: Name of the ablation, "" for none.
         scored: Records with status ok, by seed.
         hole: Why the row has no number, "" when every seed is scored.
+        skipped: Whether the hole is no failure: every seed was skipped, as a task that the method cannot do.
     """
 
     method: str
     ablation: str
     scored: tuple[Record, ...]
     hole: str
+    skipped: bool = False
 
     @property
     def label(self) -> str:
@@ -109,15 +114,37 @@ def read_board(run_dir: Path, benchmark: str) -> Board:
     check_comparable(records)
     scored = [record for record in records if record.status == "ok"]
     check_same_metrics(scored)
-    seeds = tuple(sorted({record.seed for record in records}))
-    names = sorted({(record.method, record.ablation) for record in records})
-    rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
     items = {
         (record.run_id, str(pool)): frame
         for record in scored
         if record.per_item
         for pool, frame in read_per_item(folder, record).groupby("pool")
     }
+    return _assembled(benchmark, records, items)
+
+
+def methods_of(board: Board) -> Board:
+    """The board without the ablations of SeLIP; as it is when it holds nothing else."""
+    records = tuple(record for record in board.records if not is_ablation(record))
+    return _assembled(board.benchmark, records, board.items) if records else board
+
+
+def ablations_of(board: Board) -> Board | None:
+    """Full SeLIP and its ablations, over the seeds that ablations were run with; None without ablations."""
+    seeds = {record.seed for record in board.records if is_ablation(record)}
+    records = tuple(record for record in board.records if record.method == FULL and record.seed in seeds)
+    return _assembled(board.benchmark, records, board.items) if seeds else None
+
+
+def is_ablation(record: Record) -> bool:
+    """Whether a record belongs on the page of ablations: SeLIP with a change."""
+    return record.method == FULL and bool(record.ablation)
+
+
+def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]) -> Board:
+    seeds = tuple(sorted({record.seed for record in records}))
+    names = sorted({(record.method, record.ablation) for record in records})
+    rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
     return Board(benchmark, records, rows, seeds, items)
 
 
@@ -185,11 +212,17 @@ def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[
     mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
     scored = [record for record in mine if record.status == "ok"]
     _check_one_per_seed(scored)
-    reasons = []
+    reasons: dict[str, list[int]] = {}
     for seed in sorted(set(seeds) - {record.seed for record in scored}):
         lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
-        reasons.append(f"seed {seed} {'; '.join(lost) or 'was not run'}")
-    return Row(method, ablation, tuple(scored), "; ".join(reasons))
+        reasons.setdefault("; ".join(lost) or "was not run", []).append(seed)
+    hole = "; ".join(f"seed{'s' if len(lost) > 1 else ''} {_listed(lost)} {why}" for why, lost in reasons.items())
+    skipped = all(record.status == "skipped" for record in mine) and {record.seed for record in mine} == set(seeds)
+    return Row(method, ablation, tuple(scored), hole, skipped)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _check_one_per_seed(scored: Sequence[Record]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from string import ascii_lowercase
 
@@ -16,6 +16,7 @@ COMPARED = (PRIMARY, "abnormal/text_to_image_R@10", "abnormal/image_to_text_nDCG
 CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
 DECLARED = tuple(("selip", other) for other in ("clip", *CONTROLS, "sentence_targets"))
 SEEDS_FOR_A_TEST = 6
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Comparison:
         return self.difference.lower > 0 or self.difference.upper < 0
 
     @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out 0 and Holm's adjustment agrees."""
+        return self.separates and self.p_holm <= ALPHA
+
+    @property
     def smallest(self) -> float:
         """Half the interval's width: about the smallest difference that this comparison could have separated."""
         return (self.difference.upper - self.difference.lower) / 2
@@ -54,31 +60,38 @@ class Comparison:
 
 def compare(board: Board, a: Row, b: Row, key: str, n_resamples: int) -> Comparison | None:
     """Row a minus row b; None when one of them has no per-item scores of this metric."""
-    ours, theirs = board.frames(a, key), board.frames(b, key)
-    if not ours or not theirs:
-        return None
-    metric, statistic = key.split("/", 1)[1], a.scored[0].metrics[key].statistic
-    difference = paired_difference(ours, theirs, metric, n_resamples=n_resamples, statistic=statistic)
-    return Comparison(a.label, b.label, key, difference)
+    return next(iter(compare_pairs(board, [(a, b)], key, n_resamples)), None)
+
+
+def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_resamples: int) -> list[Comparison]:
+    """Row a minus row b for each pair, in order, without pairs that lack per-item scores of this metric."""
+    found = []
+    for a, b in pairs:
+        ours, theirs = board.frames(a, key), board.frames(b, key)
+        if ours and theirs:
+            metric, statistic = key.split("/", 1)[1], a.scored[0].metrics[key].statistic
+            difference = paired_difference(ours, theirs, metric, n_resamples=n_resamples, statistic=statistic)
+            found.append(Comparison(a.label, b.label, key, difference))
+    return found
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's adjustment over those of them that have a p-value."""
+    known = [comparison for comparison in comparisons if comparison.known]
+    p_values = dict(zip(known, holm([c.difference.p_value for c in known]), strict=True)) if known else {}
+    return [replace(comparison, p_holm=p_values.get(comparison, math.nan)) for comparison in comparisons]
 
 
 def declared_contrasts(board: Board, key: str, n_resamples: int) -> list[Comparison]:
     """The contrasts fixed before any run whose two methods are complete, with Holm's adjustment over them."""
-    found = []
-    for first, second in DECLARED:
-        a, b = board.row(first), board.row(second)
-        comparison = compare(board, a, b, key, n_resamples) if a and b else None
-        if comparison:
-            found.append(comparison)
-    adjusted = holm([comparison.difference.p_value for comparison in found]) if found else []
-    return [Comparison(c.a, c.b, c.key, c.difference, p) for c, p in zip(found, adjusted, strict=True)]
+    rows = [(board.row(first), board.row(second)) for first, second in DECLARED]
+    return adjusted(compare_pairs(board, [(a, b) for a, b in rows if a and b], key, n_resamples))
 
 
 def differences_to(board: Board, reference: Row, key: str, n_resamples: int) -> list[Comparison]:
     """Every other complete row minus `reference`, largest first."""
-    others = [row for row in board.complete if row != reference]
-    found = [comparison for row in others if (comparison := compare(board, row, reference, key, n_resamples))]
-    return sorted(found, key=lambda c: (-c.difference.value, c.a))
+    pairs = [(row, reference) for row in board.complete if row != reference]
+    return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.difference.value, c.a))
 
 
 def ranked(board: Board, key: str = PRIMARY) -> list[Row]:
@@ -97,10 +110,11 @@ def separable_groups(board: Board, key: str, n_resamples: int) -> dict[str, str]
     Empty when a pair has no interval: then nothing is known of what the data can separate.
     """
     rows = ranked(board, key)
-    found = [compare(board, a, b, key, n_resamples) for a, b in combinations(rows, 2)]
-    if not all(comparison and comparison.known for comparison in found):
+    pairs = list(combinations(rows, 2))
+    found = compare_pairs(board, pairs, key, n_resamples)
+    if len(found) < len(pairs) or not all(comparison.known for comparison in found):
         return {}
-    return group_letters([row.label for row in rows], [(c.a, c.b) for c in found if c and c.separates])
+    return group_letters([row.label for row in rows], [(c.a, c.b) for c in found if c.separates])
 
 
 def group_letters(ranking: Sequence[str], separated: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board, Row
+from leaderboards.board import Board
+from leaderboards.curves import history_plot
 from leaderboards.differences import Comparison
-from leaderboards.theme import Draw, Theme, new_figure, palette
+from leaderboards.plotting import ROW_INCHES, Plot, draw_forest, name_rows, titled
+from leaderboards.theme import Theme, new_figure
 from leaderboards.views import DIRECTIONS, HARD_NEGATIVES, ordered
 
-ROW_INCHES = 0.27
-STYLES = ("-", "--", "-.", ":")
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure to be drawn.
-
-    Attributes:
-        name: File name without ending.
-        title: What it shows; SYNTHETIC stands before it where it must.
-        caption: How to read it.
-        draw: Draws it in a theme.
-    """
-
-    name: str
-    title: str
-    caption: str
-    draw: Draw
+MANY = 10
+"""With more rows than this, panels stand beside each other and not below."""
 
 
 def plots(board: Board, frame: pd.DataFrame, contrasts: Sequence[Comparison]) -> list[Plot]:
@@ -49,8 +31,8 @@ def plots(board: Board, frame: pd.DataFrame, contrasts: Sequence[Comparison]) ->
         _interval_plot(board, frame, "ndcg_at_10", "Graded ranking, abnormal volumes", graded),
         _interval_plot(board, frame, "hard_negatives", "Hard negatives, abnormal volumes", HARD_NEGATIVES),
         _contrast_plot(board, frame),
-        _history_plot(board, "val_score", "validation", "Validation score while training"),
-        _history_plot(board, "loss", "loss", "Training loss"),
+        history_plot(board, "val_score", "validation", "Validation score while training"),
+        history_plot(board, "loss", "loss", "Training loss"),
         _target_plot(board),
     ]
     return [plot for plot in found if plot]
@@ -64,13 +46,17 @@ def _interval_plot(board: Board, frame: pd.DataFrame, name: str, title: str, met
         return None
 
     def draw(theme: Theme) -> Figure:
-        figure = new_figure(0.6 + len(shown) * (0.5 + ROW_INCHES * len(ordered(board))))
-        panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        n_rows = len(ordered(board))
+        shape = (1, len(shown)) if n_rows > MANY else (len(shown), 1)
+        figure = new_figure(0.6 + shape[0] * (0.5 + ROW_INCHES * n_rows))
+        panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (metric, text) in zip(panels, shown.items(), strict=True):
-            _draw_intervals(axes, board, here[here["metric"] == metric], theme)
-            axes.set_title(text)
+            entries = here[here["metric"] == metric]
+            _draw_intervals(axes, board, entries, theme)
+            axes.set_title(text, fontsize=10 if shape[1] < 3 else 8.5)
+            _draw_chance(axes, entries, theme, beside=shape[1] > 1)
         panels[-1].set_xlim(-0.02, 1.02)
-        return _titled(figure, board, title)
+        return titled(figure, board.synthetic, title)
 
     rings = " Small rings: single seeds." if len(board.seeds) > 1 else ""
     return Plot(name, title, f"Dot and 95 % interval; dashed line: chance.{rings}", draw)
@@ -89,11 +75,20 @@ def _draw_intervals(axes: Axes, board: Board, entries: pd.DataFrame, theme: Them
             seeds = [record.metrics[key].value for record in row.scored]
             axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=theme.faint)
         axes.plot(entry["value"], place, "o", ms=6.5, color=theme.accent, mec=theme.paper)
-    _name_rows(axes, [row.label for row in rows])
+    name_rows(axes, [row.label for row in rows])
+
+
+def _draw_chance(axes: Axes, entries: pd.DataFrame, theme: Theme, beside: bool) -> None:
+    """A dashed line at chance; its number stands above the panel, or below it where panels stand beside each other."""
     chance = entries["chance"].dropna()
-    if len(chance):
-        axes.axvline(chance.iloc[0], color=theme.alarm, linestyle="--", linewidth=1.2)
-        axes.set_title(f"chance {chance.iloc[0]:.3f}", loc="right", fontsize=8, color=theme.alarm, weight="normal")
+    if chance.empty:
+        return
+    axes.axvline(chance.iloc[0], color=theme.alarm, linestyle="--", linewidth=1.2)
+    text = f"chance {chance.iloc[0]:.3f}"
+    if beside:
+        axes.set_xlabel(text, fontsize=8, color=theme.alarm)
+    else:
+        axes.set_title(text, loc="right", fontsize=8, color=theme.alarm, weight="normal")
 
 
 def _difference_plot(board: Board, contrasts: Sequence[Comparison]) -> Plot | None:
@@ -103,15 +98,9 @@ def _difference_plot(board: Board, contrasts: Sequence[Comparison]) -> Plot | No
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.2 + ROW_INCHES * len(contrasts))
-        axes = figure.subplots()
-        for place, contrast in enumerate(contrasts):
-            value, lower, upper, _ = contrast.difference
-            axes.plot([lower, upper], [place, place], color=theme.accent, linewidth=2)
-            axes.plot(value, place, "o", ms=6.5, color=theme.accent, mfc=None if contrast.separates else theme.paper)
-        axes.axvline(0, color=theme.alarm, linestyle="--", linewidth=1.2)
-        _name_rows(axes, [f"{contrast.a} − {contrast.b}" for contrast in contrasts])
-        axes.set_xlabel("paired difference in image → text R@10")
-        return _titled(figure, board, "Declared contrasts, abnormal volumes")
+        names = [f"{contrast.a} − {contrast.b}" for contrast in contrasts]
+        draw_forest(figure.subplots(), names, contrasts, [c.separates for c in contrasts], theme)
+        return titled(figure, board.synthetic, "Declared contrasts, abnormal volumes")
 
     caption = "Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed)."
     return Plot("differences", "Declared contrasts", caption, draw)
@@ -137,53 +126,10 @@ def _contrast_plot(board: Board, frame: pd.DataFrame) -> Plot | None:
         axes.set(xlabel="", ylabel="")
         axes.tick_params(length=0)
         axes.tick_params(axis="y", rotation=0)
-        return _titled(figure, board, "Image → text R@10 by contrast")
+        return titled(figure, board.synthetic, "Image → text R@10 by contrast")
 
     caption = "Abnormal volumes of one contrast at a time, each with its own candidates; chance in the last line."
     return Plot("contrasts", "By contrast", caption, draw)
-
-
-def _history_plot(board: Board, field: str, name: str, title: str) -> Plot | None:
-    """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method."""
-    curves = {row.label: _curves(row, field) for row in board.rows}
-    curves = {label: found for label, found in curves.items() if found}
-    if not curves:
-        return None
-
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(3.3 + 0.2 * ((len(curves) + 1) // 2))
-        axes, colours = figure.subplots(), palette(list(curves))
-        handles = []
-        for place, (label, lines) in enumerate(curves.items()):
-            style: dict[str, Any] = {
-                "color": colours[label],
-                "linestyle": STYLES[place % len(STYLES)],
-                "linewidth": 1.5,
-            }
-            handles.append(mpl.lines.Line2D([], [], **style))
-            for chosen, steps, values in lines:
-                axes.plot(steps, values, **style)
-                if field == "val_score" and chosen in steps:
-                    axes.plot(chosen, values[steps.index(chosen)], "o", color=colours[label])
-        axes.set(xlabel="step", ylabel={"loss": "loss (nats)", "val_score": "mean MRR on val"}[field])
-        figure.legend(handles, list(curves), loc="outside lower left", ncols=2, fontsize=8.5)
-        return _titled(figure, board, title)
-
-    captions = {
-        "loss": "One line a seed. Losses of different objectives are on different scales: compare shapes only.",
-        "val_score": "One line a seed; the dot is the step that validation chose. The test split plays no part.",
-    }
-    return Plot(name, title, captions[field], draw)
-
-
-def _curves(row: Row, field: str) -> list[tuple[int, list[float], list[float]]]:
-    """One curve a seed: the chosen step, the steps, the values."""
-    found = []
-    for record in row.scored:
-        points = [(p["step"], p[field]) for p in record.training.history if field in p] if record.training else []
-        if points and record.training:
-            found.append((record.training.chosen_step, [step for step, _ in points], [value for _, value in points]))
-    return found
 
 
 def _target_plot(board: Board) -> Plot | None:
@@ -204,21 +150,8 @@ def _target_plot(board: Board) -> Plot | None:
                 axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=8.5)
             axes.set_xlim(0, max([*means, 0.1]) * 1.25)
             axes.set_xlabel(text)
-        _name_rows(panels[0], list(kept))
-        return _titled(figure, board, "Target matrices")
+        name_rows(panels[0], list(kept))
+        return titled(figure, board.synthetic, "Target matrices")
 
     caption = "How soft the targets are. A fair control of selip is as soft as selip."
     return Plot("targets", "Target matrices", caption, draw)
-
-
-def _name_rows(axes: Axes, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
-
-
-def _titled(figure: Figure, board: Board, title: str) -> Figure:
-    name = f"SYNTHETIC · {title}" if board.synthetic else title
-    figure.suptitle(name, x=0.02, ha="left", fontsize=11, weight="bold")
-    return figure

@@ -12,8 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leaderboards.board import Board
 from leaderboards.differences import PRIMARY
-from leaderboards.verdicts import Verdict
-from leaderboards.views import Cell, Table
+from leaderboards.views import Cell, Table, Verdict
 from selip.records import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -39,6 +38,27 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Ablations:
+    """The ablations of SeLIP: a page as Markdown, a section of the HTML page.
+
+    Attributes:
+        title: Title, with SYNTHETIC in it where it must be.
+        verdicts: Sentences on top.
+        facts: Protocol and policy, subject and text.
+        table: One line an ablation.
+        figures: Figures of the ablations.
+        runs: Every record of full SeLIP and of an ablation.
+    """
+
+    title: str
+    verdicts: Sequence[Verdict]
+    facts: Sequence[tuple[str, str]]
+    table: Table
+    figures: Sequence[Picture]
+    runs: Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything that a leaderboard shows, in order.
 
@@ -53,6 +73,7 @@ class Page:
         runs: Every record, also failed ones: method, seed, status, and how to repeat it.
         figures: Figures of the page.
         examples: Worked examples.
+        ablations: The ablations of SeLIP, None where none was run.
     """
 
     title: str
@@ -65,6 +86,7 @@ class Page:
     runs: Sequence[dict[str, str]]
     figures: Sequence[Picture]
     examples: Sequence[Picture]
+    ablations: Ablations | None = None
 
 
 def to_html(page: Page) -> str:
@@ -74,11 +96,17 @@ def to_html(page: Page) -> str:
     return environment.get_template("index.html.j2").render(page=page)
 
 
-def to_markdown(page: Page, figures: Sequence[str]) -> str:
-    """The page as Markdown; `figures` are paths of the figures relative to it, in the page's order."""
+def to_markdown(page: Page, figures: Sequence[str], template: str = "retrieval") -> str:
+    """The page as Markdown.
+
+    Args:
+        page: What it shows.
+        figures: Paths of the figures relative to it, in the page's order.
+        template: "retrieval", or "ablation" for the ablations alone.
+    """
     environment = _environment(autoescape=False)
     environment.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
-    return environment.get_template("retrieval.md.j2").render(page=page, figures=figures)
+    return environment.get_template(f"{template}.md.j2").render(page=page, figures=figures)
 
 
 def _environment(autoescape: bool) -> Environment:

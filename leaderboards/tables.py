@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,30 +18,36 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def tidy(board: Board, n_resamples: int) -> pd.DataFrame:
+def tidy(board: Board, n_resamples: int, keys: Collection[str] | None = None) -> pd.DataFrame:
     """One line a complete row x metric, and one line without a number for each row with a hole.
 
     With one seed, value and interval are those of the record. With several, the value is the mean over seeds, `lower`
     and `upper` are from the hierarchical bootstrap (seed, then patient), `case_lower` and `case_upper` from patients
     alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone.
+
+    Args:
+        board: The records.
+        n_resamples: Bootstrap resamples.
+        keys: Metrics to keep, `pool/metric`; None for all.
     """
-    lines = [line for row in board.rows for line in _tidy_row(board, row, n_resamples)]
-    return pd.DataFrame(lines).assign(
+    lines = [line for row in board.rows for line in _tidy_row(board, row, n_resamples, keys)]
+    return pd.DataFrame(lines, columns=list(COLUMNS)).assign(
         synthetic=board.synthetic,
         cohort=board.cohort_name,
         split_fingerprint=board.facts.split_fingerprint,
         protocol_version=board.facts.protocol_version,
-    )[list(COLUMNS)]
+    )
 
 
-def _tidy_row(board: Board, row: Row, n_resamples: int) -> list[dict[str, object]]:
+def _tidy_row(board: Board, row: Row, n_resamples: int, keys: Collection[str] | None) -> list[dict[str, object]]:
     name = {"method": row.method, "ablation": row.ablation, "seeds": len(row.scored)}
     empty = dict.fromkeys(COLUMNS, None) | name
     if row.hole:
-        return [empty | {"status": "hole", "reason": row.hole}]
+        return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]
     lines = []
-    case = _case_intervals(board, row, n_resamples)
-    for key in metric_keys(row):
+    kept = [key for key in metric_keys(row) if keys is None or key in keys]
+    case = _case_intervals(board, row, kept, n_resamples)
+    for key in kept:
         pool, metric = key.split("/", 1)
         first, values = row.scored[0].metrics[key], [record.metrics[key].value for record in row.scored]
         lower, upper = _interval(board, row, key, n_resamples)
@@ -80,12 +87,12 @@ def _interval(board: Board, row: Row, key: str, n_resamples: int) -> tuple[float
     return found.lower, found.upper
 
 
-def _case_intervals(board: Board, row: Row, n_resamples: int) -> dict[str, tuple[float, float]]:
+def _case_intervals(board: Board, row: Row, kept: Sequence[str], n_resamples: int) -> dict[str, tuple[float, float]]:
     """Bounds over patients alone, by metric, for metrics that are means; empty for one seed or no scores."""
     if len(row.scored) < 2:
         return {}
     pools: dict[str, list[str]] = {}
-    for key in metric_keys(row):
+    for key in kept:
         if row.scored[0].metrics[key].statistic == "mean" and board.frames(row, key):
             pools.setdefault(key.split("/", 1)[0], []).append(key)
     found: dict[str, tuple[float, float]] = {}

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
 from leaderboards.board import Board, Row
-from leaderboards.differences import CONTROLS, DECLARED, PRIMARY, SEEDS_FOR_A_TEST, Comparison, ranked
-from leaderboards.views import interval, number, p_text
+from leaderboards.differences import ALPHA, CONTROLS, DECLARED, PRIMARY, SEEDS_FOR_A_TEST, Comparison, ranked
+from leaderboards.terms import on_equal_terms
+from leaderboards.views import Verdict, interval, number, p_text
 from selip.records import Training
 
-ALPHA = 0.05
 PRIMARY_NAME = "image → text R@10 of abnormal volumes"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One sentence and how to take it: "plain", "good" or "warn"."""
-
-    kind: str
-    text: str
 
 
 def verdicts(
@@ -37,23 +28,38 @@ def verdicts(
     """
     contrasts = [contrast for contrast in contrasts if contrast.known]
     return [
-        *_on_holes(board),
+        *on_holes(board),
         *_on_controls(board, contrasts),
         *_on_clip(contrasts),
         *_on_ranking(board, frame, groups),
         *_on_chance(board, frame),
-        _on_seeds(board),
-        *_on_equal_terms(board),
-        *_on_convergence(board),
+        *on_skipped(board),
+        on_seeds(board),
+        *on_equal_terms(board),
+        *on_convergence(board),
     ]
 
 
-def _on_holes(board: Board) -> list[Verdict]:
-    labels = [row.label for row in board.rows if row.hole]
+def on_holes(board: Board) -> list[Verdict]:
+    """Names the rows without a mean because a run failed or is missing."""
+    labels = [row.label for row in board.rows if row.hole and not row.skipped]
     if not labels:
         return []
     text = f"Holes: {', '.join(labels)} lack a seed; the reason stands in the table, and no mean is taken for them."
     return [Verdict("warn", text)]
+
+
+def on_skipped(board: Board) -> list[Verdict]:
+    """Names the rows that were not scored on purpose, by reason: no failure, so no warning."""
+    reasons: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.skipped:
+            mine = [r for r in board.records if (r.method, r.ablation) == (row.method, row.ablation)]
+            reasons.setdefault("; ".join(dict.fromkeys(r.reason for r in mine)), []).append(row.label)
+    if not reasons:
+        return []
+    said = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
+    return [Verdict("plain", f"Not scored here, with the reason: {said}.")]
 
 
 def _on_controls(board: Board, contrasts: Sequence[Comparison]) -> list[Verdict]:
@@ -124,7 +130,8 @@ def _on_chance(board: Board, frame: pd.DataFrame) -> list[Verdict]:
     return [Verdict(kind, f"{text}: {', '.join(names)}.") for kind, text, names in sentences if names]
 
 
-def _on_seeds(board: Board) -> Verdict:
+def on_seeds(board: Board) -> Verdict:
+    """What the seeds allow to say."""
     if len(board.seeds) == 1:
         text = (
             "One seed: intervals cover the choice of patients only. There is no test over seeds, and another seed may "
@@ -137,7 +144,7 @@ def _on_seeds(board: Board) -> Verdict:
     return Verdict("plain", text)
 
 
-def _on_convergence(board: Board) -> list[Verdict]:
+def on_convergence(board: Board) -> list[Verdict]:
     """Says when validation chose the last step, so that what is compared may be speed of learning."""
     trained = [(row.label, r.training) for row in board.rows for r in row.scored if r.training and r.training.steps]
     rising = sorted({label for label, training in trained if training.chosen_step == training.steps})
@@ -145,33 +152,6 @@ def _on_convergence(board: Board) -> list[Verdict]:
         return []
     text = f"Validation chose the last step for {', '.join(rising)}: differences may be of speed of learning."
     return [Verdict("warn", text)]
-
-
-def _on_equal_terms(board: Board) -> list[Verdict]:
-    """Whether all methods of a seed began from the same weights, were fed the same batches and took as many steps."""
-    trained = [(row.label, r.seed, r.training) for row in board.rows for r in row.scored if r.training]
-    found = []
-    for name, field in (
-        ("began from different weights", "initial_weights_hash"),
-        ("were fed different batches", "batch_order_hash"),
-        ("took different numbers of steps", "steps"),
-    ):
-        by_seed: dict[int, dict[object, list[str]]] = {}
-        for label, seed, training in trained:
-            if training.steps:
-                by_seed.setdefault(seed, {}).setdefault(getattr(training, field), []).append(label)
-        unequal = [f"seed {seed}: {_listed(values)}" for seed, values in sorted(by_seed.items()) if len(values) > 1]
-        found += [Verdict("warn", f"Unequal terms: methods {name} ({text}).") for text in unequal]
-    if trained and not found:
-        text = (
-            "Equal terms: the trained methods of a seed began from the same weights, saw the same batches in the same "
-        )
-        found.append(Verdict("good", text + "order and took as many steps (hashes in the records)."))
-    return found
-
-
-def _listed(values: dict[object, list[str]]) -> str:
-    return " | ".join(f"{', '.join(labels)}: {str(value)[:12]}" for value, labels in values.items())
 
 
 def _trainings(row: Row) -> list[Training]:

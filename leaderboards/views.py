@@ -34,12 +34,21 @@ SMALL = {
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """One sentence and how to take it: "plain", "good" or "warn"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A table cell: its text, the interval shown beside it, and whether it stands out."""
+    """A table cell: its text, the interval (or note) shown beside it, whether it stands out, whether it is words."""
 
     text: str
     interval: str = ""
     strong: bool = False
+    prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class Line:
     Attributes:
         cells: One a column; only the name where there is a `reason`.
         reason: Why the line has no numbers; shown across the columns.
-        kind: "method", "reference" (chance, majority) or "hole".
+        kind: "method", "reference" (chance, majority), "hole" or "skipped".
         top: Whether the line belongs to the group that the data cannot separate from the best.
     """
 
@@ -147,8 +156,14 @@ def ordered(board: Board) -> list[Row]:
 
 
 def hole_lines(board: Board) -> list[Line]:
-    """One line for each row that cannot have a mean, with the reason."""
-    return [Line((Cell(row.label),), reason=f"no mean: {row.hole}", kind="hole") for row in board.rows if row.hole]
+    """One line for each row that cannot have a mean, with the reason: failures first, then what was skipped."""
+    rows = sorted((row for row in board.rows if row.hole), key=lambda row: row.skipped)
+    return [Line((Cell(row.label),), *hole_reason(row)) for row in rows]
+
+
+def hole_reason(row: Row) -> tuple[str, str]:
+    """What stands in place of the numbers of a row with a hole, and the kind of its line."""
+    return (f"not scored: {row.hole}", "skipped") if row.skipped else (f"no mean: {row.hole}", "hole")
 
 
 def with_groups(table: Table, groups: dict[str, str]) -> Table:

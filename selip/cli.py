@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,17 +11,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from selip.cohort_commands import Report, build_cohort, grid_like, import_cohort, parse_grid
-from selip.config import CohortConfig, RunConfig
+from selip.cohort_cli import app as cohort_app
+from selip.config import RunConfig
 from selip.errors import InputError
-from selip.progress import progress_display
+from selip.progress import reporting
 from selip.settings import read_experiment, with_overrides
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-cohort_app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
 app.add_typer(cohort_app, name="cohort")
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
@@ -57,13 +53,6 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@contextmanager
-def _report() -> Iterator[Report]:
-    console = Console(stderr=True)
-    with progress_display(console) as show:
-        yield Report(line=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True), count=show)
-
-
 @app.command()
 def run(
     experiment: Annotated[str, typer.Argument(help="An experiment of 'selip list experiments', or a .yaml file.")],
@@ -85,7 +74,7 @@ def run(
         for line in dry_run_lines(config, cells):
             typer.echo(line)
         return
-    with _report() as report:
+    with reporting() as report:
         for path in run_experiment(config, out, resume, _command(), report):
             report.line(f"  {path}")
 
@@ -109,7 +98,7 @@ def train(
 
     grid = [f"cohort.path={cohort}", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
-    with _report() as report:
+    with reporting() as report:
         run_experiment(config, out, resume, _command(), report)
     typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 
@@ -220,75 +209,3 @@ def doctor() -> None:
 
     for name, value in diagnose().items():
         typer.echo(f"{name:22} {value}")
-
-
-@cohort_app.command("build")
-def cohort_build(
-    name: Annotated[str, typer.Argument(help="A generated cohort of 'selip list cohorts'.")],
-    out: OutOption,
-    profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
-    seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
-    patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
-) -> None:
-    """Generate a cohort."""
-    with _report() as report:
-        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers)
-    typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
-
-
-@cohort_app.command("import")
-def cohort_import(
-    name: Annotated[str, typer.Argument(help="An imported cohort of 'selip list cohorts', as table.")],
-    source: Annotated[Path, typer.Argument(help="What to import; for table, a CSV file.")],
-    out: OutOption,
-    root: Annotated[Path | None, typer.Option(help="Folder that paths are relative to; default: the CSV's.")] = None,
-    like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,
-    shape: Annotated[str, typer.Option(help="Voxels along right, front, top.")] = "64,64,24",
-    spacing_mm: Annotated[str, typer.Option(help="Voxel edges in mm, same order.")] = "3,3.5,6",
-    centre: Annotated[
-        Literal["foreground", "world"], typer.Option(help="world: files are in MNI space.")
-    ] = "foreground",
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
-) -> None:
-    """Import your own volumes and reports."""
-    grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
-    with _report() as report:
-        cohort = import_cohort(name, source, out, grid, root, centre, seed, shlex.join(_command()), report)
-    typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
-
-
-@cohort_app.command("check")
-def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder.")]) -> None:
-    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
-    from selip.cohort import Cohort
-    from selip.cohort_check import check_cohort
-    from selip.near_duplicates import near_duplicate_reports
-
-    problems = check_cohort(directory)
-    for problem in problems:
-        typer.echo(problem)
-    if problems:
-        raise InputError(f"got a cohort with {len(problems)} problems in {directory}; build or import it again")
-    typer.echo(f"{directory}: sound")
-    alike = near_duplicate_reports(Cohort.open(directory))
-    listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
-    typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")
-
-
-@cohort_app.command("show")
-def cohort_show(
-    directory: Annotated[Path, typer.Argument(help="A cohort folder.")],
-    png: Annotated[Path | None, typer.Option(help="Draw studies into this file.")] = None,
-    studies: Annotated[int, typer.Option(help="Number of studies to draw.")] = 6,
-) -> None:
-    """Count what is in a cohort, or draw volumes with lesion outlines and findings."""
-    from selip.cohort import Cohort
-    from selip.show import describe_cohort, show_cohort
-
-    cohort = Cohort.open(directory)
-    if png is None:
-        typer.echo(describe_cohort(cohort))
-    else:
-        show_cohort(cohort, png, studies)
-        typer.echo(str(png))

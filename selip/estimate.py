@@ -29,7 +29,8 @@ from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.config import ModelConfig, RunConfig
 from selip.findings import clauses_of, findings_text
 from selip.method import Method
-from selip.trainer import Progress, Run, train
+from selip.state import Progress
+from selip.trainer import Run, train
 
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3

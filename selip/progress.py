@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from selip.cohort_commands import Report
+
 SECONDS_BETWEEN_LINES = 10.0
 
 Show = Callable[[str, int, int, str], None]
@@ -45,3 +47,11 @@ def _line_display(console: Console) -> Show:
             console.print(f"{name}: {done}/{total} {detail} {left:.0f} s left", highlight=False, soft_wrap=True)
 
     return show
+
+
+@contextmanager
+def reporting() -> Iterator[Report]:
+    """The Report that a long command is given: lines and progress on standard error."""
+    console = Console(stderr=True)
+    with progress_display(console) as show:
+        yield Report(line=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True), count=show)

@@ -18,6 +18,28 @@ from selip.objective import Loss, row_entropy
 Weights = dict[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display is told after each step.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps in all.
+        loss: Last loss that was read, NaN before the first.
+        pairs_per_second: Throughput of this process.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    pairs_per_second: float
+
+    @property
+    def detail(self) -> str:
+        """Loss and throughput in words."""
+        return f"loss {self.loss:.3f}, {self.pairs_per_second:.0f} pairs/s"
+
+
 @dataclass
 class RunState:
     """What a run has seen so far.

@@ -36,33 +36,11 @@ from selip.model import (
 from selip.objective import Loss
 from selip.records import Training
 from selip.settings import to_mapping
-from selip.state import RunState, load_state, save_state
+from selip.state import Progress, RunState, load_state, save_state
 from selip.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
 SECONDS_BETWEEN_STATES = 30.0
 STEPS_BETWEEN_READS = 10
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress display is told after each step.
-
-    Attributes:
-        step: Steps done.
-        steps: Steps in all.
-        loss: Last loss that was read, NaN before the first.
-        pairs_per_second: Throughput of this process.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    pairs_per_second: float
-
-    @property
-    def detail(self) -> str:
-        """Loss and throughput in words."""
-        return f"loss {self.loss:.3f}, {self.pairs_per_second:.0f} pairs/s"
 
 
 @dataclass(frozen=True)

@@ -93,3 +93,17 @@ def test_ablations_are_rows_of_their_own(tmp_path, factory):
     board = read_board(tmp_path, "retrieval")
     assert [row.label for row in board.rows] == ["selip", "selip [lambda=0]"]
     assert board.row("selip").scored[0].ablation == ""
+
+
+def test_seeds_lost_for_one_reason_are_listed_once(tmp_path, factory):
+    factory.add_run(tmp_path, "clip")
+    factory.add_run(tmp_path, "clip", 1)
+    for seed in (0, 1):
+        factory.add_hole(tmp_path, "mae", seed, "skipped", "the method trains no text tower")
+    row = next(row for row in read_board(tmp_path, "retrieval").rows if row.method == "mae")
+    assert row.hole == "seeds 0, 1 skipped: the method trains no text tower"
+    assert row.skipped
+
+
+def test_a_row_with_one_scored_seed_is_a_hole_and_not_skipped(seeds_dir):
+    assert not next(row for row in read_board(seeds_dir, "retrieval").rows if row.hole).skipped

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.intervals import Difference
 from leaderboards.board import read_board
 from leaderboards.differences import (
     PRIMARY,
+    Comparison,
+    adjusted,
     compare,
     declared_contrasts,
     differences_to,
@@ -137,3 +141,43 @@ def test_unequal_terms_are_said(tmp_path, factory):
     text = said(tmp_path)
     assert "took different numbers of steps" in text
     assert "Equal terms" not in text
+
+
+def test_a_tower_of_its_own_is_named_and_not_called_unequal(tmp_path, factory):
+    fair = factory.add_run(tmp_path, "clip").training
+    factory.add_run(tmp_path, "selip", training=fair)
+    own = {"own_tower": "open_clip_slices", "initial_weights_hash": "others"}
+    factory.add_run(tmp_path, "slices", training=fair.model_copy(update=own))
+    text = said(tmp_path)
+    assert "Unequal terms" not in text
+    assert "tower of its own, and so other initial weights: slices (open_clip_slices)" in text
+
+
+def test_a_tower_of_its_own_excuses_no_other_batches(tmp_path, factory):
+    fair = factory.add_run(tmp_path, "clip").training
+    own = {"own_tower": "open_clip_slices", "batch_order_hash": "others"}
+    factory.add_run(tmp_path, "slices", training=fair.model_copy(update=own))
+    assert "were fed different batches" in said(tmp_path)
+
+
+def test_what_was_skipped_is_no_hole(tmp_path, factory):
+    factory.add_run(tmp_path, "clip")
+    factory.add_hole(tmp_path, "mae", status="skipped", reason="the method trains no text tower")
+    factory.add_hole(tmp_path, "simclr", status="skipped", reason="the method trains no text tower")
+    lines = said(tmp_path).splitlines()
+    assert "Not scored here, with the reason: mae, simclr (the method trains no text tower)." in lines
+    assert not any(line.startswith("Holes") for line in lines)
+    factory.add_hole(tmp_path, "selip")
+    assert any(line.startswith("Holes: selip lack") for line in said(tmp_path).splitlines())
+
+
+def test_holm_passes_over_what_has_no_p_value():
+    known, unknown = (
+        Comparison("a", name, PRIMARY, Difference(0.1, bound, bound, p))
+        for name, bound, p in (("b", 0.05, 0.02), ("c", math.nan, math.nan))
+    )
+    first, second = adjusted([unknown, known])
+    assert math.isnan(first.p_holm)
+    assert second.p_holm == 0.02
+    assert second.differs
+    assert adjusted([]) == []

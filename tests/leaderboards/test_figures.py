@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,41 @@ def test_untrained_methods_have_no_curve(run_dir):
     _, found = plots_of(run_dir)
     labels = [text.get_text() for text in drawn(found["validation"]).legends[0].get_texts()]
     assert labels == ["clip", "label_smoothing", "selip", "shuffled_selip"]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, factory):
+    """Figures of twenty methods."""
+    folder = tmp_path_factory.mktemp("many")
+    for name in ("selip", "clip", *(f"method_{number:02d}" for number in range(18))):
+        factory.add_run(folder, name, n_patients=8)
+    return plots_of(folder)[1]
+
+
+def test_of_twenty_methods_the_declared_ones_have_a_colour(many):
+    for name in ("validation", "loss"):
+        figure = drawn(many[name])
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["selip", "clip", "other methods"]
+        grey = [line for line in figure.axes[0].lines if line.get_color() == LIGHT.faint]
+        assert len(grey) == 18
+
+
+def test_the_names_of_twenty_methods_do_not_overlap(many):
+    for name in ("recall_at_10", "hard_negatives", "contrasts", "targets"):
+        figure = drawn(many[name])
+        with themed(LIGHT):
+            figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+        assert len(boxes) >= 20
+        assert not any(a.overlaps(b) for a, b in pairwise(boxes)), name
+
+
+def test_ticks_of_differences_do_not_overlap(run_dir):
+    figure = drawn(plots_of(run_dir)[1]["differences"])
+    with themed(LIGHT):
+        figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert not any(a.overlaps(b) for a, b in pairwise(boxes))
 
 
 def test_a_drawing_has_the_same_bytes_twice_and_others_in_the_dark(run_dir):

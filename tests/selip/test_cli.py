@@ -147,9 +147,8 @@ def test_dry_run_writes_nothing(tmp_path, command, tiny_run):
 
 
 def test_similarity_says_why(command):
-    code, out, _ = command(
-        "similarity", "at left insula shows high signal", "at left insula shows low signal", "--json"
-    )
+    texts = ("at left insula shows high signal", "at left insula shows low signal")
+    code, out, _ = command("similarity", *texts, "--json")
     assert code == 0
     found = json.loads(out)
     assert found["similarity"] == pytest.approx(0.5 * 6 / 8)
