@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from string import ascii_lowercase
 
-from benchmarks.intervals import Difference, holm, paired_difference
+from benchmarks.intervals import Difference, holm
+from benchmarks.row_intervals import hierarchical_columns
 from leaderboards.board import Board, Row
 
 PRIMARY = "abnormal/image_to_text_R@10"
@@ -65,14 +66,14 @@ def compare(board: Board, a: Row, b: Row, key: str, n_resamples: int) -> Compari
 
 def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_resamples: int) -> list[Comparison]:
     """Row a minus row b for each pair, in order, without pairs that lack per-item scores of this metric."""
-    found = []
-    for a, b in pairs:
-        ours, theirs = board.frames(a, key), board.frames(b, key)
-        if ours and theirs:
-            metric, statistic = key.split("/", 1)[1], a.scored[0].metrics[key].statistic
-            difference = paired_difference(ours, theirs, metric, n_resamples=n_resamples, statistic=statistic)
-            found.append(Comparison(a.label, b.label, key, difference))
-    return found
+    rows = {row.label: row for pair in pairs for row in pair if board.frames(row, key)}
+    kept = [(a.label, b.label) for a, b in pairs if a.label in rows and b.label in rows]
+    if not kept:
+        return []
+    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    frames = {label: board.frames(row, key) for label, row in rows.items()}
+    found = hierarchical_columns(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
+    return [Comparison(a, b, key, found[a, b, metric]) for a, b in kept]
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:

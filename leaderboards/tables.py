@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks.intervals import bootstrap_columns, hierarchical_bootstrap
+from benchmarks.intervals import bootstrap_columns
+from benchmarks.row_intervals import hierarchical_columns
 from leaderboards.board import Board, Row, is_reference
 
 COLUMNS = (
@@ -30,7 +31,9 @@ def tidy(board: Board, n_resamples: int, keys: Collection[str] | None = None) ->
         n_resamples: Bootstrap resamples.
         keys: Metrics to keep, `pool/metric`; None for all.
     """
-    lines = [line for row in board.rows for line in _tidy_row(board, row, n_resamples, keys)]
+    kept = {row.label: [k for k in metric_keys(row) if keys is None or k in keys] for row in board.complete}
+    bounds = _intervals(board, kept, n_resamples)
+    lines = [line for row in board.rows for line in _tidy_row(board, row, n_resamples, kept, bounds)]
     return pd.DataFrame(lines, columns=list(COLUMNS)).assign(
         synthetic=board.synthetic,
         cohort=board.cohort_name,
@@ -39,18 +42,23 @@ def tidy(board: Board, n_resamples: int, keys: Collection[str] | None = None) ->
     )
 
 
-def _tidy_row(board: Board, row: Row, n_resamples: int, keys: Collection[str] | None) -> list[dict[str, object]]:
+def _tidy_row(
+    board: Board,
+    row: Row,
+    n_resamples: int,
+    kept: dict[str, list[str]],
+    bounds: dict[tuple[str, str], tuple[float, float]],
+) -> list[dict[str, object]]:
     name = {"method": row.method, "ablation": row.ablation, "seeds": len(row.scored)}
     empty = dict.fromkeys(COLUMNS, None) | name
     if row.hole:
         return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]
     lines = []
-    kept = [key for key in metric_keys(row) if keys is None or key in keys]
-    case = _case_intervals(board, row, kept, n_resamples)
-    for key in kept:
+    case = _case_intervals(board, row, kept[row.label], n_resamples)
+    for key in kept[row.label]:
         pool, metric = key.split("/", 1)
         first, values = row.scored[0].metrics[key], [record.metrics[key].value for record in row.scored]
-        lower, upper = _interval(board, row, key, n_resamples)
+        lower, upper = _interval(row, key, bounds)
         case_lower, case_upper = case.get(key, (math.nan, math.nan))
         numbers = {
             "value": float(np.mean(values)),
@@ -74,17 +82,37 @@ def metric_keys(row: Row) -> list[str]:
     return sorted(key for key in keys if not is_reference(key))
 
 
-def _interval(board: Board, row: Row, key: str, n_resamples: int) -> tuple[float, float]:
+def _intervals(
+    board: Board, kept: dict[str, list[str]], n_resamples: int
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """(label, key) -> bounds over seeds and patients, rows with the same metrics in one pass; `kept` by label."""
+    tables: dict[tuple[str, str, tuple[str, ...]], list[Row]] = {}
+    for row in board.complete:
+        for pool, statistic in {(_pool(key), row.scored[0].metrics[key].statistic) for key in kept[row.label]}:
+            keys = (k for k in kept[row.label] if _pool(k) == pool and row.scored[0].metrics[k].statistic == statistic)
+            found = tuple(key for key in keys if board.frames(row, key))
+            if found and len(row.scored) > 1:
+                tables.setdefault((pool, statistic, found), []).append(row)
+    bounds = {}
+    for (_, statistic, keys), rows in tables.items():
+        frames = {row.label: board.frames(row, keys[0]) for row in rows}
+        names = {key.split("/", 1)[1]: key for key in keys}
+        found = hierarchical_columns(frames, list(names), (), n_resamples=n_resamples, statistic=statistic)
+        for (label, name), interval in found.intervals.items():
+            bounds[label, names[name]] = (interval.lower, interval.upper)
+    return bounds
+
+
+def _pool(key: str) -> str:
+    return key.split("/", 1)[0]
+
+
+def _interval(row: Row, key: str, bounds: dict[tuple[str, str], tuple[float, float]]) -> tuple[float, float]:
     """Bounds over patients and seeds; the record's own where there is one seed."""
     metric = row.scored[0].metrics[key]
     if len(row.scored) == 1:
         return (math.nan if metric.lower is None else metric.lower, math.nan if metric.upper is None else metric.upper)
-    frames = board.frames(row, key)
-    if not frames:
-        return math.nan, math.nan
-    name = key.split("/", 1)[1]
-    found = hierarchical_bootstrap(frames, name, n_resamples=n_resamples, statistic=metric.statistic)
-    return found.lower, found.upper
+    return bounds.get((row.label, key), (math.nan, math.nan))
 
 
 def _case_intervals(board: Board, row: Row, kept: Sequence[str], n_resamples: int) -> dict[str, tuple[float, float]]:
