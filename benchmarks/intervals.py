@@ -21,13 +21,13 @@ import pandas as pd
 from benchmarks.resampling import (
     FloatArray,
     Resampler,
-    Table,
     difference_of,
     percentile_bounds,
     replicates_of,
     resampler_of,
     two_sided_p_values,
 )
+from benchmarks.statistics import resampler_for
 from selip.errors import InputError
 
 
@@ -103,18 +103,19 @@ def hierarchical_bootstrap(
     dominate, run six or more and test with `benchmarks.significance.sign_flip`.
 
     Args:
-        frames: Per-item scores of one pool, one frame a seed: columns patient_id, weight and `metric`.
-        metric: Column to summarise.
+        frames: Per-item scores of one pool, one frame a seed: columns patient_id, weight, and `metric` for a mean or
+            median or those of `benchmarks.class_columns` for a metric of classification.
+        metric: Metric to summarise.
         n_resamples: Number of resamples.
         seed: Seed of the resamples.
-        statistic: "mean" or "median", within a seed.
+        statistic: One of `benchmarks.statistics.STATISTICS`, within a seed.
         confidence: Coverage in (0, 1).
 
     Raises:
         InputError: When the frames are of different patients.
     """
     patients = shared_patients(frames)
-    resamplers = _resamplers_of(frames, metric, patients, statistic)
+    resamplers = [resampler_for(frame, metric, statistic) for frame in frames]
     return intervals_of(resamplers, len(patients), n_resamples, seed, confidence)[0][0]
 
 
@@ -132,10 +133,10 @@ def paired_difference(
     Args:
         a_frames: Per-item scores as in `hierarchical_bootstrap`; a_frames[k] and b_frames[k] are of one seed.
         b_frames: The same for the method that is subtracted.
-        metric: Column to compare.
+        metric: Metric to compare.
         n_resamples: Number of resamples.
         seed: Seed of the resamples.
-        statistic: "mean" or "median", within a seed.
+        statistic: One of `benchmarks.statistics.STATISTICS`, within a seed.
         confidence: Coverage in (0, 1).
 
     Raises:
@@ -146,7 +147,7 @@ def paired_difference(
             f"got {len(a_frames)} and {len(b_frames)} seeds; allowed: the same seeds; run the missing ones"
         )
     patients = shared_patients([*a_frames, *b_frames])
-    a, b = (_resamplers_of(frames, metric, patients, statistic) for frames in (a_frames, b_frames))
+    a, b = ([resampler_for(frame, metric, statistic) for frame in frames] for frames in (a_frames, b_frames))
     paired = [difference_of(*pair) for pair in zip(a, b, strict=True)]
     intervals, replicates = intervals_of(paired, len(patients), n_resamples, seed, confidence)
     return Difference(*intervals[0], float(two_sided_p_values(replicates, len(patients))[0]))
@@ -193,15 +194,3 @@ def shared_patients(frames: Sequence[pd.DataFrame]) -> list[str]:
             f"got {len(found)} different sets of patients; allowed: the same in every frame; use one split"
         )
     return list(found.pop())
-
-
-def table_of(frame: pd.DataFrame, metrics: Sequence[str], patients: Sequence[str]) -> Table:
-    """Per-item scores of some metrics, with the place of each item's patient in `patients`."""
-    codes = pd.Index(patients).get_indexer(frame["patient_id"])
-    return Table(frame[list(metrics)].to_numpy(np.float64), frame["weight"].to_numpy(np.float64), codes)
-
-
-def _resamplers_of(
-    frames: Sequence[pd.DataFrame], metric: str, patients: Sequence[str], statistic: str
-) -> list[Resampler]:
-    return [resampler_of(*table_of(frame, [metric], patients), statistic) for frame in frames]

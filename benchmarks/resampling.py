@@ -95,6 +95,11 @@ def difference_of(a: Resampler, b: Resampler) -> Resampler:
     return lambda counts: a(counts) - b(counts)
 
 
+def joined(resamplers: Sequence[Resampler]) -> Resampler:
+    """The columns of several statistics of the same patients, one after the other."""
+    return lambda counts: np.concatenate([resampler(counts) for resampler in resamplers], axis=1)
+
+
 def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
     """The columns of several tables of the same patients, one after the other.
 
@@ -108,8 +113,7 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
         InputError: When there is no such statistic.
     """
     if statistic != "mean":
-        resamplers = [resampler_of(*table, statistic) for table in tables]
-        return lambda counts: np.concatenate([resampler(counts) for resampler in resamplers], axis=1)
+        return joined([resampler_of(*table, statistic) for table in tables])
     parts = [_sums_and_masses(*table) for table in tables]
     sums, masses = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
     distinct, place = np.unique(masses, axis=1, return_inverse=True)
@@ -124,11 +128,12 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
 def _sums_and_masses(values: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, FloatArray]:
     """(P, C) weighted sum of each patient's known scores, and (P, C) their weight."""
     known = np.isfinite(values)
-    sums = _patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
-    return sums, _patient_sums(known * weights[:, None], codes)
+    sums = patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
+    return sums, patient_sums(known * weights[:, None], codes)
 
 
-def _patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
+def patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
+    """(P, C) sum of the items' columns (n, C) for each patient; codes (n,) number the patients from 0."""
     sums = np.zeros((codes.max() + 1, columns.shape[1]))
     np.add.at(sums, codes, columns)
     return sums
@@ -182,10 +187,10 @@ def percentile_bounds(replicates: FloatArray, n_patients: int, confidence: float
 def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
     """(C,) twice the smaller share of replicates (R, C) on either side of 0, at least 2 / (R + 1), at most 1.
 
-    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). NaN with
-    fewer than two patients.
+    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). Resamples in
+    which a column is not defined are left out. NaN where none is left, and with fewer than two patients.
     """
-    if n_patients < 2:
-        return np.full(replicates.shape[1], np.nan)
+    known = np.isfinite(replicates).sum(axis=0)
     below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
-    return np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (len(replicates) + 1))
+    p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
+    return np.where((known > 0) & (n_patients > 1), p_values, np.nan)

@@ -13,8 +13,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmarks.intervals import Difference, Interval, intervals_of, shared_patients, table_of
-from benchmarks.resampling import FloatArray, Resampler, percentile_bounds, side_by_side, two_sided_p_values
+from benchmarks.intervals import Difference, Interval, intervals_of, shared_patients
+from benchmarks.resampling import (
+    FloatArray,
+    Resampler,
+    joined,
+    percentile_bounds,
+    side_by_side,
+    two_sided_p_values,
+)
+from benchmarks.statistics import PER_ITEM, resampler_for, table_of
 from selip.errors import InputError
 
 _ROUNDING = 1e-12
@@ -48,22 +56,23 @@ def hierarchical_columns(
     by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
 
     Args:
-        frames_by_row: Per-item scores of one pool, one frame a seed, for each row: columns patient_id, weight and the
-            metrics. The k-th frames of all rows are of one seed; their items may differ, their patients not.
-        metrics: Columns to summarise, all by the same statistic.
+        frames_by_row: Per-item scores of one pool, one frame a seed, for each row, with the columns that
+            `hierarchical_bootstrap` asks for. The k-th frames of all rows are of one seed; their items may differ,
+            their patients not.
+        metrics: Metrics to summarise, all by the same statistic.
         pairs: Rows (a, b) to subtract, a - b; None for every pair, in the order of the rows.
         n_resamples: Number of resamples.
         seed: Seed of the resamples.
-        statistic: "mean" or "median", within a seed.
+        statistic: One of `benchmarks.statistics.STATISTICS`, within a seed.
         confidence: Coverage in (0, 1).
 
     Raises:
         InputError: When the rows differ in seeds or patients, or a metric or the row of a pair is not there.
     """
     pairs = list(combinations(frames_by_row, 2)) if pairs is None else list(pairs)
-    _check(frames_by_row, metrics, pairs)
+    _check(frames_by_row, pairs)
     patients = shared_patients([frame for frames in frames_by_row.values() for frame in frames])
-    resamplers = _resampler_by_seed(frames_by_row, metrics, patients, statistic)
+    resamplers = _resampler_by_seed(frames_by_row, metrics, statistic)
     found, replicates = intervals_of(resamplers, len(patients), n_resamples, seed, confidence)
     values, blocks = np.array([[interval.value for interval in found]]), {}
     for place, row in enumerate(frames_by_row):
@@ -79,11 +88,15 @@ def hierarchical_columns(
 
 
 def _resampler_by_seed(
-    frames_by_row: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str], patients: Sequence[str], statistic: str
+    frames_by_row: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str], statistic: str
 ) -> list[Resampler]:
     """One resampler a seed, whose columns are row by row the metrics."""
     by_seed = zip(*frames_by_row.values(), strict=True)
-    return [side_by_side([table_of(frame, metrics, patients) for frame in frames], statistic) for frames in by_seed]
+    if statistic in PER_ITEM:
+        return [side_by_side([table_of(frame, metrics) for frame in frames], statistic) for frames in by_seed]
+    return [
+        joined([resampler_for(frame, name, statistic) for frame in frames for name in metrics]) for frames in by_seed
+    ]
 
 
 def _differences(values: FloatArray, gaps: FloatArray, n_patients: int, confidence: float) -> list[Difference]:
@@ -99,15 +112,10 @@ def _gap(a: FloatArray, b: FloatArray) -> FloatArray:
     return gap
 
 
-def _check(
-    frames_by_row: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str], pairs: Sequence[tuple[str, str]]
-) -> None:
+def _check(frames_by_row: Mapping[str, Sequence[pd.DataFrame]], pairs: Sequence[tuple[str, str]]) -> None:
     seeds = {row: len(frames) for row, frames in frames_by_row.items()}
     if len(set(seeds.values())) != 1 or 0 in seeds.values():
         raise InputError(f"got seeds by row {seeds}; allowed: one or more, the same in all; run the missing ones")
-    missing = {m for frames in frames_by_row.values() for frame in frames for m in metrics if m not in frame}
-    if missing:
-        raise InputError(f"got no column {', '.join(sorted(missing))} in a frame; allowed: its columns; score it there")
     unknown = {row for pair in pairs for row in pair} - set(frames_by_row)
     if unknown:
         allowed = ", ".join(frames_by_row)

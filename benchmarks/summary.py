@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import pandas as pd
 
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.intervals import Interval, bootstrap_columns
-from selip.records import Metric
+from benchmarks.statistics import LOWER_IS_BETTER
+from selip.records import Metric, Statistic
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,19 +43,27 @@ def summarise(
             table, items["weight"], items["patient_id"], statistic=statistic, **options.resampling
         )
         for name, interval in zip(names, intervals, strict=True):
-            metrics[name] = _metric(items, columns[name], interval, statistic, has_interval="/" not in name)
+            patients = items["patient_id"][np.isfinite(columns[name])]
+            metrics[name] = metric_of(interval, patients, statistic, has_interval="/" not in name)
     return {name: metrics[name] for name in defined}
 
 
-def _metric(items: pd.DataFrame, values: FloatArray, interval: Interval, statistic: str, has_interval: bool) -> Metric:
-    known = np.isfinite(values)
+def metric_of(interval: Interval, patients: pd.Series, statistic: str, has_interval: bool) -> Metric:
+    """A metric as records keep it.
+
+    Args:
+        interval: Value and bounds.
+        patients: Patient of each item that the metric counts.
+        statistic: One of `benchmarks.statistics.STATISTICS`, which decides the direction.
+        has_interval: Whether to keep the bounds; those that are not known are left out anyway.
+    """
     bounded = has_interval and np.isfinite(interval.lower)
     return Metric(
         value=interval.value,
         lower=interval.lower if bounded else None,
         upper=interval.upper if bounded else None,
-        n_patients=int(items["patient_id"][known].nunique()),
-        n_items=int(known.sum()),
-        higher_is_better=statistic == "mean",
-        statistic="mean" if statistic == "mean" else "median",
+        n_patients=int(patients.nunique()),
+        n_items=len(patients),
+        higher_is_better=statistic not in LOWER_IS_BETTER,
+        statistic=cast(Statistic, statistic),
     )

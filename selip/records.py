@@ -20,6 +20,11 @@ from selip.errors import InputError
 from selip.files import write_atomically
 
 SCHEMA_VERSION = 1
+Statistic = Literal[
+    "mean", "median", "auroc", "auprc", "macro_auroc", "macro_auprc", "accuracy", "balanced_accuracy", "macro_f1",
+    "mcc", "ece",
+]  # fmt: skip
+"""How the per-item table becomes the value of a metric; benchmarks.statistics has one function for each."""
 PACKAGES = (
     "selip-bench", "torch", "monai", "numpy", "pandas", "zarr", "nibabel", "transformers", "open-clip-torch",
     "accelerate",
@@ -40,7 +45,7 @@ class Metric(_Strict):
         n_patients: Patients behind it.
         n_items: Items (volumes) behind it.
         higher_is_better: Direction of the metric.
-        statistic: How per-item scores become the value.
+        statistic: How the per-item table becomes the value.
     """
 
     value: float
@@ -49,7 +54,7 @@ class Metric(_Strict):
     n_patients: int
     n_items: int
     higher_is_better: bool = True
-    statistic: Literal["mean", "median"] = "mean"
+    statistic: Statistic = "mean"
 
 
 class CohortFacts(_Strict):
