@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from selip.config import ProbeConfig, SegmentationConfig
@@ -38,6 +39,31 @@ class ScoreOptions:
 
 
 @dataclass(frozen=True)
+class CasePicture:
+    """One axial slice of a case, to be drawn with the outlines of truth and prediction.
+
+    Attributes:
+        pool: Pool of the metrics.
+        rank: "best", "median" or "worst" of it.
+        item_id: Volume.
+        caption: What the case is and how it scored.
+        voxels: (I, J) uint8; axis 0 grows to the patient's right, axis 1 to the front.
+        truth: (I, J) bool.
+        predicted: (I, J) bool.
+        spacing_mm: Voxel edges along I and J.
+    """
+
+    pool: str
+    rank: str
+    item_id: str
+    caption: str
+    voxels: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    spacing_mm: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Score:
     """What a benchmark says of one model.
 
@@ -46,11 +72,13 @@ class Score:
         per_item: Long table, one row a pool and item: pool, item_id, patient_id, contrast, site, text, weight and one
             float column a metric, NaN where it is not defined.
         notes: Policies that are printed with the table, by subject.
+        pictures: Cases worth a look.
     """
 
     metrics: Mapping[str, Metric]
     per_item: pd.DataFrame
     notes: Mapping[str, str] = field(default_factory=dict)
+    pictures: tuple[CasePicture, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, tower: Any, decoder: SkipDecoder, frozen: bool) -> None:  # noqa: ANN401 (several kinds of tower)
         super().__init__()
         self.tower, self.decoder, self.frozen = tower, decoder, frozen
-        if frozen:
-            tower.requires_grad_(False)
+        tower.requires_grad_(not frozen)  # a 2D tower may have been frozen in pretraining
         self.train(self.training)
 
     def train(self, mode: bool = True) -> EncoderDecoder:
@@ -109,7 +108,7 @@ def make_segmenter(tower: Any, *, frozen: bool, seed: int, width: int = WIDTH) -
         tower: Volume tower; it is left as it is.
         frozen: Whether the copy stays as it is in training.
         seed: Seed of the decoder's weights.
-        width: Channels of the decoder at full resolution.
+        width: Channels of the decoder's levels; even.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

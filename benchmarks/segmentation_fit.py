@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,72 +13,12 @@ from monai.losses import DiceCELoss
 from torch import nn
 
 from benchmarks.mask_metrics import dice_scores
+from benchmarks.segmentation_cases import Cases
+from selip.config import SegmentationConfig
 from selip.errors import InputError
 
 THRESHOLDS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 WINDOW_OVERLAP = 0.5
-
-
-@dataclass(frozen=True)
-class Cases:
-    """Volumes with their masks.
-
-    Attributes:
-        volumes: (n, 1, I, J, K) float32, as the network takes them.
-        masks: (n, 1, I, J, K) bool.
-    """
-
-    volumes: torch.Tensor
-    masks: torch.Tensor
-
-    def __post_init__(self) -> None:
-        """Refuses volumes and masks that do not go together."""
-        if self.volumes.shape != self.masks.shape or self.volumes.ndim != 5 or not len(self.volumes):
-            raise InputError(
-                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}; allowed: both "
-                "(n, 1, I, J, K) with n >= 1; give each volume its mask"
-            )
-        if self.masks.dtype != torch.bool:
-            raise InputError(f"got masks of {self.masks.dtype}; allowed: torch.bool; compare them with 0 first")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels (I, J, K) of each volume."""
-        i, j, k = self.volumes.shape[2:]
-        return i, j, k
-
-
-@dataclass(frozen=True)
-class FitBudget:
-    """Budget and optimiser (AdamW, cosine to zero).
-
-    Attributes:
-        steps: Optimiser steps.
-        batch_size: Cases a step; all of them where there are fewer.
-        learning_rate: Peak learning rate.
-        weight_decay: AdamW's weight decay.
-        validations: Evenly spaced validations.
-    """
-
-    steps: int = 300
-    batch_size: int = 4
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.01
-    validations: int = 5
-
-    def __post_init__(self) -> None:
-        """Refuses budgets that cannot run."""
-        if self.batch_size < 1 or self.learning_rate <= 0 or not 1 <= self.validations <= self.steps:
-            raise InputError(
-                f"got steps={self.steps}, batch_size={self.batch_size}, learning_rate={self.learning_rate}, "
-                f"validations={self.validations}; allowed: batch_size >= 1, learning_rate > 0, "
-                "1 <= validations <= steps"
-            )
-
-    @property
-    def stops(self) -> frozenset[int]:
-        """Steps, from 1, after which val is looked at; the last step is one."""
-        return frozenset(round(self.steps * (n + 1) / self.validations) for n in range(self.validations))
 
 
 @dataclass(frozen=True)
@@ -111,7 +52,7 @@ class Fitted:
 
 
 def fit_segmentation(
-    model: nn.Module, train: Cases, val: Cases, budget: FitBudget, generator: torch.Generator
+    model: nn.Module, train: Cases, val: Cases, config: SegmentationConfig, generator: torch.Generator
 ) -> Fitted:
     """Trains `model` in place and leaves it in eval mode with the weights that val chose.
 
@@ -119,28 +60,29 @@ def fit_segmentation(
         model: (B, 1, I, J, K) to logits of that shape; parameters without gradient stay as they are.
         train: Cases of the train part.
         val: Cases of the val part.
-        budget: Budget and optimiser.
+        config: Budget and optimiser.
         generator: Draws the order of the cases; on the CPU.
 
     Raises:
         InputError: For a loss that is not finite.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=budget.learning_rate, weight_decay=budget.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=budget.steps)
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.steps)
     loss_of, device = segmentation_loss(), parameters[0].device
+    stops = validation_steps(config)
     history: list[Validation] = []
     losses: list[torch.Tensor] = []
     best: dict[str, torch.Tensor] = {}
-    for step, rows in enumerate(case_order(len(train.volumes), budget, generator), start=1):
+    for step, rows in enumerate(case_order(len(train), config, generator), start=1):
         model.train()
-        loss = loss_of(model(train.volumes[rows].to(device)), train.masks[rows].to(device).float())
+        loss = loss_of(model(train.inputs(rows, device)), train.masks[rows].to(device).float())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.detach())
-        if step in budget.stops:
+        if step in stops:
             history.append(_validate(model, val, train.shape, step, losses))
             losses = []
             if history[-1] is _best(history):
@@ -148,6 +90,11 @@ def fit_segmentation(
     model.load_state_dict(best)
     model.eval()
     return Fitted(_best(history), tuple(history))
+
+
+def validation_steps(config: SegmentationConfig) -> frozenset[int]:
+    """Steps, from 1, after which val is looked at; the last step is one."""
+    return frozenset(round(config.steps * (n + 1) / config.validations) for n in range(config.validations))
 
 
 def segmentation_loss() -> DiceCELoss:
@@ -174,12 +121,12 @@ def segmentation_loss() -> DiceCELoss:
     )
 
 
-def case_order(n_cases: int, budget: FitBudget, generator: torch.Generator) -> torch.Tensor:
+def case_order(n_cases: int, config: SegmentationConfig, generator: torch.Generator) -> torch.Tensor:
     """Positions (steps, B) int64: one random permutation after the other, cut into batches."""
-    batch_size = min(budget.batch_size, n_cases)
-    epochs = math.ceil(budget.steps * batch_size / n_cases)
+    batch_size = min(config.batch_size, n_cases)
+    epochs = math.ceil(config.steps * batch_size / n_cases)
     order = torch.cat([torch.randperm(n_cases, generator=generator) for _ in range(epochs)])
-    return order[: budget.steps * batch_size].view(budget.steps, batch_size)
+    return order[: config.steps * batch_size].view(config.steps, batch_size)
 
 
 @torch.no_grad()
@@ -229,16 +176,32 @@ def _in_windows(model: nn.Module, volumes: torch.Tensor, window: tuple[int, int,
     return logits
 
 
+def predict_cases(
+    model: nn.Module, cases: Cases, window: tuple[int, int, int], batch_size: int = 16
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Probabilities (b, I, J, K) float32 and masks (b, I, J, K) bool of the cases in their order, a batch at a time.
+
+    See `predict`; nothing is kept, as the probabilities of a whole part can be larger than the memory.
+    """
+    device = next(model.parameters()).device
+    for rows in torch.arange(len(cases)).split(batch_size):
+        probabilities = predict(model, cases.inputs(rows, device), window, batch_size)
+        yield probabilities[:, 0].numpy(), cases.masks[rows, 0].numpy()
+
+
 def _validate(
     model: nn.Module, val: Cases, window: tuple[int, int, int], step: int, losses: list[torch.Tensor]
 ) -> Validation:
     loss = float(torch.stack(losses).mean())
     if not math.isfinite(loss):
         raise InputError(f"got a loss of {loss} by step {step}; allowed: finite; lower the learning rate")
-    probabilities, truth = predict(model, val.volumes, window).numpy(), val.masks.cpu().numpy()
-    dices = [float(dice_scores(probabilities > threshold, truth).mean()) for threshold in THRESHOLDS]
+    parts = [
+        [dice_scores(probabilities > threshold, truth) for threshold in THRESHOLDS]
+        for probabilities, truth in predict_cases(model, val, window)
+    ]
+    dices = np.concatenate(parts, axis=1).mean(axis=1)
     best = int(np.argmax(dices))
-    return Validation(step, loss, THRESHOLDS[best], dices[best])
+    return Validation(step, loss, THRESHOLDS[best], float(dices[best]))
 
 
 def _best(history: list[Validation]) -> Validation:

@@ -192,23 +192,41 @@ class ProbeConfig:
 
 @dataclass(frozen=True)
 class SegmentationConfig:
-    """Segmentation with each method's encoder under one decoder.
+    """Segmentation with each method's encoder under one decoder; one recipe (AdamW, cosine to zero) for every network.
 
     Attributes:
         arms: "frozen" (the encoder stays as it is), "fine_tuned" (all is trained).
         label_fractions: Shares of the training patients whose masks may be seen.
-        width: Channels of the decoder's finest level.
+        width: Channels of the decoder's levels, half of them at full resolution.
         steps: Optimiser steps.
-        batch_size: Volumes a step.
+        batch_size: Volumes a step; all of them where there are fewer.
         learning_rate: Peak learning rate.
+        weight_decay: AdamW's weight decay.
+        validations: Evenly spaced validations; the best keeps its weights.
     """
 
     arms: tuple[Literal["frozen", "fine_tuned"], ...] = ("frozen", "fine_tuned")
     label_fractions: tuple[Share, ...] = (0.1, 1.0)
-    width: PositiveInt = 16
+    width: Annotated[int, Field(ge=2, multiple_of=2)] = 8
     steps: PositiveInt = 300
-    batch_size: PositiveInt = 8
-    learning_rate: PositiveRate = 1e-3
+    batch_size: PositiveInt = 4
+    learning_rate: PositiveRate = 5e-3
+    weight_decay: NonNegativeFloat = 0.01
+    validations: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        """Refuses no network, one named twice, and more validations than steps."""
+        for name in ("arms", "label_fractions"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(
+                    f"got segmentation.{name}={','.join(map(str, values))}; allowed: one or more, each once"
+                )
+        if self.validations > self.steps:
+            raise InputError(
+                f"got segmentation.steps={self.steps}, validations={self.validations}; allowed: validations <= steps; "
+                "lower the one or raise the other"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
 
 import benchmarks
 from baselines import METHODS
 from baselines.ablations import ABLATIONS, Ablation
 from benchmarks import BENCHMARKS, retrieval
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from leaderboards.audit_facts import FILE as AUDIT_FILE
+from leaderboards.audit_facts import AuditFacts
 from leaderboards.build import build_leaderboard
+from leaderboards.case_figures import draw_cases
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
+from selip.cohort_audit import cohort_audit
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
 from selip.config import EvaluationConfig, ExperimentConfig, RunConfig
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
-from selip.errors import InputError, UnavailableError
-from selip.files import content_hash
+from selip.errors import InputError
+from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
-from selip.memory import forget_peak_memory
 from selip.method import Method
 from selip.mismatches import mismatches
-from selip.model import CheckpointFacts, load_checkpoint
-from selip.records import write_record
+from selip.model import load_checkpoint
 from selip.registry import load, registered, unknown
+from selip.run_cell import Setting, majority_texts, run_cell
 from selip.run_directory import RunDirectory
-from selip.run_records import run_facts, scored_record, unscored_record
 from selip.settings import read_experiment, to_mapping, with_overrides
+from selip.splits import SPLITS
 from selip.subject import Subject
-from selip.trainer import Run, forget_state, train
 from selip.worked_examples import worked_examples
 
-IMAGE_ONLY = "the method trains no text tower"
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
 
 
@@ -100,6 +97,16 @@ def check_names(config: ExperimentConfig) -> None:
             find_cohort(cohort.name)
 
 
+def check_parts(cohort: Cohort) -> None:
+    """Raises InputError when a part is empty, before anything is trained in vain."""
+    empty = [part for part in SPLITS if not len(cohort.rows(part))]
+    if empty:
+        raise InputError(
+            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in train, val and "
+            "test; add patients, or a split column"
+        )
+
+
 def plan(config: ExperimentConfig, cohort: Cohort, transfer: Cohort | None = None) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
@@ -142,18 +149,28 @@ def run_experiment(
         Cohort.open(config.cohort.path)
     directory.claim(config, resume)
     cohort = open_or_build(config.cohort, out / "cohort", report)
+    check_parts(cohort)
     transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
+    setting = Setting(
+        cohort, transfer, directory, config.evaluation,
+        tasks={name: find_benchmark(name) for name in config.benchmarks},
+        score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
+        validate=validation_score,
+        on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohort.info.synthetic, config.seeds[0]),
+        command=command,
+        report=report,
+    )  # fmt: skip
     cells = plan(config, cohort, transfer)
     failed: list[str] = []
     for number, cell in enumerate(cells, 1):
-        name = cell.label
         if directory.is_done(cell.record_ids.values()):
-            report.line(f"[{number}/{len(cells)}] {name}: done before, skipped")
+            report.line(f"[{number}/{len(cells)}] {cell.label}: done before, skipped")
             continue
-        report.line(f"[{number}/{len(cells)}] {name}")
-        if not _run_cell(cell, config, cohort, transfer, directory, command, report):
-            failed.append(name)
+        report.line(f"[{number}/{len(cells)}] {cell.label}")
+        if not run_cell(cell, find_method(cell.method), setting):
+            failed.append(cell.label)
     report.line("writing the leaderboard")
+    write_audit(out, [one for one in (cohort, transfer) if one])
     pages = write_leaderboard(out, cohort, config.seeds[0])
     if failed:
         raise InputError(
@@ -163,66 +180,20 @@ def run_experiment(
     return pages
 
 
-def _run_cell(
-    cell: Planned,
-    config: ExperimentConfig,
-    cohort: Cohort,
-    transfer: Cohort | None,
-    directory: RunDirectory,
-    command: Sequence[str],
-    report: Report,
-) -> bool:
-    """Trains and scores one cell; whether it went well. A skipped cell did."""
-    method = find_method(cell.method)
-    run = Run(
-        method=method, cohort=cohort, config=cell.config, seed=cell.seed, validate=validation_score,
-        on_progress=lambda progress: report.count(cell.label, progress.step, progress.steps, progress.detail),
-    )  # fmt: skip
-    facts = run_facts(cell, config.evaluation, cohort, command)
-    began = time.perf_counter()
-    forget_peak_memory()
-    try:
-        model, checkpoint, training = train(run, directory.checkpoints / cell.checkpoint)
-        trained = time.perf_counter() - began
-        subject = Subject(
-            model, cohort, _majority_texts(checkpoint), cell.seed, transfer=transfer, shared=directory.root / "shared"
-        )
-        for benchmark in cell.record_ids:
-            if find_benchmark(benchmark).needs_text and not method.learns_text:
-                _leave_unscored(directory, facts, cell, [benchmark], "skipped", IMAGE_ONLY)
-                continue
-            started = time.perf_counter()
-            score = find_benchmark(benchmark).score(subject, score_options(config.evaluation))
-            seconds = {"train": trained, "evaluate": time.perf_counter() - started}
-            record = scored_record(facts, _identity(cell, benchmark), score.metrics, score.notes, training, seconds)
-            write_record(directory.records, record, score.per_item)
-            directory.log(run=record.run_id, status="ok", seconds=seconds)
-        forget_state(directory.checkpoints / cell.checkpoint)
-    except (InputError, torch.OutOfMemoryError) as error:
-        skipped, reason = isinstance(error, UnavailableError), " ".join(str(error).split())
-        report.line(f"{cell.label} {'skipped' if skipped else 'failed'}: {reason}")
-        _leave_unscored(directory, facts, cell, cell.record_ids, "skipped" if skipped else "failed", reason)
-        return skipped
-    return True
+def write_audit(out: Path, cohorts: Sequence[Cohort]) -> None:
+    """Writes `audit.json`: what the parts of each cohort share."""
+    facts = AuditFacts.model_validate({"cohorts": [cohort_audit(cohort) for cohort in cohorts]})
+    write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
 
 
-def _identity(cell: Planned, benchmark: str) -> dict[str, str]:
-    version = find_benchmark(benchmark).protocol_version
-    return {"run_id": cell.record_ids[benchmark], "benchmark": benchmark, "protocol_version": version}
-
-
-def _leave_unscored(
-    directory: RunDirectory,
-    facts: dict[str, Any],
-    cell: Planned,
-    benchmarks_left: Iterable[str],
-    status: Literal["failed", "skipped"],
-    reason: str,
-) -> None:
-    for benchmark in benchmarks_left:
-        record = unscored_record(facts, _identity(cell, benchmark), status, reason)
-        write_record(directory.records, record)
-        directory.log(run=record.run_id, status=status, reason=reason)
+def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:
+    """Draws the cases of a benchmark that has some, for the full methods of the first seed."""
+    if cell.ablation or cell.seed != seed:
+        return
+    for pool in dict.fromkeys(case.pool for case in score.pictures):
+        cases = [case for case in score.pictures if case.pool == pool]
+        png = out / "leaderboard" / "examples" / f"segmentation-{cell.method}-{pool}.png"
+        draw_cases(png, f"{cell.method}, {pool.replace('_', ' ')}", cases, synthetic)
 
 
 def score_options(config: EvaluationConfig) -> ScoreOptions:
@@ -230,15 +201,11 @@ def score_options(config: EvaluationConfig) -> ScoreOptions:
     return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
 
 
-def _majority_texts(checkpoint: CheckpointFacts) -> list[str]:
-    return [text for text, count in checkpoint.train_texts.items() for _ in range(count)]
-
-
 def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: str) -> tuple[Score, list[str]]:
     """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know."""
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
-    subject = Subject(model, opened, _majority_texts(facts), facts.seed, split)
+    subject = Subject(model, opened, majority_texts(facts), facts.seed, split)
     score = find_benchmark(benchmark).score(subject, ScoreOptions())
     return score, mismatches(facts, opened, split)
 
@@ -268,7 +235,7 @@ def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
             and checkpoint.stem == cell_label(facts.method, "", seed)
             and find_method(facts.method).learns_text
         ):
-            embeddings = embed_cohort(model, cohort, "test", _majority_texts(facts))
+            embeddings = embed_cohort(model, cohort, "test", majority_texts(facts))
             for name, queries in worked_examples(embeddings, cohort, facts.method).items():
                 png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
                 draw_examples(png, [Example(**query) for query in queries])

@@ -6,8 +6,9 @@ import torch
 
 from benchmarks.decoder import make_segmenter
 from benchmarks.mask_metrics import mask_scores
-from benchmarks.segmentation_fit import THRESHOLDS, Cases, FitBudget, case_order, fit_segmentation, predict
-from selip.config import ModelConfig
+from benchmarks.segmentation_cases import Cases
+from benchmarks.segmentation_fit import THRESHOLDS, case_order, fit_segmentation, predict
+from selip.config import ModelConfig, SegmentationConfig
 from selip.encoders import VolumeTower
 from selip.errors import InputError
 
@@ -31,7 +32,7 @@ def make_model(frozen=True, seed=0):
 
 
 def fit(model, train, val, seed=0, **budget):
-    return fit_segmentation(model, train, val, FitBudget(**budget), torch.Generator().manual_seed(seed))
+    return fit_segmentation(model, train, val, SegmentationConfig(**budget), torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -76,11 +77,11 @@ def test_the_same_seed_gives_the_same_network_and_another_does_not():
 
 
 def test_every_epoch_sees_each_case_once():
-    order = case_order(6, FitBudget(steps=7, batch_size=4, validations=1), torch.Generator().manual_seed(0))
+    order = case_order(6, SegmentationConfig(steps=7, batch_size=4, validations=1), torch.Generator().manual_seed(0))
     assert order.shape == (7, 4)
     for epoch in order.flatten()[:24].view(4, 6):
         assert sorted(epoch.tolist()) == list(range(6))
-    few = case_order(3, FitBudget(steps=2, batch_size=8, validations=1), torch.Generator().manual_seed(0))
+    few = case_order(3, SegmentationConfig(steps=2, batch_size=8, validations=1), torch.Generator().manual_seed(0))
     assert [sorted(row) for row in few.tolist()] == [[0, 1, 2]] * 2
 
 
@@ -115,7 +116,7 @@ def test_wrong_input_is_refused():
     with pytest.raises(InputError, match=r"torch\.bool"):
         Cases(cases.volumes, cases.masks.float())
     with pytest.raises(InputError, match="validations <= steps"):
-        FitBudget(steps=2, validations=3)
+        SegmentationConfig(steps=2, validations=3)
     broken = Cases(cases.volumes * float("nan"), cases.masks)
     with pytest.raises(InputError, match="lower the learning rate"):
         fit(make_model(), broken, cases, steps=1, validations=1)

@@ -1,0 +1,54 @@
+"""What a sceptic asks of a split: who is in it, and what it shares with itself. Listed, not refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from selip.cohort import Cohort
+from selip.near_duplicates import NEAR_DUPLICATE_PERCENT, near_duplicate_reports
+from selip.splits import SPLITS
+
+
+def cohort_audit(cohort: Cohort) -> dict[str, Any]:
+    """Sizes and labels of each part; patients, identical volumes and near-identical reports that parts share."""
+    info = cohort.info
+    return {
+        "name": "-".join(part for part in (info.name, info.profile) if part),
+        "split_fingerprint": info.split_fingerprint,
+        "parts": {part: _part(cohort, part) for part in SPLITS},
+        "patients_in_several_parts": _in_several_parts(cohort.studies, "patient_id"),
+        "identical_volumes": _identical_volumes(cohort.volumes),
+        "near_duplicate_reports": near_duplicate_reports(cohort),
+        "near_duplicate_percent": NEAR_DUPLICATE_PERCENT,
+    }
+
+
+def _part(cohort: Cohort, part: str) -> dict[str, Any]:
+    studies = cohort.studies[cohort.studies["split"] == part]
+    labels = Counter(label for text in studies["labels"] for label in json.loads(text or "[]"))
+    return {
+        "patients": int(studies["patient_id"].nunique()),
+        "studies": len(studies),
+        "volumes": int((cohort.volumes["split"] == part).sum()),
+        "labels": dict(sorted(labels.items())),
+    }
+
+
+def _in_several_parts(table: pd.DataFrame, column: str) -> list[str]:
+    parts = table.groupby(column)["split"].nunique()
+    return sorted(str(value) for value in parts.index[parts > 1])
+
+
+def _identical_volumes(volumes: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs of volumes with the same voxels in different parts: the first of the content, and each other."""
+    leaking = set(_in_several_parts(volumes, "sha256"))
+    found = []
+    for _, same in volumes[volumes["sha256"].isin(leaking)].groupby("sha256", sort=True):
+        first = same.iloc[0]
+        others = same[same["split"] != first["split"]]["volume_id"]
+        found += [(str(first["volume_id"]), str(other)) for other in others]
+    return found

@@ -1,0 +1,173 @@
+"""One cell of the grid: train it, score it on every benchmark, leave a record for each, whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import pandas as pd
+import torch
+
+from selip.cohort import Cohort
+from selip.cohort_commands import Report
+from selip.config import EvaluationConfig
+from selip.embeddings import Embeddings
+from selip.errors import InputError, UnavailableError
+from selip.grid import Planned
+from selip.memory import forget_peak_memory
+from selip.method import Method
+from selip.model import CheckpointFacts, DualEncoder
+from selip.records import Metric, Training, write_record
+from selip.run_directory import RunDirectory
+from selip.run_records import run_facts, scored_record, unscored_record
+from selip.subject import Subject
+from selip.trainer import Run, forget_state, train
+
+IMAGE_ONLY = "the method trains no text tower"
+
+
+class Scored(Protocol):
+    """What a benchmark gives back; benchmarks.benchmark.Score."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]: ...  # noqa: D102
+
+    @property
+    def per_item(self) -> pd.DataFrame: ...  # noqa: D102
+
+    @property
+    def notes(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+class Task(Protocol):
+    """A benchmark, as far as a run needs to know it; benchmarks.benchmark.Benchmark."""
+
+    @property
+    def protocol_version(self) -> str: ...  # noqa: D102
+
+    @property
+    def needs_text(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the cells of an experiment have in common.
+
+    Attributes:
+        cohort: Cohort with its frozen split.
+        transfer: A second cohort for tasks of transfer, or None.
+        directory: Run directory.
+        evaluation: How it is scored.
+        tasks: Benchmarks by name.
+        score: Scores a subject on the benchmark of a name.
+        validate: Score of the val embeddings that chooses the step.
+        on_score: Called with cell, benchmark and score, after the record is safe.
+        command: What the user typed.
+        report: Where progress goes.
+    """
+
+    cohort: Cohort
+    transfer: Cohort | None
+    directory: RunDirectory
+    evaluation: EvaluationConfig
+    tasks: Mapping[str, Task]
+    score: Callable[[str, Subject], Scored]
+    validate: Callable[[Embeddings], float]
+    on_score: Callable[[Planned, str, Any], None]
+    command: Sequence[str]
+    report: Report
+
+
+def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
+    """Trains and scores one cell, and leaves out what has a record already.
+
+    Returns:
+        Whether all went well; skipped is well.
+    """
+    facts = run_facts(cell, setting.evaluation, setting.cohort, setting.command)
+    left = [name for name, run_id in cell.record_ids.items() if not setting.directory.is_done([run_id])]
+    forget_peak_memory()
+    began = time.perf_counter()
+    try:
+        model, checkpoint, training = _train(cell, method, setting)
+    except (InputError, torch.OutOfMemoryError) as error:
+        return _leave(cell, setting, facts, left, error)
+    seconds = time.perf_counter() - began
+    subject = _subject(cell, setting, model, checkpoint)
+    well = [_score(cell, method, setting, facts, name, subject, training, seconds) for name in left]
+    if all(well):
+        forget_state(setting.directory.checkpoints / cell.checkpoint)
+    return all(well)
+
+
+def _train(cell: Planned, method: Method, setting: Setting) -> tuple[DualEncoder, CheckpointFacts, Training]:
+    run = Run(
+        method=method, cohort=setting.cohort, config=cell.config, seed=cell.seed, validate=setting.validate,
+        on_progress=lambda now: setting.report.count(cell.label, now.step, now.steps, now.detail),
+    )  # fmt: skip
+    return train(run, setting.directory.checkpoints / cell.checkpoint)
+
+
+def _subject(cell: Planned, setting: Setting, model: DualEncoder, checkpoint: CheckpointFacts) -> Subject:
+    return Subject(
+        model, setting.cohort, majority_texts(checkpoint), cell.seed, transfer=setting.transfer,
+        shared=setting.directory.root / "shared",
+    )  # fmt: skip
+
+
+def _score(
+    cell: Planned,
+    method: Method,
+    setting: Setting,
+    facts: dict[str, Any],
+    name: str,
+    subject: Subject,
+    training: Training,
+    trained_seconds: float,
+) -> bool:
+    if setting.tasks[name].needs_text and not method.learns_text:
+        return _leave(cell, setting, facts, [name], UnavailableError(IMAGE_ONLY), quiet=True)
+    setting.report.line(f"{cell.label}: {name}")
+    began = time.perf_counter()
+    try:
+        score = setting.score(name, subject)
+    except (InputError, torch.OutOfMemoryError) as error:
+        return _leave(cell, setting, facts, [name], error)
+    seconds = {"train": trained_seconds, "evaluate": time.perf_counter() - began}
+    record = scored_record(facts, _identity(cell, setting, name), score.metrics, score.notes, training, seconds)
+    write_record(setting.directory.records, record, score.per_item)
+    setting.directory.log(run=record.run_id, status="ok", seconds=seconds)
+    setting.on_score(cell, name, score)
+    return True
+
+
+def _leave(
+    cell: Planned,
+    setting: Setting,
+    facts: dict[str, Any],
+    names: Iterable[str],
+    error: Exception,
+    quiet: bool = False,
+) -> bool:
+    """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
+    status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"
+    reason = " ".join(str(error).split())
+    if not quiet:
+        setting.report.line(f"{cell.label} {status}: {reason}")
+    for name in names:
+        record = unscored_record(facts, _identity(cell, setting, name), status, reason)
+        write_record(setting.directory.records, record)
+        setting.directory.log(run=record.run_id, status=status, reason=reason)
+    return status == "skipped"
+
+
+def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, str]:
+    version = setting.tasks[name].protocol_version
+    return {"run_id": cell.record_ids[name], "benchmark": name, "protocol_version": version}
+
+
+def majority_texts(checkpoint: CheckpointFacts) -> list[str]:
+    """Text of every volume that a checkpoint was trained on."""
+    return [text for text, count in checkpoint.train_texts.items() for _ in range(count)]
