@@ -12,7 +12,7 @@ import torch
 
 from selip.cohort import Cohort
 from selip.encoders import Intensity
-from selip.errors import InputError
+from selip.errors import InputError, UnavailableError
 from selip.findings import findings_from_json, is_normal
 from selip.training_data import contrast_positions
 
@@ -110,7 +110,7 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     studies = cohort.studies.reset_index().set_index("study_id").loc[cohort.volumes["study_id"].iloc[rows]]
     is_case = (studies["has_mask"] == "1").to_numpy() & ~cohort.volumes["text"].iloc[rows].map(is_normal).to_numpy(bool)
     if not is_case.any():
-        raise InputError(
+        raise UnavailableError(
             f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "
             "part; import masks, or leave segmentation out"
         )

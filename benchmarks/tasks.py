@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from selip.cohort import Cohort
-from selip.errors import InputError
+from selip.errors import UnavailableError
 from selip.findings import Finding, findings_from_json, is_normal
 from selip.subject import Subject
 
@@ -173,7 +173,7 @@ def load_tasks(
         found += [data] if data else []
     if not found:
         reasons = "; ".join(f"{name}: {note}" for name, note in notes.items())
-        raise InputError(f"got no task to classify ({reasons}); allowed: one at least; use a cohort with labels")
+        raise UnavailableError(f"got no task to classify ({reasons}); allowed: one at least; use a cohort with labels")
     return found, notes
 
 

@@ -24,7 +24,7 @@ from benchmarks.probes import fit_linear, labelled, metadata_vectors
 from benchmarks.tasks import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
 from benchmarks.vectors import TextBank, check_embeddings, text_bank
 from selip.embeddings import Embeddings
-from selip.errors import InputError
+from selip.errors import UnavailableError
 from selip.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.records import Metric
 from selip.subject import Subject
@@ -80,7 +80,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         frames.append(frame)
         notes[f"templates {data.task.name}"] = _spread(data, subject, each, options)
     if not frames:
-        raise InputError(
+        raise UnavailableError(
             "got training texts without a clause for any class; allowed: texts such as 'at left thalamus shows high "
             "signal'; train on a cohort that has them"
         )

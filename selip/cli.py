@@ -96,7 +96,7 @@ def train(
     """Train one method on a cohort, score it and keep its checkpoint and records."""
     from selip.experiment import experiment_file, run_experiment
 
-    grid = [f"cohort.path={cohort}", f"methods={method}", f"seeds=[{seed}]"]
+    grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
         run_experiment(config, out, resume, _command(), report)

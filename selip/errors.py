@@ -11,4 +11,4 @@ class InputError(Exception):
 
 
 class UnavailableError(InputError):
-    """Something that a method needs is not here, as weights of a hub. Its run is recorded as skipped, with the line."""
+    """Something that a method or a benchmark needs is not here, as weights of a hub or masks: recorded as skipped."""
