@@ -6,5 +6,6 @@ parties add theirs through the entry-point group "selip.cohorts".
 
 COHORTS = {
     "phantom": "selip.cohorts.phantom.source:COHORT",
+    "phantom_glioma": "selip.cohorts.phantom_glioma:COHORT",
     "table": "selip.cohorts.table:COHORT",
 }

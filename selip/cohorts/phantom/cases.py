@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, Kind, kinds_shown, phrase
-from selip.cohorts.phantom.physics import SITES
+from selip.cohorts.phantom.physics import SITES, Site
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.findings import Finding
@@ -55,20 +55,34 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Study:
-    """One examination to simulate. `index` seeds what belongs to the scan, `patient` what belongs to the head."""
+    """One examination to simulate.
+
+    Attributes:
+        index: Seeds what belongs to the scan.
+        patient: Seeds what belongs to the head.
+        visit: From 1.
+        site: The scanner.
+        age: Years.
+        contrasts: What was acquired.
+        lesions: What there is to find.
+        structures: What is painted like a lesion but is normal: no finding, not in the mask.
+        prefix: First letter of the ids, another one for each cohort.
+    """
 
     index: int
     patient: int
     visit: int
-    site: int
+    site: Site
     age: int
     contrasts: tuple[str, ...]
     lesions: tuple[Lesion, ...]
+    structures: tuple[Lesion, ...] = ()
+    prefix: str = "p"
 
     @property
     def patient_id(self) -> str:
         """As "p00012"."""
-        return f"p{self.patient:05d}"
+        return f"{self.prefix}{self.patient:05d}"
 
     @property
     def study_id(self) -> str:
@@ -119,8 +133,8 @@ def _studies_of(patient: int, profile: Profile, seed: int, points: Points) -> It
         yield replace(second, contrasts=_draw_contrasts(profile, rng))
 
 
-def _draw_site(rng: np.random.Generator) -> int:
-    return int(rng.integers(len(SITES)))
+def _draw_site(rng: np.random.Generator) -> Site:
+    return SITES[rng.integers(len(SITES))]
 
 
 def _draw_contrasts(profile: Profile, rng: np.random.Generator) -> tuple[str, ...]:
@@ -155,7 +169,7 @@ def _draw_lesions(profile: Profile, points: Points, rng: np.random.Generator) ->
             break
         weights = np.array([kind.weight for kind in kinds])
         kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
-        lesions.append(_draw_lesion(kind, _regions(kind, profile, taken), profile, points, rng))
+        lesions.append(draw_lesion(kind, _regions(kind, profile, taken), profile, points, rng))
     return tuple(lesions)
 
 
@@ -165,8 +179,19 @@ def _regions(kind: Kind, profile: Profile, taken: set[str]) -> list[str]:
     return [name for name in allowed if name not in taken]
 
 
-def _draw_lesion(kind: Kind, regions: list[str], profile: Profile, points: Points, rng: np.random.Generator) -> Lesion:
-    region = regions[rng.integers(len(regions))]
+def draw_lesion(
+    kind: Kind, regions: Sequence[str], profile: Profile, points: Points, rng: np.random.Generator
+) -> Lesion:
+    """A lesion of a type in one of `regions`, with place, size and outline drawn.
+
+    Args:
+        kind: What it is.
+        regions: Names from the region table.
+        profile: Its radii and its chance of several foci.
+        points: (region, side) to MNI millimetres (n, 3) where a lesion may be centred.
+        rng: Source of randomness.
+    """
+    region = regions[int(rng.integers(len(regions)))]
     if not kind.layers:
         return Lesion(kind, region, "bilateral", 0.0, ())
     sides = sides_of(region)

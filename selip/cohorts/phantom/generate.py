@@ -15,8 +15,7 @@ from selip.cohort import Cohort, CohortInfo
 from selip.cohort_writer import CohortWriter
 from selip.cohorts.phantom import wording
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
-from selip.cohorts.phantom.cases import STUDY_STREAM, Study, draw_studies, generator
-from selip.cohorts.phantom.physics import SITES
+from selip.cohorts.phantom.cases import STUDY_STREAM, Points, Study, draw_studies, generator
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
@@ -55,10 +54,37 @@ def build(
         InputError: For wrong settings, or when `out` is not empty.
     """
     dials = resolve(profile, overrides)
-    writer = CohortWriter(out, cohort_info(dials, seed, command))
+    return write_cohort(cohort_info("phantom", dials, seed, command), dials, seed, out, draw_studies, workers, progress)
+
+
+def write_cohort(
+    info: CohortInfo,
+    dials: Profile,
+    seed: int,
+    out: Path | str,
+    draw: Callable[[Profile, int, Points], list[Study]],
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Cohort:
+    """Draws the studies of a phantom cohort, splits them by patient and label set, renders and writes them.
+
+    Args:
+        info: Facts about the cohort; its seed is that of the split.
+        dials: The dials.
+        seed: Seed of patients and scans; two cohorts with the same one would have the same heads.
+        out: Folder to write; must not exist or be empty.
+        draw: draw(dials, seed, points) gives the studies, as `cases.draw_studies`.
+        workers: Processes; 0 for one a core.
+        progress: Called with (studies done, studies in all).
+
+    Raises:
+        InputError: When `out` is not empty.
+    """
+    writer = CohortWriter(out, info)
     atlas = build_atlas(dials.atlas_step_mm)
-    studies = draw_studies(dials, seed, lesion_points(atlas))
-    splits = assign_splits([study.patient_id for study in studies], ["|".join(study.labels) for study in studies], seed)
+    studies = draw(dials, seed, lesion_points(atlas))
+    patients, labels = [study.patient_id for study in studies], ["|".join(study.labels) for study in studies]
+    splits = assign_splits(patients, labels, info.seed)
     with writer:
         rendered = _render_all(studies, dials, seed, atlas, workers or cpu_count())
         for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
@@ -68,10 +94,10 @@ def build(
     return Cohort.open(out)
 
 
-def cohort_info(profile: Profile, seed: int, command: str = "") -> CohortInfo:
+def cohort_info(name: str, profile: Profile, seed: int, command: str = "") -> CohortInfo:
     """Facts about the cohort, before the writer adds its hashes."""
     return CohortInfo(
-        name="phantom",
+        name=name,
         profile=profile.name,
         seed=seed,
         synthetic=True,
@@ -97,7 +123,7 @@ def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], lis
         "study_id": study.study_id,
         "patient_id": study.patient_id,
         "split": split,
-        "site": SITES[study.site].name,
+        "site": study.site.name,
         "report": wording.report(findings, study.contrasts, words),
         "findings": findings_to_json(findings),
         "labels": json.dumps(study.labels),

@@ -58,6 +58,8 @@ TISSUES: Mapping[str, Tissue] = {
     "old blood": Tissue(1700, 130, 0.90, 1700),
     "siderin": Tissue(1050, 26, 0.60, 700),
     "tumour rim": Tissue(1540, 112, 1.0, 1050, 0.37),
+    "faint tumour": Tissue(1540, 112, 1.0, 1250, 0.08),
+    "blood pool": Tissue(1600, 150, 1.0, 3000, 1.0),
     "necrosis": Tissue(3000, 250, 1.0, 2000, 0.02),
     "oedema": Tissue(1460, 124, 0.98, 1500),
     "low-grade tumour": Tissue(1650, 136, 1.0, 1500, 0.01),

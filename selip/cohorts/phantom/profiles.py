@@ -41,6 +41,7 @@ class Profile:
         warp_mm: Spread of the smooth deformation.
         ventricle_mm: Spread of ventricle wall position.
         tissue_jitter: Relative spread of tissue T1, T2, density and ADC between patients.
+        agent_jitter: What the uptake of contrast agent varies more than that.
         timing_jitter: Relative spread of TR and TE (a quarter of it for TI) between studies.
         bias: Spread of the coefficients of the receive field.
         noise: Spread of the noise as a share of white matter signal.
@@ -68,6 +69,7 @@ class Profile:
     warp_mm: float = 1.0
     ventricle_mm: float = 0.7
     tissue_jitter: float = 0.02
+    agent_jitter: float = 0.0
     timing_jitter: float = 0.005
     bias: float = 0.02
     noise: float = 0.02
@@ -122,15 +124,15 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def resolve(name: str, overrides: Mapping[str, Any]) -> Profile:
-    """The named profile with fields replaced, checked.
+def resolve(name: str, overrides: Mapping[str, Any], profiles: Mapping[str, Profile] = PROFILES) -> Profile:
+    """The named one of `profiles` with fields replaced, checked.
 
     Raises:
         InputError: For an unknown profile, field, contrast, lesion type or region, or a value out of range.
     """
-    if name not in PROFILES:
-        raise InputError(f"got phantom profile {name!r}; allowed: {', '.join(PROFILES)}")
-    settings = asdict(PROFILES[name])
+    if name not in profiles:
+        raise InputError(f"got phantom profile {name!r}; allowed: {', '.join(profiles)}")
+    settings = asdict(profiles[name])
     unknown = sorted(set(overrides) - (set(settings) - {"name"}))
     if unknown:
         raise InputError(f"got phantom setting {unknown[0]!r}; allowed: {', '.join(sorted(set(settings) - {'name'}))}")

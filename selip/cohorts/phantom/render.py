@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.cases import PATIENT_STREAM, STUDY_STREAM, Focus, Lesion, Study, generator
-from selip.cohorts.phantom.physics import SITES, TISSUES, Site, Tissue, adc_map, bias_field, images_of, rician
+from selip.cohorts.phantom.physics import TISSUES, Site, Tissue, adc_map, bias_field, images_of, rician
 from selip.cohorts.phantom.profiles import Profile
 from selip.volumes import percentile_minmax
 
@@ -64,10 +64,13 @@ def build_head(study: Study, profile: Profile, seed: int, atlas: Atlas) -> Head:
     anatomy = _anatomy_points(points, study, profile, seed, atlas)
     fractions = atlas.sample(atlas.tissues, anatomy)
     _widen_sulci(fractions, study)
-    painted = dict.fromkeys(tissue for lesion in study.lesions for tissue, _ in lesion.kind.layers)
+    drawn = (*study.structures, *study.lesions)
+    painted = dict.fromkeys(tissue for lesion in drawn for tissue, _ in lesion.kind.layers)
     names = (*NORMAL_TISSUES, *painted)
     fractions = np.concatenate([fractions, np.zeros((len(painted), *points.shape[1:]), np.float32)])
-    shares = [_paint(fractions, names, lesion, points) for lesion in study.lesions]
+    for structure in study.structures:
+        _paint(fractions, names, structure, points, list(range(len(names))))
+    shares = [_paint(fractions, names, lesion, points, _replaced(lesion, names)) for lesion in study.lesions]
     empty = np.zeros((0, *points.shape[1:]), np.float32)
     return Head(
         _average_slices(fractions, profile),
@@ -150,13 +153,18 @@ def _widen_sulci(fractions: np.ndarray, study: Study) -> None:
     fractions[CSF_ROW] += gain
 
 
-def _paint(fractions: np.ndarray, names: tuple[str, ...], lesion: Lesion, points: np.ndarray) -> np.ndarray:
-    """Replaces tissue by the layers of a lesion (in place) and returns the share (...) that the lesion took."""
+def _replaced(lesion: Lesion, names: tuple[str, ...]) -> list[int]:
+    """Rows of the tissues that a lesion replaces: brain, whatever was painted before, and CSF if extra-axial."""
+    rows = [*BRAIN_ROWS, *range(len(NORMAL_TISSUES), len(names))]
+    return [*rows, CSF_ROW] if lesion.kind.extra_axial else rows
+
+
+def _paint(
+    fractions: np.ndarray, names: tuple[str, ...], lesion: Lesion, points: np.ndarray, rows: list[int]
+) -> np.ndarray:
+    """Replaces the tissues `rows` by the layers of a lesion (in place) and returns the share (...) that it took."""
     flat, places = fractions.reshape(len(fractions), -1), points.reshape(3, -1)
     share = np.zeros(flat.shape[1], np.float32)
-    rows = [*BRAIN_ROWS, *range(len(NORMAL_TISSUES), len(names))]
-    if lesion.kind.extra_axial:
-        rows.append(CSF_ROW)
     for focus in lesion.foci:
         near = _near(places, focus)
         local = flat[:, near]
@@ -177,10 +185,10 @@ def _paint(fractions: np.ndarray, names: tuple[str, ...], lesion: Lesion, points
 def _near(places: np.ndarray, focus: Focus) -> np.ndarray:
     """Indices of the samples in reach of a focus, its border included."""
     reach = 1.4 * focus.radii_mm.max() + 2
-    inside = np.ones(places.shape[1], bool)
-    for axis in range(3):
-        inside &= np.abs(places[axis] - np.float32(focus.centre_mm[axis])) < reach
-    return np.flatnonzero(inside)
+    near = np.flatnonzero(np.abs(places[0] - np.float32(focus.centre_mm[0])) < reach)
+    for axis in (1, 2):
+        near = near[np.abs(places[axis, near] - np.float32(focus.centre_mm[axis])) < reach]
+    return near
 
 
 def _distance(places: np.ndarray, focus: Focus) -> tuple[np.ndarray, np.ndarray]:
@@ -202,8 +210,7 @@ def scan(head: Head, study: Study, profile: Profile, seed: int) -> Mapping[str, 
     """Images (I, J, K) float32 by contrast, with the tissue values of the patient and the faults of the scanner."""
     rng = generator(seed, STUDY_STREAM, study.index).spawn(1)[0]
     patient = generator(seed, PATIENT_STREAM, study.patient).spawn(2)[1]
-    tissues = [_jittered(name, profile.tissue_jitter, patient) for name in head.tissues]
-    site = SITES[study.site]
+    site, tissues = study.site, [_jittered(name, profile, patient) for name in head.tissues]
     # The inversion time varies less: it is set to suppress CSF.
     timing = 1 + rng.normal(0, profile.timing_jitter, 3) * np.array([1, 1, 0.25])
     clean = images_of(head.fractions, tissues, study.contrasts, _retimed(site, timing))
@@ -218,9 +225,11 @@ def scan(head: Head, study: Study, profile: Profile, seed: int) -> Mapping[str, 
     return images
 
 
-def _jittered(name: str, spread: float, rng: np.random.Generator) -> Tissue:
+def _jittered(name: str, profile: Profile, rng: np.random.Generator) -> Tissue:
     """The tissue in one patient. Density varies a third as much, and fluid, nearly free water, a quarter as much."""
-    factors = 1 + rng.normal(0, spread, 5) * np.array([1, 1, 1 / 3, 1, 1]) * (0.25 if name in FLUIDS else 1)
+    spread = profile.tissue_jitter * np.array([1, 1, 1 / 3, 1, 1]) * (0.25 if name in FLUIDS else 1)
+    spread[4] += profile.agent_jitter
+    factors = np.maximum(1 + rng.normal(0, 1, 5) * spread, 0)
     values = zip(astuple(TISSUES[name]), factors, strict=True)
     return Tissue(*(float(value * factor) for value, factor in values))
 

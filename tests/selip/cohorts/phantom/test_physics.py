@@ -183,10 +183,10 @@ def test_atrophy_widens_what_is_bright_on_t2(draw, still, atlas, normal_head):
     assert csf > white
 
 
-@pytest.mark.parametrize("site", range(len(SITES)))
-def test_ratios_hold_loosely_on_every_scanner(draw, still, atlas, site):
+@pytest.mark.parametrize("number", range(len(SITES)))
+def test_ratios_hold_loosely_on_every_scanner(draw, still, atlas, number):
     profile = replace(still, tissue_jitter=0.04, timing_jitter=0.02, noise=0.03)
-    study = replace(draw("", site + 1)[site], site=site)
+    study = replace(draw("", number + 1)[number], site=SITES[number])
     head = build_head(study, still, 3, atlas)
     image = scan(head, study, profile, 3)
     for (contrast, tissue), (low, high) in RATIOS.items():
