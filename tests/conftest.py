@@ -22,6 +22,8 @@ TINY_RUN = (
     "training.warmup_steps=2",
     "training.validations=3",
     "evaluation.n_resamples=50",
+    "benchmarks=retrieval",
+    "transfer=null",
 )
 
 

@@ -211,17 +211,16 @@ def test_the_same_seed_gives_the_same_score_with_and_without_the_kept_reference(
 
 
 def test_test_masks_change_no_choice(score, tmp_path, make_subject):
-    poisoned = score_subject(make_subject(write_cohort(tmp_path / "cohort", poisoned=("test",))), options())
-    assert val_notes(poisoned) == val_notes(score)
-    assert len(val_notes(score)) == 6
-    assert (poisoned.per_item["lesion_ml"] != score.per_item["lesion_ml"]).all()
+    other = make_subject(write_cohort(tmp_path / "cohort", poisoned=("test",)))
+    poisoned = score_subject(other, options(label_fractions=(1.0,)))
+    assert val_notes(poisoned).items() <= val_notes(score).items()
+    assert set(val_notes(poisoned)) == {"val frozen", "val fine_tuned", "val monai_unet"}
     assert poisoned.metrics["frozen/dice"] != score.metrics["frozen/dice"]
 
 
 def test_val_masks_change_the_choice(score, tmp_path, make_subject):
-    poisoned = score_subject(
-        make_subject(write_cohort(tmp_path / "cohort", poisoned=("val",))), options(arms=("frozen",))
-    )
+    other = make_subject(write_cohort(tmp_path / "cohort", poisoned=("val",)))
+    poisoned = score_subject(other, options(arms=("frozen",), label_fractions=(1.0,)))
     assert poisoned.notes["val frozen"] != score.notes["val frozen"]
 
 
