@@ -46,7 +46,7 @@ def test_settings_of_a_profile_are_those_of_its_own_experiment(path, profile):
 
 def test_ablation_is_quick_with_every_ablation():
     config, quick = (read_experiment(experiment_file(name)) for name in ("ablation", "quick"))
-    assert (config.run, config.cohort, config.evaluation) == (quick.run, quick.cohort, quick.evaluation)
+    assert (config.run, config.cohort) == (quick.run, quick.cohort)
     assert config.ablations == tuple(ABLATIONS)
     assert config.methods == ("selip",)
     asked = "syntax_only,semantic_only,mean_mix,best_match,ontology,lambda_0"
