@@ -6,15 +6,16 @@ schema, or in what their metrics count are never put together: the reader is tol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from leaderboards.comparable import SHARED, check_comparable, check_names, check_same, check_same_metrics
 from selip.errors import InputError
-from selip.records import Metric, Record, read_per_item, read_records
+from selip.records import Record, read_per_item, read_records
 
 FULL = "selip"
 """The method that ablations are of."""
@@ -110,6 +111,26 @@ def read_board(run_dir: Path, benchmark: str) -> Board:
         raise InputError(
             f"got no {benchmark} record in {folder}; allowed: records of {benchmark}; run 'selip run' with it first"
         )
+    return _board_of(folder, benchmark, found)
+
+
+def read_boards(run_dir: Path) -> dict[str, Board]:
+    """Reads `run_dir`/records: one board a benchmark, by name, all of one cohort and split.
+
+    Raises:
+        InputError: When there is no record, when two may not stand on one page, or when two claim the same cell.
+    """
+    folder = run_dir / "records"
+    records = read_records(folder)
+    check_names(records)
+    check_same(records, SHARED)
+    by_benchmark: dict[str, list[Record]] = {}
+    for record in records:
+        by_benchmark.setdefault(record.benchmark, []).append(record)
+    return {name: _board_of(folder, name, found) for name, found in sorted(by_benchmark.items())}
+
+
+def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
     records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
     check_comparable(records)
     scored = [record for record in records if record.status == "ok"]
@@ -146,66 +167,6 @@ def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[st
     names = sorted({(record.method, record.ablation) for record in records})
     rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
     return Board(benchmark, records, rows, seeds, items)
-
-
-def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
-
-    Raises:
-        InputError: Names the first two that differ.
-    """
-    keys: dict[str, Callable[[Record], object]] = {
-        "schema versions": lambda record: record.schema_version,
-        "protocol versions": lambda record: record.protocol_version,
-        "cohort hashes": lambda record: record.cohort.content_hash,
-        "split fingerprints": lambda record: record.split_fingerprint,
-        "synthetic flags": lambda record: record.cohort.synthetic,
-    }
-    first = records[0]
-    for name, key in keys.items():
-        other = next((record for record in records if key(record) != key(first)), None)
-        if other:
-            raise InputError(
-                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); "
-                "allowed: one in a table; build a leaderboard for each from its own run directory"
-            )
-    configured: dict[str, Record] = {}
-    for record in records:
-        same = configured.setdefault(record.ablation, record)
-        if record.config_hash != same.config_hash:
-            raise InputError(
-                f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
-                f"{record.run_id}); allowed: one in a table; build a leaderboard for each from its own run directory"
-            )
-
-
-def check_same_metrics(scored: Sequence[Record]) -> None:
-    """Refuses records whose metrics of one name count other items or have other chance levels.
-
-    Raises:
-        InputError: Names the metric and the first two records that differ.
-    """
-    seen: dict[str, tuple[tuple[object, ...], str]] = {}
-    for record in scored:
-        for key, metric in record.metrics.items():
-            definition = _definition(key, metric)
-            before, run_id = seen.setdefault(key, (definition, record.run_id))
-            if before != definition:
-                raise InputError(
-                    f"got {key} with {before} (run {run_id}) and {definition} (run {record.run_id}) as patients, "
-                    "items, direction, statistic (and value of a reference); allowed: one definition in a table; "
-                    "evaluate one of them again"
-                )
-
-
-def is_reference(key: str) -> bool:
-    """Whether a metric key is what a metric is read against, as `pool/metric/chance`, and not a metric."""
-    return key.count("/") > 1
-
-
-def _definition(key: str, metric: Metric) -> tuple[object, ...]:
-    reference = (round(metric.value, 9),) if is_reference(key) else ()
-    return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)
 
 
 def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> Row:

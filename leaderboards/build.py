@@ -2,129 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from leaderboards.ablation_figures import ablation_plots
-from leaderboards.ablation_verdicts import ablation_verdicts
-from leaderboards.ablation_views import ablation_frame, ablation_table
-from leaderboards.ablations import Study, study_of
-from leaderboards.board import Board, methods_of, read_board
-from leaderboards.difference_views import declared_table, reference_table, spread_table
-from leaderboards.differences import COMPARED, PRIMARY, Comparison, declared_contrasts, differences_to, separable_groups
-from leaderboards.figures import plots
-from leaderboards.pages import Ablations, Page, Picture, facts, run_lines, to_html, to_markdown
-from leaderboards.plotting import Plot
-from leaderboards.tables import tidy, to_csv
-from leaderboards.theme import DARK, LIGHT, render
-from leaderboards.verdicts import verdicts
-from leaderboards.views import Table, abnormal_tables, pool_tables
+from leaderboards.ablation_views import ablation_frame
+from leaderboards.ablations import study_of
+from leaderboards.audit import audit_part
+from leaderboards.board import read_boards
+from leaderboards.facts import cohort_facts, protocol_facts
+from leaderboards.families import RETRIEVAL
+from leaderboards.family_part import family_part
+from leaderboards.family_views import family_frame
+from leaderboards.overall import overall_frame, overall_of
+from leaderboards.overall_part import overall_part
+from leaderboards.page_pictures import left_pictures
+from leaderboards.pages import Part, Site, to_html, to_latex, to_markdown
+from leaderboards.retrieval_part import ablation_part, retrieval_part, titled
+from leaderboards.sheets import Sheet, sheets_of
+from leaderboards.tables import to_csv
 from selip.files import write_atomically
 
-BENCHMARK = "retrieval"
 N_RESAMPLES = 10_000
 
 
 def build_leaderboard(run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES) -> list[Path]:
-    """Writes `retrieval.md`, `retrieval.csv`, `figures/*.png` and `index.html`; returns their paths.
+    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
 
-    Where the records hold ablations, `ablation.md` and `ablation.csv` too.
+    Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
 
     Args:
-        run_dir: Run directory with a folder `records`.
+        run_dir: Run directory with a folder `records`, and `audit.json` where the cohort was looked at.
         out: Folder to write to; `run_dir`/leaderboard when None. The page shows `run_dir`/leaderboard/examples/*.png.
         n_resamples: Bootstrap resamples.
 
+    Returns:
+        The paths of what was written.
+
     Raises:
-        InputError: When there are no records, or records that may not stand in one table.
+        InputError: When there are no records, or records that may not stand on one page.
     """
     out = out or run_dir / "leaderboard"
-    every = read_board(run_dir, BENCHMARK)
-    board, study = methods_of(every), study_of(every, n_resamples)
-    frame = tidy(board, n_resamples)
-    contrasts = {key: declared_contrasts(board, key, n_resamples) for key in COMPARED}
-    drawn, ablated = plots(board, frame, contrasts[PRIMARY]), ablation_plots(study) if study else []
-    page = _page(board, frame, contrasts, drawn, _examples(run_dir / "leaderboard" / "examples"), n_resamples)
-    files = _figure_files(drawn)
-    files["retrieval.md"] = to_markdown(page, list(files))
-    files["retrieval.csv"] = to_csv(frame)
+    boards = read_boards(run_dir)
+    families = sheets_of(boards, n_resamples)
+    study = study_of(boards[RETRIEVAL], n_resamples) if RETRIEVAL in boards else None
+    sheets = [sheet for members in families.values() for sheet in members]
+    parts, files = _family_parts(families, n_resamples)
     if study:
-        page = replace(page, ablations=_ablations(study, ablated, n_resamples), runs=run_lines(every.records))
-        pictures = _figure_files(ablated)
-        files |= {**pictures, "ablation.md": to_markdown(page, list(pictures), "ablation")}
+        parts.append(ablation_part(study, n_resamples))
         files["ablation.csv"] = to_csv(ablation_frame(study))
-    files["index.html"] = to_html(page)
+    if len(boards) > 1:
+        overall = overall_of(sheets)
+        parts.insert(0, overall_part(overall, sheets, n_resamples))
+        files["overall.csv"] = to_csv(overall_frame(overall))
+    parts.append(audit_part(sheets, run_dir, n_resamples))
+    files |= _pages(parts)
+    files["index.html"] = to_html(_site(sheets, parts, run_dir / "leaderboard" / "examples"))
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
 
 
-def _figure_files(drawn: list[Plot]) -> dict[str, bytes | str]:
-    return {f"figures/{plot.name}.png": render(plot.draw, LIGHT, "png") for plot in drawn}
+def _family_parts(
+    families: Mapping[str, Sequence[Sheet]], n_resamples: int
+) -> tuple[list[Part], dict[str, bytes | str]]:
+    """The page of each family and its CSV."""
+    parts: list[Part] = []
+    files: dict[str, bytes | str] = {}
+    for name, sheets in families.items():
+        is_retrieval = name == RETRIEVAL
+        parts.append(retrieval_part(sheets[0], n_resamples) if is_retrieval else family_part(name, sheets, n_resamples))
+        files[f"{name}.csv"] = to_csv(sheets[0].frame if is_retrieval else family_frame(sheets))
+    return parts, files
 
 
-def _page(
-    board: Board,
-    frame: pd.DataFrame,
-    contrasts: dict[str, list[Comparison]],
-    drawn: list[Plot],
-    examples: list[Picture],
-    n_resamples: int,
-) -> Page:
-    groups = separable_groups(board, PRIMARY, n_resamples)
-    return Page(
-        title=_title("Retrieval leaderboard", board),
-        synthetic=board.synthetic,
-        verdicts=verdicts(board, frame, groups, contrasts[PRIMARY]),
-        facts=facts(board, n_resamples),
-        main=abnormal_tables(board, frame, groups),
-        differences=_difference_tables(board, frame, contrasts, n_resamples),
-        pools=pool_tables(board, frame),
-        runs=run_lines(board.records),
-        figures=[_picture(plot) for plot in drawn],
-        examples=examples,
-    )
+def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
+    files: dict[str, bytes | str] = {}
+    for part in parts:
+        files |= {figure.path: figure.png for figure in part.figures}
+        files[f"{part.name}.md"] = to_markdown(part)
+        files[f"{part.name}.tex"] = to_latex(part)
+    return files
 
 
-def _ablations(study: Study, drawn: list[Plot], n_resamples: int) -> Ablations:
-    return Ablations(
-        title=_title("Ablations of SeLIP", study.board),
-        verdicts=ablation_verdicts(study),
-        facts=[fact for fact in facts(study.board, n_resamples) if fact[0] != "groups"],
-        table=ablation_table(study),
-        figures=[_picture(plot) for plot in drawn],
-        runs=run_lines(study.board.records),
-    )
-
-
-def _title(text: str, board: Board) -> str:
-    return text + (f": SYNTHETIC cohort {board.cohort_name}" if board.synthetic else "")
-
-
-def _difference_tables(
-    board: Board, frame: pd.DataFrame, contrasts: dict[str, list[Comparison]], n_resamples: int
-) -> list[Table]:
-    declared = [comparison for key in COMPARED for comparison in contrasts[key]]
-    found = [declared_table(declared)] if declared else []
-    clip = board.row("clip")
-    if clip:
-        others = {key: differences_to(board, clip, key, n_resamples) for key in COMPARED}
-        found.append(reference_table("clip", others))
-    spread = spread_table(board, frame)
-    return [*found, spread] if spread else found
-
-
-def _picture(plot: Plot) -> Picture:
-    light, dark = (render(plot.draw, theme, "svg") for theme in (LIGHT, DARK))
-    return Picture(plot.title, plot.caption, light, dark, "image/svg+xml")
-
-
-def _examples(folder: Path) -> list[Picture]:
-    """Pictures of worked examples that the composition root left, by file name."""
-    found = []
-    for png in sorted(folder.glob("*.png")):
-        data, title = png.read_bytes(), png.stem.replace("_", " ").replace("-", ": ")
-        found.append(Picture(title, "", data, data, "image/png"))
-    return found
+def _site(sheets: Sequence[Sheet], parts: Sequence[Part], examples: Path) -> Site:
+    board, shown = sheets[0].board, ("cohort", "test pool abnormal", "seeds")
+    about = [fact for fact in [*cohort_facts(board), *protocol_facts(board)] if fact[0] in shown]
+    title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
+    return Site(title, board.synthetic, about, parts, *left_pictures(examples))

@@ -8,28 +8,40 @@ import pandas as pd
 
 from leaderboards.board import Board
 from leaderboards.differences import PRIMARY, Comparison, ranked
+from leaderboards.families import metric_words, words
 from leaderboards.views import MISSING, Cell, Line, Table, interval, number, p_text
 
 _BOUNDS = (("case_lower", "case_upper"), ("lower", "upper"))
 
 
-def declared_table(contrasts: Sequence[Comparison]) -> Table:
+def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts, abnormal volumes") -> Table:
     """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value."""
+    over_seeds = any(pd.notna(c.p_seeds) for c in contrasts)
     lines = tuple(
         Line((
             Cell(f"{c.a} − {c.b}"),
-            Cell(metric_name(c.key)),
+            Cell(metric_name(c.key) if c.benchmark == "retrieval" else f"{words(c.benchmark)}: {_full_name(c.key)}"),
             difference_cell(c),
             Cell(p_text(c.p_holm)),
+            *([Cell(p_text(c.p_seeds))] if over_seeds else []),
             Cell(("yes" if c.separates else "no") if c.known else MISSING),
             Cell(f"{c.smallest:.3f}" if c.known else MISSING),
         ))
         for c in contrasts
     )  # fmt: skip
-    columns = ("contrast", "metric", "difference", "p (Holm)", "separated", "smallest separable")
-    caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over each metric."
-    caption += " Smallest separable: half the interval's width, about the smallest difference that could be seen."
-    return Table("Declared contrasts, abnormal volumes", caption, columns, lines)
+    several = len({c.benchmark for c in contrasts}) > 1
+    flips = ("p (sign flip)",) if over_seeds else ()
+    columns = ("contrast", "metric", "difference", "p (Holm)", *flips, "separated", "smallest detectable")
+    caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over "
+    caption += f"the {len(contrasts)} lines of the table." if several else "each metric."
+    caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
+    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
+    return Table(title, caption, columns, lines)
+
+
+def _full_name(key: str) -> str:
+    pool, metric = key.split("/", 1)
+    return f"{words(pool)}, {metric_words(metric)}"
 
 
 def reference_table(reference: str, comparisons: dict[str, list[Comparison]]) -> Table:
@@ -58,21 +70,21 @@ def metric_name(key: str) -> str:
     return metric.replace("image_to_text_", "image → text ").replace("text_to_image_", "text → image ")
 
 
-def spread_table(board: Board, frame: pd.DataFrame) -> Table | None:
-    """Case spread and seed spread of the ranking metric, apart; None for one seed."""
+def spread_table(board: Board, frame: pd.DataFrame, key: str = PRIMARY, name: str = "") -> Table | None:
+    """Case spread and seed spread of the metric that ranks the rows, apart; None for one seed."""
     if len(board.seeds) < 2:
         return None
-    pool, metric = PRIMARY.split("/", 1)
+    pool, metric = key.split("/", 1)
     here = frame[(frame["pool"] == pool) & (frame["metric"] == metric)].set_index(["method", "ablation"])
     lines = []
-    for row in ranked(board):
+    for row in ranked(board, key):
         entry = here.loc[(row.method, row.ablation)]
-        values = ", ".join(f"{r.metrics[PRIMARY].value:.3f}" for r in row.scored)
+        values = ", ".join(f"{r.metrics[key].value:.3f}" for r in row.scored)
         mean = number(entry["value"], metric)
-        case, both = (interval(entry[low], entry[high], metric) for low, high in _BOUNDS)
+        case, both = (interval(entry[low], entry[high], metric) or MISSING for low, high in _BOUNDS)
         texts = (row.label, mean, case, f"{entry['seed_sd']:.3f}", values, both)
         lines.append(Line(tuple(map(Cell, texts))))
     seeds = ", ".join(map(str, board.seeds))
     columns = ("method", "mean", "over patients alone", "SD over seeds alone", f"value of seed {seeds}", "over both")
     caption = "Patients: seeds held, patients resampled. Seeds: standard deviation of the seeds' values."
-    return Table("Case spread and seed spread, image → text R@10", caption, columns, tuple(lines))
+    return Table(f"Case spread and seed spread, {name or metric_name(key)}", caption, columns, tuple(lines))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from string import ascii_lowercase
 
-from benchmarks.intervals import Difference, holm
+from benchmarks.intervals import Difference, Interval, holm
+from benchmarks.ranks import rank_groups
 from benchmarks.row_intervals import hierarchical_columns
+from benchmarks.significance import sign_flip, smallest_detectable_difference
 from leaderboards.board import Board, Row
 
 PRIMARY = "abnormal/image_to_text_R@10"
@@ -29,7 +30,9 @@ class Comparison:
         b: Label of the row that is subtracted.
         key: Metric, `pool/metric`.
         difference: Paired difference with interval and bootstrap p-value.
-        p_holm: p-value adjusted over the declared contrasts of this metric; NaN outside them.
+        p_holm: p-value adjusted over the declared contrasts of this family of metrics; NaN outside them.
+        p_seeds: p-value of the sign-flip test over seeds; NaN with fewer than SEEDS_FOR_A_TEST of them.
+        benchmark: Benchmark of the metric.
     """
 
     a: str
@@ -37,6 +40,8 @@ class Comparison:
     key: str
     difference: Difference
     p_holm: float = math.nan
+    p_seeds: float = math.nan
+    benchmark: str = "retrieval"
 
     @property
     def known(self) -> bool:
@@ -55,8 +60,76 @@ class Comparison:
 
     @property
     def smallest(self) -> float:
-        """Half the interval's width: about the smallest difference that this comparison could have separated."""
-        return (self.difference.upper - self.difference.lower) / 2
+        """True difference that is found with 80 % power at the level .05; NaN without an interval."""
+        return smallest_detectable_difference(self.difference)
+
+    @property
+    def turned(self) -> Comparison:
+        """Row b minus row a."""
+        value, lower, upper, p_value = self.difference
+        return replace(self, a=self.b, b=self.a, difference=Difference(-value, -upper, -lower, p_value))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Every complete row on one metric, and every pair of them, from the same resamples.
+
+    Attributes:
+        key: Metric, `pool/metric`.
+        ranking: Labels, best first.
+        intervals: By label; over seeds and patients. Without rows that lack per-item scores.
+        comparisons: (better, worse) label -> better minus worse. Without rows that lack per-item scores.
+    """
+
+    key: str
+    ranking: tuple[str, ...]
+    intervals: Mapping[str, Interval]
+    comparisons: Mapping[tuple[str, str], Comparison]
+
+    def between(self, a: str, b: str) -> Comparison | None:
+        """Row a minus row b, None when one of them has no per-item scores or is not complete."""
+        if (a, b) in self.comparisons:
+            return self.comparisons[a, b]
+        found = self.comparisons.get((b, a))
+        return found.turned if found else None
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Group letters by label as in `separable_groups`."""
+        found = list(self.comparisons.values())
+        if len(found) < math.comb(len(self.ranking), 2) or not all(comparison.known for comparison in found):
+            return {}
+        return group_letters(self.ranking, [(c.a, c.b) for c in found if c.separates])
+
+    @property
+    def declared(self) -> list[Comparison]:
+        """The contrasts fixed before any run that are there, without Holm's adjustment."""
+        found = (self.between(a, b) for a, b in DECLARED)
+        return [comparison for comparison in found if comparison]
+
+
+def standing_of(board: Board, key: str, n_resamples: int) -> Standing:
+    """Every complete row and every pair of them on metric `key`, in one pass."""
+    rows = {row.label: row for row in ranked(board, key)}
+    frames = {label: found for label, row in rows.items() if (found := board.frames(row, key))}
+    if not frames:
+        return Standing(key, tuple(rows), {}, {})
+    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    passed = hierarchical_columns(frames, [metric], n_resamples=n_resamples, statistic=statistic)
+    intervals = {label: interval for (label, _), interval in passed.intervals.items()}
+    comparisons = {
+        (a, b): Comparison(a, b, key, difference, math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
+        for (a, b, _), difference in passed.differences.items()
+    }
+    return Standing(key, tuple(rows), intervals, comparisons)
+
+
+def _over_seeds(a: Row, b: Row, key: str) -> float:
+    """Sign-flip p-value of row a minus row b over seeds; NaN with too few of them for p < .05."""
+    if len(a.scored) < SEEDS_FOR_A_TEST:
+        return math.nan
+    values = [[record.metrics[key].value for record in row.scored] for row in (a, b)]
+    return sign_flip([one - other for one, other in zip(*values, strict=True)])
 
 
 def compare(board: Board, a: Row, b: Row, key: str, n_resamples: int) -> Comparison | None:
@@ -73,7 +146,10 @@ def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_re
     metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
     frames = {label: board.frames(row, key) for label, row in rows.items()}
     found = hierarchical_columns(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
-    return [Comparison(a, b, key, found[a, b, metric]) for a, b in kept]
+    return [
+        Comparison(a, b, key, found[a, b, metric], math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
+        for a, b in kept
+    ]
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -98,11 +174,12 @@ def differences_to(board: Board, reference: Row, key: str, n_resamples: int) -> 
 def ranked(board: Board, key: str = PRIMARY) -> list[Row]:
     """Complete rows that have the metric, best mean over seeds first; ties by label."""
 
-    def mean(row: Row) -> float:
-        return sum(record.metrics[key].value for record in row.scored) / len(row.scored)
+    def cost(row: Row) -> float:
+        mean = sum(record.metrics[key].value for record in row.scored) / len(row.scored)
+        return -mean if row.scored[0].metrics[key].higher_is_better else mean
 
     rows = [row for row in board.complete if all(key in record.metrics for record in row.scored)]
-    return sorted(rows, key=lambda row: (-mean(row), row.label))
+    return sorted(rows, key=lambda row: (cost(row), row.label))
 
 
 def separable_groups(board: Board, key: str, n_resamples: int) -> dict[str, str]:
@@ -110,28 +187,19 @@ def separable_groups(board: Board, key: str, n_resamples: int) -> dict[str, str]
 
     Empty when a pair has no interval: then nothing is known of what the data can separate.
     """
-    rows = ranked(board, key)
-    pairs = list(combinations(rows, 2))
-    found = compare_pairs(board, pairs, key, n_resamples)
-    if len(found) < len(pairs) or not all(comparison.known for comparison in found):
-        return {}
-    return group_letters([row.label for row in rows], [(c.a, c.b) for c in found if c.separates])
+    return standing_of(board, key, n_resamples).groups
 
 
 def group_letters(ranking: Sequence[str], separated: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Compact letter display by insertion and absorption (Piepho 2004, J. Comput. Graph. Stat. 13:456).
+    """Compact letter display: two labels share a letter exactly when they are not a separated pair.
 
     Args:
         ranking: Labels, best first; groups are lettered in this order.
         separated: Pairs of labels that may not share a letter.
     """
-    groups = [frozenset(ranking)]
-    for a, b in separated:
-        parts = {group - {lost} for group in groups for lost in ((a, b) if {a, b} <= group else ("",))}
-        groups = [group for group in parts if not any(group < other for other in parts)]
-    places = sorted(groups, key=lambda group: sorted(ranking.index(label) for label in group))
-    letters = [ascii_lowercase[i % 26] * (1 + i // 26) for i in range(len(places))]
+    groups = rank_groups(ranking, separated)
+    letters = [ascii_lowercase[i % 26] * (1 + i // 26) for i in range(len(groups))]
     return {
-        label: "".join(letter for letter, group in zip(letters, places, strict=True) if label in group)
+        label: "".join(letter for letter, group in zip(letters, groups, strict=True) if label in group)
         for label in ranking
     }

@@ -10,9 +10,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board
+from leaderboards.board import Board, Row
 from leaderboards.curves import history_plot
-from leaderboards.differences import Comparison
+from leaderboards.differences import PRIMARY, Comparison
 from leaderboards.plotting import ROW_INCHES, Plot, draw_forest, name_rows, titled
 from leaderboards.theme import Theme, new_figure
 from leaderboards.views import DIRECTIONS, HARD_NEGATIVES, ordered
@@ -23,13 +23,15 @@ MANY = 10
 
 def plots(board: Board, frame: pd.DataFrame, contrasts: Sequence[Comparison]) -> list[Plot]:
     """The figures that these records allow, in the order of the page."""
-    recall = {f"{direction}_R@10": f"{name}, R@10" for direction, name in DIRECTIONS.items()}
-    graded = {f"{direction}_nDCG@10": f"{name}, nDCG@10" for direction, name in DIRECTIONS.items()}
+    recall = {f"abnormal/{direction}_R@10": f"{name}, R@10" for direction, name in DIRECTIONS.items()}
+    graded = {f"abnormal/{direction}_nDCG@10": f"{name}, nDCG@10" for direction, name in DIRECTIONS.items()}
+    hard = {f"abnormal/{metric}": name for metric, name in HARD_NEGATIVES.items()}
+    named = [f"{contrast.a} − {contrast.b}" for contrast in contrasts]
     found = [
-        _interval_plot(board, frame, "recall_at_10", "Recall at 10, abnormal volumes", recall),
-        _difference_plot(board, contrasts),
-        _interval_plot(board, frame, "ndcg_at_10", "Graded ranking, abnormal volumes", graded),
-        _interval_plot(board, frame, "hard_negatives", "Hard negatives, abnormal volumes", HARD_NEGATIVES),
+        interval_plot(board, frame, "recall_at_10", "Recall at 10, abnormal volumes", recall),
+        difference_plot(board, contrasts, named, "differences", "Declared contrasts, abnormal volumes"),
+        interval_plot(board, frame, "ndcg_at_10", "Graded ranking, abnormal volumes", graded),
+        interval_plot(board, frame, "hard_negatives", "Hard negatives, abnormal volumes", hard),
         _contrast_plot(board, frame),
         history_plot(board, "val_score", "validation", "Validation score while training"),
         history_plot(board, "loss", "loss", "Training loss"),
@@ -38,32 +40,44 @@ def plots(board: Board, frame: pd.DataFrame, contrasts: Sequence[Comparison]) ->
     return [plot for plot in found if plot]
 
 
-def _interval_plot(board: Board, frame: pd.DataFrame, name: str, title: str, metrics: dict[str, str]) -> Plot | None:
-    """Dots with whiskers, one panel a metric of the abnormal pool."""
-    here = frame[(frame["pool"] == "abnormal") & frame["metric"].isin(metrics)]
-    shown = {metric: text for metric, text in metrics.items() if metric in set(here["metric"])}
+def interval_plot(
+    board: Board, frame: pd.DataFrame, name: str, title: str, metrics: dict[str, str], order: str = PRIMARY
+) -> Plot | None:
+    """Dots with whiskers, one panel a metric.
+
+    Args:
+        board: The records.
+        frame: Their tidy frame.
+        name: File name of the plot.
+        title: Its title.
+        metrics: Metric, `pool/metric`, to the title of its panel.
+        order: Metric that ranks the rows.
+    """
+    keys = frame["pool"].astype(str) + "/" + frame["metric"].astype(str)
+    here = frame.assign(key=keys)[keys.isin(metrics) & frame["value"].notna()]
+    shown = {metric: text for metric, text in metrics.items() if metric in set(here["key"])}
     if not shown:
         return None
 
     def draw(theme: Theme) -> Figure:
-        n_rows = len(ordered(board))
+        n_rows = len(ordered(board, order))
         shape = (1, len(shown)) if n_rows > MANY else (len(shown), 1)
         figure = new_figure(0.6 + shape[0] * (0.5 + ROW_INCHES * n_rows))
         panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (metric, text) in zip(panels, shown.items(), strict=True):
-            entries = here[here["metric"] == metric]
-            _draw_intervals(axes, board, entries, theme)
+            entries = here[here["key"] == metric]
+            _draw_intervals(axes, ordered(board, order), entries, theme)
             axes.set_title(text, fontsize=10 if shape[1] < 3 else 8.5)
             _draw_chance(axes, entries, theme, beside=shape[1] > 1)
         panels[-1].set_xlim(-0.02, 1.02)
         return titled(figure, board.synthetic, title)
 
     rings = " Small rings: single seeds." if len(board.seeds) > 1 else ""
-    return Plot(name, title, f"Dot and 95 % interval; dashed line: chance.{rings}", draw)
+    levels = "; dashed line: chance" if here["chance"].notna().any() else ""
+    return Plot(name, title, f"Dot and 95 % interval{levels}.{rings}", draw)
 
 
-def _draw_intervals(axes: Axes, board: Board, entries: pd.DataFrame, theme: Theme) -> None:
-    rows = ordered(board)
+def _draw_intervals(axes: Axes, rows: Sequence[Row], entries: pd.DataFrame, theme: Theme) -> None:
     indexed = entries.set_index(["method", "ablation"])
     for place, row in enumerate(rows):
         if (row.method, row.ablation) not in indexed.index:
@@ -71,8 +85,7 @@ def _draw_intervals(axes: Axes, board: Board, entries: pd.DataFrame, theme: Them
         entry = indexed.loc[(row.method, row.ablation)]
         axes.plot([entry["lower"], entry["upper"]], [place, place], color=theme.accent, linewidth=2)
         if len(row.scored) > 1:
-            key = f"{entry['pool']}/{entry['metric']}"
-            seeds = [record.metrics[key].value for record in row.scored]
+            seeds = [record.metrics[entry["key"]].value for record in row.scored]
             axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=theme.faint)
         axes.plot(entry["value"], place, "o", ms=6.5, color=theme.accent, mec=theme.paper)
     name_rows(axes, [row.label for row in rows])
@@ -91,19 +104,21 @@ def _draw_chance(axes: Axes, entries: pd.DataFrame, theme: Theme, beside: bool) 
         axes.set_title(text, loc="right", fontsize=8, color=theme.alarm, weight="normal")
 
 
-def _difference_plot(board: Board, contrasts: Sequence[Comparison]) -> Plot | None:
-    """Forest plot of the declared contrasts on the ranking metric."""
+def difference_plot(
+    board: Board, contrasts: Sequence[Comparison], names: Sequence[str], name: str, title: str, unit: str = ""
+) -> Plot | None:
+    """Forest plot of declared contrasts, one line a name of `names`; `unit` is said of the axis."""
     if not contrasts:
         return None
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.2 + ROW_INCHES * len(contrasts))
-        names = [f"{contrast.a} − {contrast.b}" for contrast in contrasts]
-        draw_forest(figure.subplots(), names, contrasts, [c.separates for c in contrasts], theme)
-        return titled(figure, board.synthetic, "Declared contrasts, abnormal volumes")
+        filled = [c.separates for c in contrasts]
+        draw_forest(figure.subplots(), names, contrasts, filled, theme, **({"unit": unit} if unit else {}))
+        return titled(figure, board.synthetic, title)
 
     caption = "Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed)."
-    return Plot("differences", "Declared contrasts", caption, draw)
+    return Plot(name, "Declared contrasts", caption, draw)
 
 
 def _contrast_plot(board: Board, frame: pd.DataFrame) -> Plot | None:

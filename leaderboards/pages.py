@@ -1,4 +1,4 @@
-"""Pages: the same views as Markdown and as one self-contained HTML file."""
+"""Pages: the same parts as Markdown, as LaTeX tables, and as sections of one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboards.board import Board
-from leaderboards.differences import PRIMARY
+from leaderboards.latex import escape_latex, latex_cell
 from leaderboards.views import Cell, Table, Verdict
-from selip.records import Record
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -28,6 +26,8 @@ class Picture:
         light: The file's bytes, for a light page.
         dark: The same for a dark page; `light` again where there is only one.
         mime: Type of both.
+        path: Where the Markdown finds it as PNG; "" for a picture of the page alone.
+        png: Bytes of that file.
     """
 
     title: str
@@ -35,85 +35,121 @@ class Picture:
     light: bytes
     dark: bytes
     mime: str
+    path: str = ""
+    png: bytes = b""
 
 
 @dataclass(frozen=True)
-class Ablations:
-    """The ablations of SeLIP: a page as Markdown, a section of the HTML page.
+class Block:
+    """Tables and figures under one heading.
 
     Attributes:
-        title: Title, with SYNTHETIC in it where it must be.
-        verdicts: Sentences on top.
-        facts: Protocol and policy, subject and text.
-        table: One line an ablation.
-        figures: Figures of the ablations.
-        runs: Every record of full SeLIP and of an ablation.
+        title: The heading.
+        lead: How to read it; "" for nothing to say.
+        tables: Its tables.
+        figures: Its figures, after the tables.
+        small: Whether the tables are details.
     """
 
     title: str
-    verdicts: Sequence[Verdict]
-    facts: Sequence[tuple[str, str]]
-    table: Table
-    figures: Sequence[Picture]
-    runs: Sequence[dict[str, str]]
+    lead: str = ""
+    tables: Sequence[Table] = ()
+    figures: Sequence[Picture] = ()
+    small: bool = False
 
 
 @dataclass(frozen=True)
-class Page:
-    """Everything that a leaderboard shows, in order.
+class Runs:
+    """Every record of a part, also failed ones.
 
     Attributes:
-        title: Title, with SYNTHETIC in it where it must be.
+        value_name: What the value of a line is.
+        lines: One a record: method, seed, status, value, chosen step, seconds, device, created, run.
+        commands: Each command and commit once, with the methods and the number of records that came from it.
+    """
+
+    value_name: str
+    lines: Sequence[dict[str, str]]
+    commands: Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A page as Markdown and LaTeX, a section of the HTML page.
+
+    Attributes:
+        name: File name without ending, and the section's anchor.
+        heading: Head of the section.
+        title: Title of the page, with SYNTHETIC in it where it must be.
         synthetic: Whether the cohort is made.
         verdicts: Sentences on top.
         facts: Protocol and policy, subject and text.
-        main: Tables of the abnormal pool.
-        differences: Tables of paired differences and of spread.
-        pools: Tables of the other pools.
-        runs: Every record, also failed ones: method, seed, status, and how to repeat it.
-        figures: Figures of the page.
-        examples: Worked examples.
-        ablations: The ablations of SeLIP, None where none was run.
+        blocks: Tables and figures.
+        runs: Where the numbers came from; None where it stands on other pages.
     """
 
+    name: str
+    heading: str
     title: str
     synthetic: bool
     verdicts: Sequence[Verdict]
     facts: Sequence[tuple[str, str]]
-    main: Sequence[Table]
-    differences: Sequence[Table]
-    pools: Sequence[Table]
-    runs: Sequence[dict[str, str]]
-    figures: Sequence[Picture]
+    blocks: Sequence[Block]
+    runs: Runs | None = None
+
+    @property
+    def figures(self) -> list[Picture]:
+        """Figures of all blocks."""
+        return [figure for block in self.blocks for figure in block.figures]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The HTML page.
+
+    Attributes:
+        title: Title, with SYNTHETIC in it where it must be.
+        synthetic: Whether the cohort is made.
+        facts: What stands below the title.
+        parts: Sections in order.
+        examples: Worked examples of retrieval.
+        cases: Cases of segmentation.
+    """
+
+    title: str
+    synthetic: bool
+    facts: Sequence[tuple[str, str]]
+    parts: Sequence[Part]
     examples: Sequence[Picture]
-    ablations: Ablations | None = None
+    cases: Sequence[Picture]
 
 
-def to_html(page: Page) -> str:
+def to_html(site: Site) -> str:
     """The page as one HTML file without any outside request; everything is escaped."""
     environment = _environment(autoescape=True)
     environment.filters["data_uri"] = data_uri
-    return environment.get_template("index.html.j2").render(page=page)
+    return environment.get_template("index.html.j2").render(page=site)
 
 
-def to_markdown(page: Page, figures: Sequence[str], template: str = "retrieval") -> str:
-    """The page as Markdown.
-
-    Args:
-        page: What it shows.
-        figures: Paths of the figures relative to it, in the page's order.
-        template: "retrieval", or "ablation" for the ablations alone.
-    """
+def to_markdown(part: Part) -> str:
+    """A part as Markdown; its figures are the files at their paths."""
     environment = _environment(autoescape=False)
     environment.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
-    return environment.get_template(f"{template}.md.j2").render(page=page, figures=figures)
+    return environment.get_template("part.md.j2").render(part=part)
 
 
-def _environment(autoescape: bool) -> Environment:
-    loader = FileSystemLoader(TEMPLATES)
+def to_latex(part: Part) -> str:
+    """The tables of a part as LaTeX, to be put into a document that uses booktabs and graphicx."""
+    environment = _environment(autoescape=False, comment=("<#", "#>"))
+    environment.filters |= {"tex": escape_latex, "cell": latex_cell, "one_line": one_line}
+    return environment.get_template("part.tex.j2").render(part=part)
+
+
+def _environment(autoescape: bool, comment: tuple[str, str] = ("{#", "#}")) -> Environment:
     return Environment(
-        loader=loader, autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, comment_start_string=comment[0], comment_end_string=comment[1],
+    )  # fmt: skip
 
 
 def data_uri(data: bytes, mime: str) -> str:
@@ -136,63 +172,3 @@ def markdown_cell(cell: Cell) -> str:
     """A cell's text and its interval, escaped; bold where the cell is strong."""
     text = escape_markdown(f"{cell.text} {cell.interval}".strip())
     return f"**{text}**" if cell.strong else text
-
-
-def facts(board: Board, n_resamples: int) -> list[tuple[str, str]]:
-    """Protocol and policy: what the numbers were made of, then the benchmark's own notes."""
-    record, cohort = board.facts, board.facts.cohort
-    made = "SYNTHETIC, " if cohort.synthetic else ""
-    shape, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (cohort.shape, cohort.spacing_mm))
-    found = [
-        ("cohort", f"{board.cohort_name} ({made}{cohort.n_patients} patients, {shape} voxels of {spacing} mm)"),
-        ("cohort hash", cohort.content_hash),
-        ("split fingerprint", record.split_fingerprint),
-        ("protocol", f"{board.benchmark} version {record.protocol_version}"),
-        *_sizes(board),
-        ("seeds", ", ".join(map(str, board.seeds))),
-        (
-            "intervals",
-            f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several",
-        ),
-        ("groups", "rows share a letter when the 95 % interval of their paired difference holds 0 (not adjusted)"),
-    ]
-    notes: dict[str, list[str]] = {}
-    for scored in board.records:
-        for subject, text in scored.notes.items():
-            if text not in notes.setdefault(subject, []):
-                notes[subject].append(text)
-    return found + [(subject, " / ".join(texts)) for subject, texts in notes.items()]
-
-
-def _sizes(board: Board) -> list[tuple[str, str]]:
-    """Items, patients, chance and majority of the pools that a leaderboard leans on."""
-    metrics = {key: metric for record in board.records for key, metric in record.metrics.items()}
-    found = []
-    for pool in ("abnormal", "all"):
-        key = PRIMARY.replace("abnormal", pool)
-        if key in metrics:
-            size = f"{metrics[key].n_items} volumes of {metrics[key].n_patients} patients"
-            levels = {suffix: board.reference(key, suffix) for suffix in ("chance", "majority")}
-            said = [f"{suffix} {level:.3f}" for suffix, level in levels.items() if level is not None]
-            found.append((f"test pool {pool}", "; ".join([size, *(f"image → text R@10 {text}" for text in said)])))
-    return found
-
-
-def run_lines(records: Sequence[Record]) -> list[dict[str, str]]:
-    """One line a record: what ran, how it ended, and the command and commit that repeat it."""
-    return [
-        {
-            "run": record.run_id,
-            "method": f"{record.method} [{record.ablation}]" if record.ablation else record.method,
-            "seed": str(record.seed),
-            "status": record.status + (f": {record.reason}" if record.reason else ""),
-            "value": f"{record.metrics[PRIMARY].value:.3f}" if PRIMARY in record.metrics else "–",
-            "steps": f"{record.training.chosen_step} of {record.training.steps}" if record.training else "–",
-            "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items()) or "–",
-            "device": record.device or "–",
-            "commit": record.git_commit or "–",
-            "created": record.created or "–",
-            "command": record.command or "–",
-        }
-        for record in records
-    ]

@@ -33,16 +33,21 @@ class Plot:
 
 
 def draw_forest(
-    axes: Axes, labels: Sequence[str], comparisons: Sequence[Comparison], filled: Sequence[bool], theme: Theme
+    axes: Axes,
+    labels: Sequence[str],
+    comparisons: Sequence[Comparison],
+    filled: Sequence[bool],
+    theme: Theme,
+    unit: str = "image → text R@10",
 ) -> None:
-    """Paired differences of the ranking metric below each other: dot (filled or not) and interval, 0 dashed."""
+    """Paired differences in `unit` below each other: dot (filled or not) and interval, 0 dashed."""
     for place, (comparison, solid) in enumerate(zip(comparisons, filled, strict=True)):
         value, lower, upper, _ = comparison.difference
         axes.plot([lower, upper], [place, place], color=theme.accent, linewidth=2)
         axes.plot(value, place, "o", ms=6.5, color=theme.accent, mfc=None if solid else theme.paper)
     axes.axvline(0, color=theme.alarm, linestyle="--", linewidth=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel("paired difference in image → text R@10")
+    axes.set_xlabel(f"paired difference in {unit}")
     name_rows(axes, labels)
 
 

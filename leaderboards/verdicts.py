@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import pandas as pd
 
 from leaderboards.board import Board, Row
-from leaderboards.differences import ALPHA, CONTROLS, DECLARED, PRIMARY, SEEDS_FOR_A_TEST, Comparison, ranked
+from leaderboards.differences import ALPHA, CONTROLS, DECLARED, SEEDS_FOR_A_TEST, Comparison, ranked
+from leaderboards.families import RETRIEVED, Headline, words
 from leaderboards.terms import on_equal_terms
 from leaderboards.views import Verdict, interval, number, p_text
 from selip.records import Training
 
-PRIMARY_NAME = "image → text R@10 of abnormal volumes"
+PRIMARY_NAME = RETRIEVED.name
 
 
 def verdicts(
     board: Board, frame: pd.DataFrame, groups: dict[str, str], contrasts: Sequence[Comparison]
 ) -> list[Verdict]:
-    """The sentences on top of a leaderboard, most important first.
+    """The sentences on top of a leaderboard of retrieval, most important first.
 
     Args:
         board: The records.
@@ -26,18 +27,57 @@ def verdicts(
         groups: label -> group letters on the primary metric.
         contrasts: Declared contrasts on the primary metric; those without an interval say nothing.
     """
+    found = headline_verdicts(board, frame, groups, contrasts, RETRIEVED)
+    return [*on_holes(board), *found, *board_verdicts(board)]
+
+
+def headline_verdicts(
+    board: Board,
+    frame: pd.DataFrame,
+    groups: dict[str, str],
+    contrasts: Sequence[Comparison],
+    headline: Headline,
+) -> list[Verdict]:
+    """What is said of one benchmark: controls first, then clip, the ranking, and the floor that all must clear."""
     contrasts = [contrast for contrast in contrasts if contrast.known]
     return [
-        *on_holes(board),
-        *_on_controls(board, contrasts),
-        *_on_clip(contrasts),
-        *_on_ranking(board, frame, groups),
-        *_on_chance(board, frame),
-        *on_skipped(board),
-        on_seeds(board),
-        *on_equal_terms(board),
-        *on_convergence(board),
+        *_on_controls(board, contrasts, headline),
+        *_on_clip(contrasts, headline),
+        *ranking_verdicts(board, frame, groups, headline),
     ]
+
+
+def ranking_verdicts(board: Board, frame: pd.DataFrame, groups: dict[str, str], headline: Headline) -> list[Verdict]:
+    """Who leads, who cannot be told from it, and who is clear of the floor that all must clear."""
+    return [*_on_ranking(board, frame, groups, headline), *_on_floor(board, frame, headline)]
+
+
+def joint_controls(found: Sequence[tuple[Board, Sequence[Comparison], Headline]]) -> list[Verdict]:
+    """Says first, and plainly, on which benchmarks of a page a null control does as well as selip."""
+    compared = [
+        (headline, [c for c in contrasts if c.known and c.b in CONTROLS])
+        for board, contrasts, headline in found
+        if board.row("selip")
+    ]
+    compared = [(headline, controls) for headline, controls in compared if controls]
+    equal = {
+        headline.name: ", ".join(f"{c.b} {'(better)' if c.difference.upper < 0 else ''}".strip() for c in lost)
+        for headline, controls in compared
+        if (lost := [c for c in controls if not c.difference.lower > 0])
+    }
+    if equal:
+        said = "; ".join(f"{names} in {name}" for name, names in equal.items())
+        text = f"selip is not above its controls: as far as these data can tell, as good are {said}. "
+        return [Verdict("warn", text + "These runs do not show that report similarity itself helps there.")]
+    if compared:
+        names = "; ".join(headline.name for headline, _ in compared)
+        return [Verdict("good", f"selip is above every control that was run in {names}.")]
+    return []
+
+
+def board_verdicts(board: Board) -> list[Verdict]:
+    """What is said of the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
+    return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
 
 
 def on_holes(board: Board) -> list[Verdict]:
@@ -62,7 +102,7 @@ def on_skipped(board: Board) -> list[Verdict]:
     return [Verdict("plain", f"Not scored here, with the reason: {said}.")]
 
 
-def _on_controls(board: Board, contrasts: Sequence[Comparison]) -> list[Verdict]:
+def _on_controls(board: Board, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
     """Says first, and plainly, when a null control does as well as selip."""
     if board.row("selip") is None:
         return []
@@ -71,19 +111,21 @@ def _on_controls(board: Board, contrasts: Sequence[Comparison]) -> list[Verdict]
     found = []
     if equal:
         said = "; ".join(f"{c.b} {_standing(c)} (selip − {c.b} = {_shown(c)})" for c in equal)
-        text = f"selip is not above its controls: {said}. These runs do not show that report similarity itself helps."
+        text = f"selip is not above its controls in {headline.name}: {said}. "
+        text += "These runs do not show that report similarity itself helps."
         found.append(Verdict("warn", text))
     elif controls:
         listed = "; ".join(f"selip − {c.b} = {_shown(c)}" for c in controls)
-        found.append(Verdict("good", f"selip is above every control that was run ({listed})."))
+        found.append(Verdict("good", f"selip is above every control that was run in {headline.name} ({listed})."))
     lacking = [name for name in CONTROLS if name not in {c.b for c in controls}]
     if lacking:
-        text = f"Controls not compared here: {', '.join(lacking)}. What they would explain is not ruled out."
+        where = "here" if headline == RETRIEVED else f"in {words(headline.benchmark)}"
+        text = f"Controls not compared {where}: {', '.join(lacking)}. What they would explain is not ruled out."
         found.append(Verdict("plain", text))
     return found
 
 
-def _on_clip(contrasts: Sequence[Comparison]) -> list[Verdict]:
+def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
     found = next((c for c in contrasts if (c.a, c.b) == DECLARED[0]), None)
     if found is None:
         return []
@@ -93,18 +135,18 @@ def _on_clip(contrasts: Sequence[Comparison]) -> list[Verdict]:
         said = "the interval leaves out 0, but Holm's adjustment does not"
     else:
         said = "selip is above clip" if found.difference.value > 0 else "selip is below clip"
-    smallest = f"a difference under about {found.smallest:.3f} could not have been seen"
-    return [Verdict("plain", f"selip − clip = {_shown(found)} in {PRIMARY_NAME}: {said}; {smallest}.")]
+    smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
+    return [Verdict("plain", f"selip − clip = {_shown(found)} in {headline.name}: {said}; {smallest}.")]
 
 
-def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str]) -> list[Verdict]:
-    rows = ranked(board)
+def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str], headline: Headline) -> list[Verdict]:
+    key, rows = headline.key, ranked(board, headline.key)
     if not rows:
         return []
-    best, chance = _entry(frame, rows[0]), board.reference(PRIMARY, "chance")
-    text = f"Highest {PRIMARY_NAME}: {rows[0].label}, {number(best['value'], PRIMARY)}"
-    text += f" {interval(best['lower'], best['upper'], PRIMARY)}"
-    text += f" where chance is {chance:.3f}." if chance is not None else "."
+    best, floor = _entry(frame, rows[0], key), board.reference(key, headline.floor)
+    text = f"Highest {headline.name}: {rows[0].label}, {number(best['value'], key)}"
+    text += f" {interval(best['lower'], best['upper'], key)}"
+    text += f" where {words(headline.floor)} is {floor:.3f}." if floor is not None else "."
     letter = groups.get(rows[0].label, "")[:1]
     together = [row.label for row in rows[1:] if letter and letter in groups.get(row.label, "")]
     if together:
@@ -112,22 +154,27 @@ def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str]) -> li
     return [Verdict("plain", text)]
 
 
-def _on_chance(board: Board, frame: pd.DataFrame) -> list[Verdict]:
-    chance = board.reference(PRIMARY, "chance")
-    if chance is None:
+def _on_floor(board: Board, frame: pd.DataFrame, headline: Headline) -> list[Verdict]:
+    """Which rows are clear of chance (or of an empty mask), and which are not though they were trained."""
+    floor = board.reference(headline.key, headline.floor)
+    if floor is None:
         return []
-    entries = {row.label: _entry(frame, row) for row in ranked(board)}
+    name, rows = words(headline.floor), ranked(board, headline.key)
+    bounds = {
+        row.label: (entry["lower"], entry["upper"]) for row in rows for entry in [_entry(frame, row, headline.key)]
+    }
     trained = {row.label for row in board.complete if any(t.steps for t in _trainings(row))}
-    clear = [name for name, entry in entries.items() if entry["lower"] >= 2 * chance]
-    holding = [name for name, entry in entries.items() if entry["lower"] <= chance <= entry["upper"]]
-    below = [name for name, entry in entries.items() if entry["upper"] < chance]
+    twice = headline.margin == 2
+    clear = [label for label, (lower, _) in bounds.items() if (lower >= 2 * floor if twice else lower > floor)]
+    holding = [label for label, (lower, upper) in bounds.items() if lower <= floor <= upper]
     sentences = [
-        ("good", "Lower bound at least twice chance", clear),
-        ("plain", "Interval holds chance, as it should without training", [n for n in holding if n not in trained]),
-        ("warn", "Trained, yet the interval holds chance", [n for n in holding if n in trained]),
-        ("warn", "Below chance, which calls for a reason", below),
+        ("good", f"Lower bound {'at least twice' if twice else 'above'} {name}", clear),
+        ("plain", f"Interval holds {name}, as it should without training", [n for n in holding if n not in trained]),
+        ("warn", f"Trained, yet the interval holds {name}", [n for n in holding if n in trained]),
+        ("warn", f"Below {name}, which calls for a reason", [n for n, (_, upper) in bounds.items() if upper < floor]),
     ]
-    return [Verdict(kind, f"{text}: {', '.join(names)}.") for kind, text, names in sentences if names]
+    after = "" if headline == RETRIEVED else f" ({headline.name})"
+    return [Verdict(kind, f"{text}{after}: {', '.join(names)}.") for kind, text, names in sentences if names]
 
 
 def on_seeds(board: Board) -> Verdict:
@@ -158,8 +205,8 @@ def _trainings(row: Row) -> list[Training]:
     return [record.training for record in row.scored if record.training]
 
 
-def _entry(frame: pd.DataFrame, row: Row) -> pd.Series:
-    pool, metric = PRIMARY.split("/", 1)
+def _entry(frame: pd.DataFrame, row: Row, key: str) -> pd.Series:
+    pool, metric = key.split("/", 1)
     here = (frame["method"] == row.method) & (frame["ablation"] == row.ablation)
     return frame[here & (frame["pool"] == pool) & (frame["metric"] == metric)].iloc[0]
 

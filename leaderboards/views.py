@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from leaderboards.board import Board, Row
-from leaderboards.differences import ranked
+from leaderboards.differences import PRIMARY, ranked
 
 MISSING = "–"
 DIRECTIONS = {"image_to_text": "Image → text", "text_to_image": "Text → image"}
@@ -25,6 +25,7 @@ HARD_NEGATIVES = {
     "hard_negative_polarity": "signal swapped",
     "hard_negative_removed": "finding removed",
 }
+LEVELS = {"chance": "chance", "majority": "majority"}
 SMALL = {
     "image_to_text_R@10": "image → text R@10",
     "image_to_text_MRR": "image → text MRR",
@@ -110,37 +111,55 @@ def pool_tables(board: Board, frame: pd.DataFrame) -> list[Table]:
     return [table for table in tables if table.columns[1:]]
 
 
-def metric_table(board: Board, frame: pd.DataFrame, title: str, keys: dict[str, str]) -> Table:
-    """Methods by metrics: ranked rows, rows with a hole, then chance and majority; metrics nobody has are left out.
+def metric_table(
+    board: Board,
+    frame: pd.DataFrame,
+    title: str,
+    keys: dict[str, str],
+    references: dict[str, str] = LEVELS,
+    order: str = PRIMARY,
+) -> Table:
+    """Methods by metrics: ranked rows, rows with a hole, then references; metrics nobody has are left out.
 
     Args:
         board: The records.
         frame: Their tidy frame.
         title: Title of the table.
         keys: metric key -> column head.
+        references: Reference beside a metric -> name of its line.
+        order: Metric that ranks the rows.
     """
     known = set(frame["pool"].astype(str) + "/" + frame["metric"].astype(str))
     keys = {key: name for key, name in keys.items() if key in known}
+    frame = frame.assign(reason=frame["reason"].fillna(""))
+    shown = frame[(frame["pool"].astype(str) + "/" + frame["metric"].astype(str)).isin(keys)]
     numbers = {
-        (str(r.method), str(r.ablation), f"{r.pool}/{r.metric}"): r for r in frame[frame["status"] == "ok"].itertuples()
+        (str(r.method), str(r.ablation), f"{r.pool}/{r.metric}"): (
+            r.value,
+            r.lower,
+            r.upper,
+            r.seed_sd,
+            str(r.reason),
+        )
+        for r in shown.itertuples()
     }
     lines = [
         Line((Cell(row.label), *(_number_cell(numbers.get((row.method, row.ablation, key)), key) for key in keys)))
-        for row in ordered(board)
+        for row in ordered(board, order)
     ]
     lines += hole_lines(board)
-    lines += [_reference_line(board, keys, suffix) for suffix in ("chance", "majority")]
+    lines += [_reference_line(board, keys, suffix, name) for suffix, name in references.items()]
     sizes = {
-        f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"of {r.n_patients:.0f} patients") for r in numbers.values()
+        f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"of {r.n_patients:.0f} patients") for r in shown.itertuples()
     }
     lines.append(Line((Cell("n volumes"), *(sizes.get(key, Cell(MISSING)) for key in keys)), kind="reference"))
     return Table(title, "", ("method", *keys.values()), tuple(lines))
 
 
-def _reference_line(board: Board, keys: Iterable[str], suffix: str) -> Line:
+def _reference_line(board: Board, keys: Iterable[str], suffix: str, name: str) -> Line:
     values = {key: board.reference(key, suffix) for key in keys}
     cells = (Cell(MISSING if value is None else number(value, key)) for key, value in values.items())
-    return Line((Cell(suffix), *cells), kind="reference")
+    return Line((Cell(name), *cells), kind="reference")
 
 
 def _candidates(board: Board, direction: str) -> str:
@@ -149,9 +168,9 @@ def _candidates(board: Board, direction: str) -> str:
     return seeds if count is None else f"{count:.0f} candidates, {seeds}."
 
 
-def ordered(board: Board) -> list[Row]:
-    """Complete rows: ranked ones first, then those without the ranking metric."""
-    first = ranked(board)
+def ordered(board: Board, key: str = PRIMARY) -> list[Row]:
+    """Complete rows: those ranked by metric `key` first, then those without it."""
+    first = ranked(board, key)
     return first + [row for row in board.complete if row not in first]
 
 
@@ -182,8 +201,8 @@ def with_groups(table: Table, groups: dict[str, str]) -> Table:
 
 
 def number(value: float, metric: str) -> str:
-    """A metric's value: ranks with one decimal, everything else with three."""
-    return f"{value:.1f}" if metric.endswith("median_rank") else f"{value:.3f}"
+    """A metric's value: ranks and millimetres with one decimal, everything else with three."""
+    return f"{value:.1f}" if metric.endswith(("median_rank", "_mm")) else f"{value:.3f}"
 
 
 def interval(lower: float, upper: float, metric: str) -> str:
@@ -198,7 +217,12 @@ def p_text(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _number_cell(entry: object, key: str) -> Cell:
+def _number_cell(entry: tuple[float, float, float, float, str] | None, key: str) -> Cell:
     if entry is None:
         return Cell(MISSING)
-    return Cell(number(entry.value, key), interval(entry.lower, entry.upper, key))  # type: ignore[attr-defined]
+    value, lower, upper, spread, reason = entry
+    if reason:
+        return Cell(reason)
+    if pd.isna(lower) and not pd.isna(spread):
+        return Cell(number(value, key), f"SD {spread:.3f}")
+    return Cell(number(value, key), interval(lower, upper, key))

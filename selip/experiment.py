@@ -13,7 +13,7 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from leaderboards.audit_facts import FILE as AUDIT_FILE
 from leaderboards.audit_facts import AuditFacts
 from leaderboards.build import build_leaderboard
-from leaderboards.case_figures import draw_cases
+from leaderboards.cases import draw_cases
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
 from selip.cohort_audit import cohort_audit

@@ -2,101 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from benchmarks.intervals import bootstrap_columns
+from leaderboards import page_pictures
 from leaderboards.build import build_leaderboard
-from selip.findings import NORMAL_TEXT
-from selip.records import CohortFacts, Metric, Record, Training, write_record
+from selip.records import CohortFacts, Record, Training, write_record
 
+
+def loaded(name: str) -> ModuleType:
+    """A module beside this file; tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+family_records, retrieval_records = loaded("family_records"), loaded("retrieval_records")
+make_per_item, make_metrics = retrieval_records.make_per_item, retrieval_records.make_metrics
 SKILLS = {"clip": 0.9, "clip_x2": 0.85, "label_smoothing": 1.0, "random_init": 0.0, "selip": 1.3, "shuffled_selip": 0.6}
 METHODS = ("clip", "label_smoothing", "random_init", "selip", "shuffled_selip")
-CONTRASTS = ("T1", "T2", "FLAIR")
-SIDES = {"hard_negative_side": 0.2, "hard_negative_polarity": 0.35, "hard_negative_removed": 0.1}
-CUTS = (1, 5, 10)
-
-
-def make_items(n_patients: int) -> pd.DataFrame:
-    """Test volumes, one of each contrast a patient; every fourth patient is normal."""
-    rows = [
-        {
-            "item_id": f"p{p:03d}_{contrast}",
-            "patient_id": f"p{p:03d}",
-            "contrast": contrast,
-            "site": f"site{p % 2}",
-            "text": NORMAL_TEXT if p % 4 == 0 else f"at region {p} shows high signal on {contrast}",
-            "weight": 1.0,
-        }
-        for p in range(n_patients)
-        for contrast in CONTRASTS
-    ]
-    return pd.DataFrame(rows)
-
-
-def make_scores(items: pd.DataFrame, skill: float, rng: np.random.Generator, hardness: np.ndarray) -> pd.DataFrame:
-    """Scores of one pool: a rank drawn from `skill` and the item's hardness, and what follows from the rank."""
-    n_texts = items["text"].nunique()
-    scores = items.copy()
-    for direction, gallery in (("image_to_text", n_texts), ("text_to_image", len(items))):
-        shift = skill * (2.0 - hardness) + 0.4 * rng.standard_normal(len(items)) * skill
-        rank = 1 + np.floor(gallery * rng.random(len(items)) ** np.exp(shift)).clip(0, gallery - 1)
-        for k in CUTS:
-            scores[f"{direction}_R@{k}"] = (rank <= k).astype(float)
-        scores[f"{direction}_median_rank"] = rank
-        scores[f"{direction}_MRR"] = 1 / rank
-        scores[f"{direction}_nDCG@10"] = 1 / np.log2(1 + rank)
-    for name, gain in SIDES.items():
-        scores[name] = (rng.random(len(items)) < 0.5 + gain * np.tanh(skill)).astype(float)
-    return scores
-
-
-def make_per_item(skill: float, seed: int, n_patients: int) -> pd.DataFrame:
-    """Scores of all pools; the hardness of an item is the same for every method, as in life."""
-    items = make_items(n_patients)
-    hardness = np.random.default_rng(99).random(len(items))
-    scores = make_scores(items, skill, np.random.default_rng([seed, int(1000 * skill) % 2**31]), hardness)
-    abnormal = scores[~scores["text"].eq(NORMAL_TEXT)]
-    counts = scores.groupby("text")["text"].transform("size")
-    pools = {"all": scores, "abnormal": abnormal, "macro": scores.assign(weight=1 / counts)}
-    pools |= {f"contrast_{name}": abnormal[abnormal["contrast"] == name] for name in CONTRASTS}
-    return pd.concat([frame.assign(pool=pool) for pool, frame in pools.items()], ignore_index=True)
-
-
-def _chance(name: str, frame: pd.DataFrame) -> float:
-    gallery = frame["text"].nunique() if name.startswith("image_to_text") else len(frame)
-    if name.startswith("hard_negative"):
-        return 0.5
-    if name.endswith("median_rank"):
-        return (gallery + 1) / 2
-    if "R@" in name:
-        return min(1.0, int(name.split("@")[1]) / gallery)
-    return float(np.mean(1 / np.arange(1, gallery + 1)))
-
-
-def make_metrics(per_item: pd.DataFrame) -> dict[str, Metric]:
-    """Metrics with chance and majority beside, intervals from few resamples."""
-    metrics = {}
-    names = [c for c in per_item.columns if c.startswith(("image_to_text", "text_to_image", "hard_negative"))]
-    for pool, frame in per_item.groupby("pool"):
-        facts = {"n_patients": frame["patient_id"].nunique(), "n_items": len(frame)}
-        for direction, gallery in (("image_to_text", frame["text"].nunique()), ("text_to_image", len(frame))):
-            metrics[f"{pool}/{direction}/candidates"] = Metric(value=gallery, **facts)
-        for statistic in ("mean", "median"):
-            chosen = [name for name in names if name.endswith("median_rank") == (statistic == "median")]
-            found = bootstrap_columns(frame[chosen], frame["weight"], frame["patient_id"], 200, statistic=statistic)
-            kind = facts | {"higher_is_better": statistic == "mean", "statistic": statistic}
-            for name, (value, lower, upper) in zip(chosen, found, strict=True):
-                bounds = {"lower": lower, "upper": upper} if np.isfinite(lower) else {}
-                metrics[f"{pool}/{name}"] = Metric(value=value, **bounds, **kind)
-                metrics[f"{pool}/{name}/chance"] = Metric(value=_chance(name, frame), **kind)
-                if not name.startswith("hard_negative"):
-                    metrics[f"{pool}/{name}/majority"] = Metric(value=0.01 if statistic == "mean" else 40.0, **kind)
-    return metrics
+FAMILY_BENCHMARKS = ("zero_shot", "linear_probe", "few_shot", "fine_tune", "segmentation")
 
 
 def make_training(method: str, skill: float, seed: int) -> Training:
@@ -194,6 +124,27 @@ def add_hole(
     return record
 
 
+def add_family_run(
+    folder: Path,
+    kind: str,
+    method: str,
+    seed: int = 0,
+    n_patients: int = 36,
+    skill: float = 1.0,
+    **changes: object,
+) -> Record:
+    """Writes one scored run of classification or segmentation into `folder`/records and returns its record."""
+    if kind == "segmentation":
+        per_item, metrics = family_records.make_segmentation(skill, seed, n_patients)
+    else:
+        per_item, metrics = family_records.make_classification(kind, skill, seed, n_patients)
+    facts = {"benchmark": kind, "metrics": metrics, "training": make_training(method, skill, seed)}
+    facts |= {"run_id": f"{method}-{seed}-{kind}", "notes": {"items": f"policy of {kind}"}}
+    record = make_record(method, seed, **(facts | changes))
+    write_record(folder / "records", record, per_item)
+    return record
+
+
 def fill_run_dir(
     folder: Path, seeds: tuple[int, ...] = (0,), n_patients: int = 24, methods: tuple[str, ...] = METHODS
 ) -> Path:
@@ -207,8 +158,50 @@ def fill_run_dir(
 @pytest.fixture(scope="session")
 def factory() -> SimpleNamespace:
     """The factory's functions by name."""
-    functions = (add_run, add_hole, fill_run_dir, make_record, make_cohort, make_per_item, make_metrics)
+    functions = (
+        add_run, add_hole, add_family_run, fill_run_dir, make_record, make_cohort, make_per_item, make_metrics,
+    )  # fmt: skip
     return SimpleNamespace(**{function.__name__: function for function in functions})
+
+
+@pytest.fixture
+def real_figures() -> None:
+    """A test that asks for it has its figures drawn."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of other tests have empty figures: drawing is most of the time of a page."""
+    if "real_figures" not in request.fixturenames:
+        monkeypatch.setattr(page_pictures, "render", lambda draw, theme, kind: b"<svg/>")
+
+
+@pytest.fixture(scope="session")
+def family_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seeds of all benchmarks: one method skips what needs text, one failed once; do not write to it."""
+    folder = tmp_path_factory.mktemp("families")
+    skills = {"selip": 1.6, "clip": 1.5, "shuffled_selip": 1.55, "clip_x2": 0.5, "random_init": 0.0}
+    for seed in (0, 1):
+        for method, skill in skills.items():
+            add_run(folder, method, seed, skill=skill)
+            for name in FAMILY_BENCHMARKS:
+                if (name, method, seed) != ("segmentation", "clip_x2", 1):
+                    add_family_run(folder, name, method, seed, 30, skill)
+        for name in ("retrieval", "zero_shot"):
+            add_hole(folder, "mae", seed, "skipped", "no text tower", benchmark=name, run_id=f"mae-{seed}-{name}")
+        add_family_run(folder, "linear_probe", "mae", seed, 30)
+    add_hole(folder, "clip_x2", 1, benchmark="segmentation", run_id="clip_x2-1-segmentation")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The leaderboard of `family_dir`, its figures empty."""
+    out = tmp_path_factory.mktemp("family_leaderboard")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_pictures, "render", lambda draw, theme, kind: b"<svg/>")
+        build_leaderboard(family_dir, out, n_resamples=200)
+    return out
 
 
 @pytest.fixture(scope="session")

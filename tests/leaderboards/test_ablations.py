@@ -245,5 +245,5 @@ def test_pages_hold_methods_and_ablations_apart_and_escaped(built):
     assert "(figures/ablation_mix.png)" in ablation
     assert all("SYNTHETIC" in line for line in ablation.splitlines() if line.startswith(("# ", "### ", "![")))
     assert "<b>" not in ablation + html
-    assert 'id="ablations"' in html
+    assert 'id="ablation"' in html
     assert all((built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "lambda"))

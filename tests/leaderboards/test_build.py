@@ -17,11 +17,13 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_same_records_give_the_same_bytes(run_dir, built, tmp_path):
+def test_the_same_records_give_the_same_bytes(run_dir, built, tmp_path, real_figures):
     paths = build_leaderboard(run_dir, tmp_path / "again", n_resamples=200)
     assert contents(tmp_path / "again") == contents(built)
     assert sorted(paths) == sorted(path for path in (tmp_path / "again").rglob("*") if path.is_file())
     names = {str(path) for path in contents(built)}
+    assert {"retrieval.tex", "audit.md", "audit.tex"} <= names
+    assert not {"overall.md", "classification.md"} & names
     assert {"retrieval.md", "retrieval.csv", "index.html", "figures/recall_at_10.png"} <= names
 
 
@@ -72,6 +74,6 @@ def test_the_page_shows_the_examples_that_are_there(tmp_path, factory):
 
 
 def test_leaderboards_never_import_torch():
-    modules = "build, examples, figures, pages, tables, verdicts"
+    modules = "audit, build, cases, examples, overall"
     code = f"import sys; from leaderboards import {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

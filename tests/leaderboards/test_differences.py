@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from benchmarks.intervals import Difference
 from leaderboards.board import read_board
@@ -21,6 +22,7 @@ from leaderboards.differences import (
     group_letters,
     ranked,
     separable_groups,
+    standing_of,
 )
 from leaderboards.tables import tidy
 from leaderboards.verdicts import verdicts
@@ -56,7 +58,36 @@ def test_the_difference_is_that_of_the_records_and_turns_with_the_order(run_dir)
     expected = a.scored[0].metrics[PRIMARY].value - b.scored[0].metrics[PRIMARY].value
     assert there.difference.value == pytest.approx(expected)
     assert there.difference.lower == pytest.approx(-back.difference.upper)
-    assert there.smallest == pytest.approx((there.difference.upper - there.difference.lower) / 2)
+    half = (there.difference.upper - there.difference.lower) / 2
+    assert there.smallest == pytest.approx((norm.ppf(0.975) + norm.ppf(0.8)) * half / norm.ppf(0.975))
+
+
+def test_a_standing_has_every_pair_once_and_turns_it_around(run_dir):
+    board = read_board(run_dir, "retrieval")
+    standing = standing_of(board, PRIMARY, 300)
+    assert standing.ranking == tuple(row.label for row in ranked(board))
+    assert set(standing.comparisons) == set(combinations(standing.ranking, 2))
+    for a, b in standing.comparisons:
+        there, back = standing.between(a, b), standing.between(b, a)
+        alone = compare(board, board.row(b), board.row(a), PRIMARY, 300)
+        assert back.difference == pytest.approx(alone.difference)
+        assert there.difference.value == -back.difference.value
+        assert (back.a, back.b) == (b, a)
+    assert standing.between("selip", "unheard of") is None
+    assert standing.groups == separable_groups(board, PRIMARY, 300)
+    declared = declared_contrasts(board, PRIMARY, 300)
+    assert [(c.a, c.b, c.difference) for c in adjusted(standing.declared)] == [
+        (c.a, c.b, pytest.approx(c.difference)) for c in declared
+    ]
+
+
+def test_a_sign_flip_over_seeds_needs_six(tmp_path, factory):
+    for seed in range(6):
+        factory.add_run(tmp_path, "selip", seed, 8, skill=5.0)
+        factory.add_run(tmp_path, "clip", seed, 8, skill=0.0)
+        found = standing_of(read_board(tmp_path, "retrieval"), PRIMARY, 20).between("selip", "clip")
+        assert math.isnan(found.p_seeds) == (seed < 5)
+    assert found.p_seeds == pytest.approx(2 / 2**6)
 
 
 def test_a_method_does_not_differ_from_its_copy(tmp_path, factory):

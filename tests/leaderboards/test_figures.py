@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from leaderboards.board import read_board
+from leaderboards.cases import draw_cases
 from leaderboards.differences import PRIMARY, declared_contrasts
 from leaderboards.examples import Example, draw_examples, shorten, show_slice
 from leaderboards.figures import plots
@@ -133,3 +135,17 @@ def test_examples_that_cannot_be_drawn_are_refused(tmp_path, queries):
 def test_long_texts_are_cut_with_an_ellipsis():
     assert shorten("one two three four", 9, 1) == "one two …"
     assert shorten("short", 9, 1) == "short"
+
+
+def test_cases_are_outlined_where_their_masks_are(tmp_path):
+    voxels, masks = np.zeros((12, 10), np.uint8), [np.zeros((12, 10), bool) for _ in range(2)]
+    masks[0][3:6, 2:5] = True
+    masks[1][4:7, 2:5] = True
+    found = [SimpleNamespace(caption=TEXT, voxels=voxels, truth=m, predicted=p, spacing_mm=(2.0, 4.0))
+             for m, p in (masks, (masks[0], ~masks[0]), (masks[0] & ~masks[0],) * 2)]  # fmt: skip
+    once, again = (draw_cases(tmp_path / name, "selip", found, True).read_bytes() for name in ("a.png", "b.png"))
+    assert once == again
+    assert once != draw_cases(tmp_path / "c.png", "selip", found, False).read_bytes()
+    assert once != draw_cases(tmp_path / "d.png", "selip", found[::-1], True).read_bytes()
+    with pytest.raises(InputError, match="allowed"):
+        draw_cases(tmp_path / "e.png", "selip", [], True)

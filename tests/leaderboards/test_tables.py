@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.intervals import patient_bootstrap
-from leaderboards.board import is_reference, read_board
+from leaderboards.board import read_board
+from leaderboards.comparable import is_reference
 from leaderboards.differences import PRIMARY
 from leaderboards.tables import tidy, to_csv
 

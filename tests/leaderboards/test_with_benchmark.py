@@ -1,4 +1,4 @@
-"""The seam to the retrieval benchmark: what it scores is what the tables show, none of it under another name."""
+"""The seam to the benchmarks: what they score is what the tables show, none of it under another name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import pytest
 
 from benchmarks import retrieval
 from benchmarks.benchmark import ScoreOptions
+from benchmarks.predictions import Answers, score_answers
 from benchmarks.retrieval import BENCHMARK
-from leaderboards.board import read_board
+from benchmarks.tasks import ITEM_COLUMNS, TASKS, Part, TaskData
+from leaderboards.board import read_board, read_boards
 from leaderboards.differences import compare
+from leaderboards.families import references_of
+from leaderboards.family_views import detail_tables
+from leaderboards.sheets import sheets_of
+from leaderboards.shortcuts import shortcuts_of
 from leaderboards.tables import tidy
 from leaderboards.views import abnormal_tables, pool_tables
 from selip.embeddings import Embeddings
@@ -81,3 +87,33 @@ def test_perfect_embeddings_are_perfect_on_the_board(board):
     comparison = compare(board, board.row("selip"), board.row("clip"), key, 100)
     assert comparison.difference.value == pytest.approx(1 - board.row("clip").scored[0].metrics[key].value)
     assert comparison.separates
+
+
+def classified(noise):
+    """Answers to a task of three classes as the classification benchmarks score them."""
+    names, rng = ("bleed", "infarct", "plaque"), np.random.default_rng(3)
+    labels = np.arange(60) % 3
+    items = pd.DataFrame({name: [f"{name}{n // 2}" for n in range(60)] for name in ITEM_COLUMNS})
+    items = items.assign(item_id=[f"v{n}" for n in range(60)], patient_id=[f"p{n // 2}" for n in range(60)])
+    data = TaskData(TASKS[1], names, {"test": Part(items, np.arange(60), labels)})
+    shares = np.eye(3)[labels] + noise * rng.random((60, 3))
+    models = dict.fromkeys(("features_linear", "features_linear_10pct"), shares / shares.sum(axis=1, keepdims=True))
+    answers = Answers(models, {"metadata": np.full((60, 3), 1 / 3)})
+    return score_answers(data, "test", [answers], ScoreOptions(n_resamples=50))
+
+
+def test_what_classification_scores_is_what_its_page_shows(tmp_path, factory):
+    for method, noise in (("selip", 0.0), ("clip", 3.0)):
+        frame, metrics = classified(noise)
+        record = factory.make_record(method, benchmark="linear_probe", metrics=metrics)
+        write_record(tmp_path / "records", record, frame)
+    sheet = sheets_of(read_boards(tmp_path), 50)["classification"][0]
+    assert sheet.headline.key == "lesion_type/features_linear_macro_auroc"
+    assert sheet.standing.ranking == ("selip", "clip")
+    value = sheet.board.row("selip").scored[0].metrics[sheet.headline.key].value
+    assert value == sheet.standing.intervals["selip"].value == 1.0
+    assert sheet.standing.between("selip", "clip").separates
+    assert references_of(sheet.board) == ["chance", "metadata"]
+    titles = [table.title for table in detail_tables(sheet, sheet.headline)]
+    assert titles == ["Linear probe, lesion type: features, linear", "Linear probe, lesion type: macro AUROC"]
+    assert [one.verdict for one in shortcuts_of(sheet)] == ["clears metadata"]
