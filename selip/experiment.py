@@ -34,6 +34,7 @@ from selip.registry import load, registered, unknown
 from selip.run_directory import RunDirectory
 from selip.run_records import run_facts, scored_record, unscored_record
 from selip.settings import read_experiment, to_mapping, with_overrides
+from selip.splits import SPLITS
 from selip.trainer import Run, forget_state, train
 from selip.worked_examples import worked_examples
 
@@ -98,6 +99,16 @@ def check_names(config: ExperimentConfig) -> None:
         find_cohort(config.cohort.name)
 
 
+def check_parts(cohort: Cohort) -> None:
+    """Raises InputError when a part is empty, before anything is trained in vain."""
+    empty = [part for part in SPLITS if not len(cohort.rows(part))]
+    if empty:
+        raise InputError(
+            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in train, val and "
+            "test; add patients, or a split column"
+        )
+
+
 def plan(config: ExperimentConfig, cohort: Cohort) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
@@ -140,6 +151,7 @@ def run_experiment(
         Cohort.open(config.cohort.path)
     directory.claim(config, resume)
     cohort = open_or_build(config.cohort, out / "cohort", report)
+    check_parts(cohort)
     cells = plan(config, cohort)
     failed: list[str] = []
     for number, cell in enumerate(cells, 1):
