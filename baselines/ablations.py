@@ -3,8 +3,10 @@
 An ablation is one line here. What no line of a group names is full SeLIP's: word set Dice x field match, mean pooling,
 lambda = 1, symmetric KL, linear rows, the diagonal in.
 
-The `mix` group is a grid of syntax weight x semantic weight, K = a syntax + b semantic. Four of its cells have names of
-their own: (0, 0) is lambda_0, as no similarity is left; (1, 0) syntax_only; (0, 1) semantic_only; (.5, .5) mean_mix.
+The `mix` group is a grid of syntax weight x semantic weight, K = a syntax + b semantic. Three of its cells have names
+of their own: (1, 0) syntax_only; (0, 1) semantic_only; (.5, .5) mean_mix. At (0, 0) S = I: CLIP at twice the loss. The
+loss is (1 + lambda) InfoNCE(T), so a row of `lambda` changes the loss scale with the targets; mix_0_0, the targets
+alone.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ class Ablation:
         group: What is varied; ablations of a group stand together in the table.
         summary: One line for `selip list ablations`.
         overrides: Run settings that differ from the experiment's, as "selip.kl_weight=0".
+        against: Ablation that it is compared with, for a change that needs another one first; "" is full SeLIP.
     """
 
     group: str
     summary: str
     overrides: tuple[str, ...]
+    against: str = ""
 
 
 MIX_WEIGHTS = (0, 0.25, 0.5, 0.75, 1)
-NAMED_MIXES = {(0, 0): "lambda_0", (1, 0): "syntax_only", (0, 1): "semantic_only", (0.5, 0.5): "mean_mix"}
+NAMED_MIXES = {(1, 0): "syntax_only", (0, 1): "semantic_only", (0.5, 0.5): "mean_mix"}
 """Cells (syntax weight, semantic weight) of the mix grid that another ablation holds."""
 
 
@@ -65,7 +69,9 @@ ABLATIONS: dict[str, Ablation] = {
     **{f"location_{weight}": _fields(weight) for weight in MIX_WEIGHTS if weight != 0.5},
     "best_match": Ablation("pooling", "best match of clauses, free of length bias", ("similarity.pooling=best_match",)),
     "normal_masked": Ablation("normal", "pairs with a normal text leave the KL term", ("similarity.normal=masked",)),
-    "normal_alike": Ablation("normal", "repeated_texts, normal ones alike", ("similarity.normal=alike", _REPEATED)),
+    "normal_alike": Ablation(
+        "normal", "repeated_texts, normal ones alike", ("similarity.normal=alike", _REPEATED), against="repeated_texts"
+    ),
     "lambda_0": Ablation("lambda", "no similarity term: CLIP's loss", ("selip.kl_weight=0",)),
     "lambda_0.25": Ablation("lambda", "a quarter of the KL term", ("selip.kl_weight=0.25",)),
     "lambda_0.5": Ablation("lambda", "half of the KL term", ("selip.kl_weight=0.5",)),

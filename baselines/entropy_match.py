@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy.optimize import brentq
 
+from selip.errors import InputError
 from selip.method import Objective, Preparation
 from selip.objective import Batch, row_entropy, soft_target_objective
 from selip.similarity_enhanced import prepare as prepare_selip
@@ -35,7 +36,17 @@ def sampled_batches(preparation: Preparation) -> torch.Tensor:
 
 
 def selip_targets(preparation: Preparation) -> Iterator[torch.Tensor]:
-    """SeLIP's T (B, B) of each sampled batch, with the run's own settings."""
+    """SeLIP's T (B, B) of each sampled batch, with the run's own settings.
+
+    Raises:
+        InputError: When those settings leave SeLIP without a T that serves both directions.
+    """
+    config, normal = preparation.config.selip, preparation.config.similarity.normal
+    if (config.kl, config.diagonal, config.kl_clamp) != ("symmetric", "in", 0) or normal == "masked":
+        raise InputError(
+            f"got selip.kl={config.kl}, diagonal={config.diagonal}, kl_clamp={config.kl_clamp:g}, similarity.normal="
+            f"{normal} for a control that copies SeLIP's targets; allowed: symmetric, in, 0 and not masked"
+        )
     selip = prepare_selip(preparation)
     for ids in sampled_batches(preparation):
         blank = torch.zeros(len(ids), 1)  # T does not depend on embeddings

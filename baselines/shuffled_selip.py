@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from selip.errors import UnavailableError
 from selip.method import Method, Objective, Preparation
 from selip.similarity import TextSimilarity
 from selip.similarity_enhanced import prepare_with
+
+FEWEST_MOVED = 4
 
 
 def permutation(normal: np.ndarray, twin: np.ndarray, seed: int) -> np.ndarray:
@@ -38,10 +41,19 @@ def permutation(normal: np.ndarray, twin: np.ndarray, seed: int) -> np.ndarray:
 
 
 def prepare(preparation: Preparation) -> Objective:
-    """SeLIP's objective over the permuted similarity."""
+    """SeLIP's objective over the permuted similarity.
+
+    Raises:
+        UnavailableError: When too few texts would change their place for this to be another similarity.
+    """
+    order = permutation(preparation.texts.is_normal(), preparation.texts.twin, preparation.seed)
+    moved = (order != np.arange(len(order))) & (order != preparation.texts.twin)
+    if moved.sum() < FEWEST_MOVED:
+        raise UnavailableError(
+            f"got training texts of which a shuffle moves {moved.sum()}; shuffled_selip needs at least {FEWEST_MOVED}"
+        )
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    shuffled = similarity.permuted(permutation(preparation.texts.is_normal(), preparation.texts.twin, preparation.seed))
-    return prepare_with(shuffled, preparation.config.selip)
+    return prepare_with(similarity.permuted(order), preparation.config.selip)
 
 
 METHOD = Method(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn import functional as F
 
-from selip.errors import UnavailableError
+from baselines.labelled import require_labels
 from selip.method import Method, Objective, Preparation
 from selip.objective import Batch, Loss
 
@@ -35,10 +35,7 @@ def prepare(preparation: Preparation) -> Objective:
     Raises:
         UnavailableError: When the cohort has no labels.
     """
-    if not preparation.label_names:
-        raise UnavailableError(
-            "got a cohort without labels; allowed: lesion types in the labels of its studies; leave supervised out"
-        )
+    require_labels(preparation, "supervised")
     return LesionTypes(preparation.sizes.features, len(preparation.label_names))
 
 

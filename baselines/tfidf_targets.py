@@ -10,6 +10,7 @@ on the unique training texts and their left-right twins. Source: the variant wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,10 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from baselines.entropy_match import matched_objective
+from selip.errors import UnavailableError
 from selip.method import Method, Objective, Preparation
+
+WORD = re.compile(r"\b\w\w")
 
 
 def tfidf_vectors(texts: Sequence[str]) -> torch.Tensor:
@@ -26,7 +30,13 @@ def tfidf_vectors(texts: Sequence[str]) -> torch.Tensor:
 
 
 def prepare(preparation: Preparation) -> Objective:
-    """Targets from the TF-IDF vectors of the training texts."""
+    """Targets from the TF-IDF vectors of the training texts.
+
+    Raises:
+        UnavailableError: When no training text has a word of two letters.
+    """
+    if not any(WORD.search(text) for text in preparation.texts.texts):
+        raise UnavailableError("got training texts without a word of two letters; tfidf_targets needs words")
     return matched_objective(tfidf_vectors(preparation.texts.texts), preparation)
 
 

@@ -50,13 +50,13 @@ def _forest(study: Study) -> Plot | None:
 
 
 def mix_cells(study: Study) -> Cells:
-    """Cells of the map: rows that differ from full SeLIP in the mix of syntax and semantics alone, or in lambda = 0.
+    """Cells of the map: rows that differ from full SeLIP in the mix of syntax and semantics alone.
 
-    A weighted mean has its two weights, one of the two alone has weight 1, lambda = 0 leaves no similarity: (0, 0). The
-    product has no weights and is no cell. Of two rows that are one cell the weighted mean is kept.
+    A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
+    Of two rows that are one cell the weighted mean is kept.
     """
     found: Cells = {}
-    for wanted in ("mean", "syntax", "semantic", "lambda"):
+    for wanted in ("mean", "syntax", "semantic"):
         for one, entry in _scored(study):
             settings = {**study.settings, **one.changes}
             if _kind(settings, one.changes) == wanted:
@@ -70,11 +70,11 @@ def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
     """Which mix an ablation has when it changes nothing else; "" when it changes something else."""
     if changes and set(changes) <= {MIX, *WEIGHTS}:
         return str(settings.get(MIX))
-    return "lambda" if dict(changes) == {LAMBDA: 0} else ""
+    return ""
 
 
 def _weights(settings: Mapping[str, object], kind: str) -> tuple[float, float]:
-    alone = {"syntax": (1.0, 0.0), "semantic": (0.0, 1.0), "lambda": (0.0, 0.0)}
+    alone = {"syntax": (1.0, 0.0), "semantic": (0.0, 1.0)}
     syntax, semantic = (float(str(settings.get(key, "nan"))) for key in WEIGHTS)
     return alone.get(kind, (syntax, semantic))
 
@@ -100,8 +100,8 @@ def _map(study: Study) -> Plot | None:
         return titled(figure, study.board.synthetic, "Image → text R@10 by mix of S")
 
     caption = (
-        "K = syntax weight × syntax + semantic weight × semantics. (0, 0): no similarity at all. Hatched: not run or "
-        "not scored. Empty: weights above 1 in sum do not exist. The product has no weights: it stands beside the map."
+        "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
+        "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
     return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw)
 
@@ -144,7 +144,10 @@ def _curve(study: Study) -> Plot | None:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
         return titled(figure, study.board.synthetic, "R@10 over lambda, abnormal volumes")
 
-    caption = "Value and 95 % interval over lambda; the intervals of the differences are in the table."
+    caption = (
+        "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
+        "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
+    )
     return Plot("ablation_lambda", "Curve over lambda", caption, draw)
 
 

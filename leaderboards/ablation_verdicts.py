@@ -17,7 +17,7 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
     return [
         *on_holes(study.board),
         *_on_full(study),
-        *_on_differences(study.compared, names),
+        *_on_differences(study.compared, names, len(study.ablations)),
         *_on_smallest(study.compared),
         *on_skipped(study.board),
         on_seeds(study.board),
@@ -33,12 +33,12 @@ def _on_full(study: Study) -> list[Verdict]:
     return [Verdict("warn", text)]
 
 
-def _on_differences(compared: Sequence[Comparison], names: dict[str, str]) -> list[Verdict]:
+def _on_differences(compared: Sequence[Comparison], names: dict[str, str], family: int) -> list[Verdict]:
     """Which ablations differ after Holm's adjustment, in which direction, and which do not."""
     if not compared:
         return []
     found = []
-    over = f"after Holm's adjustment over {len(compared)} ablation{'s' if len(compared) > 1 else ''}"
+    over = f"after Holm's adjustment over {family} ablation{'s' if family > 1 else ''}"
     sides = {
         "above": [c for c in compared if c.differs and c.difference.value > 0],
         "below": [c for c in compared if c.differs and c.difference.value < 0],

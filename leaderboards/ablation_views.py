@@ -39,8 +39,8 @@ def ablation_table(study: Study) -> Table:
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
         f"Difference: ablation − {FULL_NAME} in {metric_name(PRIMARY)}, paired over patients and seeds; two-sided "
-        f"bootstrap p; Holm over the {len(study.compared)} ablations of the table. Start: what of the initial weights, "
-        "the batches or the steps is of necessity not full SeLIP's. Abnormal volumes."
+        f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
+        "the initial weights, the batches or the steps is of necessity not full SeLIP's. Abnormal volumes."
     )
     return Table("Ablations", caption, columns, tuple(lines))
 
@@ -76,6 +76,8 @@ def _beside(metrics: list[Cell], compared: list[Cell]) -> list[Cell]:
 
 def _change_cell(one: Ablated) -> Cell:
     typed = one.changed or "nothing: full SeLIP of these records has it too"
+    if one.known.against:
+        typed += f"; the difference is to {one.known.against}"
     return Cell(one.known.summary, f"({typed})", prose=True) if one.known.summary else Cell(typed, prose=True)
 
 

@@ -117,8 +117,17 @@ def _changes(board: Board, row: Row, settings: Mapping[str, Any]) -> dict[str, A
 
 
 def _differences(board: Board, rows: Sequence[Row], full: Row, key: str, n_resamples: int) -> dict[str, Comparison]:
-    pairs = [(row, full) for row in rows if not row.hole]
-    return {comparison.a: comparison for comparison in adjusted(compare_pairs(board, pairs, key, n_resamples))}
+    """Each scored row minus full SeLIP, or minus the row that it is declared against; Holm over all rows."""
+    found = {row.ablation: row for row in rows if not row.hole}
+    pairs = [(row, _reference(row, found, full)) for row in found.values()]
+    known = [(row, reference) for row, reference in pairs if reference]
+    compared = compare_pairs(board, known, key, n_resamples)
+    return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
+
+
+def _reference(row: Row, found: Mapping[str, Row], full: Row) -> Row | None:
+    against = ABLATIONS.get(row.ablation, UNKNOWN).against
+    return found.get(against) if against else full
 
 
 def _place(name: str) -> tuple[int, int, str]:

@@ -152,10 +152,16 @@ def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_re
     ]
 
 
-def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with Holm's adjustment over those of them that have a p-value."""
+def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Comparison]:
+    """The comparisons with Holm's adjustment over those of them that have a p-value.
+
+    Args:
+        comparisons: Comparisons of one metric.
+        family: Number of comparisons that were planned; those without a result count with p = 1.
+    """
     known = [comparison for comparison in comparisons if comparison.known]
-    p_values = dict(zip(known, holm([c.difference.p_value for c in known]), strict=True)) if known else {}
+    unknown = [1.0] * max(0, family - len(known))
+    p_values = dict(zip(known, holm([*(c.difference.p_value for c in known), *unknown]), strict=False))
     return [replace(comparison, p_holm=p_values.get(comparison, math.nan)) for comparison in comparisons]
 
 

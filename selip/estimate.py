@@ -156,6 +156,6 @@ def random_cohort(profile: Profile, pairs: int) -> Cohort:
         {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
         for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
     ]
-    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels)} for study in studies]
+    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]
     info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
     return _RandomCohort(Path(), info, pd.DataFrame(labels), pd.DataFrame(rows))

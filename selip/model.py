@@ -83,15 +83,15 @@ def parameter_groups(
 
     Args:
         module: A model, or layers of a method.
-        volume_rate: Peak rate of every parameter but those whose name begins with "text_".
-        text_rate: Peak rate of those.
+        volume_rate: Peak rate of every parameter but the text tower's, projections included: they start from scratch.
+        text_rate: Peak rate of the text tower.
         weight_decay: Decay of weights with two axes or more.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             decay = 0.0 if parameter.ndim < 2 else weight_decay
-            rate = text_rate if name.startswith("text_") else volume_rate
+            rate = text_rate if name.startswith("text_tower") else volume_rate
             groups.setdefault((rate, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}

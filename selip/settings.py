@@ -122,6 +122,8 @@ def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:
     node = values
     for parent in parents:
         node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise InputError(f"got override {override!r}, but {parent} has no parts; allowed: key=value")
     try:
         value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:

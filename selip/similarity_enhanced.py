@@ -11,6 +11,7 @@ T = (I + P) / 2, less the entropy of P, which no weight depends on.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +49,7 @@ class SelipConfig:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise InputError(f"got selip.{name}={getattr(self, name)}; allowed: {', '.join(values)}")
-        if self.kl_weight < 0 or not 0 <= self.kl_clamp < 1:
+        if not (0 <= self.kl_weight < math.inf and 0 <= self.kl_clamp < 1):
             raise InputError(
                 f"got selip.kl_weight={self.kl_weight}, kl_clamp={self.kl_clamp}; allowed: >= 0 and within [0, 1)"
             )
@@ -57,7 +58,10 @@ class SelipConfig:
 def selip_loss(
     logits: torch.Tensor, similarity: torch.Tensor, config: SelipConfig, masked: torch.Tensor | None = None
 ) -> Loss:
-    """SeLIP's loss; the targets reported beside it are (I + lambda P) / (1 + lambda), rows scaled to sum 1.
+    """SeLIP's loss; the targets reported beside it are T = (I + lambda P) / (1 + lambda), rows scaled to sum 1.
+
+    With `kl: one_way` T is that of the rows, with 2 lambda for lambda, as the KL is not halved; the columns have I.
+    With a clamp, or entries left out of the KL term, there is no single T and none is reported.
 
     Args:
         logits: Z (B, B), rows are volumes.
@@ -76,8 +80,11 @@ def selip_loss(
     kl = _kl(distribution, logits, dropped, config.kl_clamp)
     if config.kl == "symmetric":
         kl = (kl + _kl(distribution, logits.T, dropped, config.kl_clamp)) / 2
-    targets = identity + config.kl_weight * distribution
-    return Loss(contrastive + config.kl_weight * kl, targets / targets.sum(1, keepdim=True))
+    loss = contrastive + config.kl_weight * kl
+    if config.kl_clamp or config.diagonal == "out" or masked is not None:
+        return Loss(loss)
+    targets = identity + config.kl_weight * (2 if config.kl == "one_way" else 1) * distribution
+    return Loss(loss, targets / targets.sum(1, keepdim=True))
 
 
 def similarity_distribution(similarity: torch.Tensor, rows: str, dropped: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from selip.cohort import Cohort
 from selip.config import ModelConfig
 from selip.errors import InputError
-from selip.findings import CONTRASTS, is_normal
+from selip.findings import CONTRASTS, findings_from_json, parse_findings_text
 from selip.method import Sizes
 from selip.model import DualEncoder
 from selip.similarity import TextTable
@@ -67,17 +67,24 @@ def load_training_data(cohort: Cohort, device: torch.device) -> TrainingData:
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
     """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume.
 
-    A volume has the labels of its study, less "normal"; none when its own text is normal, as then its contrast does
-    not show them.
+    The types of the findings that the volume's contrast shows, where the findings of its study are known with their
+    signals; else the labels of the study, less "normal", and none for a volume whose text has no finding.
     """
+    studies = cohort.studies.set_index("study_id")
     table = cohort.volumes.iloc[rows]
-    of_study = dict(zip(cohort.studies["study_id"], cohort.studies["labels"], strict=True))
     shown = [
-        set() if is_normal(text) else set(json.loads(of_study[study])) - {"normal"}
-        for study, text in zip(table["study_id"], table["text"], strict=True)
+        _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
+        for study, contrast, text in zip(table["study_id"], table["contrast"], table["text"], strict=True)
     ]
     names = tuple(sorted(set().union(*shown)))
     return names, torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
+
+
+def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
+    known = findings_from_json(findings) if findings else []
+    if any(finding.signals for finding in known):
+        return {finding.lesion_type for finding in known if finding.clause(contrast)}
+    return set(json.loads(labels)) - {"normal"} if parse_findings_text(text) else set()
 
 
 def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:

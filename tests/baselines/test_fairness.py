@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from baselines import METHODS
 from selip.experiment import experiment_file
@@ -10,6 +11,7 @@ from selip.model import weights_hash
 from selip.registry import load
 from selip.settings import read_experiment
 from selip.trainer import Run, train
+from selip.training_data import initial_model, load_training_data, with_own_tower
 
 STEPS = 2
 LIGHT = ("model.width=4", "model.centre_projections=false", "model.slices.slices=2", "training.batch_size=4")
@@ -50,6 +52,16 @@ def test_every_method_has_the_same_start_batches_split_and_budget(name, short, r
     if not training.own_tower:
         assert training.parameters == clip.parameters
     assert facts.split_fingerprint == small_cohort.info.split_fingerprint
+
+
+def test_a_method_with_its_own_tower_keeps_the_common_text_side(small_cohort, tiny_run):
+    config = read_experiment(experiment_file("quick"), [*tiny_run, *LIGHT]).run.model
+    data = load_training_data(small_cohort, torch.device("cpu"))
+    common = initial_model(config, small_cohort, data, 0)
+    own = with_own_tower(common, load(METHODS, "selip.methods", "open_clip_slices").tower, small_cohort, data, 0)
+    for part in ("text_tower", "text_projection"):
+        assert weights_hash(getattr(own, part)) == weights_hash(getattr(common, part))
+    assert weights_hash(own.volume_tower) != weights_hash(common.volume_tower)
 
 
 def test_a_killed_run_with_layers_of_its_own_resumes_to_the_same_weights(trained):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,6 +15,7 @@ from baselines import medclip, unicl
 from baselines.clip import clip_objective
 from selip.errors import UnavailableError
 from selip.objective import Batch
+from selip.training_data import finding_sets
 
 METHODS = [unicl.METHOD, medclip.METHOD]
 LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"))
@@ -118,3 +121,23 @@ def test_a_cohort_without_labels_is_skipped(method):
     with pytest.raises(UnavailableError, match=f"got a cohort without labels; allowed for {method.name}"):
         method.prepare(SimpleNamespace(label_names=()))
     assert method.views == ("pairs", "labels")
+
+
+def test_finding_sets_are_of_what_the_contrast_shows(small_cohort):
+    rows = small_cohort.rows("train")
+    names, labels = finding_sets(small_cohort, rows)
+    for row, found in zip(rows, labels, strict=True):
+        volume = small_cohort.volumes.iloc[row]
+        known = small_cohort.findings(volume["study_id"])
+        shown = {finding.lesion_type for finding in known if finding.clause(volume["contrast"])}
+        assert {name for name, label in zip(names, found, strict=True) if label} == shown
+
+
+def test_finding_sets_without_known_findings_are_the_labels_of_the_study(small_cohort):
+    studies = small_cohort.studies.assign(findings="", labels='["infarct"]')
+    texts = ["at brain shows no high signal", "", "an infarct is seen", "no abnormal signal in the brain"]
+    volumes = small_cohort.volumes.iloc[:4].assign(text=texts)
+    cohort = replace(small_cohort, studies=studies, volumes=volumes)
+    names, labels = finding_sets(cohort, np.arange(4))
+    assert names == ("infarct",)
+    assert labels.tolist() == [[0], [0], [1], [0]]

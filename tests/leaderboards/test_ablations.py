@@ -27,6 +27,7 @@ SETTINGS = {
 CHANGES = {  # name: (section, settings, skill)
     "lambda_0": ("selip", {"kl_weight": 0.0}, 0.2),
     "lambda_2": ("selip", {"kl_weight": 2.0}, 1.3),
+    "mix_0_0": ("similarity", {"mix": "mean", "weight_syntax": 0.0, "weight_semantic": 0.0}, 0.9),
     "mean_mix": ("similarity", {"mix": "mean"}, 1.0),
     "syntax_only": ("similarity", {"mix": "syntax"}, 0.9),
     "best_match": ("similarity", {"pooling": "best_match"}, 1.1),
@@ -134,7 +135,9 @@ def test_differences_are_those_to_full_selip_with_holm_over_all(board, study):
     for key in COMPARED:
         found = [one.differences[key] for one in study.ablations if not one.row.hole]
         assert len(found) == len(CHANGES)
-        assert [c.p_holm for c in found] == pytest.approx(holm([c.difference.p_value for c in found]))
+        assert [c.p_holm for c in found] == pytest.approx(
+            holm([*(c.difference.p_value for c in found), 1, 1])[:-2]  # one failed, one was skipped
+        )
         for comparison, one in zip(found, (a for a in study.ablations if not a.row.hole), strict=True):
             assert comparison.difference == pytest.approx(compare(board, one.row, full, key, N).difference)
 
@@ -168,7 +171,7 @@ def test_verdicts_name_what_differs_and_what_does_not(folder):
     lines = said(folder)
     worse = next(line for line in lines if line.startswith("Below full SeLIP"))
     assert "lambda_0" in worse
-    assert f"over {len(CHANGES)} ablations" in worse
+    assert f"over {len(CHANGES) + 2} ablations" in worse
     assert "minilm" in next(line for line in lines if line.startswith("Above full SeLIP"))
     assert "home_made" in next(line for line in lines if "cannot separate" in line)
     assert any(line.startswith("Smallest detectable difference") for line in lines)
@@ -198,9 +201,8 @@ def test_without_full_selip_nothing_is_compared_and_values_stay(tmp_path, factor
 
 def test_cells_of_the_map(study):
     cells = mix_cells(study)
-    assert set(cells) == {(0.0, 0.0), (0.5, 0.5), (1.0, 0.0)}
     assert {weights: entry["ablation"] for weights, entry in cells.items()} == {
-        (0.5, 0.5): "mean_mix", (1.0, 0.0): "syntax_only", (0.0, 0.0): "lambda_0",
+        (0.5, 0.5): "mean_mix", (1.0, 0.0): "syntax_only", (0.0, 0.0): "mix_0_0",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from selip.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ROOT / "leaderboards" / "records" / "quick"
+ABLATION = ROOT / "leaderboards" / "records" / "ablation"
 KEY = "abnormal/image_to_text_R@10"
 
 
@@ -40,11 +41,19 @@ def test_untrained_towers_are_at_chance(records):
     assert metrics[KEY].lower <= metrics[f"{KEY}/chance"].value <= metrics[KEY].upper
 
 
-def test_committed_page_is_the_one_of_the_records(tmp_path):
-    build_leaderboard(QUICK, tmp_path)
-    assert (tmp_path / "retrieval.md").read_text() == (QUICK / "leaderboard" / "retrieval.md").read_text()
-    made, committed = (pd.read_csv(folder / "retrieval.csv") for folder in (tmp_path, QUICK / "leaderboard"))
+@pytest.mark.parametrize(("folder", "page"), [(QUICK, "retrieval"), (ABLATION, "ablation")])
+def test_committed_page_is_the_one_of_the_records(folder, page, tmp_path):
+    build_leaderboard(folder, tmp_path)
+    assert (tmp_path / f"{page}.md").read_text() == (folder / "leaderboard" / f"{page}.md").read_text()
+    made, committed = (pd.read_csv(one / f"{page}.csv") for one in (tmp_path, folder / "leaderboard"))
     pd.testing.assert_frame_equal(made, committed)  # to 1e-5: another machine rounds sums otherwise
+
+
+def test_the_ablation_is_of_the_same_full_selip_as_quick(records):
+    full = next(record for record in read_records(ABLATION / "records") if not record.ablation)
+    assert full.split_fingerprint == records["selip"].split_fingerprint
+    assert full.training.batch_order_hash == records["selip"].training.batch_order_hash
+    assert all("dirty" not in record.git_commit for record in read_records(ABLATION / "records"))
 
 
 def test_readme_shows_the_table_of_the_records():

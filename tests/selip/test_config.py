@@ -65,7 +65,12 @@ def test_standard_is_every_method_with_three_seeds():
 
 @pytest.mark.parametrize(
     ("override", "value"),
-    [("augment.flip=none", "none"), ("training.unique_texts=false", False), ("training.precision=no", "no"), ("selip.kl_clamp=1e-3", 1e-3)],
+    [
+        ("augment.flip=none", "none"),
+        ("training.unique_texts=false", False),
+        ("training.precision=no", "no"),
+        ("selip.kl_clamp=1e-3", 1e-3),
+    ],
 )
 def test_words_that_yaml_may_read_otherwise(override, value):
     """YAML 1.1 reads no as false, and 1e-3 (without a point) as text."""

@@ -105,7 +105,8 @@ def test_every_knob_equals_the_loop(config):
     clip = ClipLoss()(volumes, texts, scale).item()
     loss = selip_loss(logits, s, config)
     assert loss.value.item() == pytest.approx(clip + config.kl_weight * kl, abs=1e-6)
-    torch.testing.assert_close(loss.targets.sum(1), torch.ones(10, dtype=torch.float64))
+    if loss.targets is not None:
+        torch.testing.assert_close(loss.targets.sum(1), torch.ones(10, dtype=torch.float64))
     assert all(torch.isfinite(gradient).all() for gradient in gradients(loss.value, [volumes, texts, scale]))
 
 
@@ -133,3 +134,27 @@ def test_masked_normal_texts_leave_the_kl_of_the_others(diagonal, rows):
     assert loss.item() == pytest.approx(expected.item(), abs=1e-9)
     for mine, other in zip(gradients(loss, [volumes, texts]), gradients(expected, [volumes, texts]), strict=True):
         torch.testing.assert_close(mine, other, atol=1e-9, rtol=0)
+
+
+def test_one_way_targets_are_those_of_the_rows_and_columns_have_identity():
+    volumes, texts, scale = pair(4)
+    logits, s = scale * volumes @ texts.T, random_similarity(4)
+    loss = selip_loss(logits, s, SelipConfig(kl="one_way"))
+    identity = torch.eye(24, dtype=torch.float64)
+    p = s / s.sum(1, keepdim=True)
+    rows = -(loss.targets * F.log_softmax(logits, dim=1)).sum(1).mean() * 3
+    columns = -(identity * F.log_softmax(logits.T, dim=1)).sum(1).mean()
+    expected = (rows + columns) / 2 - row_entropy(p).mean()
+    assert loss.value.item() == pytest.approx(expected.item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("config", [SelipConfig(kl_clamp=1e-3), SelipConfig(diagonal="out")])
+def test_no_targets_are_reported_where_there_is_no_single_one(config):
+    volumes, texts, scale = pair(4)
+    assert selip_loss(scale * volumes @ texts.T, random_similarity(4), config).targets is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_config_refuses_what_is_not_finite(value):
+    with pytest.raises(InputError, match="kl_weight"):
+        SelipConfig(kl_weight=value)

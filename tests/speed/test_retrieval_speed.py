@@ -13,9 +13,9 @@ import pytest
 import torch
 from torchmetrics.functional import retrieval as reference
 
+from benchmarks import retrieval
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics import rank_metrics
-from benchmarks import retrieval
 from selip.embeddings import Embeddings
 
 pytestmark = pytest.mark.speed
