@@ -35,7 +35,7 @@ def two_seconds(monkeypatch):
 def test_grid_and_estimate(two_seconds):
     said = lines("seeds=3", "ablations=lambda_0,batch_16", "training.steps=100", "training.validations=1")
     text = "\n".join(said)
-    assert "18 runs x 1 benchmarks" in said
+    assert "18 runs x 4 benchmarks" in said
     for part in ("phantom, profile quick, seed 1, 40 x 48 x 16 voxels", "selip, clip", "lambda_0, batch_16", "0, 1, 2"):
         assert part in text
     for setting in ("steps=100", "volume_tower=resnet10", "slices.model=tiny", "kl_weight=1.0", "syntax=word_dice"):
