@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from selip.config import ProbeConfig, SegmentationConfig
+from selip.evaluation_config import ProbeConfig, SegmentationConfig
 from selip.records import Metric
 from selip.subject import Subject
 

@@ -21,8 +21,8 @@ from benchmarks.predictions import POLICIES, Answers, fitted_parts, majority, sc
 from benchmarks.probes import fit_linear, labelled, metadata_vectors, task_generator
 from benchmarks.tasks import TASKS, TaskData, load_tasks
 from selip.cohort import Cohort
-from selip.config import ProbeConfig
 from selip.errors import InputError
+from selip.evaluation_config import ProbeConfig
 from selip.model import DualEncoder
 from selip.records import Metric
 from selip.subject import Subject

@@ -14,8 +14,8 @@ from torch import nn
 
 from benchmarks.mask_metrics import dice_scores
 from benchmarks.segmentation_cases import Cases
-from selip.config import SegmentationConfig
 from selip.errors import InputError
+from selip.evaluation_config import SegmentationConfig
 
 THRESHOLDS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 WINDOW_OVERLAP = 0.5

@@ -19,10 +19,11 @@ from selip.cohort import Cohort
 from selip.cohort_audit import cohort_audit
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
-from selip.config import EvaluationConfig, ExperimentConfig, RunConfig
+from selip.config import ExperimentConfig, RunConfig
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
+from selip.evaluation_config import EvaluationConfig
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.method import Method

@@ -12,9 +12,9 @@ import torch
 
 from selip.cohort import Cohort
 from selip.cohort_commands import Report
-from selip.config import EvaluationConfig
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
+from selip.evaluation_config import EvaluationConfig
 from selip.grid import Planned
 from selip.memory import forget_peak_memory
 from selip.method import Method

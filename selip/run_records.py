@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from selip.cohort import Cohort
-from selip.config import EvaluationConfig
+from selip.evaluation_config import EvaluationConfig
 from selip.files import content_hash
 from selip.grid import Planned
 from selip.memory import peak_memory_mb

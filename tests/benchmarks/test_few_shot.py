@@ -10,8 +10,8 @@ from sklearn.metrics import balanced_accuracy_score
 
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.few_shot import BENCHMARK, balancing_weights, centred, nearest_mean, supports
-from selip.config import ProbeConfig
 from selip.errors import InputError
+from selip.evaluation_config import ProbeConfig
 
 spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).with_name("toy_subject.py"))
 toys = importlib.util.module_from_spec(spec)

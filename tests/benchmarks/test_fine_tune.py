@@ -11,8 +11,9 @@ import torch
 from benchmarks import fine_tune
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.fine_tune import BENCHMARK, Classifier, Scans, batches, classify, fit, rate_factor, validation_loss
-from selip.config import ModelConfig, ProbeConfig
+from selip.config import ModelConfig
 from selip.errors import InputError
+from selip.evaluation_config import ProbeConfig
 from selip.model import DualEncoder, weights_hash
 from selip.text_towers import Tokens
 

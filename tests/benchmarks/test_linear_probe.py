@@ -16,8 +16,8 @@ from benchmarks import probes
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.linear_probe import BENCHMARK
 from benchmarks.probes import Examples, fit_linear, fit_neighbours, fraction_mask, task_generator
-from selip.config import ProbeConfig
 from selip.errors import InputError
+from selip.evaluation_config import ProbeConfig
 
 spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).with_name("toy_subject.py"))
 toys = importlib.util.module_from_spec(spec)

@@ -18,8 +18,9 @@ from benchmarks.segmentation import BENCHMARK, load_task, run_network, score_sub
 from benchmarks.segmentation_cases import Cases, load_cases
 from selip.cohort import Cohort, CohortInfo
 from selip.cohort_writer import CohortWriter
-from selip.config import ModelConfig, SegmentationConfig, SliceConfig
+from selip.config import ModelConfig, SliceConfig
 from selip.errors import InputError
+from selip.evaluation_config import SegmentationConfig
 from selip.findings import Finding, clauses_of, findings_text, findings_to_json
 from selip.model import DualEncoder
 from selip.subject import Subject

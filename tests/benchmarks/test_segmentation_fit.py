@@ -8,9 +8,10 @@ from benchmarks.decoder import make_segmenter
 from benchmarks.mask_metrics import mask_scores
 from benchmarks.segmentation_cases import Cases
 from benchmarks.segmentation_fit import THRESHOLDS, case_order, fit_segmentation, predict
-from selip.config import ModelConfig, SegmentationConfig
+from selip.config import ModelConfig
 from selip.encoders import VolumeTower
 from selip.errors import InputError
+from selip.evaluation_config import SegmentationConfig
 
 SHAPE = (16, 16, 12)
 
