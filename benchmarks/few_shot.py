@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.predictions import POLICIES, fitted_parts, item_frame
@@ -72,7 +73,9 @@ def score_task(
     items["weight"] = balancing_weights(data.parts[part].labels)
     columns: dict[str, FloatArray] = {}
     spreads = []
-    metadata = metadata_vectors(data)
+    raw = metadata_vectors(data)
+    scaler = StandardScaler().fit(raw["train"])  # years beside one-hot columns
+    metadata = {name: scaler.transform(vectors) for name, vectors in raw.items()}
     for shots in options.probe.shots:
         beside = _correctness(data, metadata, shots, options).mean(axis=0)
         for representation, vectors in known.items():

@@ -22,6 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.tasks import SPACING, TaskData
+from selip.errors import InputError
 from selip.subject import Subject
 
 FloatArray = npt.NDArray[np.float64]
@@ -67,6 +68,8 @@ def vectors_of(subject: Subject, data: TaskData, part: str, representation: str)
     """(n, F) "features" before projection or (n, E) "embeddings" after it, of the items of a part."""
     embedded = subject.transfer_embeddings(part) if data.task.is_transfer else subject.embeddings(part)
     vectors = embedded.features if representation == "features" else embedded.volumes
+    if not np.isfinite(vectors).all():
+        raise InputError(f"got {representation} of the {part} part that are not finite; allowed: finite; train again")
     return vectors[data.parts[part].rows].astype(np.float64)
 
 

@@ -76,6 +76,10 @@ def friedman_ranks(
         note = f"{n_methods} methods on {n_tasks} tasks: {needed}"
         return AverageRanks(ranks, math.nan, math.nan, math.nan, (), note)
     statistic, p_value = _friedman(costs)
+    smallest = 2.0 ** (1 - n_tasks) * math.comb(n_methods, 2)
+    if n_tasks <= EXACT_UP_TO and smallest >= alpha:
+        note = f"{n_tasks} tasks are too few to separate any two of {n_methods} methods after Holm's adjustment"
+        return AverageRanks(ranks, statistic, p_value, critical_difference(n_methods, n_tasks, alpha), (), note)
     separated = _separated(pd.DataFrame(costs, columns=list(map(str, scores.columns))), alpha)
     cliques = tuple(group for group in rank_groups(list(ranks), separated) if len(group) > 1)
     return AverageRanks(ranks, statistic, p_value, critical_difference(n_methods, n_tasks, alpha), cliques)

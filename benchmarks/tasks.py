@@ -183,7 +183,9 @@ def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskDat
     A class with fewer than MIN_PATIENTS patients in train (where it is asked for) or in the scored part is left out.
     """
     named = {part: named_items(task, cohort, part) for part in parts}
-    counted = [named[part].groupby("label")["patient_id"].nunique() for part in parts if part != "val"]
+    counted = [
+        named[part].groupby("label")["patient_id"].nunique() for part in parts if part != "val" or part == parts[-1]
+    ]
     seen = task.classes or tuple(sorted(set().union(*(set(items["label"]) for items in named.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
     note = _lost([name for name in seen if name not in classes])

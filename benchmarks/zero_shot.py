@@ -1,4 +1,4 @@
-"""Zero-shot classification: a volume against prompts for each class, without a labelled volume.
+"""Zero-shot classification: a volume against prompts for each class, without training on labels.
 
 The texts of training are clauses, "at <location> shows <signal>", so the name of a lesion type or lobe is mostly a word
 that no text tower was taught. A class is therefore described by the clauses that training texts have for it.
@@ -41,7 +41,7 @@ NOTES = POLICIES | {
     "score": "cosine with the class's mean prompt of a template, mean over templates; softmax over the classes at the "
     "model's own logit scale gives score and calibration",
     "metadata": "contrast, site, age and spacing through a logistic regression on the labels of train, which zero-shot "
-    "does not see",
+    "uses for the prompts of lesion type and grade only",
 }
 
 

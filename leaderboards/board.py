@@ -76,7 +76,7 @@ class Board:
     @property
     def synthetic(self) -> bool:
         """Whether the cohort is made, not measured."""
-        return self.facts.cohort.synthetic
+        return self.facts.synthetic
 
     @property
     def cohort_name(self) -> str:

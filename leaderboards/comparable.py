@@ -12,7 +12,9 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "schema versions": lambda record: record.schema_version,
     "cohort hashes": lambda record: record.cohort.content_hash,
     "split fingerprints": lambda record: record.split_fingerprint,
-    "synthetic flags": lambda record: record.cohort.synthetic,
+    "synthetic flags": lambda record: record.synthetic,
+    "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
+    "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }
 """What all records of a page have in common, whatever their benchmark."""
 RESERVED = ("ablation", "audit", "classification", "index", "overall")

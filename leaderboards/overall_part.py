@@ -86,12 +86,16 @@ def _verdicts(overall: Overall, sheets: Sequence[Sheet]) -> list[Verdict]:
 
 def _on_test(overall: Overall) -> list[Verdict]:
     ranks = overall.ranks
-    if ranks is None or ranks.note:
-        return [Verdict("plain", f"Ranks are not tested: {ranks.note}.")] if ranks else []
+    if ranks is None:
+        return []
+    if pd.isna(ranks.statistic):
+        return [Verdict("plain", f"Ranks are not tested: {ranks.note}.")]
     text = f"Friedman's test that all methods rank alike: chi-square {ranks.statistic:.1f}, p {p_text(ranks.p_value)}; "
     text += f"Nemenyi's critical difference {ranks.critical_difference:.2f} ranks."
     found = [Verdict("plain", text)]
-    if ranks.cliques:
+    if ranks.note:
+        found.append(Verdict("warn", f"No pair is tested: {ranks.note}."))
+    elif ranks.cliques:
         said = "; ".join(", ".join(clique) for clique in ranks.cliques)
         found.append(Verdict("plain", f"Not separable over tasks (Wilcoxon, Holm): {said}."))
     return found

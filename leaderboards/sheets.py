@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leaderboards.board import Board, methods_of
-from leaderboards.differences import Comparison, Standing, adjusted, standing_of
+from leaderboards.differences import DECLARED, Comparison, Standing, adjusted, standing_of
 from leaderboards.families import FAMILIES, Headline, headline_of
 from leaderboards.tables import tidy
 
@@ -64,7 +64,13 @@ def _sheet(board: Board, n_resamples: int) -> Sheet:
 def _with_holm(sheets: Sequence[Sheet]) -> list[Sheet]:
     """The sheets with their declared contrasts, adjusted over all of the family."""
     raw = [sheet.standing.declared if sheet.standing else [] for sheet in sheets]
-    every = iter(adjusted([comparison for found in raw for comparison in found]))
+    planned = sum(
+        {first, second} <= {row.label for row in sheet.board.rows}
+        for sheet in sheets
+        if sheet.headline
+        for first, second in DECLARED
+    )
+    every = iter(adjusted([comparison for found in raw for comparison in found], family=planned))
     return [
         Sheet(sheet.board, sheet.headline, sheet.standing, sheet.frame, [next(every) for _ in found])
         for sheet, found in zip(sheets, raw, strict=True)

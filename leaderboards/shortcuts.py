@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,10 +40,12 @@ class Shortcut:
 
     @property
     def verdict(self) -> str:
-        """Whether the best method's lower bound clears metadata alone; "shortcut" where it does not."""
+        """Whether the best method's lower bound clears metadata alone, and chance where metadata fall below it."""
         if pd.isna(self.lower):
             return "unknown: no interval"
-        return "clears metadata" if self.lower > self.metadata else "shortcut"
+        if self.lower > max(self.metadata, -math.inf if self.chance is None else self.chance):
+            return "clears metadata"
+        return "shortcut" if self.lower <= self.metadata else "not above chance"
 
 
 def shortcuts_of(sheet: Sheet) -> list[Shortcut]:
@@ -71,7 +74,7 @@ def shortcut_table(found: Iterable[Shortcut]) -> Table:
             Cell(number(one.value, one.key), interval(one.lower, one.upper, one.key)),
             Cell(number(one.metadata, one.key)),
             Cell(MISSING if one.chance is None else number(one.chance, one.key)),
-            Cell(one.verdict, strong=one.verdict == "shortcut"),
+            Cell(one.verdict, strong=one.verdict in {"shortcut", "not above chance"}),
         ))
         for one in found
     )  # fmt: skip

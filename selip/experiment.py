@@ -108,6 +108,16 @@ def check_parts(cohort: Cohort) -> None:
         )
 
 
+def check_same_grid(cohort: Cohort, transfer: Cohort) -> None:
+    """Raises InputError when the second cohort is on another grid, which no model of the first could read."""
+    grids = [(one.info.shape, one.info.spacing_mm) for one in (cohort, transfer)]
+    if grids[0] != grids[1]:
+        raise InputError(
+            f"got a second cohort {transfer.root} of {grids[1][0]} voxels of {grids[1][1]} mm beside {grids[0][0]} of "
+            f"{grids[0][1]} mm; allowed: one grid; choose its profile, import it with --like, or set transfer=null"
+        )
+
+
 def plan(config: ExperimentConfig, cohort: Cohort, transfer: Cohort | None = None) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
@@ -152,6 +162,9 @@ def run_experiment(
     cohort = open_or_build(config.cohort, out / "cohort", report)
     check_parts(cohort)
     transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
+    if transfer:
+        check_parts(transfer)
+        check_same_grid(cohort, transfer)
     setting = Setting(
         cohort, transfer, directory, config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},

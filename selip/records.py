@@ -98,7 +98,10 @@ class Training(_Strict):
 
 
 class Record(_Strict):
-    """One run on one benchmark. See the module's docstring."""
+    """One run on one benchmark. See the module's docstring.
+
+    `transfer` is the second cohort, of which tasks of transfer were scored; None where there was none.
+    """
 
     schema_version: Literal[1] = 1
     run_id: str
@@ -111,6 +114,8 @@ class Record(_Strict):
     seed: int
     cohort: CohortFacts
     split_fingerprint: str
+    transfer: CohortFacts | None = None
+    transfer_split_fingerprint: str = ""
     config: dict[str, Any]
     config_hash: str
     metrics: dict[str, Metric] = {}
@@ -124,6 +129,11 @@ class Record(_Strict):
     created: str = ""
     command: str = ""
     per_item: str = ""
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any cohort behind its numbers is simulated."""
+        return self.cohort.synthetic or (self.transfer is not None and self.transfer.synthetic)
 
     @model_validator(mode="after")
     def _reason_where_needed(self) -> Record:

@@ -86,7 +86,7 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     Returns:
         Whether all went well; skipped is well.
     """
-    facts = run_facts(cell, setting.evaluation, setting.cohort, setting.command)
+    facts = run_facts(cell, setting.evaluation, setting.cohort, setting.transfer, setting.command)
     left = [name for name, run_id in cell.record_ids.items() if not setting.directory.is_done([run_id])]
     forget_peak_memory()
     began = time.perf_counter()

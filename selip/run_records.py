@@ -27,7 +27,9 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
     )  # fmt: skip
 
 
-def run_facts(cell: Planned, evaluation: EvaluationConfig, cohort: Cohort, command: Sequence[str]) -> dict[str, Any]:
+def run_facts(
+    cell: Planned, evaluation: EvaluationConfig, cohort: Cohort, transfer: Cohort | None, command: Sequence[str]
+) -> dict[str, Any]:
     """What every record of a cell has in common, however it ends."""
     resolved = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
     return {
@@ -36,6 +38,8 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohort: Cohort, comma
         "seed": cell.seed,
         "cohort": cohort_facts(cohort),
         "split_fingerprint": cohort.info.split_fingerprint,
+        "transfer": cohort_facts(transfer) if transfer else None,
+        "transfer_split_fingerprint": transfer.info.split_fingerprint if transfer else "",
         "config": resolved,
         "config_hash": content_hash(resolved),
         "versions": package_versions(),

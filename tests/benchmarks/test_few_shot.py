@@ -105,3 +105,11 @@ def test_per_item_scores_are_shares_of_the_draws_and_labels_of_test_change_no_su
 def test_only_test_is_scored():
     with pytest.raises(InputError, match="fitted on train and val"):
         BENCHMARK.score(replace(toys.toy_subject(), split="all"), OPTIONS)
+
+
+def test_metadata_that_tell_the_class_are_not_drowned_by_age():
+    cohort = toys.toy_cohort()
+    left = dict(zip(cohort.studies["study_id"], cohort.studies["findings"].str.contains('"left"'), strict=True))
+    leaking = cohort.volumes.assign(site=[f"site{int(left[study])}" for study in cohort.volumes["study_id"]])
+    found = BENCHMARK.score(toys.toy_subject("random", replace(cohort, volumes=leaking)), OPTIONS).metrics
+    assert found["side/features_64shot_balanced_accuracy/metadata"].value > 0.95

@@ -159,3 +159,11 @@ def test_groups_share_exactly_what_is_not_separated_as_the_letters_do():
         letters = group_letters(names, pairs)
         expected = {name: {n for n, group in enumerate(groups) if name in group} for name in names}
         assert {name: {ord(letter) - ord("a") for letter in found} for name, found in letters.items()} == expected
+
+
+def test_too_few_tasks_for_so_many_methods_give_no_clique():
+    scores = pd.DataFrame([np.arange(20.0)] * 8, columns=[f"m{k}" for k in range(20)])
+    found = friedman_ranks(scores)
+    assert found.p_value < 1e-9
+    assert found.cliques == ()
+    assert "too few to separate any two of 20 methods" in found.note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from leaderboards.audit import audit_page
 from leaderboards.board import read_boards
 from leaderboards.build import build_leaderboard
 from leaderboards.sheets import sheets_of
-from leaderboards.shortcuts import shortcuts_of
+from leaderboards.shortcuts import Shortcut, shortcuts_of
 from leaderboards.slices import FEWEST_ITEMS, audited_rows, slice_table, slices_of
 from selip.errors import InputError
 
@@ -150,3 +151,10 @@ def test_hard_negatives_of_few_items_have_no_number(tmp_path, factory):
     assert few.any()
     assert frame.loc[few, ["value", "lower", "upper"]].isna().all(axis=None)
     assert frame.loc[~few, "value"].notna().all()
+
+
+def test_a_bound_above_metadata_that_fell_below_chance_is_not_clear():
+    one = Shortcut("side", "side/macro_auroc", "clip", 0.53, 0.45, 0.62, metadata=0.44, chance=0.5)
+    assert one.verdict == "not above chance"
+    assert replace(one, lower=0.51).verdict == "clears metadata"
+    assert replace(one, metadata=0.6).verdict == "shortcut"

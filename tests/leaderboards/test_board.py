@@ -47,6 +47,14 @@ def test_a_measured_and_a_made_cohort_are_refused(tmp_path, factory):
     assert "synthetic flags True" in refused(tmp_path)
 
 
+def test_another_second_cohort_is_refused_and_a_made_one_makes_the_page_synthetic(tmp_path, factory):
+    measured = {"cohort": factory.make_cohort(synthetic=False)}
+    factory.add_run(tmp_path, "clip", **measured, transfer=factory.make_cohort(content_hash="one"))
+    assert read_board(tmp_path, "retrieval").synthetic
+    factory.add_run(tmp_path, "selip", **measured, transfer=factory.make_cohort(content_hash="two"))
+    assert "second cohorts one" in refused(tmp_path)
+
+
 def test_metrics_over_other_items_are_refused(tmp_path, factory):
     factory.add_run(tmp_path, "clip", n_patients=24)
     factory.add_run(tmp_path, "selip", n_patients=20)

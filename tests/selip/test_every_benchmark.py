@@ -81,3 +81,16 @@ def test_a_benchmark_that_fails_leaves_the_others_and_is_done_again(config, tmp_
     monkeypatch.setattr(run_cell, "_score", lambda *arguments: scored.append(arguments[4]) or real(*arguments))
     run_experiment(few, tmp_path / "run", True, ["selip"], REPORT)
     assert scored[len(first) :] == ["few_shot"], "what was scored is not scored again"
+
+
+def test_a_second_cohort_on_another_grid_is_refused_before_anything_is_trained(config, tmp_path):
+    other = replace(config, transfer=replace(config.transfer, profile="standard", patients=12))
+    with pytest.raises(InputError, match=r"second cohort .* one grid"):
+        run_experiment(other, tmp_path / "run", False, ["selip"], REPORT)
+    assert not (tmp_path / "run" / "records").exists()
+
+
+def test_records_name_the_second_cohort(folder):
+    found = read_records(folder / "records")
+    assert {record.transfer.name for record in found} == {"phantom_glioma"}
+    assert len({record.transfer_split_fingerprint for record in found}) == 1
