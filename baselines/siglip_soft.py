@@ -23,8 +23,7 @@ def soft_sigmoid(similarity: TextSimilarity) -> PairwiseSigmoid:
 
     def on_device(batch: Batch) -> TextSimilarity:
         nonlocal similarity
-        if similarity.averaging.device != batch.text_ids.device:
-            similarity = similarity.to(batch.text_ids.device)
+        similarity = similarity.to(batch.text_ids.device)
         return similarity
 
     def weights(batch: Batch) -> torch.Tensor | None:

@@ -193,7 +193,9 @@ class TextSimilarity:
         return cls(averaging.float(), projected.float(), config.pooling, config.normal)
 
     def to(self, device: torch.device) -> TextSimilarity:
-        """The same tables on `device`."""
+        """The same tables on `device`; itself when they are there."""
+        if self.averaging.device == device:
+            return self
         return replace(self, averaging=self.averaging.to(device), projected=self.projected.to(device))
 
     def permuted(self, permutation: np.ndarray) -> TextSimilarity:

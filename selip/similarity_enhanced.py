@@ -114,8 +114,7 @@ def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
 
     def objective(batch: Batch) -> Loss:
         nonlocal similarity
-        if similarity.averaging.device != batch.text_ids.device:
-            similarity = similarity.to(batch.text_ids.device)
+        similarity = similarity.to(batch.text_ids.device)
         ids = batch.text_ids
         return selip_loss(batch.logits, similarity(ids), config, similarity.dropped(ids))
 
