@@ -70,12 +70,15 @@ def item_frame(data: TaskData, part: str) -> pd.DataFrame:
 def answer_columns(model: str, probabilities: FloatArray, classes: Sequence[str]) -> pd.DataFrame:
     """Columns `[model_]predicted`, the first of the likeliest classes, and `[model_]score:<class>`.
 
+    They are rounded to float32, as a record keeps them, so that what is computed again from a record has the same ties.
+
     Args:
         model: Tells several models of a task apart; "" for the only one.
         probabilities: (n, K).
         classes: (K,) names.
     """
     prefix = f"{model}_" if model else ""
+    probabilities = probabilities.astype(np.float32).astype(np.float64)
     columns = {f"{prefix}predicted": probabilities.argmax(axis=1).astype(np.float64)}
     columns |= {f"{prefix}score:{classes[number]}": probabilities[:, number] for number in ranked_classes(classes)}
     return pd.DataFrame(columns)

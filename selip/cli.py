@@ -28,6 +28,8 @@ CohortOption = Annotated[Path, typer.Option("--cohort", help="A cohort folder.")
 SplitOption = Annotated[str, typer.Option(help="train, val, test or all.")]
 CheckpointArgument = Annotated[Path, typer.Argument(help="A .safetensors checkpoint of 'selip train' or 'selip run'.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value overrides, as training.steps=200.")]
+Workers = Annotated[int, typer.Option(help="Processes; 0: one on a GPU, else one a core. The numbers are the same.")]
+Threads = Annotated[int, typer.Option(help="Threads of a run; 0: one on a CPU. Another number rounds sums otherwise.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun in --out.")]
 
 
@@ -61,6 +63,8 @@ def run(
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid, estimate its time and stop.")] = False,
     executor: Annotated[Literal["local"], typer.Option(help="Where runs are executed.")] = "local",
+    workers: Workers = 0,
+    threads: Threads = 0,
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
     from selip.experiment import check_names, experiment_file, find_method, grid, run_experiment
@@ -74,8 +78,10 @@ def run(
         for line in dry_run_lines(config, cells):
             typer.echo(line)
         return
+    from selip.executors import Local
+
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report):
+        for path in run_experiment(config, out, resume, _command(), report, Local(workers, threads)):
             report.line(f"  {path}")
 
 
@@ -92,14 +98,16 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of weights, batches and augmentation.")] = 0,
     experiment: Annotated[str, typer.Option(help="Experiment whose run settings are taken.")] = "quick",
     resume: Resume = False,
+    threads: Threads = 0,
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
+    from selip.executors import Local
     from selip.experiment import experiment_file, run_experiment
 
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report)
+        run_experiment(config, out, resume, _command(), report, Local(1, threads))
     typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 
 

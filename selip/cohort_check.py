@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohort import ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
+from selip.errors import InputError
 from selip.findings import CONTRASTS, findings_from_json
 from selip.splits import SPLITS, split_fingerprint
 
@@ -22,6 +23,26 @@ def check_cohort(root: Path | str) -> list[str]:
     """
     cohort = Cohort.open(root)
     return [*_check_tables(cohort), *_check_hashes(cohort), *_check_voxels(cohort)]
+
+
+def check_parts(cohort: Cohort) -> None:
+    """Raises InputError when a part is empty, before anything is trained in vain."""
+    empty = [part for part in SPLITS if not len(cohort.rows(part))]
+    if empty:
+        raise InputError(
+            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in train, val and "
+            "test; add patients, or a split column"
+        )
+
+
+def check_same_grid(cohort: Cohort, transfer: Cohort) -> None:
+    """Raises InputError when the second cohort is on another grid, which no model of the first could read."""
+    grids = [(one.info.shape, one.info.spacing_mm) for one in (cohort, transfer)]
+    if grids[0] != grids[1]:
+        raise InputError(
+            f"got a second cohort {transfer.root} of {grids[1][0]} voxels of {grids[1][1]} mm beside {grids[0][0]} of "
+            f"{grids[0][1]} mm; allowed: one grid; choose its profile, import it with --like, or set transfer=null"
+        )
 
 
 def _check_tables(cohort: Cohort) -> list[str]:

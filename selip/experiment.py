@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import benchmarks
@@ -17,6 +18,7 @@ from leaderboards.cases import draw_cases
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
 from selip.cohort_audit import cohort_audit
+from selip.cohort_check import check_parts, check_same_grid
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
 from selip.config import ExperimentConfig, RunConfig
@@ -24,6 +26,7 @@ from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig
+from selip.executors import ONE_BY_ONE, Execute
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.method import Method
@@ -33,7 +36,6 @@ from selip.registry import load, registered, unknown
 from selip.run_cell import Setting, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import read_experiment, to_mapping, with_overrides
-from selip.splits import SPLITS
 from selip.subject import Subject
 from selip.worked_examples import worked_examples
 
@@ -98,26 +100,6 @@ def check_names(config: ExperimentConfig) -> None:
             find_cohort(cohort.name)
 
 
-def check_parts(cohort: Cohort) -> None:
-    """Raises InputError when a part is empty, before anything is trained in vain."""
-    empty = [part for part in SPLITS if not len(cohort.rows(part))]
-    if empty:
-        raise InputError(
-            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in train, val and "
-            "test; add patients, or a split column"
-        )
-
-
-def check_same_grid(cohort: Cohort, transfer: Cohort) -> None:
-    """Raises InputError when the second cohort is on another grid, which no model of the first could read."""
-    grids = [(one.info.shape, one.info.spacing_mm) for one in (cohort, transfer)]
-    if grids[0] != grids[1]:
-        raise InputError(
-            f"got a second cohort {transfer.root} of {grids[1][0]} voxels of {grids[1][1]} mm beside {grids[0][0]} of "
-            f"{grids[0][1]} mm; allowed: one grid; choose its profile, import it with --like, or set transfer=null"
-        )
-
-
 def plan(config: ExperimentConfig, cohort: Cohort, transfer: Cohort | None = None) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
@@ -143,9 +125,22 @@ def validation_score(embeddings: Embeddings) -> float:
 
 
 def run_experiment(
-    config: ExperimentConfig, out: Path, resume: bool, command: Sequence[str], report: Report
+    config: ExperimentConfig,
+    out: Path,
+    resume: bool,
+    command: Sequence[str],
+    report: Report,
+    execute: Execute = ONE_BY_ONE,
 ) -> list[Path]:
     """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
+
+    Args:
+        config: The experiment.
+        out: Run directory.
+        resume: Whether `out` may hold a part of it already.
+        command: What the user typed.
+        report: Where progress goes.
+        execute: Executes runs by their numbers in the plan, see `selip.executors`.
 
     Returns:
         The files of the leaderboard.
@@ -159,14 +154,36 @@ def run_experiment(
     if config.cohort.path:
         Cohort.open(config.cohort.path)
     directory.claim(config, resume)
-    cohort = open_or_build(config.cohort, out / "cohort", report)
-    check_parts(cohort)
-    transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
+    cohort, transfer = _open_cohorts(config, out, report)
+    for one in (cohort, transfer):
+        if one:
+            check_parts(one)
     if transfer:
-        check_parts(transfer)
         check_same_grid(cohort, transfer)
+    cells = plan(config, cohort, transfer)
+    left = [number for number, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())]
+    report.line(f"{len(left)} of {len(cells)} runs to do")
+    well = execute(partial(execute_run, config, out, tuple(command)), left, report) if left else []
+    report.line("writing the leaderboard")
+    write_audit(out, [one for one in (cohort, transfer) if one])
+    pages = write_leaderboard(out, cohort, config.seeds[0])
+    failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
+    if failed:
+        raise InputError(
+            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
+            f"{directory.records}; mend that and run again with --resume"
+        )
+    return pages
+
+
+def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report) -> bool:
+    """Trains and scores run `number` of the plan in the claimed run directory `out`; whether all went well.
+
+    Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
+    """
+    cohort, transfer = _open_cohorts(config, out, report)
     setting = Setting(
-        cohort, transfer, directory, config.evaluation,
+        cohort, transfer, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
         score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
         validate=validation_score,
@@ -175,23 +192,13 @@ def run_experiment(
         report=report,
     )  # fmt: skip
     cells = plan(config, cohort, transfer)
-    failed: list[str] = []
-    for number, cell in enumerate(cells, 1):
-        if directory.is_done(cell.record_ids.values()):
-            report.line(f"[{number}/{len(cells)}] {cell.label}: done before, skipped")
-            continue
-        report.line(f"[{number}/{len(cells)}] {cell.label}")
-        if not run_cell(cell, find_method(cell.method), setting):
-            failed.append(cell.label)
-    report.line("writing the leaderboard")
-    write_audit(out, [one for one in (cohort, transfer) if one])
-    pages = write_leaderboard(out, cohort, config.seeds[0])
-    if failed:
-        raise InputError(
-            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
-            f"{directory.records}; mend that and run again with --resume"
-        )
-    return pages
+    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
+    return run_cell(cells[number], find_method(cells[number].method), setting)
+
+
+def _open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> tuple[Cohort, Cohort | None]:
+    cohort = open_or_build(config.cohort, out / "cohort", report)
+    return cohort, open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
 
 
 def write_audit(out: Path, cohorts: Sequence[Cohort]) -> None:

@@ -143,11 +143,16 @@ class Record(_Strict):
 
 
 def write_record(folder: Path, record: Record, per_item: pd.DataFrame | None = None) -> Path:
-    """Writes `<run_id>.parquet` first and `<run_id>.json` last, each whole or not at all; returns the JSON's path."""
+    """Writes `<run_id>.parquet` (float32) first and `<run_id>.json` last, each whole or not at all.
+
+    Returns:
+        The path of the JSON.
+    """
     if per_item is not None:
         record = record.model_copy(update={"per_item": f"{record.run_id}.parquet"})
         buffer = io.BytesIO()
-        per_item.to_parquet(buffer, index=False)
+        short = per_item.astype(dict.fromkeys(per_item.select_dtypes("float64"), "float32"))
+        short.to_parquet(buffer, index=False, compression="zstd", write_statistics=False)
         write_atomically(folder / record.per_item, buffer.getvalue())
     path = folder / f"{record.run_id}.json"
     write_atomically(path, record.model_dump_json(indent=1) + "\n")
@@ -192,9 +197,10 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
     if not record.per_item or path.parent != folder or not path.is_file():
         raise InputError(f"got no per-item scores for record {record.run_id} in {folder}; run it again")
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"got unreadable per-item scores {path} ({error}); delete them and run again") from error
+    return table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64"))
 
 
 def package_versions() -> dict[str, str]:

@@ -43,7 +43,9 @@ def run_facts(
         "config": resolved,
         "config_hash": content_hash(resolved),
         "versions": package_versions(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"cpu, threads: {torch.get_num_threads()}",
         "git_commit": git_commit(),
         "created": now(),
         "command": shlex.join(command),

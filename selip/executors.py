@@ -1,0 +1,126 @@
+"""Where the runs of an experiment are executed: here one after another, or in several processes of this machine.
+
+A run is a number in the plan of its experiment. Whoever executes it opens the run directory itself and leaves records
+there, so that an executor hands over nothing but numbers, and what a run scores does not depend on it. On a CPU it does
+depend on the number of threads a run has, whose sums are ordered otherwise: so a run has one, and runs go side by side.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from selip.cohort_commands import Report
+from selip.errors import InputError
+
+Job = Callable[[int, Report], bool]
+"""Executes the run of a number and says whether all went well; importable by name, so that another process can."""
+Execute = Callable[[Job, Sequence[int], Report], list[bool]]
+"""Executes the runs of some numbers; whether each went well, in their order."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """Runs on this machine.
+
+    Attributes:
+        workers: Processes; 1 stays in this one. 0: one on a GPU, else as many as there are cores for their threads.
+        threads: Threads a run computes with; 0: one, and on a machine with a GPU torch's own default.
+
+    Raises:
+        InputError: When either is negative.
+    """
+
+    workers: int = 0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks both numbers."""
+        if min(self.workers, self.threads) < 0:
+            raise InputError(f"got {self.workers} workers, {self.threads} threads; allowed: from 0 on, 0 chooses")
+
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[bool]:
+        """Executes the runs `numbers`; whether each went well.
+
+        Raises:
+            InputError: When a process was killed; what it had finished is kept.
+        """
+        on_gpu = torch.cuda.is_available()
+        threads = self.threads or (torch.get_num_threads() if on_gpu else 1)
+        workers = min(self.workers or (1 if on_gpu else max(1, cores() // threads)), len(numbers))
+        if workers <= 1:
+            torch.set_num_threads(threads)
+            return [job(number, report) for number in numbers]
+        return _in_processes(job, numbers, report, workers, threads)
+
+
+ONE_BY_ONE = Local(workers=1)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[bool]:
+    context = multiprocessing.get_context("spawn")
+    told = context.SimpleQueue()
+    stays_open, ours = context.Pipe(duplex=False)
+    listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
+    listener.start()
+    pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told, threads))
+    try:
+        futures = {pool.submit(_work, job, number): number for number in numbers}
+        done = {futures[future]: future.result() for future in as_completed(futures)}
+        told.put(None)  # not after a death: a process may have died with the lock of the queue
+        listener.join()
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"got a run whose process was killed (memory?); allowed: {workers} workers that live; run again with "
+            "--resume and fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        ours.close()  # by which workers that still compute end too, however this process ends
+    return [done[number] for number in numbers]
+
+
+def _listen(told: Any, report: Report) -> None:  # noqa: ANN401 (a queue of a context has no public type)
+    """Passes on what the workers tell, until None."""
+    for name, arguments in iter(told.get, None):
+        getattr(report, name)(*arguments)
+
+
+_TOLD: list[Any] = []  # the queue of a worker process, which a submitted job could not carry
+
+
+def _begin(stays_open: Connection, told: Any, threads: int) -> None:  # noqa: ANN401
+    torch.set_num_threads(threads)
+    _TOLD[:] = [told]
+    threading.Thread(target=_end_with_parent, args=(stays_open,), daemon=True).start()
+
+
+def _end_with_parent(stays_open: Connection) -> None:
+    """Ends this process at once when the other end closes, as it does when the parent was killed."""
+    try:
+        stays_open.poll(None)
+    finally:
+        os._exit(1)
+
+
+def _work(job: Job, number: int) -> bool:
+    def tell(name: str, *arguments: object) -> None:
+        """Hands a call of the report to the parent."""
+        _TOLD[0].put((name, arguments))
+
+    return job(number, Report(line=partial(tell, "line"), count=partial(tell, "count")))
