@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 
+from selip.environment import ENVIRONMENT
+
 
 def main() -> None:
     """Sets what must be set before torch is loaded, then runs the command line."""
-    # Threads that wait for each other by spinning make training several times slower on a machine with other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's and scipy's; it knows no passive waiting
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products on CUDA
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from selip import cli
 
     cli.main()

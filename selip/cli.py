@@ -15,7 +15,8 @@ from selip.cohort_cli import app as cohort_app
 from selip.config import RunConfig
 from selip.errors import InputError
 from selip.progress import reporting
-from selip.settings import read_experiment, with_overrides
+from selip.registry import load
+from selip.settings import parse_pairs, read_experiment, with_overrides
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
@@ -62,9 +63,11 @@ def run(
     overrides: Overrides = None,
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the grid, estimate its time and stop.")] = False,
-    executor: Annotated[Literal["local"], typer.Option(help="Where runs are executed.")] = "local",
+    executor: Annotated[Literal["local", "ray", "slurm"], typer.Option(help="Where runs are executed.")] = "local",
     workers: Workers = 0,
     threads: Threads = 0,
+    address: Annotated[str, typer.Option(help="Of Ray: auto, HOST:PORT, or local for one here.")] = "auto",
+    submit: Annotated[list[str] | None, typer.Option(help="Of a SLURM job, as slurm_partition=gpu.")] = None,
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
     from selip.experiment import check_names, experiment_file, find_method, grid, run_experiment
@@ -78,10 +81,13 @@ def run(
         for line in dry_run_lines(config, cells):
             typer.echo(line)
         return
-    from selip.executors import Local
+    from selip.executors import EXECUTORS
+    from selip.executors.base import ExecutorOptions
 
+    options = ExecutorOptions(workers, threads, address, parse_pairs(submit or []), out / "jobs")
+    execute = load(EXECUTORS, "selip.executors", executor).of(options)
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, Local(workers, threads)):
+        for path in run_experiment(config, out, resume, _command(), report, execute):
             report.line(f"  {path}")
 
 
@@ -101,7 +107,7 @@ def train(
     threads: Threads = 0,
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
-    from selip.executors import Local
+    from selip.executors.local import Local
     from selip.experiment import experiment_file, run_experiment
 
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]

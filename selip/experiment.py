@@ -26,7 +26,8 @@ from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig
-from selip.executors import ONE_BY_ONE, Execute
+from selip.executors.base import Execute
+from selip.executors.local import ONE_BY_ONE
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.method import Method
@@ -163,7 +164,7 @@ def run_experiment(
     cells = plan(config, cohort, transfer)
     left = [number for number, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())]
     report.line(f"{len(left)} of {len(cells)} runs to do")
-    well = execute(partial(execute_run, config, out, tuple(command)), left, report) if left else []
+    well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
     report.line("writing the leaderboard")
     write_audit(out, [one for one in (cohort, transfer) if one])
     pages = write_leaderboard(out, cohort, config.seeds[0])

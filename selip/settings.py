@@ -135,6 +135,20 @@ def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:
     node[last] = value
 
 
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
+    """Values of `key=value` texts by key, read as YAML.
+
+    Raises:
+        InputError: When one is no such text.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        if "." in pair.partition("=")[0]:
+            raise InputError(f"got {pair!r}; allowed: key=value, the key without a dot")
+        _apply(found, pair, expand=False)
+    return found
+
+
 def _expand(key: str) -> str:
     """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
     head = key.split(".")[0]

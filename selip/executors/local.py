@@ -1,16 +1,11 @@
-"""Where the runs of an experiment are executed: here one after another, or in several processes of this machine.
-
-A run is a number in the plan of its experiment. Whoever executes it opens the run directory itself and leaves records
-there, so that an executor hands over nothing but numbers, and what a run scores does not depend on it. On a CPU it does
-depend on the number of threads a run has, whose sums are ordered otherwise: so a run has one, and runs go side by side.
-"""
+"""Runs on this machine: here one after another, or in several processes side by side."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,11 +17,7 @@ import torch
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
-
-Job = Callable[[int, Report], bool]
-"""Executes the run of a number and says whether all went well; importable by name, so that another process can."""
-Execute = Callable[[Job, Sequence[int], Report], list[bool]]
-"""Executes the runs of some numbers; whether each went well, in their order."""
+from selip.executors.base import ExecutorOptions, Job, cores, run_with_threads, threads_of_a_run
 
 
 @dataclass(frozen=True)
@@ -44,10 +35,16 @@ class Local:
     workers: int = 0
     threads: int = 0
 
+    @classmethod
+    def of(cls, options: ExecutorOptions) -> Local:
+        """The executor that a command line asks for."""
+        return cls(options.workers, options.threads)
+
     def __post_init__(self) -> None:
         """Checks both numbers."""
-        if min(self.workers, self.threads) < 0:
-            raise InputError(f"got {self.workers} workers, {self.threads} threads; allowed: from 0 on, 0 chooses")
+        if self.workers < 0:
+            raise InputError(f"got {self.workers} workers; allowed: from 1 on, 0 chooses; mend --workers")
+        threads_of_a_run(self.threads)
 
     def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[bool]:
         """Executes the runs `numbers`; whether each went well.
@@ -55,21 +52,15 @@ class Local:
         Raises:
             InputError: When a process was killed; what it had finished is kept.
         """
-        on_gpu = torch.cuda.is_available()
-        threads = self.threads or (torch.get_num_threads() if on_gpu else 1)
-        workers = min(self.workers or (1 if on_gpu else max(1, cores() // threads)), len(numbers))
+        threads = threads_of_a_run(self.threads)
+        chosen = 1 if torch.cuda.is_available() else max(1, cores() // threads)
+        workers = min(self.workers or chosen, len(numbers))
         if workers <= 1:
-            torch.set_num_threads(threads)
-            return [job(number, report) for number in numbers]
+            return [run_with_threads(job, number, threads, report) for number in numbers]
         return _in_processes(job, numbers, report, workers, threads)
 
 
 ONE_BY_ONE = Local(workers=1)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[bool]:
@@ -78,9 +69,9 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
     stays_open, ours = context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
     listener.start()
-    pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told, threads))
+    pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told))
     try:
-        futures = {pool.submit(_work, job, number): number for number in numbers}
+        futures = {pool.submit(_work, job, number, threads): number for number in numbers}
         done = {futures[future]: future.result() for future in as_completed(futures)}
         told.put(None)  # not after a death: a process may have died with the lock of the queue
         listener.join()
@@ -104,8 +95,7 @@ def _listen(told: Any, report: Report) -> None:  # noqa: ANN401 (a queue of a co
 _TOLD: list[Any] = []  # the queue of a worker process, which a submitted job could not carry
 
 
-def _begin(stays_open: Connection, told: Any, threads: int) -> None:  # noqa: ANN401
-    torch.set_num_threads(threads)
+def _begin(stays_open: Connection, told: Any) -> None:  # noqa: ANN401
     _TOLD[:] = [told]
     threading.Thread(target=_end_with_parent, args=(stays_open,), daemon=True).start()
 
@@ -118,9 +108,10 @@ def _end_with_parent(stays_open: Connection) -> None:
         os._exit(1)
 
 
-def _work(job: Job, number: int) -> bool:
+def _work(job: Job, number: int, threads: int) -> bool:
     def tell(name: str, *arguments: object) -> None:
         """Hands a call of the report to the parent."""
         _TOLD[0].put((name, arguments))
 
-    return job(number, Report(line=partial(tell, "line"), count=partial(tell, "count")))
+    report = Report(line=partial(tell, "line"), count=partial(tell, "count"))
+    return run_with_threads(job, number, threads, report)

@@ -14,7 +14,7 @@ import pytest
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
-from selip.executors import Local
+from selip.executors.local import Local
 
 
 def note(folder: Path, number: int, report: Report) -> bool:
@@ -64,7 +64,7 @@ def alive(pid: int) -> bool:
 def test_workers_end_with_their_parent(tmp_path, how):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
-        "import test_executors as t; from selip.cohort_commands import Report; from selip.executors import Local\n"
+        "import test_local as t; from selip.cohort_commands import Report; from selip.executors.local import Local\n"
         "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
     )
     script = tmp_path / "parent.py"
