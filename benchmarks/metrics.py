@@ -21,10 +21,11 @@ RANK_METRICS = (*(f"R@{k}" for k in CUTOFFS), "median_rank", "MRR", "mAP@R", "R-
 NDCG_CUTOFF = 10
 NDCG = f"nDCG@{NDCG_CUTOFF}"
 COSINE_STEP = 1e-7
+COUNTED_POSITIVES = 8  # of a query with more, the scores are sorted once
 _TILE_ENTRIES = 2**20
 
 
-def cosine_tiles(queries: npt.NDArray, candidates: npt.NDArray) -> Iterator[tuple[slice, IntArray]]:
+def cosine_tiles(queries: npt.NDArray, candidates: npt.NDArray) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
     """Cosines of a tile of queries with all candidates, in whole steps of COSINE_STEP.
 
     The step is the noise of a float32 embedding. Whole steps make equal embeddings tie however the products were
@@ -41,7 +42,7 @@ def cosine_tiles(queries: npt.NDArray, candidates: npt.NDArray) -> Iterator[tupl
     step = max(1, _TILE_ENTRIES // max(1, len(candidates)))
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
-        yield rows, np.rint(queries[rows].astype(np.float64) @ gallery / COSINE_STEP).astype(np.int64)
+        yield rows, np.rint(queries[rows].astype(np.float64) @ gallery / COSINE_STEP).astype(np.int32)
 
 
 def worst_order(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
@@ -61,16 +62,52 @@ def rank_metrics(scores: npt.NDArray, positive: BoolArray) -> dict[str, FloatArr
         scores: (Q, N), any real or integer scores.
         positive: (Q, N), at least one True in each row.
     """
-    hits = np.take_along_axis(positive, worst_order(scores, positive), axis=1)
-    ranks = np.arange(1, hits.shape[1] + 1)
-    n_positives = hits.sum(axis=1)
-    first = hits.argmax(axis=1) + 1.0
-    counted = hits & (ranks <= n_positives[:, None])
-    precision = hits.cumsum(axis=1) / ranks
+    query, place, rank = positive_ranks(scores, positive)
+    n_positives = np.bincount(query, minlength=len(scores))
+    first = rank[place == 0].astype(np.float64)
+    counted = rank <= n_positives[query]
+    precision = np.where(counted, (place + 1) / rank, 0.0)
     found = {f"R@{k}": (first <= k).astype(np.float64) for k in CUTOFFS}
     found |= {"median_rank": first, "MRR": 1 / first}
-    found["mAP@R"] = np.where(counted, precision, 0.0).sum(axis=1) / n_positives
-    found["R-precision"] = counted.sum(axis=1) / n_positives
+    found["mAP@R"] = np.bincount(query, precision, len(scores)) / n_positives
+    found["R-precision"] = np.bincount(query, counted, len(scores)) / n_positives
+    return found
+
+
+def positive_ranks(scores: npt.NDArray, positive: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Rank of every positive, without ranking the others.
+
+    The i-th best positive (from 0) of a query has rank i + 1 + the number of others that score as high or higher.
+
+    Args:
+        scores: (Q, N).
+        positive: (Q, N).
+
+    Returns:
+        Three arrays (P,) in order of query and rank: query, i, and the rank from 1.
+    """
+    query, candidate = np.nonzero(positive)
+    own = scores[query, candidate]
+    order = np.lexsort((-own, query))
+    query, own = query[order], own[order]
+    starts = np.searchsorted(query, np.arange(len(scores)))
+    place = np.arange(len(query)) - starts[query]
+    last_equal = np.flatnonzero(np.r_[(query[1:] != query[:-1]) | (own[1:] != own[:-1]), True])
+    equal_or_better = last_equal[np.searchsorted(last_equal, np.arange(len(query)))] - starts[query] + 1
+    others = _at_least(scores, query, own, place) - equal_or_better
+    return query, place, others + place + 1
+
+
+def _at_least(scores: npt.NDArray, query: IntArray, own: npt.NDArray, place: IntArray) -> IntArray:
+    """(P,) candidates of each query that score at least `own`: counted, or looked up where a query has many."""
+    many = np.bincount(query, minlength=len(scores)) > COUNTED_POSITIVES
+    found = np.empty(len(query), dtype=np.int64)
+    for number in range(COUNTED_POSITIVES):
+        at = np.flatnonzero((place == number) & ~many[query])
+        found[at] = np.count_nonzero(scores[query[at]] >= own[at, None], axis=1)
+    for row in np.flatnonzero(many):
+        its = slice(*np.searchsorted(query, [row, row + 1]))
+        found[its] = scores.shape[1] - np.searchsorted(np.sort(scores[row]), own[its])
     return found
 
 
@@ -89,15 +126,25 @@ def ndcg(scores: npt.NDArray, relevance: FloatArray) -> tuple[FloatArray, FloatA
     """
     known = np.isfinite(relevance)
     gain = np.where(known, relevance, 0.0)
-    top = np.lexsort((gain, -scores, ~known), axis=-1)[:, :NDCG_CUTOFF]
-    best = -np.sort(-gain, axis=1)[:, :NDCG_CUTOFF]
-    discount = 1 / np.log2(np.arange(2, top.shape[1] + 2))
+    kept = min(NDCG_CUTOFF, gain.shape[1])
+    seen = np.where(known, scores, -np.inf)
+    edge = -np.partition(-seen, kept - 1, axis=1)[:, kept - 1 : kept]
+    reached = np.array([_top_gains(*row, kept) for row in zip(seen, gain, edge[:, 0], strict=True)]).reshape(
+        len(gain), kept
+    )
+    best = -np.sort(np.partition(-gain, kept - 1, axis=1)[:, :kept], axis=1)
+    discount = 1 / np.log2(np.arange(2, kept + 2))
     ideal = best @ discount
     with np.errstate(invalid="ignore"):
-        reached = np.take_along_axis(gain, top, axis=1) @ discount / ideal
         n_known = known.sum(axis=1)
         places = np.arange(1, len(discount) + 1) <= n_known[:, None]
-        return reached, gain.sum(axis=1) / n_known * (places @ discount) / ideal
+        return reached @ discount / ideal, gain.sum(axis=1) / n_known * (places @ discount) / ideal
+
+
+def _top_gains(scores: FloatArray, gain: FloatArray, edge: float, kept: int) -> FloatArray:
+    """(kept,) gains of the first candidates of one query, of which the last scores `edge`."""
+    at = np.flatnonzero(scores >= edge)
+    return gain[at][worst_order(scores[at], gain[at])[:kept]]
 
 
 def first_rank_survival(n_positives: int, n_candidates: int) -> FloatArray:

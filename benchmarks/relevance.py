@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 
 from selip.findings import Finding
 
@@ -29,24 +30,30 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Relevance:
-    """Relevance of T texts to N volumes, kept as a table over the distinct sets of findings.
+    """Relevance of T texts to N volumes as products of factors, so that memory grows with T + N, not with T N.
 
     Attributes:
-        table: (T, F + 1) relevance of each text to each set of findings in [0, 1], NaN for a text of unknown truth; the
-            last column, all NaN, stands for unknown truth.
-        set_of_volume: (N,) column of each volume.
+        of_text: (T, D) factors of each text, NaN for a text of unknown truth.
+        of_set: (F + 1, D) factors of each distinct set of findings; the last, NaN, stands for unknown truth.
+        set_of_volume: (N,) row of `of_set` of each volume.
     """
 
-    table: FloatArray
+    of_text: FloatArray
+    of_set: FloatArray
     set_of_volume: npt.NDArray[np.intp]
 
     def of_volumes(self, rows: slice) -> FloatArray:
         """(n, T) relevance of all texts to some volumes."""
-        return self.table[:, self.set_of_volume[rows]].T
+        return _rounded(self.of_set[self.set_of_volume[rows]] @ self.of_text.T)
 
     def of_texts(self, rows: slice) -> FloatArray:
         """(t, N) relevance of some texts to all volumes."""
-        return self.table[rows][:, self.set_of_volume]
+        return _rounded(self.of_text[rows] @ self.of_set.T)[:, self.set_of_volume]
+
+
+def _rounded(relevance: FloatArray) -> FloatArray:
+    """Equal grades are equal whatever sum they come from."""
+    return np.round(relevance, 9)
 
 
 def grade(a: Key, b: Key) -> float:
@@ -72,25 +79,35 @@ def relevance(
     sets = sorted({found for found in shown if found is not None}, key=sorted)
     place = {found: column for column, found in enumerate(sets)}
     set_of_volume = np.array([len(sets) if found is None else place[found] for found in shown], dtype=np.intp)
-    carried = np.zeros((text_of_item.max() + 1, len(sets) + 1))
-    np.add.at(carried, (text_of_item, set_of_volume), 1.0)
-    known = carried[:, :-1]
+    ones = np.ones(len(set_of_volume))
+    size = (text_of_item.max() + 1, len(sets) + 1)
+    known = sparse.csr_array((ones, (text_of_item, set_of_volume)), shape=size)[:, :-1]
+    best, share = _factors(sets)
+    left, right = np.hstack([best, share]) / 2, np.hstack([share, best])
     with np.errstate(invalid="ignore"):
-        table = known @ set_grades(sets) / known.sum(axis=1, keepdims=True)
-    return Relevance(np.column_stack([table, np.full(len(table), np.nan)]), set_of_volume)
+        of_text = known @ left / known.sum(axis=1)[:, None]
+    return Relevance(of_text, np.vstack([right, np.full((1, right.shape[1]), np.nan)]), set_of_volume)
 
 
 def set_grades(sets: Sequence[frozenset[Key]]) -> FloatArray:
     """(F, F) symmetric best match of every two sets of findings, in [0, 1]."""
+    best, share = _factors(sets)
+    one_way = best @ share.T
+    return _rounded((one_way + one_way.T) / 2)
+
+
+def _factors(sets: Sequence[frozenset[Key]]) -> tuple[FloatArray, FloatArray]:
+    """Two arrays (F, K + 1), of which `best @ share.T` is the mean over a set's findings of the best grade in another.
+
+    The last column is 1 where there is no finding: two such sets match, and no others do with them.
+    """
     keys = sorted(set().union(*sets))
     grades = np.array([[grade(a, b) for b in keys] for a in keys]).reshape(len(keys), len(keys))
     member = np.array([[key in found for key in keys] for found in sets], dtype=bool).reshape(len(sets), len(keys))
     best = np.array([grades[row].max(axis=0, initial=0.0) for row in member]).reshape(member.shape)
     size = member.sum(axis=1)
-    one_way = best @ (member / np.maximum(size, 1)[:, None]).T
-    matched = (one_way + one_way.T) / 2
-    matched[np.ix_(size == 0, size == 0)] = 1.0
-    return matched
+    empty = (size == 0)[:, None]
+    return np.hstack([best, empty]), np.hstack([member / np.maximum(size, 1)[:, None], empty])
 
 
 def _shown(findings: Sequence[Finding] | None, contrast: str) -> frozenset[Key] | None:
