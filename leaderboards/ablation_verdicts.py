@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from leaderboards.ablation_views import FULL_NAME
 from leaderboards.ablations import Study
 from leaderboards.differences import ALPHA, Comparison
-from leaderboards.verdicts import PRIMARY_NAME, on_convergence, on_holes, on_seeds, on_skipped
+from leaderboards.verdicts import PRIMARY_NAME, on_convergence, on_what_is_missing, on_seeds, on_skipped
 from leaderboards.views import Verdict, p_text
 
 
@@ -15,7 +15,7 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
     """The sentences on top of the ablations, most important first."""
     names = {one.row.label: one.name for one in study.ablations}
     return [
-        *on_holes(study.board),
+        *on_what_is_missing(study.board),
         *_on_full(study),
         *_on_differences(study.compared, names, len(study.ablations)),
         *_on_smallest(study.compared),

@@ -16,7 +16,7 @@ from leaderboards.pages import Block, Part, Picture
 from leaderboards.retrieval_part import NOTHING_TO_COMPARE, titled
 from leaderboards.sheets import Sheet
 from leaderboards.shortcuts import shortcut_verdicts
-from leaderboards.verdicts import board_verdicts, headline_verdicts, joint_controls, on_holes, ranking_verdicts
+from leaderboards.verdicts import board_verdicts, headline_verdicts, joint_controls, on_what_is_missing, ranking_verdicts
 from leaderboards.views import Table, Verdict
 
 
@@ -93,7 +93,7 @@ def _figures(name: str, sheets: Sequence[Sheet]) -> list[Picture]:
 
 def _verdicts(sheets: Sequence[Sheet]) -> list[Verdict]:
     """Holes first, then each benchmark's controls, ranking and shortcuts, then what holds of all; each said once."""
-    groups = [on_holes(sheet.board) for sheet in sheets]
+    groups = [on_what_is_missing(sheet.board) for sheet in sheets]
     heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
     if len(heads) > 1:
         groups.append(joint_controls([(sheet.board, sheet.contrasts, headline) for sheet, headline in heads]))

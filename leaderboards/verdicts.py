@@ -14,6 +14,7 @@ from leaderboards.views import Verdict, interval, number, p_text
 from selip.records import Training
 
 PRIMARY_NAME = RETRIEVED.name
+FEW_PATIENTS = 20
 
 
 def verdicts(
@@ -28,7 +29,7 @@ def verdicts(
         contrasts: Declared contrasts on the primary metric; those without an interval say nothing.
     """
     found = headline_verdicts(board, frame, groups, contrasts, RETRIEVED)
-    return [*on_holes(board), *found, *board_verdicts(board)]
+    return [*on_what_is_missing(board), *found, *board_verdicts(board)]
 
 
 def headline_verdicts(
@@ -80,7 +81,21 @@ def board_verdicts(board: Board) -> list[Verdict]:
     return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
 
 
-def on_holes(board: Board) -> list[Verdict]:
+def on_what_is_missing(board: Board) -> list[Verdict]:
+    """What a reader has to know before any number: patients, and runs, that are too few."""
+    return [*_on_few_patients(board), *_on_holes(board)]
+
+
+def _on_few_patients(board: Board) -> list[Verdict]:
+    counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
+    if not counts or max(counts) >= FEW_PATIENTS:
+        return []
+    number_of = "one patient" if max(counts) == 1 else f"at most {max(counts)} patients"
+    text = f"Scored on {number_of}: so few decide nothing, whatever the intervals and groups below say."
+    return [Verdict("warn", text)]
+
+
+def _on_holes(board: Board) -> list[Verdict]:
     """Names the rows without a mean because a run failed or is missing."""
     labels = [row.label for row in board.rows if row.hole and not row.skipped]
     if not labels:

@@ -62,6 +62,14 @@ def test_one_patient_has_values_and_no_intervals(tmp_path, factory):
     assert "nan" not in text.lower()
 
 
+@pytest.mark.parametrize(("n_patients", "said"), [(8, True), (24, False)])
+def test_a_page_on_few_patients_says_that_they_decide_nothing(tmp_path, factory, n_patients, said):
+    factory.add_run(tmp_path, "clip", n_patients=n_patients)
+    build_leaderboard(tmp_path, tmp_path / "out", n_resamples=20)
+    page = (tmp_path / "out" / "retrieval.md").read_text()
+    assert (f"Scored on at most {n_patients} patients: so few decide nothing" in page) == said
+
+
 def test_the_page_shows_the_examples_that_are_there(tmp_path, factory):
     factory.add_run(tmp_path, "selip")
     picture = np.zeros((8, 8), np.uint8)
