@@ -25,6 +25,11 @@ class Draws:
     offsets: torch.Tensor
     noise: torch.Tensor | None
 
+    def part(self, rows: slice) -> Draws:
+        """The random numbers of some rows of the batch."""
+        noise = None if self.noise is None else self.noise[rows]
+        return Draws(self.shifts, self.gains[rows], self.offsets[rows], noise)
+
 
 def draw(config: AugmentConfig, shape: torch.Size, generator: torch.Generator) -> Draws:
     """Draws for a batch of `shape` (B, 1, I, J, K), on the generator's device."""

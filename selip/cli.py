@@ -13,6 +13,7 @@ from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
 from selip.config import RunConfig
+from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
 from selip.progress import reporting
 from selip.registry import load
@@ -39,7 +40,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except InputError as error:
-        sys.stderr.write(f"selip: {error}\n")
+        if is_first_process():  # all processes of a launcher are wrong in the same way
+            sys.stderr.write(f"selip: {error}\n")
         sys.exit(2)
     except USAGE_ERROR as error:
         message = " ".join(error.format_message().split())
@@ -81,6 +83,11 @@ def run(
         for line in dry_run_lines(config, cells):
             typer.echo(line)
         return
+    if launched_processes() > 1 and (executor != "local" or workers > 1):
+        raise InputError(
+            f"got --executor {executor} --workers {workers} in one of {launched_processes()} processes of a launcher; "
+            "allowed there: local with one worker, which trains each run on all of them"
+        )
     from selip.executors import EXECUTORS
     from selip.executors.base import ExecutorOptions
 
@@ -114,7 +121,8 @@ def train(
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
         run_experiment(config, out, resume, _command(), report, Local(1, threads))
-    typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
+    if is_first_process():
+        typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 
 
 @app.command()

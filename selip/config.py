@@ -92,6 +92,8 @@ class TrainingConfig:
         gradient_clip: Largest global gradient norm.
         validations: Evenly spaced validations; the best keeps its weights.
         precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
+        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/step.py), for batches that do not fit
+            in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
     """
 
     steps: int = 2000
@@ -105,6 +107,8 @@ class TrainingConfig:
     gradient_clip: PositiveFloat = 1.0
     validations: int = 8
     precision: Literal["auto", "no", "bf16"] = "auto"
+    # Left out of plain data when null, so that the ids of runs without it stay as they were.
+    micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
 
     def __post_init__(self) -> None:
         """Refuses budgets that cannot run."""

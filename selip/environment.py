@@ -1,6 +1,8 @@
-"""Environment variables that must be set before torch is loaded, in every process that trains."""
+"""Environment variables: those to set before torch is loaded in every process that trains, and a launcher's."""
 
 from __future__ import annotations
+
+import os
 
 ENVIRONMENT = {
     # Threads that wait for each other by spinning make training several times slower on a machine with other work.
@@ -9,3 +11,13 @@ ENVIRONMENT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic matrix products on CUDA
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+def launched_processes() -> int:
+    """Number of processes that torchrun or `accelerate launch` started together; 1 without them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first_process() -> bool:
+    """Whether this one of them speaks to the user."""
+    return launched_processes() == 1 or os.environ.get("RANK", "0") == "0"

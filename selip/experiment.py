@@ -22,6 +22,7 @@ from selip.cohort_check import check_parts, check_same_grid
 from selip.cohort_commands import Report, find_cohort, open_or_build
 from selip.cohorts import COHORTS
 from selip.config import ExperimentConfig, RunConfig
+from selip.distributed import check_batch_size, join, on_main
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
@@ -150,11 +151,15 @@ def run_experiment(
         InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
             runs go on, and the leaderboard is written before the error.
     """
+    join()
     check_names(config)
+    for *_, run in grid(config):
+        check_batch_size(run.training.batch_size)
     directory = RunDirectory(out)
     if config.cohort.path:
         Cohort.open(config.cohort.path)
-    directory.claim(config, resume)
+    on_main(lambda: directory.claim(config, resume))
+    on_main(lambda: _build_cohorts(config, out, report))
     cohort, transfer = _open_cohorts(config, out, report)
     for one in (cohort, transfer):
         if one:
@@ -162,12 +167,12 @@ def run_experiment(
     if transfer:
         check_same_grid(cohort, transfer)
     cells = plan(config, cohort, transfer)
-    left = [number for number, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())]
+    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
     report.line(f"{len(left)} of {len(cells)} runs to do")
     well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
     report.line("writing the leaderboard")
-    write_audit(out, [one for one in (cohort, transfer) if one])
-    pages = write_leaderboard(out, cohort, config.seeds[0])
+    on_main(lambda: write_audit(out, [one for one in (cohort, transfer) if one]))
+    pages = on_main(lambda: write_leaderboard(out, cohort, config.seeds[0]))
     failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
     if failed:
         raise InputError(
@@ -200,6 +205,10 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
 def _open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> tuple[Cohort, Cohort | None]:
     cohort = open_or_build(config.cohort, out / "cohort", report)
     return cohort, open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
+
+
+def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
+    _open_cohorts(config, out, report)
 
 
 def write_audit(out: Path, cohorts: Sequence[Cohort]) -> None:

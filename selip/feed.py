@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from selip.augment import augment, draw, flip_left_right
+from selip.augment import Draws, augment, draw, flip_left_right
 from selip.batches import BatchPlan
 from selip.config import RunConfig
 from selip.method import VIEWS, Method
@@ -17,6 +18,33 @@ from selip.training_data import TrainingData
 
 MASKED_SHARE = 0.6
 MASK_GRID_VOXELS = 6
+FIRST_ROW_BITS = 40  # seeds of steps stay below
+WITHOUT_GRADIENT = frozenset({"inputs"})
+"""Views that no weight stands behind."""
+
+
+@dataclass(frozen=True)
+class StepDraws:
+    """All that is drawn for a step, for its whole batch, whoever encodes which part of it.
+
+    Attributes:
+        step: Number of the step, from 0.
+        first: Augmentation of the volumes.
+        second: Augmentation of the second view; None when no one asks for it.
+        masked: (B, 1, I, J, K) bool, voxels to hide; None when no one asks for it.
+        shown: (B,) int64 positions of the texts that are shown.
+    """
+
+    step: int
+    first: Draws
+    second: Draws | None
+    masked: torch.Tensor | None
+    shown: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return len(self.shown)
 
 
 class Feed:
@@ -30,38 +58,58 @@ class Feed:
         self.fields = {field for view in method.views for field in VIEWS[view]}
         self.shown = ShownTexts(method, data.texts.texts)
         self.device = model.log_logit_scale.device
-        self.ids, self.mask = (part.to(self.device) for part in model.tokens(self.shown.texts))
+        ids, mask = model.tokens(self.shown.texts)
+        self.lengths = mask.sum(1).numpy()
+        self.ids, self.mask = ids.to(self.device), mask.to(self.device)
 
     def __call__(self, step: int) -> Batch:
-        """The views of `step` that the method asked for, with gradients to the towers."""
+        """The whole batch of `step`, with gradients to the towers."""
+        draws = self.draw(step)
+        return self.batch(draws, self.views(draws, slice(0, draws.size)))
+
+    def draw(self, step: int) -> StepDraws:
+        """The draws of `step`."""
         generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + step)
-        standard = self._standardised(step)
-        inputs = self._augmented(standard, generator)
-        views = {**self._volume_views(inputs), **self._text_views(step)}
-        if "second" in self.fields:
-            views["second"] = self.model.encode_input(self._augmented(standard, generator))
-        if "masked" in self.fields:
-            views |= self._masked_views(inputs, generator)
+        shape = torch.Size((self.plan.rows.shape[1], 1, *self.model.shape))
+        first = draw(self.augment_config, shape, generator)
+        second = draw(self.augment_config, shape, generator) if "second" in self.fields else None
+        masked = draw_mask(shape, generator) if "masked" in self.fields else None
+        return StepDraws(step, first, second, masked, self.shown.draw(self.plan.text_ids[step], self.seed, step))
+
+    def views(self, draws: StepDraws, rows: slice) -> dict[str, torch.Tensor]:
+        """What the towers make of `rows` of a batch, those views that the method asked for.
+
+        Dropout is a function of seed, step and the first row, so that a second pass over the same rows repeats it.
+        """
+        torch.manual_seed(self.seed * 1_000_003 + draws.step + (rows.start << FIRST_ROW_BITS))
+        standard = self._standardised(draws.step, rows)
+        inputs = augment(standard, draws.first.part(rows), self.augment_config)
+        views = {**self._volume_views(inputs), **self._text_views(draws.shown, rows)}
+        if draws.second is not None:
+            views["second"] = self.model.encode_input(augment(standard, draws.second.part(rows), self.augment_config))
+        if draws.masked is not None:
+            shown = inputs.masked_fill(draws.masked[rows], 0)
+            views |= {"inputs": inputs, "masked_regions": self.model.volume_tower.stage_maps(shown)[-1]}
+        return views
+
+    def batch(self, draws: StepDraws, views: Mapping[str, torch.Tensor]) -> Batch:
+        """The Batch of a step from the views of all its rows; what no tower makes is added here."""
+        known = {"text_ids": torch.from_numpy(self.plan.text_ids[draws.step]).to(self.device)}
+        if draws.masked is not None:
+            known["masked"] = draws.masked
+        if "word_mask" in self.fields:
+            known["word_mask"] = self.mask[draws.shown, : self._longest(draws.shown)]
         if "labels" in self.fields:
-            views["labels"] = self.data.labels[torch.from_numpy(self.plan.rows[step])].to(self.device)
-        empty = inputs.new_empty(0)
-        return Batch(
-            volumes=views.pop("volumes", empty),
-            texts=views.pop("texts", empty),
-            logit_scale=self.model.logit_scale,
-            text_ids=torch.from_numpy(self.plan.text_ids[step]).to(self.device),
-            **views,
-        )
+            known["labels"] = self.data.labels[torch.from_numpy(self.plan.rows[draws.step])].to(self.device)
+        empty = torch.empty(0, device=self.device)
+        return Batch(**{"volumes": empty, "texts": empty, "logit_scale": self.model.logit_scale, **known, **views})
 
-    def _standardised(self, step: int) -> torch.Tensor:
-        rows = torch.from_numpy(self.plan.rows[step])
-        stored = self.data.volumes[rows.to(self.data.volumes.device)].to(self.device).unsqueeze(1).float() / 255
+    def _standardised(self, step: int, rows: slice) -> torch.Tensor:
+        numbers = torch.from_numpy(self.plan.rows[step][rows])
+        stored = self.data.volumes[numbers.to(self.data.volumes.device)].to(self.device).unsqueeze(1).float() / 255
         # Standardised before the flip: anatomy is not symmetric, so voxel statistics hold in the native frame only.
-        inputs = self.model.intensity(stored, self.data.contrasts[rows.to(self.device)])
-        return flip_left_right(inputs, torch.from_numpy(self.plan.flips[step]).to(self.device))
-
-    def _augmented(self, inputs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return augment(inputs, draw(self.augment_config, inputs.shape, generator), self.augment_config)
+        inputs = self.model.intensity(stored, self.data.contrasts[numbers.to(self.device)])
+        return flip_left_right(inputs, torch.from_numpy(self.plan.flips[step][rows]).to(self.device))
 
     def _volume_views(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         if not {"volumes", "features", "regions"} & self.fields:
@@ -72,24 +120,20 @@ class Feed:
         views = {"volumes": self.model.project_volumes(features), "features": features, "regions": regions}
         return {name: view for name, view in views.items() if name in self.fields}
 
-    def _text_views(self, step: int) -> dict[str, torch.Tensor]:
+    def _text_views(self, shown: np.ndarray, rows: slice) -> dict[str, torch.Tensor]:
+        """Each text is encoded once, padded to the longest of the whole batch."""
         if not {"texts", "words"} & self.fields:
             return {}
-        shown = self.shown.draw(self.plan.text_ids[step], self.seed, step)
-        unique, inverse = np.unique(shown, return_inverse=True)
-        mask = self.mask[unique]
-        longest = int(mask.sum(1).max())
-        ids, mask = self.ids[unique, :longest], mask[:, :longest]
+        unique, inverse = np.unique(shown[rows], return_inverse=True)
+        longest = self._longest(shown)
+        ids, mask = self.ids[unique, :longest], self.mask[unique, :longest]
         hidden = self.model.text_tower.hidden(ids, mask)
         texts = self.model.project_texts(self.model.text_tower.pool(hidden, mask))
         back = torch.from_numpy(inverse).to(self.device)
-        views = {"texts": texts, "words": hidden, "word_mask": mask}
-        return {name: view[back] for name, view in views.items() if name in self.fields}
+        return {name: view[back] for name, view in (("texts", texts), ("words", hidden)) if name in self.fields}
 
-    def _masked_views(self, inputs: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        hidden = draw_mask(inputs.shape, generator)
-        regions = self.model.volume_tower.stage_maps(inputs.masked_fill(hidden, 0))[-1]
-        return {"inputs": inputs, "masked": hidden, "masked_regions": regions}
+    def _longest(self, shown: np.ndarray) -> int:
+        return int(self.lengths[shown].max())
 
 
 def draw_mask(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from selip.cohort_commands import Report
+from selip.environment import is_first_process
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -52,6 +53,6 @@ def _line_display(console: Console) -> Show:
 @contextmanager
 def reporting() -> Iterator[Report]:
     """The Report that a long command is given: lines and progress on standard error."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not is_first_process())
     with progress_display(console) as show:
         yield Report(line=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True), count=show)

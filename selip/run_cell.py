@@ -12,6 +12,7 @@ import torch
 
 from selip.cohort import Cohort
 from selip.cohort_commands import Report
+from selip.distributed import is_main, process_count
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
 from selip.evaluation_config import EvaluationConfig
@@ -83,6 +84,8 @@ class Setting:
 def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     """Trains and scores one cell, and leaves out what has a record already.
 
+    Of several processes that train together the main one scores and writes; a run that fails ends them all.
+
     Returns:
         Whether all went well; skipped is well.
     """
@@ -93,13 +96,18 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     try:
         model, checkpoint, training = _train(cell, method, setting)
     except (InputError, torch.OutOfMemoryError) as error:
-        return _leave(cell, setting, facts, left, error)
+        well = _leave(cell, setting, facts, left, error)
+        if process_count() > 1 and not well:  # the others may be in the middle of a step and would wait for ever
+            raise
+        return well
+    if not is_main():
+        return True
     seconds = time.perf_counter() - began
     subject = _subject(cell, setting, model, checkpoint)
-    well = [_score(cell, method, setting, facts, name, subject, training, seconds) for name in left]
-    if all(well):
+    scored = [_score(cell, method, setting, facts, name, subject, training, seconds) for name in left]
+    if all(scored):
         forget_state(setting.directory.checkpoints / cell.checkpoint)
-    return all(well)
+    return all(scored)
 
 
 def _train(cell: Planned, method: Method, setting: Setting) -> tuple[DualEncoder, CheckpointFacts, Training]:
@@ -153,6 +161,8 @@ def _leave(
 ) -> bool:
     """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"
+    if not is_main():
+        return status == "skipped"
     reason = " ".join(str(error).split())
     if not quiet:
         setting.report.line(f"{cell.label} {status}: {reason}")

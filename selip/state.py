@@ -26,7 +26,7 @@ class Progress:
         step: Steps done.
         steps: Steps in all.
         loss: Last loss that was read, NaN before the first.
-        pairs_per_second: Throughput of this process.
+        pairs_per_second: Throughput since this start, of all processes that share the batches.
     """
 
     step: int

@@ -1,7 +1,8 @@
 """The one training loop. Methods differ in their objective and in nothing else.
 
 Every draw is a function of (seed, step): the batch plan is made before the first step and augmentation is seeded by its
-step, so a run that was killed continues from its last state to the same numbers.
+step, so a run that was killed continues from its last state to the same numbers. Several processes, each with a share
+of every batch, come to the numbers of one; the main one writes and validates, all read, so they must see one folder.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from selip.batch_norm import share_statistics
 from selip.batches import BatchPlan, plan_batches
 from selip.cohort import Cohort
 from selip.config import ModelConfig, RunConfig, TrainingConfig
+from selip.distributed import average_gradients, check_batch_size, check_same, is_main, join, on_main, process_count
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
@@ -37,6 +40,7 @@ from selip.objective import Loss
 from selip.records import Training
 from selip.settings import to_mapping
 from selip.state import Progress, RunState, load_state, save_state
+from selip.step import Differentiate
 from selip.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
 SECONDS_BETWEEN_STATES = 30.0
@@ -91,8 +95,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     config = run.config.training
-    automatic = "bf16" if torch.cuda.is_available() else "no"
-    accelerator = Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
+    accelerator = _accelerator(config)
     data = load_training_data(run.cohort, accelerator.device)
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
@@ -120,7 +123,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         entropy, diagonal = state.target_means
         chosen = {"chosen_step": state.best_step, "history": state.history}
         training = training.model_copy(update={**chosen, "target_entropy": entropy, "target_diagonal": diagonal})
-    save_checkpoint(checkpoint, model, _facts(run, model.config, training.chosen_step))
+    on_main(lambda: save_checkpoint(checkpoint, model, _facts(run, model.config, training.chosen_step)))
     model, facts = load_checkpoint(checkpoint)  # what is scored is what the file holds
     return model, facts, training
 
@@ -128,6 +131,13 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
 def forget_state(checkpoint: Path) -> None:
     """Removes the state that `train` left beside `checkpoint`."""
     _state_path(checkpoint).unlink(missing_ok=True)
+
+
+def _accelerator(config: TrainingConfig) -> Accelerator:
+    join()
+    check_batch_size(config.batch_size)
+    automatic = "bf16" if torch.cuda.is_available() else "no"
+    return Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
 
 
 def _state_path(checkpoint: Path) -> Path:
@@ -174,16 +184,20 @@ class _Loop:
             *parameter_groups(own, config.learning_rate_volume, config.learning_rate_volume, config.weight_decay),
         ]
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.model, self.optimizer = model.to(accelerator.device), accelerator.prepare(optimizer)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
-        self.run, self.accelerator, self.objective = run, accelerator, objective
+        self.run, self.accelerator = run, accelerator
         self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
-        self.feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
+        if process_count() > 1:
+            share_statistics(self.parts, accelerator.device)
+        feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
+        self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch)
 
     def run_to_end(self, state_path: Path) -> RunState:
         """Runs from the last saved state, or from the beginning, to the last step."""
         config = self.run.config.training
         state = load_state(state_path, self.key, self.parts, self.optimizer) or RunState()
+        check_same([self.key, state.step])
         validations = {round(config.steps * (k + 1) / config.validations) for k in range(config.validations)}
         first, began, saved, loss = state.step, time.perf_counter(), time.perf_counter(), math.nan
         while state.step < config.steps:
@@ -194,7 +208,8 @@ class _Loop:
             if state.step in validations:
                 state.validated(self._validation_score(state.step), self.model)
             if due:
-                save_state(state_path, self.key, state, self.parts, self.optimizer)
+                if is_main():
+                    save_state(state_path, self.key, state, self.parts, self.optimizer)
                 saved = time.perf_counter()
             pairs = (state.step - first) * config.batch_size
             self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
@@ -204,7 +219,8 @@ class _Loop:
         """What `validate` says of the val part; without texts the step itself, so that the last weights are kept."""
         if not self.run.method.learns_text:
             return float(step)
-        return self.run.validate(embed_cohort(self.model, self.run.cohort, "val", _train_texts(self.run.cohort)))
+        texts = _train_texts(self.run.cohort)
+        return on_main(lambda: self.run.validate(embed_cohort(self.model, self.run.cohort, "val", texts)))
 
     def _read(self, state: RunState) -> float:
         try:
@@ -220,12 +236,9 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate_factor(step, config)
         self.parts.train()
-        torch.manual_seed(self.run.seed * 1_000_003 + step)
-        with self.accelerator.autocast():
-            batch = self.feed(step)
-        loss = self.objective(batch)  # outside autocast: logits, targets and loss are float32 on every device
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss.value)
+        loss = self.differentiate(step)
+        average_gradients(self.parts)
         norm = self.accelerator.clip_grad_norm_(self.parts.parameters(), config.gradient_clip)
         self.optimizer.step()
         self.model.clamp_logit_scale()

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from selip.cohort_commands import Report
+from selip.distributed import process_count
 from selip.errors import InputError
 from selip.executors.base import ExecutorOptions, Job, cores, run_with_threads, threads_of_a_run
 
@@ -25,7 +26,8 @@ class Local:
     """Runs on this machine.
 
     Attributes:
-        workers: Processes; 1 stays in this one. 0: one on a GPU, else as many as there are cores for their threads.
+        workers: Processes; 1 stays in this one. 0: one on a GPU, or when several train together, else as many as there
+            are cores for their threads.
         threads: Threads a run computes with; 0: one, and on a machine with a GPU torch's own default.
 
     Raises:
@@ -53,7 +55,7 @@ class Local:
             InputError: When a process was killed; what it had finished is kept.
         """
         threads = threads_of_a_run(self.threads)
-        chosen = 1 if torch.cuda.is_available() else max(1, cores() // threads)
+        chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cores() // threads)
         workers = min(self.workers or chosen, len(numbers))
         if workers <= 1:
             return [run_with_threads(job, number, threads, report) for number in numbers]
