@@ -111,7 +111,9 @@ def audit_of(cohorts: Cohorts) -> dict[str, Any]:
     """What the parts of each scored cohort share, and what each shares with the parts that training has seen."""
     scored = [one for one in (cohorts.scored, cohorts.transfer) if one]
     others = [one for one in (cohorts.evaluate_on, cohorts.transfer) if one]
+    crossings = {one.root: crossing_audit(cohorts.trained_on, one) for one in others}
+    names = {root: {"name": crossing["scored_on"]} for root, crossing in crossings.items()}  # told apart, as pages do
     return {
-        "cohorts": [cohort_audit(one) for one in scored],
-        "crossings": [crossing_audit(cohorts.trained_on, one) for one in others],
+        "cohorts": [cohort_audit(one) | names.get(one.root, {}) for one in scored],
+        "crossings": list(crossings.values()),
     }
