@@ -64,7 +64,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     Raises:
         InputError: When there is no task, or the embeddings cannot be scored.
     """
-    has_all = subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
+    is_own = subject.trained_on is None  # of another cohort the scored part alone is looked at
+    has_all = is_own and subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
     tasks, notes = load_tasks(subject, PARTS if has_all else (subject.split,))
     clauses = training_clauses(subject)
     metrics: dict[str, Metric] = {}
@@ -90,7 +91,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def training_clauses(subject: Subject) -> TrainingClauses:
     """The clauses that prompts are made of."""
     every = Counter(clause for text in subject.train_texts for clause in parse_findings_text(text) if clause.location)
-    typed = named_items(Task("lesion_type", lesion_type), subject.cohort, "train")
+    typed = named_items(Task("lesion_type", lesion_type), subject.trained_on or subject.cohort, "train")
     of_type = {
         str(name): Counter(clause for text in texts for clause in parse_findings_text(text))
         for name, texts in typed.groupby("label")["text"]

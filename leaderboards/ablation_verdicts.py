@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from leaderboards.ablation_views import FULL_NAME
 from leaderboards.ablations import Study
 from leaderboards.differences import ALPHA, Comparison
-from leaderboards.verdicts import PRIMARY_NAME, on_convergence, on_what_is_missing, on_seeds, on_skipped
+from leaderboards.verdicts import PRIMARY_NAME, on_convergence, on_seeds, on_skipped, on_what_is_missing
 from leaderboards.views import Verdict, p_text
 
 

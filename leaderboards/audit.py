@@ -8,6 +8,7 @@ from pathlib import Path
 from leaderboards.audit_facts import FILE, AuditFacts, CohortAudit, read_audit_facts
 from leaderboards.board import read_boards
 from leaderboards.bounds import resamples_of
+from leaderboards.crossings import crossing_table, found_table, on_crossing
 from leaderboards.facts import cohort_facts
 from leaderboards.pages import Block, Part
 from leaderboards.retrieval_part import titled
@@ -15,9 +16,8 @@ from leaderboards.sheets import Sheet, sheets_of
 from leaderboards.shortcuts import Shortcut, shortcut_table, shortcuts_of
 from leaderboards.slices import FEWEST_ITEMS, Slice, audited_rows, slice_table, slices_of
 from leaderboards.tables import FEWEST_HARD
-from leaderboards.views import MISSING, Cell, Line, Table, Verdict
+from leaderboards.views import Cell, Line, Table, Verdict
 
-SHOWN_PAIRS = 10
 NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
 
 
@@ -39,6 +39,7 @@ def audit_part(sheets: Sequence[Sheet], run_dir: Path, n_resamples: int) -> Part
     slices = [(sheet, [one for row in audited_rows(sheet) for one in slices_of(sheet, row, count)]) for sheet in sheets]
     slices = [(sheet, ones) for sheet, ones in slices if ones]
     tables = [table for cohort in found.cohorts for table in (_leakage(cohort), _balance(cohort))] if found else []
+    tables += [crossing_table(one) for one in found.crossings] if found else []
     lead = f"The best method and selip. An interval is from {count} resamples; slices overlap and are not adjusted."
     blocks = [
         Block("Split", "" if found else NOT_LOOKED, tables),
@@ -64,6 +65,7 @@ def _verdicts(
     found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: Sequence[tuple[Sheet, Sequence[Slice]]]
 ) -> list[Verdict]:
     said = [verdict for cohort in found.cohorts for verdict in _on_split(cohort)] if found else []
+    said += [verdict for one in found.crossings for verdict in on_crossing(one)] if found else []
     said += [] if found else [Verdict("plain", NOT_LOOKED)]
     lost = [one.task for one in shortcuts if one.verdict == "shortcut"]
     if lost:
@@ -115,17 +117,8 @@ def _leakage(cohort: CohortAudit) -> Table:
         "identical volumes across parts": [" = ".join(pair) for pair in cohort.identical_volumes],
         "near-duplicate reports across parts": [" ~ ".join(pair) for pair in cohort.near_duplicate_reports],
     }
-    lines = tuple(
-        Line((Cell(name), Cell(str(len(ones)), strong=bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
-        for name, ones in pairs.items()
-    )
     caption = f"Near-duplicate: token sort ratio of {cohort.near_duplicate_percent:g} or more, after lower case."
-    return Table(f"Leakage, {cohort.name}", caption, ("looked for", "found", "which"), lines)
-
-
-def _listed(ones: Sequence[str]) -> str:
-    more = f" and {len(ones) - SHOWN_PAIRS} more" if len(ones) > SHOWN_PAIRS else ""
-    return ", ".join(ones[:SHOWN_PAIRS]) + more
+    return found_table(f"Leakage, {cohort.name}", caption, pairs)
 
 
 def _balance(cohort: CohortAudit) -> Table:

@@ -62,11 +62,35 @@ class CohortAudit(_Strict):
     near_duplicate_percent: float = 90
 
 
+class CrossingAudit(_Strict):
+    """What train and val of one cohort share with the test part of another.
+
+    Attributes:
+        trained_on: Name of the one.
+        scored_on: Name of the other.
+        ids: What the same id of two patients means: "same source", it is one patient; "other source", nobody knows;
+            "counters", nothing, as every generated cohort counts its patients from one.
+        shared_ids: Patients of the other whose id the one has too.
+        identical_volumes: Pairs of volumes with the same voxels.
+        near_duplicate_reports: Pairs of studies, of the other and of the one, whose reports say nearly the same.
+        near_duplicate_percent: Token sort ratio from which two reports are such a pair.
+    """
+
+    trained_on: str
+    scored_on: str
+    ids: Literal["same source", "other source", "counters"]
+    shared_ids: list[str] = []
+    identical_volumes: list[tuple[str, str]] = []
+    near_duplicate_reports: list[tuple[str, str]] = []
+    near_duplicate_percent: float = 90
+
+
 class AuditFacts(_Strict):
-    """The file: the cohort of the records first, then a transfer cohort where there is one."""
+    """The file: the cohort of the records first, then a transfer cohort where there is one; and leakage between two."""
 
     schema_version: Literal[1] = 1
     cohorts: list[CohortAudit]
+    crossings: list[CrossingAudit] = []
 
 
 def read_audit_facts(run_dir: Path, split_fingerprint: str) -> AuditFacts | None:

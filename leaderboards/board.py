@@ -15,10 +15,15 @@ import pandas as pd
 
 from leaderboards.comparable import SHARED, check_comparable, check_names, check_same, check_same_metrics
 from selip.errors import InputError
-from selip.records import Record, read_per_item, read_records
+from selip.records import CohortFacts, Record, read_per_item, read_records
 
 FULL = "selip"
 """The method that ablations are of."""
+
+
+def named(cohort: CohortFacts) -> str:
+    """Cohort and profile."""
+    return "-".join(part for part in (cohort.name, cohort.profile) if part)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,19 @@ class Board:
 
     @property
     def cohort_name(self) -> str:
-        """Cohort and profile, e.g. "phantom-quick"."""
-        return "-".join(part for part in (self.facts.cohort.name, self.facts.cohort.profile) if part)
+        """Cohort and profile, e.g. "phantom-quick"; of a cohort that no model was trained on, both in words."""
+        if self.facts.trained_on is None:
+            return named(self.facts.cohort)
+        trained, scored = self.cohort_names
+        return f"trained on {trained}, scored on {scored}"
+
+    @property
+    def cohort_names(self) -> tuple[str, str]:
+        """Names of the cohort behind the models and of the scored one, with hashes where they are called alike."""
+        scored, trained = self.facts.cohort, self.facts.trained_on or self.facts.cohort
+        if named(scored) != named(trained) or scored == trained:
+            return named(trained), named(scored)
+        return f"{named(trained)} {trained.content_hash[:8]}", f"{named(scored)} {scored.content_hash[:8]}"
 
     def row(self, method: str, ablation: str = "") -> Row | None:
         """The complete row of a method, None when there is none."""

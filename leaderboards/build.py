@@ -85,7 +85,7 @@ def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
 
 
 def _site(sheets: Sequence[Sheet], parts: Sequence[Part], examples: Path) -> Site:
-    board, shown = sheets[0].board, ("cohort", "test pool abnormal", "seeds")
+    board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "test pool abnormal", "seeds")
     about = [fact for fact in [*cohort_facts(board), *protocol_facts(board)] if fact[0] in shown]
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
     return Site(title, board.synthetic, about, parts, *left_pictures(examples))

@@ -13,6 +13,8 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "cohort hashes": lambda record: record.cohort.content_hash,
     "split fingerprints": lambda record: record.split_fingerprint,
     "synthetic flags": lambda record: record.synthetic,
+    "training cohorts": lambda record: record.trained_on.content_hash if record.trained_on else "the scored one",
+    "training splits": lambda record: record.trained_on_split_fingerprint or "the scored one",
     "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
     "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }

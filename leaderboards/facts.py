@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from leaderboards.board import Board
 from leaderboards.bounds import resamples_of
 from leaderboards.differences import PRIMARY
 from leaderboards.families import RETRIEVAL, words
 from leaderboards.pages import Runs
-from selip.records import Record
+from selip.contrast_reading import reading_words
+from selip.records import CohortFacts, Record
 
 MISSING = "–"
 
@@ -33,15 +35,42 @@ def joint_facts(boards: Sequence[Board], n_resamples: int) -> list[tuple[str, st
 
 
 def cohort_facts(board: Board) -> list[tuple[str, str]]:
-    """The cohort and its split."""
-    record, cohort = board.facts, board.facts.cohort
-    made = "SYNTHETIC, " if cohort.synthetic else ""
-    shape, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (cohort.shape, cohort.spacing_mm))
-    return [
-        ("cohort", f"{board.cohort_name} ({made}{cohort.n_patients} patients, {shape} voxels of {spacing} mm)"),
-        ("cohort hash", cohort.content_hash),
+    """The cohort and its split, and those that the models were trained on where they are others."""
+    record, (trained, scored) = board.facts, board.cohort_names
+    found = [
+        ("cohort", _described(scored, record.cohort)),
+        ("cohort hash", record.cohort.content_hash),
         ("split fingerprint", record.split_fingerprint),
     ]
+    if record.trained_on is None:
+        return found
+    return [
+        *found,
+        ("trained on", f"{_described(trained, record.trained_on)}; {_ROLES}"),
+        ("training cohort hash", record.trained_on.content_hash),
+        ("training split fingerprint", record.trained_on_split_fingerprint),
+        ("contrasts", _contrasts(record.config)),
+    ]
+
+
+_ROLES = (
+    "its train part trained the models and gave words and majority answer, its val part chose the step; train and val "
+    "of the scored cohort only serve to fit and choose probes, fine-tuning and decoders"
+)
+
+
+def _described(name: str, cohort: CohortFacts) -> str:
+    made = "SYNTHETIC, " if cohort.synthetic else ""
+    shape, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (cohort.shape, cohort.spacing_mm))
+    return f"{name} ({made}{cohort.n_patients} patients, {shape} voxels of {spacing} mm)"
+
+
+def _contrasts(config: Mapping[str, Any]) -> str:
+    """How the models read the contrasts of a cohort that they were not trained on."""
+    reading = config.get("evaluate_on", {}).get("contrasts", {})
+    other = [f"{name} {how}" for name, how in reading_words(reading).items()]
+    own = [name for name, source in reading.items() if source == name]
+    return "; ".join([*([f"{', '.join(own)} read as trained"] if own else []), *other]) or MISSING
 
 
 def protocol_facts(board: Board) -> list[tuple[str, str]]:

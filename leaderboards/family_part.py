@@ -16,7 +16,13 @@ from leaderboards.pages import Block, Part, Picture
 from leaderboards.retrieval_part import NOTHING_TO_COMPARE, titled
 from leaderboards.sheets import Sheet
 from leaderboards.shortcuts import shortcut_verdicts
-from leaderboards.verdicts import board_verdicts, headline_verdicts, joint_controls, on_what_is_missing, ranking_verdicts
+from leaderboards.verdicts import (
+    board_verdicts,
+    headline_verdicts,
+    joint_controls,
+    on_what_is_missing,
+    ranking_verdicts,
+)
 from leaderboards.views import Table, Verdict
 
 

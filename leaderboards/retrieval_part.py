@@ -19,14 +19,23 @@ from leaderboards.pages import Block, Part, Runs
 from leaderboards.sheets import Sheet
 from leaderboards.verdicts import verdicts
 from leaderboards.views import Table, abnormal_tables, pool_tables
+from selip.records import CohortFacts
 
 NOTHING_TO_COMPARE = "No two complete rows to compare."
 GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."
 
 
 def titled(text: str, board: Board) -> str:
-    """The title of a page, with SYNTHETIC and the cohort's name where it must be."""
+    """The title of a page, with SYNTHETIC and the cohort's name where it must be, and both of two cohorts."""
+    facts = board.facts
+    if facts.trained_on:
+        trained, scored = zip(board.cohort_names, (facts.trained_on, facts.cohort), strict=True)
+        return f"{text}: trained on {_marked(*trained)}, scored on {_marked(*scored)}"
     return text + (f": SYNTHETIC cohort {board.cohort_name}" if board.synthetic else "")
+
+
+def _marked(name: str, cohort: CohortFacts) -> str:
+    return f"SYNTHETIC cohort {name}" if cohort.synthetic else name
 
 
 def retrieval_part(sheet: Sheet, n_resamples: int) -> Part:

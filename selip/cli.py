@@ -17,7 +17,7 @@ from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
 from selip.progress import reporting
 from selip.registry import load
-from selip.settings import parse_pairs, read_experiment, with_overrides
+from selip.settings import parse_contrasts, parse_pairs, read_experiment, with_overrides
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
@@ -132,11 +132,15 @@ def evaluate(
     benchmark: Annotated[str, typer.Option(help="A benchmark of 'selip list benchmarks'.")] = "retrieval",
     split: SplitOption = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
+    contrasts: Annotated[
+        str | None, typer.Option(help="How new contrasts are read, as '{T1c: T1, DWI: null}'.")
+    ] = None,
 ) -> None:
     """Score a checkpoint on a cohort."""
     from selip.experiment import evaluate_checkpoint
 
-    score, warnings = evaluate_checkpoint(checkpoint, cohort, benchmark, split)
+    reading = None if contrasts is None else parse_contrasts(contrasts)
+    score, warnings = evaluate_checkpoint(checkpoint, cohort, benchmark, split, reading)
     for warning in warnings:
         sys.stderr.write(f"note: {warning}\n")
     if as_json:

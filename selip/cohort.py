@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from selip.errors import InputError
 from selip.files import content_hash
 from selip.findings import Finding, findings_from_json
-from selip.splits import SPLITS
+from selip.splits import LEFT_OUT, SPLITS
 
 SCHEMA_VERSION = 1
 STUDY_COLUMNS = (
@@ -106,9 +106,9 @@ class Cohort:
         return cls(root, info, studies, _read_table(root / "volumes.csv", VOLUME_COLUMNS))
 
     def rows(self, split: str) -> np.ndarray:
-        """Row numbers (n,) int64 of the volumes in `split`; "all" gives every row."""
+        """Row numbers (n,) int64 of the volumes in `split`; "all" gives every row that is not left out."""
         if split == "all":
-            return np.arange(len(self.volumes))
+            return np.flatnonzero(self.volumes["split"].to_numpy() != LEFT_OUT)
         if split not in SPLITS:
             raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}, all")
         return np.flatnonzero(self.volumes["split"].to_numpy() == split)

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from selip.cohort import Cohort
 from selip.near_duplicates import NEAR_DUPLICATE_PERCENT, near_duplicate_reports
-from selip.splits import SPLITS
+from selip.splits import LEFT_OUT, SPLITS
 
 
 def cohort_audit(cohort: Cohort) -> dict[str, Any]:
     """Sizes and labels of each part; patients, identical volumes and near-identical reports that parts share."""
-    info = cohort.info
+    kept = (table[table["split"] != LEFT_OUT] for table in (cohort.studies, cohort.volumes))
+    cohort = replace(cohort, **dict(zip(("studies", "volumes"), kept, strict=True)))
     return {
-        "name": "-".join(part for part in (info.name, info.profile) if part),
-        "split_fingerprint": info.split_fingerprint,
+        "name": cohort_name(cohort),
+        "split_fingerprint": cohort.info.split_fingerprint,
         "parts": {part: _part(cohort, part) for part in SPLITS},
         "patients_in_several_parts": _in_several_parts(cohort.studies, "patient_id"),
         "identical_volumes": _identical_volumes(cohort.volumes),
         "near_duplicate_reports": near_duplicate_reports(cohort),
         "near_duplicate_percent": NEAR_DUPLICATE_PERCENT,
     }
+
+
+def cohort_name(cohort: Cohort) -> str:
+    """Cohort and profile, as "phantom-quick"."""
+    return "-".join(part for part in (cohort.info.name, cohort.info.profile) if part)
 
 
 def _part(cohort: Cohort, part: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,23 @@ def check_cohort(root: Path | str) -> list[str]:
     return [*_check_tables(cohort), *_check_hashes(cohort), *_check_voxels(cohort)]
 
 
-def check_parts(cohort: Cohort) -> None:
-    """Raises InputError when a part is empty, before anything is trained in vain."""
-    empty = [part for part in SPLITS if not len(cohort.rows(part))]
+def check_parts(cohort: Cohort, needed: Sequence[str] = SPLITS) -> None:
+    """Raises InputError when a part that is needed is empty, before anything is trained in vain."""
+    empty = [part for part in needed if not len(cohort.rows(part))]
     if empty:
         raise InputError(
-            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in train, val and "
-            "test; add patients, or a split column"
+            f"got a cohort without a {' or '.join(empty)} part in {cohort.root}; allowed: volumes in "
+            f"{', '.join(needed)}; add patients, or a split column"
         )
 
 
-def check_same_grid(cohort: Cohort, transfer: Cohort) -> None:
-    """Raises InputError when the second cohort is on another grid, which no model of the first could read."""
-    grids = [(one.info.shape, one.info.spacing_mm) for one in (cohort, transfer)]
+def check_same_grid(cohort: Cohort, second: Cohort, key: str = "transfer") -> None:
+    """Raises InputError when the second cohort, named by `key`, has a grid that no model of the first could read."""
+    grids = [(one.info.shape, one.info.spacing_mm) for one in (cohort, second)]
     if grids[0] != grids[1]:
         raise InputError(
-            f"got a second cohort {transfer.root} of {grids[1][0]} voxels of {grids[1][1]} mm beside {grids[0][0]} of "
-            f"{grids[0][1]} mm; allowed: one grid; choose its profile, import it with --like, or set transfer=null"
+            f"got a second cohort {second.root} of {grids[1][0]} voxels of {grids[1][1]} mm beside {grids[0][0]} of "
+            f"{grids[0][1]} mm; allowed: one grid; choose its profile, import it with --like, or set {key}=null"
         )
 
 

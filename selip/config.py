@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig, PositiveRate
+from selip.findings import CONTRASTS
 from selip.similarity import SimilarityConfig
 from selip.similarity_enhanced import SelipConfig
 
@@ -170,6 +171,27 @@ class CohortConfig:
 
 
 @dataclass(frozen=True)
+class EvaluateOnConfig(CohortConfig):
+    """Which cohort is scored in place of the one that is trained on, and how the model reads its contrasts.
+
+    Attributes:
+        contrasts: Contrast of this cohort to the contrast of the training cohort whose statistics it is read with; null
+            leaves its volumes out. A contrast that training has too is read as itself unless it is named here.
+    """
+
+    contrasts: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses words that are no contrast."""
+        wrong = {*self.contrasts, *self.contrasts.values()} - {*CONTRASTS, None}
+        if wrong:
+            raise InputError(
+                f"got evaluate_on.contrasts with {', '.join(map(str, wrong))}; allowed: {', '.join(CONTRASTS)}, and "
+                "null to leave volumes out; mend the mapping"
+            )
+
+
+@dataclass(frozen=True)
 class ExperimentConfig:
     """A grid of runs: methods x seeds and ablations x seeds on one cohort, each scored on every benchmark.
 
@@ -178,6 +200,8 @@ class ExperimentConfig:
         summary: One line for `selip list experiments`.
         cohort: The cohort.
         transfer: A second cohort for tasks of transfer, on the same grid; None leaves them out.
+        evaluate_on: A cohort that is scored in place of `cohort`, on the same grid; training and the choice of the
+            step stay on `cohort`. None scores the test part of `cohort`.
         methods: Methods to train.
         ablations: Ablations of `selip list ablations`; each changes one thing of full SeLIP.
         seeds: Seeds of every method and ablation.
@@ -190,6 +214,7 @@ class ExperimentConfig:
     summary: str = ""
     cohort: CohortConfig = field(default_factory=CohortConfig)
     transfer: CohortConfig | None = None
+    evaluate_on: EvaluateOnConfig | None = None
     methods: tuple[str, ...] = ("selip", "clip")
     ablations: tuple[str, ...] = ()
     seeds: tuple[NonNegativeInt, ...] = (0,)

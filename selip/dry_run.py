@@ -58,11 +58,12 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
 
 def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:
     """The resolved experiment, a paragraph for each part."""
-    cohort = config.cohort
-    which = [cohort.path] if cohort.path else [cohort.name, f"profile {cohort.profile}", f"seed {cohort.seed}"]
     voxels = [f"{' x '.join(map(str, profile.shape))} voxels"] if profile else []
     yield f"{config.name}: {config.summary}"
-    yield _paragraph("cohort", [*which, *voxels])
+    yield _paragraph("cohort", [*_which(config.cohort), *voxels])
+    if config.evaluate_on:
+        mapped = [f"{name}: {source or 'left out'}" for name, source in config.evaluate_on.contrasts.items()]
+        yield _paragraph("evaluate_on", [*_which(config.evaluate_on), *mapped])
     yield _paragraph("methods", config.methods)
     yield _paragraph("ablations", config.ablations or ["none"])
     yield _paragraph("seeds", map(str, config.seeds))
@@ -70,6 +71,10 @@ def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile
     for name, settings in to_mapping(config.run).items():
         yield _paragraph(name, _settings(settings))
     yield f"{len(cells)} runs x {len(config.benchmarks)} benchmarks"
+
+
+def _which(cohort: CohortConfig) -> list[str]:
+    return [cohort.path] if cohort.path else [cohort.name, f"profile {cohort.profile}", f"seed {cohort.seed}"]
 
 
 def _paragraph(name: str, values: Iterable[str]) -> str:

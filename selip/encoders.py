@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -51,6 +52,16 @@ class Intensity(nn.Module):
                 part = volumes[contrasts == contrast].float() / 255
                 self.mean[contrast] = part.mean(0)
                 self.scale[contrast] = 1 / part.std(0, correction=0).clamp_min(SPREAD_FLOOR)
+
+    def read_as(self, sources: Mapping[str, str]) -> None:
+        """Standardises volumes of a contrast with the statistics of another one, all of `sources` at once.
+
+        Args:
+            sources: Contrast to the contrast whose statistics it gets; the others keep their own.
+        """
+        rows = [CONTRASTS.index(sources.get(name, name)) for name in CONTRASTS]
+        for statistic in (self.mean, self.scale, self.seen):
+            statistic.copy_(statistic[rows])
 
     def forward(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
         """(B, 1, I, J, K) float in [0, 1] to the same shape, standardised by the rule."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,10 @@ from leaderboards.build import build_leaderboard
 from leaderboards.cases import draw_cases
 from leaderboards.examples import Example, draw_examples
 from selip.cohort import Cohort
-from selip.cohort_audit import cohort_audit
-from selip.cohort_check import check_parts, check_same_grid
-from selip.cohort_commands import Report, find_cohort, open_or_build
+from selip.cohort_commands import Report, find_cohort
 from selip.cohorts import COHORTS
 from selip.config import ExperimentConfig, RunConfig
+from selip.contrast_reading import Reading, read_as, resolve_reading, without_left_out
 from selip.distributed import check_batch_size, join, on_main
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
@@ -29,6 +28,7 @@ from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig
 from selip.executors.base import Execute
 from selip.executors.local import ONE_BY_ONE
+from selip.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.method import Method
@@ -97,20 +97,17 @@ def check_names(config: ExperimentConfig) -> None:
         find_benchmark(benchmark)
     for ablation in config.ablations:
         find_ablation(ablation)
-    for cohort in (config.cohort, config.transfer):
+    for cohort in (config.cohort, config.transfer, config.evaluate_on):
         if cohort and not cohort.path:
             find_cohort(cohort.name)
 
 
-def plan(config: ExperimentConfig, cohort: Cohort, transfer: Cohort | None = None) -> list[Planned]:
+def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
     cells = []
     for method, ablation, seed, run in grid(config):
-        about = [
-            to_mapping(run), to_mapping(config.evaluation), method, ablation, seed,
-            cohort.info.content_hash, cohort.info.split_fingerprint, transfer.info.content_hash if transfer else "",
-        ]  # fmt: skip
+        about = [to_mapping(run), to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
             for name, protocol in protocols.items()
@@ -156,23 +153,18 @@ def run_experiment(
     for *_, run in grid(config):
         check_batch_size(run.training.batch_size)
     directory = RunDirectory(out)
-    if config.cohort.path:
-        Cohort.open(config.cohort.path)
+    check_given(config)
     on_main(lambda: directory.claim(config, resume))
     on_main(lambda: _build_cohorts(config, out, report))
-    cohort, transfer = _open_cohorts(config, out, report)
-    for one in (cohort, transfer):
-        if one:
-            check_parts(one)
-    if transfer:
-        check_same_grid(cohort, transfer)
-    cells = plan(config, cohort, transfer)
+    cohorts = open_cohorts(config, out, report)
+    check_cohorts(cohorts)
+    cells = plan(config, cohorts)
     left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
     report.line(f"{len(left)} of {len(cells)} runs to do")
     well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
     report.line("writing the leaderboard")
-    on_main(lambda: write_audit(out, [one for one in (cohort, transfer) if one]))
-    pages = on_main(lambda: write_leaderboard(out, cohort, config.seeds[0]))
+    on_main(lambda: write_audit(out, cohorts))
+    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0]))
     failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
     if failed:
         raise InputError(
@@ -187,33 +179,28 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
 
     Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
     """
-    cohort, transfer = _open_cohorts(config, out, report)
+    cohorts = open_cohorts(config, out, report)
     setting = Setting(
-        cohort, transfer, RunDirectory(out), config.evaluation,
+        cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
         score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
         validate=validation_score,
-        on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohort.info.synthetic, config.seeds[0]),
+        on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,
         report=report,
     )  # fmt: skip
-    cells = plan(config, cohort, transfer)
+    cells = plan(config, cohorts)
     report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
     return run_cell(cells[number], find_method(cells[number].method), setting)
 
 
-def _open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> tuple[Cohort, Cohort | None]:
-    cohort = open_or_build(config.cohort, out / "cohort", report)
-    return cohort, open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
-
-
 def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
-    _open_cohorts(config, out, report)
+    open_cohorts(config, out, report)
 
 
-def write_audit(out: Path, cohorts: Sequence[Cohort]) -> None:
-    """Writes `audit.json`: what the parts of each cohort share."""
-    facts = AuditFacts.model_validate({"cohorts": [cohort_audit(cohort) for cohort in cohorts]})
+def write_audit(out: Path, cohorts: Cohorts) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
+    facts = AuditFacts.model_validate(audit_of(cohorts))
     write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
 
 
@@ -232,13 +219,28 @@ def score_options(config: EvaluationConfig) -> ScoreOptions:
     return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
 
 
-def evaluate_checkpoint(checkpoint: Path, cohort: Path, benchmark: str, split: str) -> tuple[Score, list[str]]:
-    """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know."""
+def evaluate_checkpoint(
+    checkpoint: Path, cohort: Path, benchmark: str, split: str, contrasts: Mapping[str, str | None] | None = None
+) -> tuple[Score, list[str]]:
+    """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know.
+
+    Args:
+        checkpoint: Of `selip train` or `selip run`.
+        cohort: Folder of what is scored.
+        benchmark: Name of the benchmark.
+        split: Part that is scored.
+        contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
+            such a contrast is standardised by its own mean and spread.
+    """
     model, facts = load_checkpoint(checkpoint)
-    opened = Cohort.open(cohort)
+    opened, reading = Cohort.open(cohort), Reading()
+    if contrasts is not None:
+        reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
+        opened = without_left_out(opened, reading)
+        model.intensity.read_as(read_as(reading))
     subject = Subject(model, opened, majority_texts(facts), facts.seed, split)
     score = find_benchmark(benchmark).score(subject, ScoreOptions())
-    return score, mismatches(facts, opened, split)
+    return score, mismatches(facts, opened, split, reading)
 
 
 def listing(what: str) -> list[dict[str, str]]:
@@ -257,7 +259,7 @@ def listing(what: str) -> list[dict[str, str]]:
     return [{"name": one.name, "summary": one.summary, "source": one.source} for one in found]
 
 
-def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
+def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
     for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
         model, facts = load_checkpoint(checkpoint)
@@ -266,8 +268,9 @@ def write_leaderboard(run_dir: Path, cohort: Cohort, seed: int) -> list[Path]:
             and checkpoint.stem == cell_label(facts.method, "", seed)
             and find_method(facts.method).learns_text
         ):
-            embeddings = embed_cohort(model, cohort, "test", majority_texts(facts))
-            for name, queries in worked_examples(embeddings, cohort, facts.method).items():
+            model.intensity.read_as(read_as(cohorts.reading))
+            embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts))
+            for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
                 png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-                draw_examples(png, [Example(**query) for query in queries])
+                draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
     return build_leaderboard(run_dir)

@@ -120,6 +120,7 @@ class CheckpointFacts:
         split_fingerprint: Split it was trained on.
         synthetic: Whether the cohort is simulated.
         train_texts: Text and number of its training volumes, for the majority answer.
+        run: `selip.trainer.Run.id` of the run that left it; "" in checkpoints from before it was kept.
     """
 
     method: str
@@ -133,6 +134,7 @@ class CheckpointFacts:
     split_fingerprint: str
     synthetic: bool
     train_texts: dict[str, int]
+    run: str = ""
 
 
 def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> None:

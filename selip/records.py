@@ -58,7 +58,7 @@ class Metric(_Strict):
 
 
 class CohortFacts(_Strict):
-    """The cohort that a record was scored on."""
+    """A cohort behind a record."""
 
     name: str
     profile: str
@@ -100,7 +100,9 @@ class Training(_Strict):
 class Record(_Strict):
     """One run on one benchmark. See the module's docstring.
 
-    `transfer` is the second cohort, of which tasks of transfer were scored; None where there was none.
+    `cohort` is what was scored. `trained_on` is the cohort that the model was trained on and its step chosen on; None
+    where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
+    there was none.
     """
 
     schema_version: Literal[1] = 1
@@ -116,6 +118,8 @@ class Record(_Strict):
     split_fingerprint: str
     transfer: CohortFacts | None = None
     transfer_split_fingerprint: str = ""
+    trained_on: CohortFacts | None = None
+    trained_on_split_fingerprint: str = ""
     config: dict[str, Any]
     config_hash: str
     metrics: dict[str, Metric] = {}
@@ -133,7 +137,7 @@ class Record(_Strict):
     @property
     def synthetic(self) -> bool:
         """Whether any cohort behind its numbers is simulated."""
-        return self.cohort.synthetic or (self.transfer is not None and self.transfer.synthetic)
+        return any(one.synthetic for one in (self.cohort, self.transfer, self.trained_on) if one)
 
     @model_validator(mode="after")
     def _reason_where_needed(self) -> Record:

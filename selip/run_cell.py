@@ -10,23 +10,23 @@ from typing import Any, Literal, Protocol
 import pandas as pd
 import torch
 
-from selip.cohort import Cohort
 from selip.cohort_commands import Report
+from selip.contrast_reading import read_as
 from selip.distributed import is_main, process_count
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
 from selip.evaluation_config import EvaluationConfig
+from selip.experiment_cohorts import Cohorts
+from selip.finished import finished_training
 from selip.grid import Planned
 from selip.memory import forget_peak_memory
 from selip.method import Method
 from selip.model import CheckpointFacts, DualEncoder
 from selip.records import Metric, Training, write_record
-from selip.run_directory import RunDirectory
+from selip.run_directory import IMAGE_ONLY, RunDirectory
 from selip.run_records import run_facts, scored_record, unscored_record
 from selip.subject import Subject
 from selip.trainer import Run, forget_state, train
-
-IMAGE_ONLY = "the method trains no text tower"
 
 
 class Scored(Protocol):
@@ -57,8 +57,7 @@ class Setting:
     """What the cells of an experiment have in common.
 
     Attributes:
-        cohort: Cohort with its frozen split.
-        transfer: A second cohort for tasks of transfer, or None.
+        cohorts: What is trained on, what is scored, and how the model reads its contrasts.
         directory: Run directory.
         evaluation: How it is scored.
         tasks: Benchmarks by name.
@@ -69,8 +68,7 @@ class Setting:
         report: Where progress goes.
     """
 
-    cohort: Cohort
-    transfer: Cohort | None
+    cohorts: Cohorts
     directory: RunDirectory
     evaluation: EvaluationConfig
     tasks: Mapping[str, Task]
@@ -89,12 +87,11 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     Returns:
         Whether all went well; skipped is well.
     """
-    facts = run_facts(cell, setting.evaluation, setting.cohort, setting.transfer, setting.command)
+    facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
     left = [name for name, run_id in cell.record_ids.items() if not setting.directory.is_done([run_id])]
     forget_peak_memory()
-    began = time.perf_counter()
     try:
-        model, checkpoint, training = _train(cell, method, setting)
+        model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
     except (InputError, torch.OutOfMemoryError) as error:
         well = _leave(cell, setting, facts, left, error)
         if process_count() > 1 and not well:  # the others may be in the middle of a step and would wait for ever
@@ -102,7 +99,6 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
         return well
     if not is_main():
         return True
-    seconds = time.perf_counter() - began
     subject = _subject(cell, setting, model, checkpoint)
     scored = [_score(cell, method, setting, facts, name, subject, training, seconds) for name in left]
     if all(scored):
@@ -110,18 +106,29 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     return all(scored)
 
 
-def _train(cell: Planned, method: Method, setting: Setting) -> tuple[DualEncoder, CheckpointFacts, Training]:
+def _trained(
+    cell: Planned, method: Method, setting: Setting, facts: Mapping[str, Any]
+) -> tuple[DualEncoder, CheckpointFacts, Training, float]:
+    """The model of a cell with its facts and the seconds it took: as a scored record left it, else trained now."""
     run = Run(
-        method=method, cohort=setting.cohort, config=cell.config, seed=cell.seed, validate=setting.validate,
+        method=method, cohort=setting.cohorts.trained_on, config=cell.config, seed=cell.seed, validate=setting.validate,
         on_progress=lambda now: setting.report.count(cell.label, now.step, now.steps, now.detail),
     )  # fmt: skip
-    return train(run, setting.directory.checkpoints / cell.checkpoint)
+    path = setting.directory.checkpoints / cell.checkpoint
+    known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)
+    if known:
+        return known
+    began = time.perf_counter()
+    model, checkpoint, training = train(run, path)
+    return model, checkpoint, training, time.perf_counter() - began
 
 
 def _subject(cell: Planned, setting: Setting, model: DualEncoder, checkpoint: CheckpointFacts) -> Subject:
+    cohorts = setting.cohorts
+    model.intensity.read_as(read_as(cohorts.reading))  # after training: what the checkpoint holds stays as it is
     return Subject(
-        model, setting.cohort, majority_texts(checkpoint), cell.seed, transfer=setting.transfer,
-        shared=setting.directory.root / "shared",
+        model, cohorts.scored, majority_texts(checkpoint), cell.seed, transfer=cohorts.transfer,
+        trained_on=cohorts.trained_on if cohorts.evaluate_on else None, shared=setting.directory.root / "shared",
     )  # fmt: skip
 
 

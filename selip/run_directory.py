@@ -13,8 +13,11 @@ import yaml
 from selip.config import ExperimentConfig
 from selip.errors import InputError
 from selip.files import is_partial, write_atomically
-from selip.records import read_record
+from selip.records import Record, read_record
 from selip.settings import to_mapping
+
+IMAGE_ONLY = "the method trains no text tower"
+"""Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
 
 
 def now() -> str:
@@ -50,7 +53,9 @@ class RunDirectory:
                     f"got {self.root}, which holds a run; add --resume to continue it, or name a new --out"
                 )
             old, new = yaml.safe_load(path.read_text()), yaml.safe_load(text)
-            changed = [key for key in ("cohort", "transfer", "run", "evaluation") if old.get(key) != new[key]]
+            changed = [
+                key for key in ("cohort", "transfer", "evaluate_on", "run", "evaluation") if old.get(key) != new[key]
+            ]
             if changed:
                 raise InputError(
                     f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
@@ -60,14 +65,23 @@ class RunDirectory:
         write_atomically(path, text)
 
     def is_done(self, run_ids: Iterable[str]) -> bool:
-        """Whether each of these runs has a record that did not fail."""
+        """Whether each of these runs has a score, or is of a method that the benchmark cannot ask.
+
+        What was skipped for another reason, as a weight that was not here, is tried again.
+        """
         return all(self._holds(self.records / f"{run_id}.json") for run_id in run_ids)
 
     def _holds(self, path: Path) -> bool:
         if not path.is_file():
             return False
         record = read_record(path)
-        return record.status != "failed" and (not record.per_item or (self.records / record.per_item).is_file())
+        if record.status != "ok":
+            return record.reason == IMAGE_ONLY
+        return not record.per_item or (self.records / record.per_item).is_file()
+
+    def records_of(self, label: str) -> list[Record]:
+        """The records that the cell `label` has left so far."""
+        return [read_record(path) for path in sorted(self.records.glob(f"{label}-*.json"))]
 
     def log(self, **event: object) -> None:
         """Appends a line to log.jsonl."""

@@ -10,36 +10,43 @@ import torch
 
 from selip.cohort import Cohort
 from selip.evaluation_config import EvaluationConfig
+from selip.experiment_cohorts import Cohorts
 from selip.files import content_hash
 from selip.grid import Planned
 from selip.memory import peak_memory_mb
 from selip.records import CohortFacts, Metric, Record, Training, git_commit, package_versions
 from selip.run_directory import now
 from selip.settings import to_mapping
+from selip.splits import LEFT_OUT
 
 
 def cohort_facts(cohort: Cohort) -> CohortFacts:
     """What a record says of its cohort."""
-    info = cohort.info
+    info, studies = cohort.info, cohort.studies
+    n_patients = studies.loc[studies["split"] != LEFT_OUT, "patient_id"].nunique()
     return CohortFacts(
         name=info.name, profile=info.profile, content_hash=info.content_hash, synthetic=info.synthetic,
-        n_patients=cohort.studies["patient_id"].nunique(), shape=info.shape, spacing_mm=info.spacing_mm,
+        n_patients=n_patients, shape=info.shape, spacing_mm=info.spacing_mm,
     )  # fmt: skip
 
 
-def run_facts(
-    cell: Planned, evaluation: EvaluationConfig, cohort: Cohort, transfer: Cohort | None, command: Sequence[str]
-) -> dict[str, Any]:
+def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, command: Sequence[str]) -> dict[str, Any]:
     """What every record of a cell has in common, however it ends."""
-    resolved = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
+    resolved: dict[str, Any] = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
+    scored, transfer, trained_on = cohorts.scored, cohorts.transfer, None
+    if cohorts.evaluate_on:
+        resolved["evaluate_on"] = {"contrasts": cohorts.reading}
+        trained_on = cohorts.trained_on
     return {
         "method": cell.method,
         "ablation": cell.ablation,
         "seed": cell.seed,
-        "cohort": cohort_facts(cohort),
-        "split_fingerprint": cohort.info.split_fingerprint,
+        "cohort": cohort_facts(scored),
+        "split_fingerprint": scored.info.split_fingerprint,
         "transfer": cohort_facts(transfer) if transfer else None,
         "transfer_split_fingerprint": transfer.info.split_fingerprint if transfer else "",
+        "trained_on": cohort_facts(trained_on) if trained_on else None,
+        "trained_on_split_fingerprint": trained_on.info.split_fingerprint if trained_on else "",
         "config": resolved,
         "config_hash": content_hash(resolved),
         "versions": package_versions(),

@@ -10,12 +10,12 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from selip.config import CohortConfig, ExperimentConfig, RunConfig
+from selip.config import CohortConfig, EvaluateOnConfig, ExperimentConfig, RunConfig
 from selip.errors import InputError
 
 T = TypeVar("T")
@@ -56,8 +56,9 @@ def _refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  
             near = difflib.get_close_matches(str(key), hints, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints)}{hint}")
-        if is_dataclass(hints[key]):
-            _refuse_unknown(hints[key], value, path)
+        part = next((one for one in (hints[key], *get_args(hints[key])) if is_dataclass(one)), None)
+        if part and not (value is None and part is not hints[key]):
+            _refuse_unknown(part, value, path)
 
 
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -111,6 +112,17 @@ def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     for override in overrides:
         _apply(values, override, expand=False)
     return from_mapping(RunConfig, values)
+
+
+def parse_contrasts(text: str) -> dict[str, str | None]:
+    """The mapping of contrasts of "{T1c: T1, DWI: null}".
+
+    Raises:
+        InputError: When it is no mapping of contrasts.
+    """
+    values: dict[str, Any] = {}
+    _apply(values, f"contrasts={text}", expand=False)
+    return from_mapping(EvaluateOnConfig, values).contrasts
 
 
 def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 SPLITS = ("train", "val", "test")
+LEFT_OUT = "left out"
+"""Part of what a run leaves out on purpose; no cohort on disk has it."""
 
 
 def assign_splits(

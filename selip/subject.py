@@ -25,6 +25,8 @@ class Subject:
         seed: Seed of the run.
         split: Part that is scored.
         transfer: A second cohort, of another contrast, for tasks of transfer; None where there is none.
+        trained_on: The cohort behind the model where it is another one than `cohort`, for what zero-shot asks in: its
+            words are never those of the scored cohort.
         shared: Folder for what all records of a run directory have in common, as a reference network; None: no cache.
     """
 
@@ -34,6 +36,7 @@ class Subject:
     seed: int = 0
     split: str = "test"
     transfer: Cohort | None = None
+    trained_on: Cohort | None = None
     shared: Path | None = None
     _known: dict[tuple[str, str], Embeddings] = field(default_factory=dict, repr=False, compare=False)
 

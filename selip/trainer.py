@@ -162,6 +162,7 @@ def _facts(run: Run, model: ModelConfig, step: int) -> CheckpointFacts:
         split_fingerprint=cohort.info.split_fingerprint,
         synthetic=cohort.info.synthetic,
         train_texts={text: texts.count(text) for text in sorted(set(texts))},
+        run=run.id,
     )
 
 
