@@ -72,7 +72,8 @@ def run(
     submit: Annotated[list[str] | None, typer.Option(help="Of a SLURM job, as slurm_partition=gpu.")] = None,
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
-    from selip.experiment import check_names, experiment_file, find_method, grid, run_experiment
+    from selip.catalogue import check_names, experiment_file, find_method
+    from selip.experiment import grid, run_experiment
 
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
@@ -114,8 +115,9 @@ def train(
     threads: Threads = 0,
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
+    from selip.catalogue import experiment_file
     from selip.executors.local import Local
-    from selip.experiment import experiment_file, run_experiment
+    from selip.experiment import run_experiment
 
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
@@ -216,7 +218,7 @@ def list_registered(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List what is registered, each with one line and its source."""
-    from selip.experiment import listing
+    from selip.catalogue import listing
 
     rows = listing(what)
     if as_json:

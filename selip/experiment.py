@@ -1,4 +1,4 @@
-"""Experiments: a grid of methods x seeds on one cohort becomes records. With cli.py the composition root."""
+"""Experiments: a grid of methods x seeds on one cohort becomes records. With cli.py and catalogue.py the composition root."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import benchmarks
-from baselines import METHODS
-from baselines.ablations import ABLATIONS, Ablation
-from benchmarks import BENCHMARKS, retrieval
-from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks import retrieval
+from benchmarks.benchmark import Score, ScoreOptions
 from leaderboards.audit_facts import FILE as AUDIT_FILE
 from leaderboards.audit_facts import AuditFacts
 from leaderboards.build import build_leaderboard
 from leaderboards.cases import draw_cases
 from leaderboards.examples import Example, draw_examples
+from selip.catalogue import check_names, find_ablation, find_benchmark, find_method
 from selip.cohort import Cohort
-from selip.cohort_commands import Report, find_cohort
-from selip.cohorts import COHORTS
+from selip.cohort_commands import Report
 from selip.config import ExperimentConfig, RunConfig
 from selip.contrast_reading import Reading, read_as, resolve_reading, without_left_out
 from selip.distributed import check_batch_size, join, on_main
@@ -31,54 +28,13 @@ from selip.executors.local import ONE_BY_ONE
 from selip.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
-from selip.method import Method
 from selip.mismatches import mismatches
 from selip.model import load_checkpoint
-from selip.registry import load, registered, unknown
 from selip.run_cell import Setting, majority_texts, run_cell
 from selip.run_directory import RunDirectory
-from selip.settings import read_experiment, to_mapping, with_overrides
+from selip.settings import to_mapping, with_overrides
 from selip.subject import Subject
 from selip.worked_examples import worked_examples
-
-EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
-
-
-def experiment_file(name: str) -> Path:
-    """File of a packaged experiment, or `name` itself when it is a .yaml file.
-
-    Raises:
-        InputError: When it is neither.
-    """
-    known = {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
-    if name in known:
-        return known[name]
-    if Path(name).suffix in {".yaml", ".yml"}:
-        return Path(name)
-    raise InputError(f"{unknown('experiment', name, known)}, or a .yaml file")
-
-
-def find_method(name: str) -> Method:
-    """The registered method `name`."""
-    method: Method = load(METHODS, "selip.methods", name)
-    return method
-
-
-def find_benchmark(name: str) -> Benchmark:
-    """The registered benchmark `name`."""
-    benchmark: Benchmark = load(BENCHMARKS, "selip.benchmarks", name)
-    return benchmark
-
-
-def find_ablation(name: str) -> Ablation:
-    """The registered ablation `name`.
-
-    Raises:
-        InputError: When there is none.
-    """
-    if name not in ABLATIONS:
-        raise InputError(unknown("ablation", name, ABLATIONS))
-    return ABLATIONS[name]
 
 
 def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
@@ -87,19 +43,6 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     rows = [(method, "", config.run) for method in config.methods]
     rows += [("selip", name, run) for name, run in changed.items()]
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
-
-
-def check_names(config: ExperimentConfig) -> None:
-    """Raises InputError for a method, benchmark or cohort that is not registered."""
-    for method in config.methods:
-        find_method(method)
-    for benchmark in config.benchmarks:
-        find_benchmark(benchmark)
-    for ablation in config.ablations:
-        find_ablation(ablation)
-    for cohort in (config.cohort, config.transfer, config.evaluate_on):
-        if cohort and not cohort.path:
-            find_cohort(cohort.name)
 
 
 def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
@@ -241,22 +184,6 @@ def evaluate_checkpoint(
     subject = Subject(model, opened, majority_texts(facts), facts.seed, split)
     score = find_benchmark(benchmark).score(subject, ScoreOptions())
     return score, mismatches(facts, opened, split, reading)
-
-
-def listing(what: str) -> list[dict[str, str]]:
-    """Name, summary and source of everything registered as `what`."""
-    if what == "ablations":
-        return [
-            {"name": name, "summary": one.summary, "source": ", ".join(one.overrides)}
-            for name, one in ABLATIONS.items()
-        ]
-    if what == "experiments":
-        configs = [read_experiment(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
-        return [{"name": one.name, "summary": one.summary, "source": f"{one.name}.yaml"} for one in configs]
-    registry = {"methods": METHODS, "benchmarks": BENCHMARKS, "cohorts": COHORTS}[what]
-    group = f"selip.{what}"
-    found = [load(registry, group, name) for name in registered(registry, group)]
-    return [{"name": one.name, "summary": one.summary, "source": one.source} for one in found]
 
 
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int) -> list[Path]:

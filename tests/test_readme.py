@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import baselines
-from selip.experiment import experiment_file, find_method, validation_score
+from selip.catalogue import experiment_file, find_method
+from selip.experiment import validation_score
 from selip.settings import read_experiment
 from selip.trainer import Run, train
 

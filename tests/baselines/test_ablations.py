@@ -11,9 +11,10 @@ import torch
 from torch.nn import functional as F
 
 from baselines.ablations import ABLATIONS, MIX_WEIGHTS, NAMED_MIXES
+from selip.catalogue import experiment_file, find_ablation, find_method
 from selip.config import RunConfig
 from selip.errors import InputError
-from selip.experiment import experiment_file, find_ablation, find_method, grid
+from selip.experiment import grid
 from selip.findings import NORMAL_TEXT
 from selip.method import Preparation, Sizes
 from selip.objective import Batch

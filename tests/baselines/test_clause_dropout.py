@@ -9,7 +9,7 @@ import torch
 from baselines import clip
 from baselines.clause_dropout import METHOD, clause_texts
 from selip.batches import BatchPlan
-from selip.experiment import experiment_file
+from selip.catalogue import experiment_file
 from selip.feed import Feed, ShownTexts
 from selip.findings import NORMAL_TEXT, flip_text, parse_findings_text
 from selip.model import embed_texts, weights_hash

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from baselines import METHODS
-from selip.experiment import experiment_file
+from selip.catalogue import experiment_file
 from selip.model import weights_hash
 from selip.registry import load
 from selip.settings import read_experiment

@@ -15,9 +15,9 @@ from torch import nn
 
 from baselines import METHODS
 from selip import cli, distributed, encoders, trainer
+from selip.catalogue import experiment_file, find_method
 from selip.cohort import Cohort
 from selip.errors import InputError
-from selip.experiment import experiment_file, find_method
 from selip.settings import read_experiment
 from selip.trainer import Run, train
 from selip.training_data import initial_model

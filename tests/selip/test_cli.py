@@ -276,7 +276,7 @@ def test_interrupt_is_130(monkeypatch, command):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("selip.experiment.listing", interrupted)
+    monkeypatch.setattr("selip.catalogue.listing", interrupted)
     code, _, said = command("list", "methods")
     assert code == 130
     assert "--resume" in said

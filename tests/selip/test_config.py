@@ -8,9 +8,10 @@ import yaml
 
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
+from selip.catalogue import EXPERIMENTS, experiment_file, find_benchmark, find_method
 from selip.config import RunConfig
 from selip.errors import InputError
-from selip.experiment import EXPERIMENTS, experiment_file, find_benchmark, find_method, grid
+from selip.experiment import grid
 from selip.settings import from_mapping, read_experiment, to_mapping
 
 PACKAGED = sorted(EXPERIMENTS.glob("*.yaml"))

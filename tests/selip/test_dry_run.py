@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from selip import dry_run
+from selip.catalogue import experiment_file, find_method
 from selip.config import CohortConfig
 from selip.dry_run import dry_run_lines, duration, grid_profile
 from selip.errors import InputError, UnavailableError
 from selip.estimate import StepTime
-from selip.experiment import experiment_file, find_method, grid
+from selip.experiment import grid
 from selip.settings import read_experiment
 
 

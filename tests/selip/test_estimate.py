@@ -10,10 +10,11 @@ import pytest
 
 from selip import estimate, trainer
 from selip.batches import plan_batches
+from selip.catalogue import experiment_file, find_method
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.errors import InputError
 from selip.estimate import StepTime, random_cohort, time_step, workloads
-from selip.experiment import experiment_file, find_method, grid
+from selip.experiment import grid
 from selip.findings import parse_findings_text
 from selip.settings import read_experiment, with_overrides
 from selip.similarity import TextTable

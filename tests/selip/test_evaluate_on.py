@@ -11,12 +11,13 @@ import pytest
 from safetensors import safe_open
 
 from selip import run_cell
+from selip.catalogue import experiment_file
 from selip.cohort import Cohort
 from selip.cohort_commands import Report
 from selip.cohorts.phantom.generate import build
 from selip.embed import embed_cohort
 from selip.errors import InputError
-from selip.experiment import evaluate_checkpoint, experiment_file, run_experiment
+from selip.experiment import evaluate_checkpoint, run_experiment
 from selip.files import write_atomically
 from selip.model import load_checkpoint
 from selip.records import read_records, write_record

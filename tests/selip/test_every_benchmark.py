@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks import BENCHMARKS
 from selip import run_cell
+from selip.catalogue import experiment_file
 from selip.cohort_commands import Report
 from selip.errors import InputError
-from selip.experiment import experiment_file, run_experiment
+from selip.experiment import run_experiment
 from selip.records import read_records
 from selip.settings import read_experiment
 

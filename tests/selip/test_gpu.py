@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selip.experiment import experiment_file, find_method, validation_score
+from selip.catalogue import experiment_file, find_method
+from selip.experiment import validation_score
 from selip.model import weights_hash
 from selip.settings import read_experiment
 from selip.trainer import Run, train

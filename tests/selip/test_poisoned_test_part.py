@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import zarr
 
+from selip.catalogue import experiment_file
 from selip.cohort import Cohort
 from selip.cohort_commands import Report
 from selip.config import CohortConfig
-from selip.experiment import experiment_file, run_experiment
+from selip.experiment import run_experiment
 from selip.records import read_records
 from selip.settings import read_experiment
 

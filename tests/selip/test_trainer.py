@@ -7,9 +7,10 @@ import torch
 
 from selip import trainer
 from selip.augment import augment, draw, flip_left_right
+from selip.catalogue import experiment_file, find_method
 from selip.config import AugmentConfig, TrainingConfig
 from selip.errors import InputError
-from selip.experiment import experiment_file, find_method, validation_score
+from selip.experiment import validation_score
 from selip.model import weights_hash
 from selip.objective import Loss
 from selip.settings import read_experiment

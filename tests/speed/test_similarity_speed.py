@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import selip.semantics
-from selip.experiment import experiment_file, find_method, validation_score
+from selip.catalogue import experiment_file, find_method
+from selip.experiment import validation_score
 from selip.findings import Clause, findings_text
 from selip.settings import read_experiment
 from selip.similarity import ALLOWED, SimilarityConfig, TextSimilarity, TextTable, clause_similarity

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
+from selip.catalogue import experiment_file
 from selip.cohort_commands import Report
 from selip.errors import InputError
 from selip.executors.ray_cluster import RayCluster
-from selip.experiment import experiment_file, run_experiment
+from selip.experiment import run_experiment
 from selip.records import read_per_item, read_records
 from selip.settings import read_experiment
 
