@@ -1,4 +1,4 @@
-"""Experiments: a grid of methods x seeds on one cohort becomes records. With cli.py and catalogue.py the composition root."""
+"""Experiments: a grid of methods x seeds on one cohort becomes records. Part of the composition root."""
 
 from __future__ import annotations
 
