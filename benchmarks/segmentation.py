@@ -35,8 +35,9 @@ PROTOCOL_VERSION = "1"
 METRICS = tuple(HIGHER_IS_BETTER)
 MEDIAN = "median_hd95_mm"
 NOTES = {
-    "cases": "volumes whose text is not normal and whose study has a mask; the mask is any label above 0, and it is "
-    "the study's, so it may hold a lesion that a contrast does not show",
+    "cases": "volumes whose text is not normal and whose study has a mask; lesion is any level of the mask (the whole "
+    "tumour), and it is the study's, so it may hold a lesion that a contrast does not show; voxels marked as not "
+    "scored count neither as truth nor as prediction, in training as in scoring",
     "empty masks": "both empty: Dice 1, HD95 0, NSD 1, F1 1; one empty: Dice 0, HD95 the volume's diagonal, "
     "NSD 0, F1 0",
     "network": "the method's volume tower with skip connections from its stages; decoder and order of cases start the "

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from selip.cohort import Cohort
+from selip.cohort import IGNORE, Cohort, lesion_of
 from selip.encoders import Intensity
 from selip.errors import InputError, UnavailableError
 from selip.findings import findings_from_json, is_normal
@@ -26,15 +26,17 @@ class Cases:
 
     Attributes:
         volumes: (n, 1, I, J, K): uint8 as stored, or float32 as the network takes them when there is no `intensity`.
-        masks: (n, 1, I, J, K) bool.
+        masks: (n, 1, I, J, K) bool: lesion, of any level.
         contrasts: (n,) int64 positions in CONTRASTS, for `intensity`.
         intensity: Rule from stored volumes to network input.
+        ignored: (n, 1, I, J, K) bool: voxels that are not scored; None when there is none.
     """
 
     volumes: torch.Tensor
     masks: torch.Tensor
     contrasts: torch.Tensor | None = None
     intensity: Intensity | None = None
+    ignored: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Refuses volumes and masks that do not go together."""
@@ -59,7 +61,17 @@ class Cases:
     def of(self, rows: torch.Tensor) -> Cases:
         """The cases at the positions `rows` (m,) int64."""
         contrasts = None if self.contrasts is None else self.contrasts[rows]
-        return Cases(self.volumes[rows], self.masks[rows], contrasts, self.intensity)
+        ignored = None if self.ignored is None else self.ignored[rows]
+        return Cases(self.volumes[rows], self.masks[rows], contrasts, self.intensity, ignored)
+
+    def scored(self, outputs: torch.Tensor, rows: torch.Tensor, background: float) -> torch.Tensor:
+        """Network outputs (m, 1, I, J, K) of the cases `rows` (m,), with `background` where nothing is scored.
+
+        Filled voxels pass no gradient, and the truth there is background too: they are right whatever was predicted.
+        """
+        if self.ignored is None:
+            return outputs
+        return outputs.masked_fill(self.ignored[rows].to(outputs.device), background)
 
     def inputs(self, rows: torch.Tensor, device: torch.device) -> torch.Tensor:
         """Network input (m, 1, I, J, K) float32 on `device`, of the cases at the positions `rows` (m,) int64."""
@@ -116,14 +128,15 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
         )
     table, studies = cohort.volumes.iloc[rows[is_case]], studies[is_case]
     stored, of_study = np.unique(studies["index"].to_numpy(np.int64), return_inverse=True)
-    masks = (cohort.read_masks(stored) > 0)[of_study]
+    levels = cohort.read_masks(stored)[of_study]
+    masks, ignored = lesion_of(levels), levels == IGNORE
     items = table.rename(columns={"volume_id": "item_id"})[list(ITEM_COLUMNS)].reset_index(drop=True)
     items["weight"] = 1.0
     items["lesion_ml"] = masks.sum((1, 2, 3)) * float(np.prod(cohort.info.spacing_mm)) / MM3_PER_ML
     items["lesion_type"] = lesion_types(studies["findings"], items["contrast"])
     volumes, contrasts = cohort.read_volumes(rows[is_case]), contrast_positions(items["contrast"].tolist())
-    voxels, truth = (torch.from_numpy(array).unsqueeze(1) for array in (volumes, masks))
-    return CasePart(items, Cases(voxels, truth, contrasts, intensity))
+    voxels, truth, unscored = (torch.from_numpy(array).unsqueeze(1) for array in (volumes, masks, ignored))
+    return CasePart(items, Cases(voxels, truth, contrasts, intensity, unscored if ignored.any() else None))
 
 
 def lesion_types(findings: Sequence[str], contrasts: Sequence[str]) -> list[str]:

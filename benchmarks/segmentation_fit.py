@@ -19,6 +19,7 @@ from selip.evaluation_config import SegmentationConfig
 
 THRESHOLDS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 WINDOW_OVERLAP = 0.5
+BACKGROUND_LOGIT = -30.0  # a probability below float32's resolution at 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def fit_segmentation(
     best: dict[str, torch.Tensor] = {}
     for step, rows in enumerate(case_order(len(train), config, generator), start=1):
         model.train()
-        loss = loss_of(model(train.inputs(rows, device)), train.masks[rows].to(device).float())
+        logits = train.scored(model(train.inputs(rows, device)), rows, BACKGROUND_LOGIT)
+        loss = loss_of(logits, train.masks[rows].to(device).float())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -181,11 +183,12 @@ def predict_cases(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Probabilities (b, I, J, K) float32 and masks (b, I, J, K) bool of the cases in their order, a batch at a time.
 
-    See `predict`; nothing is kept, as the probabilities of a whole part can be larger than the memory.
+    Voxels that are not scored have probability 0. See `predict`; nothing is kept, as the probabilities of a whole part
+    can be larger than the memory.
     """
     device = next(model.parameters()).device
     for rows in torch.arange(len(cases)).split(batch_size):
-        probabilities = predict(model, cases.inputs(rows, device), window, batch_size)
+        probabilities = cases.scored(predict(model, cases.inputs(rows, device), window, batch_size), rows, 0.0)
         yield probabilities[:, 0].numpy(), cases.masks[rows, 0].numpy()
 
 

@@ -4,6 +4,7 @@
     studies.csv    one row a study (an examination), with findings, labels, report and split
     volumes.csv    one row a volume (one contrast of a study), with the findings text it is paired with
     store.zarr     arrays `volumes` (N, I, J, K) and `masks` (S, I, J, K), uint8, one row a volume / a study
+    quarantine.csv what an import left out, with the reason (imported cohorts)
 
 Voxel axes are RAS: axis 0 grows to the patient's right, axis 1 to the front, axis 2 to the top.
 """
@@ -22,7 +23,7 @@ import zarr
 from pydantic import TypeAdapter
 
 from selip.errors import InputError
-from selip.files import content_hash
+from selip.files import canonical_json
 from selip.findings import Finding, findings_from_json
 from selip.splits import LEFT_OUT, SPLITS
 
@@ -32,6 +33,9 @@ STUDY_COLUMNS = (
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
 ROWS_PER_SHARD = 64
+CHARACTERS_AT_ONCE = 2**20
+LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
+IGNORE = 255  # of a mask: not scored, neither truth nor prediction
 BROKEN_STORE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for damaged files
 
 
@@ -51,6 +55,9 @@ class CohortInfo:
         citation: What to cite.
         command: Command that rebuilds it.
         intensity: Rule by which voxels became uint8.
+        findings_source: Where texts and structured findings come from: "truth" (simulated), "given" (with the set),
+            "extracted" (from reports, by rule), "masks" (measured), "" (nobody knows: texts are reports); joined by
+            "+" where studies differ. Not part of the content hash, which covers the texts themselves.
         split_fingerprint: Hash of patients and their parts.
         content_hash: Hash of both manifests, voxel hashes included.
     """
@@ -66,6 +73,7 @@ class CohortInfo:
     citation: str = ""
     command: str = ""
     intensity: str = "minmax"
+    findings_source: str = ""
     split_fingerprint: str = ""
     content_hash: str = ""
 
@@ -127,7 +135,11 @@ class Cohort:
         return voxels
 
     def read_masks(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
-        """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`."""
+        """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`.
+
+        A voxel has its highest level of LEVELS, so whole tumour is level >= 1, core >= 2 and enhancing >= 3 (a plain
+        lesion mask has level 1 alone); 0 is background and IGNORE is not scored. See `lesion_of`.
+        """
         return self.read("masks", rows)
 
     def findings(self, study_id: str) -> list[Finding] | None:
@@ -183,7 +195,24 @@ def voxel_hash(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def manifest_hash(info: CohortInfo, studies: str, volumes: str) -> str:
-    """SHA-256 (hex) of a cohort's name, profile, grid, intensity rule and the text of both tables."""
+def lesion_of(masks: np.ndarray) -> np.ndarray:
+    """Whether each voxel of stored masks is lesion, of any level (bool, same shape); IGNORE is not."""
+    return (masks > 0) & (masks != IGNORE)
+
+
+def manifest_hash(info: CohortInfo, studies: Path, volumes: Path) -> str:
+    """SHA-256 (hex) of a cohort's name, profile, grid, intensity rule and the text of both tables.
+
+    It is the hash of the canonical JSON of these seven as a list; the tables are read a piece at a time.
+    """
     spacing_mm = [float(edge) for edge in info.spacing_mm]
-    return content_hash([info.name, info.profile, info.shape, spacing_mm, info.intensity, studies, volumes])
+    head = canonical_json([info.name, info.profile, info.shape, spacing_mm, info.intensity])
+    digest = hashlib.sha256(head.removesuffix("]").encode())
+    for path in (studies, volumes):
+        digest.update(b',"')
+        with path.open(encoding="utf-8", newline="") as stream:  # reports keep their own line ends
+            while text := stream.read(CHARACTERS_AT_ONCE):
+                digest.update(json.dumps(text)[1:-1].encode())
+        digest.update(b'"')
+    digest.update(b"]")
+    return digest.hexdigest()

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selip.cohort import ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
+import numpy as np
+
+from selip.cohort import IGNORE, LEVELS, ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
 from selip.errors import InputError
 from selip.findings import CONTRASTS, findings_from_json
 from selip.splits import SPLITS, split_fingerprint
+
+MASK_VALUES = (0, *LEVELS, IGNORE)
 
 
 def check_cohort(root: Path | str) -> list[str]:
@@ -85,9 +89,8 @@ def _check_hashes(cohort: Cohort) -> list[str]:
     splits = dict(zip(cohort.studies["patient_id"], cohort.studies["split"], strict=True))
     if split_fingerprint(splits) != cohort.info.split_fingerprint:
         problems.append("the split is not the one of the fingerprint in cohort.json")
-    # As bytes: reading as text would turn the line ends within reports into others.
-    studies, volumes = ((cohort.root / name).read_bytes().decode() for name in ("studies.csv", "volumes.csv"))
-    if manifest_hash(cohort.info, studies, volumes) != cohort.info.content_hash:
+    tables = (cohort.root / "studies.csv", cohort.root / "volumes.csv")
+    if manifest_hash(cohort.info, *tables) != cohort.info.content_hash:
         problems.append("the manifests are not those of the content hash in cohort.json")
     return problems
 
@@ -111,4 +114,6 @@ def _check_voxels(cohort: Cohort) -> list[str]:
                     problems.append(f"{name[:-1]} of {entry} does not have the voxels of its hash")
                 elif name == "volumes" and array.min() == array.max():
                     problems.append(f"volume of {entry} is constant")
+                elif name == "masks" and not np.isin(array, MASK_VALUES).all():
+                    problems.append(f"mask of {entry} has values other than {MASK_VALUES}")
     return problems

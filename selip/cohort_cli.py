@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from selip.cohort_commands import build_cohort, grid_like, import_cohort, parse_grid
+from selip.cohort_commands import build_cohort, grid_like, import_cohort, parse_grid, rebuild_command
 from selip.config import CohortConfig
 from selip.errors import InputError
 from selip.progress import reporting
@@ -36,23 +35,38 @@ def cohort_build(
 
 @app.command("import")
 def cohort_import(
-    name: Annotated[str, typer.Argument(help="An imported cohort of 'selip list cohorts', as table.")],
-    source: Annotated[Path, typer.Argument(help="What to import; for table, a CSV file.")],
+    name: Annotated[str, typer.Argument(help="An imported cohort of 'selip list cohorts', as table or brats2020.")],
+    source: Annotated[Path, typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.")],
     out: OutOption,
-    root: Annotated[Path | None, typer.Option(help="Folder that paths are relative to; default: the CSV's.")] = None,
+    root: Annotated[Path | None, typer.Option(help="For table: folder of its paths; default: the CSV's.")] = None,
     like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,
     shape: Annotated[str, typer.Option(help="Voxels along right, front, top.")] = "64,64,24",
     spacing_mm: Annotated[str, typer.Option(help="Voxel edges in mm, same order.")] = "3,3.5,6",
     centre: Annotated[
-        Literal["foreground", "world"], typer.Option(help="world: files are in MNI space.")
-    ] = "foreground",
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+        Literal["foreground", "world"] | None,
+        typer.Option(help="world: files are in MNI space; default: as the set is, foreground for table."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split, or of val, where the set has none.")] = 0,
+    texts: Annotated[
+        Literal["extracted", "report", "masks"],
+        typer.Option(
+            help="Where a contrast has no text: findings of the report (of the mask without one), or as named."
+        ),
+    ] = "extracted",
+    language: Annotated[str, typer.Option(help="Language of the reports.")] = "en",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse when one study cannot be imported.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
 ) -> None:
-    """Import your own volumes and reports."""
+    """Import a public set that you downloaded, or your own volumes and reports.
+
+    A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
+    command is given again.
+    """
     grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
+    options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}
     with reporting() as report:
-        command = shlex.join(["selip", *sys.argv[1:]])
-        cohort = import_cohort(name, source, out, grid, root, centre, seed, command, report)
+        command = rebuild_command(sys.argv[1:])
+        cohort = import_cohort(name, source, out, grid, report, workers=workers, command=command, **options)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
 
 

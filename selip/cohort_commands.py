@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selip.cohort import Cohort
 from selip.cohort_source import CohortSource
@@ -75,16 +77,13 @@ def import_cohort(
     source: Path,
     out: Path,
     grid: Grid,
-    root: Path | None,
-    centre: str,
-    seed: int,
-    command: str,
     report: Report,
+    **options: Any,  # noqa: ANN401 (root, and the fields of selip.cohorts.import_recipe.Recipe)
 ) -> Cohort:
-    """Imports what the user has into `out`.
+    """Imports what the user has into `out`; options that are None are left to the cohort.
 
     Raises:
-        InputError: When the cohort cannot be imported, or something in `source` is wrong.
+        InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
     cohort = find_cohort(name)
     if cohort.import_from is None:
@@ -95,12 +94,20 @@ def import_cohort(
         out,
         shape=shape,
         spacing_mm=spacing_mm,
-        seed=seed,
-        root=root,
-        centre=centre,
-        command=command,
         progress=lambda done, total: report.count("studies", done, total, ""),
+        say=report.line,
+        **{name: value for name, value in options.items() if value is not None},
     )
+
+
+def rebuild_command(arguments: Sequence[str]) -> str:
+    """The `selip` command of these arguments without --workers, which changes no byte of a cohort."""
+    kept = [
+        argument
+        for before, argument in zip(("", *arguments), arguments, strict=False)
+        if before != "--workers" and not argument.startswith("--workers")
+    ]
+    return shlex.join(["selip", *kept])
 
 
 def grid_like(path: Path) -> Grid:

@@ -17,8 +17,9 @@ class CohortSource:
         summary: One line for `selip list cohorts`.
         source: Where it comes from, its terms.
         build: Generates it: build(profile, seed, out, *, patients, workers, command, progress). None: it is imported.
-        import_from: Imports what the user has: import_from(source, out, *, shape, spacing_mm, seed, root, name, centre,
-            command, progress). None: it is generated.
+        import_from: Imports what the user has: import_from(source, out, *, shape, spacing_mm, seed, root, centre,
+            texts, language, strict, workers, command, progress, say); `root` and `centre` are absent unless asked for.
+            None: it is generated.
     """
 
     name: str

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import zarr
 
 from selip.cohort import (
@@ -28,11 +29,19 @@ from selip.errors import InputError
 from selip.files import write_atomically
 from selip.splits import split_fingerprint
 
+TABLES = {"studies.csv": STUDY_COLUMNS, "volumes.csv": VOLUME_COLUMNS}
+
 
 class CohortWriter:
     """Writes a cohort into a temporary sibling folder and renames it when everything went well.
 
-    Studies are added in order and written a whole shard at a time, so memory does not grow with the cohort.
+    Studies are added in order; table rows are written at once and voxels a whole shard at a time, so memory does not
+    grow with the cohort.
+
+    Attributes:
+        root: Folder of the finished cohort.
+        partial: Folder it is made in; whatever else is put there becomes part of the cohort.
+        info: Facts to write at the end; those outside the content hash may be replaced until then.
 
     Example:
         with CohortWriter(root, info) as writer:
@@ -40,19 +49,22 @@ class CohortWriter:
         cohort = Cohort.open(root)
     """
 
-    def __init__(self, root: Path | str, info: CohortInfo) -> None:
+    def __init__(self, root: Path | str, info: CohortInfo, partial: Path | None = None) -> None:
         """Checks that `root` is free; nothing is written yet.
+
+        Args:
+            root: Folder of the cohort.
+            info: Facts; the hashes are filled in at the end.
+            partial: Temporary folder, on the same disk; default: beside `root`, named after the process.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.
         """
-        self.root = Path(root)
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise InputError(f"got output {self.root}, which is not empty; name a new folder with --out")
-        self._info = info
-        self._partial = self.root.parent / f".{self.root.name}.{os.getpid()}.partial"
-        self._studies: list[dict[str, Any]] = []
-        self._volumes: list[dict[str, Any]] = []
+        self.root, self.info = Path(root), info
+        check_free(self.root)
+        self.partial = partial or self.root.parent / f".{self.root.name}.{os.getpid()}.partial"
+        self._splits: dict[str, str] = {}
+        self._open_files = ExitStack()
 
     def __enter__(self) -> Self:
         """Makes the temporary folder and the empty store.
@@ -60,16 +72,23 @@ class CohortWriter:
         Raises:
             InputError: When the folder cannot be made there.
         """
-        shutil.rmtree(self._partial, ignore_errors=True)  # of a killed process that had the same number
+        shutil.rmtree(self.partial, ignore_errors=True)  # of a killed process that had the same number
         try:
-            self._partial.mkdir(parents=True)
+            self.partial.mkdir(parents=True)
         except OSError as error:
             raise InputError(
                 f"got output {self.root}, which cannot be made ({error}); name another with --out"
             ) from error
-        group = zarr.open_group(self._partial / "store.zarr", mode="w")
-        self._arrays = {name: _Appender(group, name, self._info.shape) for name in ("volumes", "masks")}
+        group = zarr.open_group(self.partial / "store.zarr", mode="w")
+        self._arrays = {name: _Appender(group, name, self.info.shape) for name in ("volumes", "masks")}
+        self._studies, self._volumes = (self._open_table(name, columns) for name, columns in TABLES.items())
         return self
+
+    def _open_table(self, name: str, columns: Sequence[str]) -> csv.DictWriter[str]:
+        stream = self._open_files.enter_context((self.partial / name).open("w", encoding="utf-8", newline=""))
+        table = csv.DictWriter(stream, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        return table
 
     def add_study(
         self,
@@ -85,48 +104,56 @@ class CohortWriter:
             volumes: Values of VOLUME_COLUMNS but sha256, one mapping a volume; ids, split and site default to the
                 study's.
             arrays: Voxels (n, I, J, K) uint8 in the order of `volumes`.
-            mask: Lesion mask (I, J, K) uint8, or None when there is none to know.
+            mask: Lesion mask (I, J, K) uint8 with the values of `Cohort.read_masks`, or None when there is none to
+                know.
         """
         arrays = np.asarray(arrays)
-        if arrays.dtype != np.uint8 or arrays.shape != (len(volumes), *self._info.shape):
-            raise ValueError(f"arrays are {arrays.dtype} {arrays.shape}, not uint8 {(len(volumes), *self._info.shape)}")
+        if arrays.dtype != np.uint8 or arrays.shape != (len(volumes), *self.info.shape):
+            raise ValueError(f"arrays are {arrays.dtype} {arrays.shape}, not uint8 {(len(volumes), *self.info.shape)}")
         shared = {key: study[key] for key in ("study_id", "patient_id", "split", "site")}
         for volume, array in zip(volumes, arrays, strict=True):
             row = shared | {"volume_id": f"{study['study_id']}_{volume['contrast']}"} | dict(volume)
-            self._volumes.append(row | {"sha256": voxel_hash(array)})
+            self._volumes.writerow(row | {"sha256": voxel_hash(array)})
             self._arrays["volumes"].append(array)
-        known = np.zeros(self._info.shape, np.uint8) if mask is None else np.asarray(mask, dtype=np.uint8)
-        self._studies.append({"age": "", **study, "has_mask": int(mask is not None), "mask_sha256": voxel_hash(known)})
+        known = np.zeros(self.info.shape, np.uint8) if mask is None else np.asarray(mask, dtype=np.uint8)
+        self._studies.writerow({**study, "has_mask": int(mask is not None), "mask_sha256": voxel_hash(known)})
         self._arrays["masks"].append(known)
+        self._splits[study["patient_id"]] = study["split"]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finishes and renames the folder, or removes it when an error is on its way."""
         try:
+            self._open_files.close()
             if kind is None:
                 self._finish()
         finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            shutil.rmtree(self.partial, ignore_errors=True)
 
     def _finish(self) -> None:
         for array in self._arrays.values():
             array.flush()
-        studies = pd.DataFrame(self._studies, columns=list(STUDY_COLUMNS)).to_csv(index=False)
-        volumes = pd.DataFrame(self._volumes, columns=list(VOLUME_COLUMNS)).to_csv(index=False)
-        (self._partial / "studies.csv").write_text(studies)
-        (self._partial / "volumes.csv").write_text(volumes)
-        splits = {row["patient_id"]: row["split"] for row in self._studies}
         info = replace(
-            self._info,
-            split_fingerprint=split_fingerprint(splits),
-            content_hash=manifest_hash(self._info, studies, volumes),
+            self.info,
+            split_fingerprint=split_fingerprint(self._splits),
+            content_hash=manifest_hash(self.info, *(self.partial / name for name in TABLES)),
         )
         facts = {"schema_version": SCHEMA_VERSION, **asdict(info)}
-        write_atomically(self._partial / "cohort.json", json.dumps(facts, indent=2) + "\n")
+        write_atomically(self.partial / "cohort.json", json.dumps(facts, indent=2) + "\n")
         if self.root.is_dir():
             self.root.rmdir()
-        self._partial.rename(self.root)
+        self.partial.rename(self.root)
+
+
+def check_free(root: Path) -> None:
+    """Refuses a place for a cohort that is in use.
+
+    Raises:
+        InputError: When `root` is a file or a folder that is not empty.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise InputError(f"got output {root}, which is not empty; name a new folder with --out")
 
 
 class _Appender:

@@ -13,13 +13,13 @@ The steps, and the policy of each:
    instead of falling between samples. Outside the file's field of view the value is the file's 0.1 percentile.
 4. *Intensity* on the final grid (`percentile_minmax`; arXiv:2503.19801): clip to the 0.1-99.9 percentiles, min-max.
 
-Masks go the same way, as shares of lesion, and become 0 or 1 so that the lesion volume is kept and no lesion vanishes
-(`mask_to_grid`).
+Masks go the same way, as shares of lesion, and become whole levels again so that the volume of each level is kept and
+no lesion vanishes (`mask_to_grid`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from selip.cohort import IGNORE, LEVELS
 from selip.errors import InputError
+from selip.mask_levels import label_levels
 from selip.nifti import Image, read_nifti
 
 Centre = Literal["foreground", "world"]
@@ -134,34 +136,61 @@ def to_grid(image: Image, grid: Grid) -> NDArray[np.uint8]:
         ) from error
 
 
-def mask_to_grid(image: Image, grid: Grid) -> NDArray[np.uint8]:
-    """A lesion mask on `grid`, 0 or 1: label values above one half are lesion (1, 2, 4 of BraTS all are).
+def mask_to_grid(image: Image, grid: Grid, levels: Mapping[int, int] | None = None) -> NDArray[np.uint8]:
+    """A lesion mask on `grid`: 0, the highest of LEVELS that a voxel has, or IGNORE.
 
-    The voxels with the largest share of lesion are lesion, as many as keep the volume in mm3: a threshold at one half
-    would take nearly half of small plaques. A connected lesion that gets no voxel so keeps the one that holds most of
-    it, so that none vanishes.
+    The voxels with the largest share of a level are of that level, as many as keep its volume in mm3: a threshold at
+    one half would take nearly half of small plaques. A connected lesion that gets no voxel so keeps the one that holds
+    most of it, so that none vanishes. Levels stay nested: the voxels of the level within come first.
+
+    Args:
+        image: Label values, of any type.
+        grid: Where the mask goes.
+        levels: As `label_levels` takes them.
 
     Raises:
-        InputError: The file has a lesion and the whole of it lies outside the grid.
+        InputError: A label is unknown, or the file has a lesion and the whole of it lies outside the grid.
     """
-    lesion = image.values > 0.5
-    voxels = np.argwhere(lesion)
-    to_index = np.linalg.inv(grid.affine) @ image.affine
-    index = np.rint(voxels @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.int64)
-    inside = np.all((index >= 0) & (index < grid.shape), axis=1)
-    if len(voxels) and not inside.any():
+    found = label_levels(image, levels or {})
+    lesion = (found > 0) & (found != IGNORE)
+    if lesion.any() and not _places(lesion, image, grid)[1].any():
         raise InputError(f"got mask {image.path}, all outside the grid; allowed: inside; enlarge shape or spacing")
-    share = _resample(lesion.astype(np.float32), image, grid)
-    size = min(round(inside.sum() * abs(np.linalg.det(to_index[:3, :3]))), share.size)
+    mask, inner = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.bool_)
+    for level in sorted(set(LEVELS) & set(np.unique(found).tolist()), reverse=True):
+        inner = _region_to_grid(lesion & (found >= level), image, grid, inner)
+        mask[inner & (mask == 0)] = level
+    if (found == IGNORE).any():
+        mask[_region_to_grid(found == IGNORE, image, grid, np.zeros_like(inner)) & (mask == 0)] = IGNORE
+    return mask
+
+
+def _region_to_grid(region: NDArray[np.bool_], image: Image, grid: Grid, inner: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`region` (voxels of `image`) on `grid`, its volume kept; it holds the voxels of `inner` (on the grid)."""
+    index, inside = _places(region, image, grid)
+    share = _resample(region.astype(np.float32), image, grid)
+    share[inner] = np.inf
+    size = min(round(inside.sum() * abs(np.linalg.det(_to_index(image, grid)[:3, :3]))), share.size)
     threshold = np.sort(share, axis=None)[-size] if size else np.inf
-    mask = ((share >= threshold) & (share > 0)).astype(np.uint8)
+    mask: NDArray[np.bool_] = (share >= threshold) & (share > 0)
     flat = np.ravel_multi_index(tuple(index[inside].T), grid.shape)
-    lesion_of = ndimage.label(lesion, structure=np.ones((3, 3, 3)))[0][tuple(voxels[inside].T)]
+    lesion_of = ndimage.label(region, structure=np.ones((3, 3, 3)))[0][region][inside]
     for number in np.unique(lesion_of):
         cells, counts = np.unique(flat[lesion_of == number], return_counts=True)
         if not mask.flat[cells].any():
-            mask.flat[cells[counts.argmax()]] = 1
+            mask.flat[cells[counts.argmax()]] = True
     return mask
+
+
+def _places(region: NDArray[np.bool_], image: Image, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Nearest grid voxel (n, 3) of each voxel of `region` in C order, and whether it is in the grid (n,)."""
+    to_index = _to_index(image, grid)
+    index = np.rint(np.argwhere(region) @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.int64)
+    return index, np.all((index >= 0) & (index < grid.shape), axis=1)
+
+
+def _to_index(image: Image, grid: Grid) -> NDArray[np.float64]:
+    """(4, 4) voxel of `image` to voxel of `grid`."""
+    return np.linalg.inv(grid.affine) @ image.affine
 
 
 def percentile_minmax(volume: NDArray[np.floating]) -> NDArray[np.uint8]:

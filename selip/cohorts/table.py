@@ -5,134 +5,80 @@ Columns, the last six optional:
     contrast: T1, T2, FLAIR, DWI, ADC or T1c, or an alias (CONTRAST_ALIASES); letter case, "-", "_", " " do not matter.
     path: NIfTI file, relative to the CSV's folder (or to `root`).
     report: Free text of the study, the same in all its rows.
-    findings: What this contrast shows, "at X shows Y; at Z shows W" or the normal sentence. Without it the report
-        itself is the text of the pair.
+    findings: What this contrast shows, "at X shows Y; at Z shows W" or the normal sentence. Without it the text
+        of the pair comes from the report (`selip.cohorts.import_texts`).
     mask: Lesion mask on the grid of this row's volume, one file a study; label values above one half are lesion.
     labels: Names separated by semicolons; the split is stratified on them.
     split: train, val or test, in all rows or in none; with none the split is seeded, by patient.
     site, age: Of the study; age in years.
 
-The whole table is checked before the first voxel is read, and the cohort appears whole or not at all. Structured
-findings (the truth that graded relevance needs) stay unknown: they are not guessed from text.
+The whole table is checked before the first voxel is read, and one wrong row refuses it. A file that turns out to be
+unreadable leaves out its study (`selip.cohorts.importing`). Structured findings (the truth that graded relevance needs)
+stay unknown where the table gives findings; else they are extracted from the report.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from selip.cohort import Cohort, CohortInfo
+from selip.cohort import Cohort
 from selip.cohort_source import CohortSource
-from selip.cohort_writer import CohortWriter
-from selip.cohorts.table_rows import Row, group_studies, patient_splits, read_rows
-from selip.errors import InputError
-from selip.findings import CONTRASTS
-from selip.nifti import Image, read_nifti, same_grid
-from selip.volumes import Centre, mask_to_grid, study_grid, to_grid
-
-Shape = tuple[int, int, int]
-Spacing = tuple[float, float, float]
+from selip.cohorts.adapter import Scan, StudyFiles
+from selip.cohorts.import_recipe import SetFacts
+from selip.cohorts.importing import import_studies
+from selip.cohorts.table_rows import Row, check_splits, group_studies, read_rows
 
 
 def import_table(
     csv_file: Path | str,
     out: Path | str,
     *,
-    shape: Shape,
-    spacing_mm: Spacing,
-    seed: int = 0,
     root: Path | str | None = None,
     name: str = "",
-    centre: Centre = "foreground",
-    command: str = "",
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,  # noqa: ANN401 (each field of Recipe has its own type)
 ) -> Cohort:
     """Imports the volumes of a table into a new cohort.
 
     Args:
         csv_file: The table, see the module.
         out: Cohort folder to make; must not exist, or be empty.
-        shape: Voxels of the cohort's grid along right, front, top.
-        spacing_mm: Voxel edges along the same axes.
-        seed: Seed of the split when the table gives none.
         root: Data folder that paths are relative to and may not leave; the CSV's folder by default.
         name: Name of the cohort; the CSV's by default.
-        centre: Where the grid lies, "foreground" (native scans) or "world" (files in MNI space), see `selip.volumes`.
-        command: Command that rebuilds the cohort, for its facts.
         progress: Called with (studies done, studies in all).
+        say: Takes lines about what was left out and where texts came from.
+        **options: Fields of `selip.cohorts.import_recipe.Recipe`; shape and spacing_mm are needed.
 
     Raises:
-        InputError: One line that names row, study or file; nothing is written then.
+        InputError: One line that names row, study or file; nothing is imported then.
     """
     csv_file = Path(csv_file)
-    _check_grid(shape, spacing_mm)
-    rows = read_rows(csv_file, csv_file.parent if root is None else Path(root))
-    studies, splits = group_studies(rows), patient_splits(rows, seed)
-    used = {row.contrast for row in rows}
-    contrasts = tuple(contrast for contrast in CONTRASTS if contrast in used)
-    info = CohortInfo(name or csv_file.stem, "table", seed, False, shape, spacing_mm, contrasts, command=command)
-    with CohortWriter(out, info) as writer:
-        for done, members in enumerate(studies, start=1):
-            arrays, mask = _load_study(members, shape, spacing_mm, centre)
-            volumes = [{"contrast": row.contrast, "text": row.text} for row in members]
-            writer.add_study(_study_values(members[0], splits[members[0].patient]), volumes, arrays, mask)
-            if progress is not None:
-                progress(done, len(studies))
-    return Cohort.open(out)
+    home = csv_file.parent if root is None else Path(root)
+    rows = read_rows(csv_file, home)
+    studies = tuple(_study(members) for members in group_studies(rows))
+    check_splits(rows)
+    facts, options = SetFacts(name or csv_file.stem), {"profile": "table", **options}
+    return import_studies(facts, Scan(studies), out, root=home, progress=progress, say=say, **options)
 
 
-def _study_values(row: Row, split: str) -> dict[str, str]:
-    return {
-        "study_id": row.study,
-        "patient_id": row.patient,
-        "split": split,
-        "site": row.site,
-        "report": row.report,
-        "findings": "",
-        "labels": json.dumps(row.labels),
-        "age": row.age,
-    }
-
-
-def _load_study(
-    rows: Sequence[Row], shape: Shape, spacing_mm: Spacing, centre: Centre
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Volumes (n, I, J, K) of a study in the order of its rows, and its mask (I, J, K) or None."""
-    images: list[Image] = []
-    lesion: Image | None = None
-    for row in rows:
-        try:
-            images.append(read_nifti(row.path))
-            lesion = _read_mask(row.mask, images[-1]) if row.mask else lesion
-        except InputError as error:
-            raise InputError(f"{row.place}: {error}") from error
-    try:
-        grid = study_grid(images, shape, spacing_mm, centre)
-        arrays = np.stack([to_grid(image, grid) for image in images])
-        return arrays, None if lesion is None else mask_to_grid(lesion, grid)
-    except InputError as error:
-        raise InputError(f"row {rows[0].number}, study {rows[0].study}: {error}") from error
-
-
-def _read_mask(path: Path, volume: Image) -> Image:
-    mask = read_nifti(path, constant_ok=True)
-    if not same_grid(mask, volume):
-        raise InputError(
-            f"got mask {path} on another grid than its volume ({mask.values.shape}, {volume.values.shape}); allowed: "
-            "the same voxels and affine; resample it, or list it in the row of the volume it was drawn on"
-        )
-    return mask
-
-
-def _check_grid(shape: Sequence[int], spacing_mm: Sequence[float]) -> None:
-    if len(shape) != 3 or any(size < 1 for size in shape):
-        raise InputError(f"got shape {tuple(shape)}; allowed: three positive whole numbers; mend it")
-    if len(spacing_mm) != 3 or not all(0 < size < np.inf for size in spacing_mm):
-        raise InputError(f"got spacing {tuple(spacing_mm)}; allowed: three positive lengths in mm; mend it")
+def _study(rows: Sequence[Row]) -> StudyFiles:
+    first, drawn_on = rows[0], next((row for row in rows if row.mask), None)
+    return StudyFiles(
+        patient=first.patient,
+        study=first.study,
+        volumes={row.contrast: row.path for row in rows},
+        mask=drawn_on.mask if drawn_on else None,
+        mask_contrast=drawn_on.contrast if drawn_on else "",
+        report=first.report,
+        texts={row.contrast: row.text for row in rows if row.text},
+        labels=first.labels,
+        split=first.split,
+        site=first.site,
+        age=first.age,
+    )
 
 
 COHORT = CohortSource(

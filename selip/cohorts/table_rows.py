@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selip.errors import InputError
 from selip.findings import CONTRASTS, NORMAL_TEXT, findings_text, is_normal, parse_findings_text
-from selip.splits import SPLITS, assign_splits
+from selip.splits import SPLITS
 
 REQUIRED = ("patient", "study", "contrast", "path", "report")
 OPTIONAL = ("findings", "mask", "labels", "split", "site", "age")
@@ -80,15 +80,15 @@ def group_studies(rows: Sequence[Row]) -> list[list[Row]]:
     return list(studies.values())
 
 
-def patient_splits(rows: Sequence[Row], seed: int) -> dict[str, str]:
-    """Part of each patient: the table's, or a seeded split stratified on labels when it has none.
+def check_splits(rows: Sequence[Row]) -> None:
+    """Refuses a table that gives a split, but not one part to each patient.
 
     Raises:
         InputError: A patient is in two parts, or some rows have a split and some have none.
     """
     blank = [row for row in rows if not row.split]
     if len(blank) == len(rows):
-        return assign_splits([row.patient for row in rows], [";".join(row.labels) for row in rows], seed)
+        return
     if blank:
         raise InputError(f"{blank[0].place}: got no split; allowed: a split in all rows or in none; fill it in")
     first: dict[str, Row] = {}
@@ -99,7 +99,6 @@ def patient_splits(rows: Sequence[Row], seed: int) -> dict[str, str]:
                 f"{row.place}: got split {row.split} for patient {row.patient}, who is in {other.split} in row "
                 f"{other.number}; allowed: one part a patient; move the patient's studies together"
             )
-    return {patient: row.split for patient, row in first.items()}
 
 
 def _read_records(csv_file: Path) -> list[dict[str, str]]:
@@ -173,10 +172,10 @@ def _contrast(name: str) -> str:
 
 
 def _pair_text(record: Mapping[str, str]) -> str:
-    """Text that the volume is paired with: its findings in canonical order, or the report as it is."""
+    """The findings of a row in canonical order, "" when it has none."""
     findings = record.get("findings", "")
     if not findings:
-        return record["report"]
+        return ""
     clauses = parse_findings_text(findings)
     if is_normal(findings) or (clauses and all(clause.location for clause in clauses)):
         return findings_text(clauses)

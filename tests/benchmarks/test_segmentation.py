@@ -16,7 +16,7 @@ from benchmarks.mask_metrics import HIGHER_IS_BETTER, mask_scores
 from benchmarks.reference_unet import Reference, kept_reference
 from benchmarks.segmentation import BENCHMARK, load_task, run_network, score_subject
 from benchmarks.segmentation_cases import Cases, load_cases
-from selip.cohort import Cohort, CohortInfo
+from selip.cohort import IGNORE, Cohort, CohortInfo
 from selip.cohort_writer import CohortWriter
 from selip.config import ModelConfig, SliceConfig
 from selip.errors import InputError
@@ -158,6 +158,28 @@ def test_cases_are_abnormal_volumes_of_studies_with_a_mask(subject):
         assert item["lesion_ml"] == pytest.approx(mask.sum() * 0.08)
     assert items.loc["s1_FLAIR", "lesion_type"] == "bleed + plaque"
     assert items.loc["s1_T1", "lesion_type"] == "bleed"
+
+
+class Ignoring(Cohort):
+    """The same cohort with the right third of each mask not scored."""
+
+    def read_masks(self, rows):
+        masks = super().read_masks(rows)
+        masks[:, 20:] = IGNORE
+        return masks
+
+
+def test_voxels_that_are_not_scored_are_no_lesion(subject):
+    intensity, cohort = subject.model.intensity, subject.cohort
+    plain = load_cases(cohort, "train", intensity).cases
+    part = load_cases(Ignoring(cohort.root, cohort.info, cohort.studies, cohort.volumes), "train", intensity)
+    assert plain.ignored is None
+    assert part.cases.ignored[:, :, 20:].all()
+    assert not part.cases.ignored[:, :, :20].any()
+    assert torch.equal(part.cases.masks, plain.masks & ~part.cases.ignored)
+    assert part.items["lesion_ml"].sum() == pytest.approx(0.08 * int(part.cases.masks.sum()))
+    one = part.cases.of(torch.tensor([3]))
+    assert torch.equal(one.ignored[0], part.cases.ignored[3])
 
 
 def test_inputs_are_those_of_the_model(subject):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,15 @@ import torch
 from benchmarks.decoder import make_segmenter
 from benchmarks.mask_metrics import mask_scores
 from benchmarks.segmentation_cases import Cases
-from benchmarks.segmentation_fit import THRESHOLDS, case_order, fit_segmentation, predict
+from benchmarks.segmentation_fit import (
+    BACKGROUND_LOGIT,
+    THRESHOLDS,
+    case_order,
+    fit_segmentation,
+    predict,
+    predict_cases,
+    segmentation_loss,
+)
 from selip.config import ModelConfig
 from selip.encoders import VolumeTower
 from selip.errors import InputError
@@ -121,3 +131,25 @@ def test_wrong_input_is_refused():
     broken = Cases(cases.volumes * float("nan"), cases.masks)
     with pytest.raises(InputError, match="lower the learning rate"):
         fit(make_model(), broken, cases, steps=1, validations=1)
+
+
+def test_voxels_that_are_not_scored_are_predicted_as_background_and_the_others_as_ever():
+    cases, model = make_cases(3, 0), make_model()
+    ignored = torch.zeros_like(cases.masks)
+    ignored[1:, :, :5] = True
+    plain, scored = (
+        np.concatenate([found for found, _ in predict_cases(model, one, SHAPE, batch_size=2)])
+        for one in (cases, replace(cases, ignored=ignored))
+    )
+    np.testing.assert_array_equal(scored, np.where(ignored[:, 0], 0, plain))
+    assert plain[ignored[:, 0].numpy()].all()
+
+
+def test_a_logit_that_is_not_scored_gets_no_gradient():
+    cases = replace(make_cases(2, 0), ignored=torch.zeros((2, 1, *SHAPE), dtype=torch.bool))
+    cases.ignored[1, 0, 2:4] = True
+    logits = torch.zeros(cases.masks.shape, requires_grad=True)
+    rows = torch.tensor([0, 1])
+    segmentation_loss()(cases.scored(logits, rows, BACKGROUND_LOGIT), cases.masks.float()).backward()
+    assert not logits.grad[cases.ignored].any()
+    assert logits.grad[~cases.ignored].all()

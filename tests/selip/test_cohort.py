@@ -5,13 +5,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 
-from selip.cohort import ROWS_PER_SHARD, Cohort, CohortInfo
+from selip.cohort import IGNORE, ROWS_PER_SHARD, STUDY_COLUMNS, VOLUME_COLUMNS, Cohort, CohortInfo, lesion_of
 from selip.cohort_check import check_cohort
 from selip.cohort_writer import CohortWriter
 from selip.errors import InputError
+from selip.files import content_hash
 from selip.findings import Finding, findings_to_json
 
 SHAPE = (6, 7, 4)
@@ -95,6 +97,37 @@ def test_the_content_hash_feels_the_facts(written, tmp_path, change):
     other = write(tmp_path / "other", info=CohortInfo(**{**vars(INFO), **change}))
     assert other.info.content_hash != Cohort.open(written).info.content_hash
     assert other.info.split_fingerprint == Cohort.open(written).info.split_fingerprint
+
+
+def test_tables_are_those_of_pandas_and_the_content_hash_is_that_of_their_json(written, monkeypatch, tmp_path):
+    parts = []
+    for name, columns in (("studies.csv", STUDY_COLUMNS), ("volumes.csv", VOLUME_COLUMNS)):
+        text = (written / name).read_bytes().decode()
+        table = pd.read_csv(written / name, dtype=str, keep_default_na=False, lineterminator="\n")
+        assert text == table[list(columns)].to_csv(index=False, lineterminator="\n")
+        parts.append(text)
+    monkeypatch.setattr("selip.cohort.CHARACTERS_AT_ONCE", 7)
+    expected = content_hash(["small", "test", SHAPE, [4.0, 4.5, 10.0], "minmax", *parts])
+    assert expected == Cohort.open(written).info.content_hash == write(tmp_path / "again").info.content_hash
+
+
+def test_where_findings_come_from_is_a_fact_that_changes_no_hash(written, tmp_path):
+    other = write(tmp_path / "other", info=CohortInfo(**{**vars(INFO), "findings_source": "extracted"}))
+    assert other.info.findings_source == "extracted"
+    assert other.info.content_hash == Cohort.open(written).info.content_hash
+
+
+def test_masks_hold_levels_and_what_is_not_scored_and_nothing_else(tmp_path):
+    study = {"study_id": "s", "patient_id": "p", "split": "test", "site": "", "report": "", "labels": "[]"}
+    volume = np.arange(np.prod(SHAPE), dtype=np.uint8).reshape(1, *SHAPE)
+    for name, value in (("sound", IGNORE), ("odd", 4)):
+        mask = np.zeros(SHAPE, np.uint8)
+        mask.flat[:5] = (0, 1, 2, 3, value)
+        with CohortWriter(tmp_path / name, INFO) as writer:
+            writer.add_study(study | {"findings": ""}, [{"contrast": "T1", "text": "x"}], volume, mask)
+    assert check_cohort(tmp_path / "sound") == []
+    assert check_cohort(tmp_path / "odd") == ["mask of s has values other than (0, 1, 2, 3, 255)"]
+    assert list(lesion_of(Cohort.open(tmp_path / "sound").read_masks([0])).flat[:5]) == [False, True, True, True, False]
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path):

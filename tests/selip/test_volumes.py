@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from selip.cohort import IGNORE
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.errors import InputError
 from selip.nifti import Image
@@ -212,3 +213,51 @@ def test_a_mask_wholly_outside_the_grid_is_refused():
     lesion = ball(FINE.shape, (3, 3, 3), 2)
     with pytest.raises(InputError, match="outside the grid"):
         mask_to_grid(image_of(lesion, FINE.affine), Grid((5, 5, 5), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0)))
+
+
+TUMOUR = {1: 2, 2: 1, 4: 3}
+
+
+def tumour(centre=(41, 38, 43)):
+    """Labels as BraTS has them: oedema 2 around core 1 around enhancing 4."""
+    labels = np.zeros(FINE.shape)
+    for label, radius in ((2, 19), (1, 11.5), (4, 6)):
+        labels[ball(FINE.shape, centre, radius)] = label
+    return labels
+
+
+def test_levels_are_nested_and_each_keeps_its_volume():
+    labels = tumour()
+    mask = mask_to_grid(image_of(labels, FINE.affine), COARSE, TUMOUR)
+    of_file = {1: labels > 0, 2: np.isin(labels, (1, 4)), 3: labels == 4}
+    for level, region in of_file.items():
+        assert (mask >= level).sum() * 64 == pytest.approx(region.sum(), abs=128), "but for ties"
+    plain = mask_to_grid(image_of((labels > 0) * 1, FINE.affine), COARSE)
+    assert (plain != (mask > 0)).mean() < 0.002, "the whole tumour is where the plain mask has it"
+
+
+def test_levels_are_the_labels_themselves_on_the_grid_of_the_file():
+    labels = tumour()
+    mask = mask_to_grid(image_of(labels, FINE.affine), FINE, TUMOUR)
+    np.testing.assert_array_equal(mask, np.select([labels == 4, labels == 1, labels == 2], [3, 2, 1]))
+
+
+def test_what_is_ignored_is_neither_lesion_nor_background_and_never_hides_a_lesion():
+    labels = 1.0 * ball(FINE.shape, (30, 40, 40), 8)
+    labels[ball(FINE.shape, (50, 40, 40), 8)] = 2
+    mask = mask_to_grid(image_of(labels, FINE.affine), COARSE, {1: 1, 2: IGNORE})
+    alone = mask_to_grid(image_of((labels == 1) * 1, FINE.affine), COARSE)
+    assert set(np.unique(mask)) == {0, 1, IGNORE}
+    np.testing.assert_array_equal(mask == 1, alone)
+    assert (mask == IGNORE).sum() * 64 == pytest.approx((labels == 2).sum(), rel=0.1)
+    assert mask_to_grid(image_of((labels == 2) * 2, FINE.affine), COARSE, {1: 1, 2: IGNORE}).max() == IGNORE
+
+
+@pytest.mark.parametrize("value", [3, 0.5, -1])
+def test_a_label_that_the_set_does_not_have_is_refused(value):
+    labels = tumour()
+    labels[0, 0, 0] = value
+    with pytest.raises(InputError, match=f"with label {value:g}; allowed: 0, 1, 2, 4;"):
+        mask_to_grid(image_of(labels, FINE.affine), COARSE, TUMOUR)
+    with pytest.raises(InputError, match=r"got levels .*; allowed: 0, 1, 2, 3, 255"):
+        mask_to_grid(image_of(labels, FINE.affine), COARSE, {1: 7})

@@ -14,7 +14,7 @@ from selip.cohorts.table import import_table
 from selip.errors import InputError
 from selip.findings import NORMAL_TEXT
 
-GRID = {"shape": (16, 20, 12), "spacing_mm": (9.0, 9.0, 10.0)}
+GRID = {"shape": (16, 20, 12), "spacing_mm": (9.0, 9.0, 10.0), "texts": "report", "workers": 1}
 REQUIRED = ("patient", "study", "contrast", "path", "report")
 
 
@@ -70,7 +70,7 @@ def test_volumes_of_a_study_and_its_mask_stay_aligned(rows, tmp_path):
 
 def test_the_same_table_gives_the_same_hashes_on_an_integer_grid(rows, tmp_path):
     path = write_csv(tmp_path / "mine.csv", rows)
-    grid = {"shape": (16, 20, 12), "spacing_mm": (9, 9, 10)}
+    grid = GRID | {"spacing_mm": (9, 9, 10)}
     infos = [import_table(path, tmp_path / name, **grid).info for name in ("one", "two")]
     assert infos[0] == infos[1]
     assert check_cohort(tmp_path / "one") == []
@@ -165,21 +165,36 @@ def put(index, **values):
     return lambda rows, folder: rows[index].update(values)
 
 
-BAD_INPUT = {
-    "truncated": (cut, ["row 4", "study s2", "a.nii.gz", "truncated"]),
+BAD_FILE = {
+    "truncated": (cut, "s2", "p2/a.nii.gz", "truncated"),
     "several volumes": (
         lambda rows, folder: save(folder / "p2/a.nii.gz", lambda values: np.stack([values] * 2, -1)),
-        ["row 4", "study s2", "a.nii.gz", "several volumes"],
+        "s2",
+        "p2/a.nii.gz",
+        "several volumes",
     ),
-    "NaN": (lambda rows, folder: save(folder / "p2/b.nii.gz", set_nan), ["row 5", "study s3", "b.nii.gz", "NaN"]),
+    "NaN": (lambda rows, folder: save(folder / "p2/b.nii.gz", set_nan), "s3", "p2/b.nii.gz", "NaN"),
     "constant": (
         lambda rows, folder: save(folder / "p2/b.nii.gz", lambda values: values * 0 + 4),
-        ["row 5", "study s3", "b.nii.gz", "constant (all 4)"],
+        "s3",
+        "p2/b.nii.gz",
+        "constant (all 4)",
     ),
     "constant but for a speck": (
         lambda rows, folder: save(folder / "p2/b.nii.gz", lambda values: (values == values.max()) * 1.0),
-        ["row 5", "study s3", "b.nii.gz", "constant"],
+        "s3",
+        "p2/b.nii.gz",
+        "constant",
     ),
+    "zero dimension": (
+        lambda rows, folder: save(folder / "p2/a.nii.gz", lambda values: values[:0]),
+        "s2",
+        "p2/a.nii.gz",
+        "(0, 28, 20)",
+    ),
+    "mask on another grid": (shift_mask, "s1", "p1/mask.nii.gz", "another grid"),
+}
+BAD_TABLE = {
     "missing": (put(2, path="p2/none.nii.gz"), ["row 4", "study 's2'", "p2/none.nii.gz", "no file"]),
     "folder": (put(2, path="p2"), ["row 4", "study 's2'", "'p2'", "no file"]),
     "contrast": (put(2, contrast="SWI"), ["row 4", "study 's2'", "'SWI'", "T1, T2, FLAIR, DWI, ADC, T1c"]),
@@ -209,18 +224,46 @@ BAD_INPUT = {
     "link to nowhere": (put(2, path="x" * 5000), ["row 4", "no file"]),
     "climbing mask": (put(2, mask="../../mask.nii"), ["row 4", "leads out of the data folder"]),
     "missing mask": (put(2, mask="p2/mask.nii"), ["row 4", "p2/mask.nii", "no file"]),
-    "zero dimension": (
-        lambda rows, folder: save(folder / "p2/a.nii.gz", lambda values: values[:0]),
-        ["row 4", "study s2", "a.nii.gz", "(0, 28, 20)"],
-    ),
-    "mask on another grid": (shift_mask, ["row 2", "study s1", "mask.nii.gz", "another grid"]),
     "two masks": (put(1, mask="p1/flair.nii"), ["row 3", "study s1", "one mask a study"]),
 }
 
 
-@pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_one_line_and_leaves_nothing(case, rows, tmp_path):
-    change, words = BAD_INPUT[case]
+@pytest.mark.parametrize("case", BAD_FILE)
+def test_a_bad_file_leaves_out_its_study_and_nothing_else(case, rows, tmp_path):
+    change, study, file, reason = BAD_FILE[case]
+    change(rows, tmp_path)
+    said = []
+    cohort = run(rows, tmp_path, say=said.append)
+    assert check_cohort(cohort.root) == []
+    assert list(cohort.studies["study_id"]) == [name for name in ("s1", "s2", "s3") if name != study]
+    (entry,) = csv.DictReader((cohort.root / "quarantine.csv").open(newline=""))
+    assert (entry["study"], entry["file"]) == (study, file)
+    assert reason in entry["reason"]
+    assert str(tmp_path) not in entry["reason"]
+    assert any(line.startswith("2 of 3 studies imported, 1 left out") for line in said)
+
+
+def test_a_strict_import_refuses_a_bad_file_and_goes_on_when_it_is_mended(rows, tmp_path):
+    whole = (tmp_path / "p2/a.nii.gz").read_bytes()
+    cut(rows, tmp_path)
+    with pytest.raises(InputError, match=r"got 1 of 3 studies that cannot be imported, first s2: .*truncated"):
+        run(rows, tmp_path, strict=True)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "p2/a.nii.gz").write_bytes(whole)
+    assert len(run(rows, tmp_path, strict=True).studies) == 3
+    assert not list(tmp_path.glob(".*")), "nothing is left beside the cohort"
+
+
+def test_a_table_whose_files_are_all_bad_is_refused(rows, tmp_path):
+    cut(rows, tmp_path)
+    with pytest.raises(InputError, match=r"first s2: .*truncated.*; allowed: one at least can"):
+        run(rows[2:3], tmp_path)
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("case", BAD_TABLE)
+def test_a_bad_table_is_one_line_and_leaves_nothing(case, rows, tmp_path):
+    change, words = BAD_TABLE[case]
     change(rows, tmp_path)
     before = sorted(path for path in tmp_path.rglob("*") if path.name != "mine.csv")
     with pytest.raises(InputError) as caught:

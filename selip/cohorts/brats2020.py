@@ -1,0 +1,43 @@
+"""BraTS 2020, training part: gliomas before surgery, with segmentation; grades are in name_mapping.csv.
+
+The segmentation of case 355 was published as `W39_1998.09.19_Segm.nii` and is found under that name. Validation
+cases have no segmentation; they are taken without a mask, and said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.layout import NIFTI, Group, years
+from selip.cohorts.tumours import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
+
+LAYOUT = (
+    "BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_{t1,t1ce,t2,flair,seg}.nii[.gz], name_mapping.csv, survival_info.csv"
+)
+PATTERN = r"(?P<case>BraTS20_(?:Training|Validation)_\d{3})(?:_|/W39[^/]*_)(?P<kind>t1|t1ce|t2|flair|segm?)" + NIFTI
+
+
+def scan(root: Path) -> Scan:
+    """Examinations below a folder; raises InputError when there are none."""
+    return scan_tumours(root, LAYOUT, PATTERN, describe)
+
+
+def describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+    """The study with grade and age of the tables. A group names nothing more."""
+    return replace(graded(study, row.get("grade", "")), age=years(row.get("age", "")))
+
+
+ADAPTER = Adapter(
+    name="brats2020",
+    summary="BraTS 2020: gliomas of high and low grade; T1, T1c, T2, FLAIR, segmentations",
+    licence=BRATS_LICENCE,
+    citation=BRATS_CITATION,
+    url="https://www.med.upenn.edu/cbica/brats2020/data.html",
+    layout=LAYOUT,
+    expected={"studies": 369, "patients": 369, GRADES["hgg"]: 293, GRADES["lgg"]: 76},
+    centre="foreground",
+    scan=scan,
+)
+COHORT = adapter_source(ADAPTER)

@@ -1,0 +1,199 @@
+"""One study on the cohort's grid, kept as a file of its own until the whole cohort is written.
+
+A piece is named after everything that decides its voxels (files with size and time, levels, grid, version), so an
+interrupted import finds what is finished, and a mended file or another setting is read anew.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
+from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped, unused-ignore]
+from numpy.typing import NDArray
+
+from selip import __version__
+from selip.cohorts.adapter import StudyFiles
+from selip.cohorts.import_recipe import Recipe
+from selip.cohorts.import_texts import measures_mask
+from selip.errors import InputError
+from selip.files import content_hash, write_atomically
+from selip.findings import findings_to_json
+from selip.nifti import Image, read_nifti, same_grid
+from selip.volumes import mask_to_grid, study_grid, to_grid
+
+BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
+
+FEW = 4  # studies that are read before worker processes have started
+
+Task = tuple[int, StudyFiles, Path]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One study on the grid.
+
+    Attributes:
+        arrays: (n, I, J, K) uint8 in the order of the study's volumes.
+        mask: (I, J, K) uint8 with the values of `Cohort.read_masks`, or None.
+        findings: JSON of the findings measured from the mask, "" when they were not asked for.
+    """
+
+    arrays: NDArray[np.uint8]
+    mask: NDArray[np.uint8] | None
+    findings: str
+
+
+def make_pieces(
+    studies: Sequence[StudyFiles], folder: Path, recipe: Recipe, progress: Callable[[int, int], None] | None = None
+) -> dict[int, str]:
+    """Makes the pieces that `folder` does not have yet, each in one of the recipe's processes.
+
+    Args:
+        studies: What to read.
+        folder: Where pieces are; made when there is something to write.
+        recipe: Grid and texts.
+        progress: Called with (studies done, studies in all), those of an earlier run included.
+
+    Returns:
+        Position of each study that cannot be read -> why, in one line.
+
+    Raises:
+        InputError: A process was killed.
+    """
+    paths = [piece_path(folder, study, recipe) for study in studies]
+    todo = [position for position, path in enumerate(paths) if not path.is_file()]
+    tasks = ((position, studies[position], paths[position]) for position in todo)
+    failed, done = {}, len(studies) - len(todo)
+    try:
+        for position, reason in _in_parallel(tasks, len(todo), recipe):
+            done += 1
+            if reason:
+                failed[position] = reason
+            if progress is not None:
+                progress(done, len(studies))
+    except OSError as error:  # of writing: what goes wrong with reading is a reason
+        raise InputError(
+            f"got {folder}, which cannot be written ({error}); allowed: room on disk; make some"
+        ) from error
+    except BrokenProcessPool as error:
+        raise InputError(
+            "got a process of the import killed, for lack of memory as a rule; allowed: as many --workers as memory "
+            "has room for; give the same command again with fewer, what is finished is kept"
+        ) from error
+    return failed
+
+
+def _in_parallel(tasks: Iterator[Task], n_tasks: int, recipe: Recipe) -> Iterator[tuple[int, str]]:
+    workers = recipe.workers or cpu_count()
+    if workers == 1 or n_tasks <= FEW:
+        return (_task(task, recipe) for task in tasks)
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    found: Iterator[tuple[int, str]] = parallel(delayed(_task)(task, recipe) for task in tasks)
+    return found
+
+
+def _task(task: Task, recipe: Recipe) -> tuple[int, str]:
+    position, study, path = task
+    return position, make_piece(study, path, recipe)
+
+
+def piece_of(study: StudyFiles, folder: Path, recipe: Recipe) -> Piece:
+    """The piece of a study, read from its files again when it is damaged.
+
+    Raises:
+        InputError: It is damaged, and the study cannot be read any more.
+    """
+    path = piece_path(folder, study, recipe)
+    try:
+        return load_piece(path)
+    except BROKEN_PIECE:
+        return read_piece(study, recipe)
+
+
+def piece_path(folder: Path, study: StudyFiles, recipe: Recipe) -> Path:
+    """File of a study's piece in `folder`."""
+    files = [*study.volumes.items(), ("mask", study.mask)]
+    facts = [(name, str(path), *_stamp(path)) for name, path in files if path]
+    levels = sorted(study.levels.items())
+    grid = [recipe.shape, recipe.spacing_mm, recipe.centre]
+    key = [__version__, facts, study.mask_contrast, levels, grid, measures_mask(study, recipe.texts)]
+    return folder / f"{content_hash(key)}.npz"
+
+
+def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
+    """Reads a study and writes its piece to `path`.
+
+    Returns:
+        "", or in one line why the study cannot be read. Whatever goes wrong with a file becomes such a reason: one bad
+        file must not stop the other thousands.
+    """
+    try:
+        piece = read_piece(study, recipe)
+    except Exception as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    known: dict[str, Any] = {} if piece.mask is None else {"mask": piece.mask}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, arrays=piece.arrays, findings=np.array(piece.findings), **known)
+    write_atomically(path, stream.getvalue())
+    return ""
+
+
+def load_piece(path: Path) -> Piece:
+    """The piece in `path`; its checksums are verified.
+
+    Raises:
+        BROKEN_PIECE: It is missing or damaged.
+    """
+    with np.load(path, allow_pickle=False) as found:
+        return Piece(found["arrays"], found.get("mask"), str(found["findings"]))
+
+
+def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
+    """A study on the recipe's grid.
+
+    Raises:
+        InputError: A file is unreadable, the volumes lie apart, or the mask does not fit them.
+    """
+    images = {contrast: read_nifti(path) for contrast, path in study.volumes.items()}
+    lesion = _read_mask(study, images) if study.mask else None
+    grid = study_grid(list(images.values()), recipe.shape, recipe.spacing_mm, recipe.centre)
+    arrays = np.stack([to_grid(image, grid) for image in images.values()])
+    if lesion is None:
+        return Piece(arrays, None, "")
+    mask = mask_to_grid(lesion, grid, study.levels)
+    if not measures_mask(study, recipe.texts):
+        return Piece(arrays, mask, "")
+    from selip.mask_findings import findings_from_mask
+
+    return Piece(arrays, mask, findings_to_json(findings_from_mask(images, lesion, study.levels)))
+
+
+def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:
+    mask = read_nifti(study.mask or "", constant_ok=True)
+    contrast = study.mask_contrast or next(iter(images))
+    if contrast not in images:
+        raise InputError(f"got mask {study.mask} of {contrast}, which has no volume; allowed: one; add the volume")
+    volume = images[contrast]
+    if not same_grid(mask, volume):
+        raise InputError(
+            f"got mask {study.mask} on another grid than its volume ({mask.values.shape}, {volume.values.shape}); "
+            "allowed: the same voxels and affine; resample it, or name the volume it was drawn on"
+        )
+    return mask
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file; zeros when it is gone, which reading it will say."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
