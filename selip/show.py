@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from selip.cohort import Cohort
+from selip.cohort import Cohort, lesion_of
 from selip.files import write_atomically
 
 TEXT_WIDTH = 62
@@ -91,7 +91,7 @@ def _chosen(studies: pd.DataFrame, n_studies: int) -> list[int]:
 def _draw_study(axes: np.ndarray, cohort: Cohort, row: int) -> None:
     study = cohort.studies.iloc[row]
     mask = cohort.read_masks([row])[0] if study["has_mask"] == "1" else np.zeros(cohort.info.shape, np.uint8)
-    area = (mask > 0).sum(axis=(0, 1))
+    area = lesion_of(mask).sum(axis=(0, 1))
     level = int(area.argmax()) if area.any() else mask.shape[2] // 2
     own = cohort.volumes[cohort.volumes["study_id"] == study["study_id"]]
     for axis, contrast in zip(axes, cohort.info.contrasts, strict=False):

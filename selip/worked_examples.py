@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from selip.cohort import Cohort
+from selip.cohort import Cohort, lesion_of
 from selip.embeddings import Embeddings
 from selip.files import content_hash
 from selip.findings import is_normal
@@ -63,7 +63,7 @@ def lesion_slice(cohort: Cohort, volume_id: str) -> tuple[np.ndarray, np.ndarray
     """Axial slice (I, J) of a volume where its lesion is largest (the middle one without a lesion), and its mask."""
     row = int(np.flatnonzero(cohort.volumes["volume_id"] == volume_id)[0])
     study = int(np.flatnonzero(cohort.studies["study_id"] == cohort.volumes["study_id"].iloc[row])[0])
-    volume, mask = cohort.read_volumes([row])[0], cohort.read_masks([study])[0]
+    volume, mask = cohort.read_volumes([row])[0], lesion_of(cohort.read_masks([study])[0])
     areas = mask.astype(bool).sum((0, 1))
     level = int(areas.argmax()) if areas.any() else volume.shape[2] // 2
     return volume[:, :, level], mask[:, :, level]

@@ -101,6 +101,7 @@ def cohort_info(name: str, profile: Profile, seed: int, command: str = "") -> Co
         profile=profile.name,
         seed=seed,
         synthetic=True,
+        findings_source="truth",
         shape=profile.shape,
         spacing_mm=profile.spacing_mm,
         contrasts=profile.contrasts,
