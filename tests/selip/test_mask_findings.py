@@ -160,7 +160,13 @@ def test_sides(xs, unpaired, side):
 
 @pytest.mark.parametrize(
     ("level", "words"),
-    [(100, "iso signal"), (93, "slightly low signal"), (70, "low signal"), (107, "slightly high signal"), (150, "high signal")],
+    [
+        (100, "iso signal"),
+        (93, "slightly low signal"),
+        (70, "low signal"),
+        (107, "slightly high signal"),
+        (150, "high signal"),
+    ],
 )
 def test_words_follow_the_distance_from_white_matter(level, words):
     rng = np.random.default_rng(0)
