@@ -33,6 +33,7 @@ BRAIN_MARGIN_MM, HEAD_MARGIN_MM = 8.0, 22.0
 SKULL_MM, SCALP_MM = 7.0, 14.0
 SKULL_SIGNAL, SCALP_SIGNAL = 0.2, 0.5  # of the template's scale, where white matter is about 0.85
 HEAD_FROM_MM = 0.0  # below it there is a face and a neck, which shells do not draw
+_Linear = sitk.AffineTransform | sitk.Similarity3DTransform
 USUAL_SCALE = 0.9  # the template is larger than most heads
 PITCHES = (-0.3, 0.0, 0.3)  # radians; heads nod far more than they turn or tilt
 SIZES = (0.72, 1.05)  # of the template, along an edge: it holds 1.9 litres, heads 0.8 to 2
@@ -103,7 +104,9 @@ def world_to_template(volumes: Mapping[str, Image], lesion: Image | None = None)
     _check(to_world, image)
     to_template = np.linalg.inv(to_world)
     moved = BRAIN_BOX_MM @ to_template[:3, :3].T + to_template[:3, 3] - BRAIN_BOX_MM
-    return np.eye(4) if np.linalg.norm(moved, axis=1).max() < NEAR_MM else to_template
+    if np.linalg.norm(moved, axis=1).max() < NEAR_MM:
+        return np.eye(4)
+    return np.asarray(to_template, dtype=np.float64)
 
 
 @contextmanager
@@ -149,10 +152,8 @@ def _turned(
     return min(found, key=lambda start: _disagreement(target, moving, usable, start))
 
 
-def _search(
-    target: _Target, usable: sitk.Image | None, start: sitk.Transform, shrink: int
-) -> sitk.ImageRegistrationMethod:
-    """A search on `shrink` times WORKING_MM that moves `start`. Every voxel counts, so that nothing is left to chance."""
+def _search(target: _Target, usable: sitk.Image | None, start: _Linear, shrink: int) -> sitk.ImageRegistrationMethod:
+    """A search on `shrink` times WORKING_MM that moves `start`. Every voxel counts: nothing is drawn."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricSamplingStrategy(method.NONE)
@@ -171,14 +172,14 @@ def _search(
     return method
 
 
-def _disagreement(target: _Target, moving: sitk.Image, usable: sitk.Image | None, transform: sitk.Transform) -> float:
+def _disagreement(target: _Target, moving: sitk.Image, usable: sitk.Image | None, transform: _Linear) -> float:
     """Minus the mutual information (nats) of target and study under a transform; 0, as by chance, beyond SIZES."""
     if not SIZES[0] <= _size(transform) <= SIZES[1]:
         return 0.0
     return _search(target, usable, transform, 2).MetricEvaluate(target.image, moving)
 
 
-def _size(transform: sitk.Transform) -> float:
+def _size(transform: _Linear) -> float:
     """How large the study's brain is, along an edge, in units of the template's."""
     return float(np.cbrt(np.linalg.det(np.reshape(transform.GetMatrix(), (3, 3)))))
 

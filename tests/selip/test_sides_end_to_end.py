@@ -71,7 +71,7 @@ def cohort(folder) -> Cohort:
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows([axes, axes, "T1", f"{axes}_t1.nii", f"{axes}_mask.nii", "A mark."] for axes in AXES)
-    return import_table(folder / "table.csv", folder / "out", shape=(32, 38, 32), spacing_mm=(6.0, 6.0, 6.0))
+    return import_table(folder / "table.csv", folder / "out", shape=(32, 38, 32), spacing_mm=(6.0, 6.0, 6.0), workers=1)
 
 
 def test_there_are_48_orientations():

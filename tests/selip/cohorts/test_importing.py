@@ -170,6 +170,16 @@ def test_peak_memory_does_not_grow_with_the_number_of_studies(tmp_path, monkeypa
     assert many < few + shard, "volumes and masks of the other shards would be twelve times as much"
 
 
+def test_a_finished_cohort_is_not_touched_and_what_a_late_kill_left_beside_it_is_removed(tmp_path):
+    scan = Scan(tuple(make_studies(tmp_path / "in", 2)))
+    before = files_below(import_studies(SET, scan, tmp_path / "out", **PLAIN).root)
+    (tmp_path / ".out.import.partial").mkdir()
+    with pytest.raises(InputError, match="not empty"):
+        import_studies(SET, scan, tmp_path / "out", **PLAIN)
+    assert files_below(tmp_path / "out") == before
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["in", "out"]
+
+
 # what is left out
 
 
