@@ -72,13 +72,18 @@ def assert_alike(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+def assert_same_course(found, expected):
+    """Loss and gradients of the first step, to 1e-5 of the largest gradient or of 1, and weights after the third."""
+    assert_alike(found["loss"], expected["loss"])
+    largest = max(1.0, *(gradient.abs().max().item() for gradient in expected["gradients"].values()))
+    torch.testing.assert_close(found["gradients"], expected["gradients"], rtol=1e-5, atol=1e-5 * largest)
+    assert_alike(found["weights"], expected["weights"])
+
+
 @pytest.mark.parametrize("name", shared.TRAINED)
 def test_loss_gradients_and_weights_are_those_of_one_process(name, alone, two):
-    for found in (one["methods"][name] for one in two):
-        assert_alike(found["loss"], alone[name]["loss"])
-        assert found["gradients"].keys() == alone[name]["gradients"].keys()
-        assert_alike(found["gradients"], alone[name]["gradients"])
-        assert_alike(found["weights"], alone[name]["weights"])
+    for found in two:
+        assert_same_course(found["methods"][name], alone[name])
     assert any(gradient.abs().max() > 1e-3 for gradient in alone[name]["gradients"].values())
 
 
@@ -91,8 +96,7 @@ def test_both_processes_hold_the_same_weights(two):
 def test_chunks_over_two_processes_are_one_batch(two, cohort):
     with shared.norms_in_eval_mode():
         whole = shared.three_steps("gloria", cohort, shared.config(*shared.BARE))
-    for part in ("loss", "gradients", "weights"):
-        assert_alike(two[0]["chunked"][part], whole[part])
+    assert_same_course(two[0]["chunked"], whole)
 
 
 def test_a_run_of_one_process_goes_on_in_two(two, cohort, folder):

@@ -47,7 +47,7 @@ def test_chunks_are_the_whole_batch(name, size, small_cohort):
     with shared.norms_in_eval_mode(), shared.prepared_once():
         whole, held = three_steps(name, small_cohort)
         chunked, less = three_steps(name, small_cohort, f"training.micro_batch={size}")
-    torch.testing.assert_close(chunked, whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(chunked, whole, rtol=1e-4, atol=1e-5)
     assert less < held * 0.6
 
 
