@@ -61,7 +61,7 @@ def gathered(part: torch.Tensor) -> torch.Tensor:
 
 
 class _Gathered(torch.autograd.Function):
-    """torch.distributed.nn has one, deprecated, that on gloo mixes up the entries of gradients that are not contiguous."""
+    """torch.distributed.nn has one, deprecated, that on gloo mixes up the entries of a strided gradient."""
 
     @staticmethod
     def forward(ctx: Any, part: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 (torch's context is untyped)
