@@ -103,9 +103,9 @@ def on_main(work: Callable[[], T]) -> T:
         except (InputError, OSError) as error:
             outcome[1] = error
     distributed.broadcast_object_list(outcome)
-    value, error = outcome
-    if error is not None:
-        raise error
+    value, raised = outcome
+    if raised is not None:
+        raise raised
     return value
 
 
