@@ -21,6 +21,11 @@ class GlobalBatchNorm(_BatchNorm):
     All processes must bring equally many values. Parameters, buffers and their names are those of nn.BatchNorm3d.
     """
 
+    momentum: float
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+
     def _check_input_dim(self, input: torch.Tensor) -> None:  # noqa: A002 (torch's name)
         """Any number of axes will do."""
 

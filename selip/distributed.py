@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import torch
 from accelerate import PartialState
 from torch import distributed, nn
-from torch.distributed.nn.functional import all_gather
 
 from selip.environment import launched_processes
 from selip.errors import InputError
@@ -58,7 +57,23 @@ def check_batch_size(batch_size: int) -> None:
 
 def gathered(part: torch.Tensor) -> torch.Tensor:
     """(n * processes, ...) with the parts (n, ...) of all processes; the gradient goes back to where each came from."""
-    return part if process_count() == 1 else torch.cat(all_gather(part))
+    return part if process_count() == 1 else _Gathered.apply(part)
+
+
+class _Gathered(torch.autograd.Function):
+    """torch.distributed.nn has one, deprecated, that on gloo mixes up the entries of a strided gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 (torch's context is untyped)
+        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(process_count())]
+        distributed.all_gather(parts, part.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total[own_rows(len(total))]
 
 
 def average_gradients(module: nn.Module) -> None:
@@ -88,9 +103,9 @@ def on_main(work: Callable[[], T]) -> T:
         except (InputError, OSError) as error:
             outcome[1] = error
     distributed.broadcast_object_list(outcome)
-    value, error = outcome
-    if error is not None:
-        raise error
+    value, raised = outcome
+    if raised is not None:
+        raise raised
     return value
 
 

@@ -16,6 +16,7 @@ from selip.experiment import run_experiment
 from selip.records import read_records
 from selip.settings import read_experiment
 
+PARTS = {"ms07": "test", "ms-raw01": "val"}
 TABLE = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 
 
@@ -24,7 +25,9 @@ def cohort(real_data, tmp_path_factory) -> Cohort:
     """The real examinations without the findings that were written for them: their reports are all there is."""
     folder = tmp_path_factory.mktemp("real")
     with TABLE.open(newline="") as stream:
-        rows = [{key: value for key, value in row.items() if key != "findings"} for row in csv.DictReader(stream)]
+        rows = [dict(row, split=PARTS.get(row["patient"], "train")) for row in csv.DictReader(stream)]
+    for row in rows:
+        del row["findings"]
     with (folder / "reports.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
