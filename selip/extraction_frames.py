@@ -41,8 +41,9 @@ class Frame:
 
     @property
     def main_signals(self) -> list[Signal]:
-        """Signals of the larger part where there are any, else of the whole."""
-        return self.larger_signals or self.signals
+        """Signals of the larger part; of the whole on contrasts where nothing is said of that part."""
+        said = {signal.contrast for signal in self.larger_signals}
+        return self.larger_signals + [signal for signal in self.signals if signal.contrast not in said]
 
     def covers(self, places: Sequence[Place]) -> bool:
         """Whether none of `places` is new."""

@@ -12,7 +12,7 @@ VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricl
 SIDES = frozenset({"side", "direction"})
 DENIABLE = frozenset({"enhancement", "edema", "shift", "change", "lesion", "type", "signal", "midline"})
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
-_BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift"})
+_BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
 _SKIPPED_IN_ZONE = frozenset({"side", "degree", "shape", "part", "larger"})
 
 
@@ -135,13 +135,19 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     for index, mark in enumerate(sentence.marks):
         if mark.kind == "change":
             found.update(affected(sentence, index, known))
-        elif mark.kind == "crossing":
+        elif mark.kind == "crossing" and not _inside(sentence, index, known):
             found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
         elif mark.kind == "edema" and index + 1 < len(sentence.marks):
             gap = sentence.between(index + 1)
             if not known.words["preposition"].isdisjoint(gap) or not known.words["relation"].isdisjoint(gap):
                 found.update(_chain(sentence, index, 1, known))
     return frozenset(found)
+
+
+def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a crossing happens in a structure, as "cross in the corpus callosum", which then is a place."""
+    behind = sentence.marks[index].last
+    return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
 
 def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterator[Sign]:
