@@ -34,7 +34,9 @@ def denied_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     """Numbers of the marks that a sentence denies: "no edema or midline shift", "edema is not seen"."""
     found: set[int] = set()
     for index, mark in enumerate(sentence.marks):
-        if mark.kind == "negation":
+        if mark.kind == "negation" and mark.last == len(sentence.words):  # "edema: none"
+            found.update(_back(sentence, index, known))
+        elif mark.kind == "negation":
             found.update(_ahead(sentence, index, known))
         elif mark.kind == "negation_behind":
             found.update(_back(sentence, index, known))
@@ -137,6 +139,8 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
             found.update(affected(sentence, index, known))
         elif mark.kind == "crossing" and not _inside(sentence, index, known):
             found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
+        elif mark.kind == "shift":
+            found.update(_chain(sentence, index, 1, known))
         elif mark.kind == "edema" and index + 1 < len(sentence.marks):
             gap = sentence.between(index + 1)
             if not known.words["preposition"].isdisjoint(gap) or not known.words["relation"].isdisjoint(gap):
@@ -157,7 +161,7 @@ def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterato
         span = (mark.start, mark.end)
         if mark.kind == "edema":
             yield Sign("edema", index not in denied, (span,))
-        elif mark.kind in {"shift", "in_place"}:
+        elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):
             middle = _midline_of(marks, index)
             if middle is not None:
                 present = mark.kind == "shift" and index not in denied
@@ -169,6 +173,13 @@ def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterato
             if pressed:
                 spans = sorted({span, *((other.start, other.end) for other in pressed)})
                 yield Sign("ventricle_compression", index not in denied, tuple(spans))
+
+
+def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether "central" is said of the midline."""
+    part = sentence.marks[index].value == "centre"
+    stops = known.words["comma"] | known.words["break"] | known.words["join"]
+    return part and index > 0 and sentence.marks[index - 1].kind == "midline" and stops.isdisjoint(sentence.between(index))
 
 
 def _midline_of(marks: list[Mark], index: int) -> Mark | None:

@@ -153,13 +153,21 @@ def _takers(
     led = not known.words["preposition"].isdisjoint(sentence.between(items[number].marks[0]))
     follows = after < len(items) and items[after].kind == "S"
     close = follows and _close_by(sentence, items, after, known)
-    claimed = False
+    claimed = _own_word(sentence, items, number)
     if before >= 0 and items[before].kind != "Q" and _close_by(sentence, items, number, known):
-        claimed = led or items[before].kind == "E"
+        claimed = claimed or led or items[before].kind == "E"
         if items[before].kind == "S" and (led or not close or before not in taken):
             yield before
     if follows and not claimed and (close or led):
         yield after
+
+
+def _own_word(sentence: Sentence, items: list[_Item], number: int) -> bool:
+    """Whether a contrast and the next one each stand right behind a signal word: "low T1 and high T2 signal"."""
+    return number + 2 < len(items) and all(
+        items[at].kind == "Q" and at > 0 and items[at - 1].kind == "S" and not sentence.between(items[at].marks[0])
+        for at in (number, number + 2)
+    )
 
 
 def _close_by(sentence: Sentence, items: list[_Item], number: int, known: Lexicon) -> bool:
