@@ -38,6 +38,8 @@ def denied_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
             found.update(_back(sentence, index, known))
         elif mark.kind == "negation":
             found.update(_ahead(sentence, index, known))
+        elif mark.kind == "enhancement" and mark.value == "denied":
+            found.add(index)
         elif mark.kind == "negation_behind":
             found.update(_back(sentence, index, known))
     return frozenset(found)

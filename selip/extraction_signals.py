@@ -150,7 +150,7 @@ def _takers(
 ) -> Iterator[int]:
     """Numbers of the runs of signal words that take a list of contrasts."""
     before, after = number - 1, number + 1
-    led = not known.words["preposition"].isdisjoint(sentence.between(items[number].marks[0]))
+    led = not known.words["preposition"].isdisjoint(_before(sentence, items[number].marks[0]))
     follows = after < len(items) and items[after].kind == "S"
     close = follows and _close_by(sentence, items, after, known)
     claimed = _own_word(sentence, items, number)
@@ -160,6 +160,12 @@ def _takers(
             yield before
     if follows and not claimed and (close or led):
         yield after
+
+
+def _before(sentence: Sentence, index: int) -> list[str]:
+    """Words before a list of contrasts, over a "both" that opens it."""
+    both = index > 0 and sentence.marks[index - 1].kind == "side" and not sentence.between(index)
+    return sentence.between(index - both)
 
 
 def _own_word(sentence: Sentence, items: list[_Item], number: int) -> bool:
