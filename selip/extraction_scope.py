@@ -145,7 +145,7 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
             found.update(_chain(sentence, index, 1, known))
         elif mark.kind == "edema" and index + 1 < len(sentence.marks):
             gap = sentence.between(index + 1)
-            if not known.words["preposition"].isdisjoint(gap) or not known.words["relation"].isdisjoint(gap):
+            if (known.words["join"] | known.words["comma"] | {":"}).isdisjoint(gap):
                 found.update(_chain(sentence, index, 1, known))
     return frozenset(found)
 
