@@ -43,7 +43,11 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
     near = _near_ventricle(sentence, known)
     found = []
     for index, side in sides.items():
-        if index in taken or _only_side(sentence, index, known) or _denied_there(sentence, index, content, denied, known):
+        if (
+            index in taken
+            or _only_side(sentence, index, known)
+            or _denied_there(sentence, index, content, denied, known)
+        ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
         spans = tuple(sorted({_span(sentence, at) for at in (index, side.mark) if at is not None}))
@@ -133,7 +137,7 @@ def _share_sides(sentence: Sentence, found: dict[int, _Side], known: Lexicon) ->
     marks = sentence.marks
     for one, other in zip(found, list(found)[1:], strict=False):
         words = sentence.words[marks[one].last : marks[other].first]
-        related = not known.words["relation"].isdisjoint(words)
+        related = not words or not known.words["relation"].isdisjoint(words)
         if not related or not known.words["comma"].isdisjoint(words) or not known.words["join"].isdisjoint(words):
             continue
         same = known.area[marks[one].value] == known.area[marks[other].value]

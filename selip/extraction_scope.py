@@ -143,7 +143,7 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
             found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
         elif mark.kind == "shift":
             found.update(_chain(sentence, index, 1, known))
-        elif mark.kind == "edema" and index + 1 < len(sentence.marks):
+        elif mark.kind == "edema" and index + 1 < len(sentence.marks) and sentence.marks[index + 1].kind != "zone":
             gap = sentence.between(index + 1)
             if (known.words["join"] | known.words["comma"] | {":"}).isdisjoint(gap):
                 found.update(_chain(sentence, index, 1, known))
@@ -181,7 +181,9 @@ def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
     """Whether "central" is said of the midline."""
     part = sentence.marks[index].value == "centre"
     stops = known.words["comma"] | known.words["break"] | known.words["join"]
-    return part and index > 0 and sentence.marks[index - 1].kind == "midline" and stops.isdisjoint(sentence.between(index))
+    return (
+        part and index > 0 and sentence.marks[index - 1].kind == "midline" and stops.isdisjoint(sentence.between(index))
+    )
 
 
 def _midline_of(marks: list[Mark], index: int) -> Mark | None:

@@ -102,7 +102,22 @@ def _items(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[_
             else:
                 items.append(_Item("Q", [index], (name,)))
     _close(items, run, False, marks, denied)
-    return items
+    return [part for number in range(len(items)) for part in _parted(sentence, items, number, known)]
+
+
+def _parted(sentence: Sentence, items: list[_Item], number: int, known: Lexicon) -> list[_Item]:
+    """A list whose last contrast has a signal of its own, as "high signal on DWI, ADC is low", in two."""
+    item, words = items[number], known.words
+    if len(item.contrasts) < 2 or not 0 < number < len(items) - 1:
+        return [item]
+    before, after = items[number - 1], items[number + 1]
+    comma = sentence.between(item.marks[-1])
+    behind = sentence.words[sentence.marks[item.marks[-1]].last : sentence.marks[after.marks[0]].first]
+    listed = words["comma"].isdisjoint(comma) or not words["join"].isdisjoint(comma)
+    apart = (words["comma"] | words["addition"] | words["preposition"]).isdisjoint(behind)
+    if listed or not apart or (before.kind, after.kind) != ("S", "S"):
+        return [item]
+    return [_Item("Q", item.marks[:-1], item.contrasts[:-1]), _Item("Q", item.marks[-1:], item.contrasts[-1:])]
 
 
 def _close(items: list[_Item], run: list[int], enhances: bool, marks: list[Mark], denied: frozenset[int]) -> list[int]:
@@ -219,6 +234,8 @@ def _relaxations(sentence: Sentence, denied: frozenset[int]) -> list[Signal]:
     for index, mark in enumerate(marks):
         if mark.kind == "relaxation" and index not in denied:
             at = index + 1
+            while at < len(marks) and marks[at].kind == "relaxation":  # "long and short T1"
+                at += 1
             while at < len(marks) and (mark.value, marks[at].value) in _RELAXATION:
                 polarity = _RELAXATION[mark.value, marks[at].value]
                 span = (mark.start, marks[at].end)

@@ -33,8 +33,7 @@ REPORTS = {
     "numbered": (
         "1. Lesion in the left thalamus with high signal on T2 and FLAIR. 2. No enhancement. 3. Midline structures are "
         "central. 4. Ventricles not compressed.",
-        "left @ thalamus; T2 high; FLAIR high; enhancement absent; midline_shift absent; "
-        "ventricle_compression absent",
+        "left @ thalamus; T2 high; FLAIR high; enhancement absent; midline_shift absent; ventricle_compression absent",
     ),
     "impression repeats": (
         "A ring-enhancing lesion is present in the right frontal lobe with surrounding edema. Impression: right frontal "
