@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from selip.extraction_signals import MIXED, T1C, UNEVEN, Enhancement, Signal
+from selip.extraction_items import T1C
+from selip.extraction_signals import MIXED, UNEVEN, Enhancement, Signal
 from selip.extraction_types import Lesion, Place, Span
 
 

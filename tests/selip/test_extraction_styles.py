@@ -36,8 +36,8 @@ REPORTS = {
         "left @ thalamus; T2 high; FLAIR high; enhancement absent; midline_shift absent; ventricle_compression absent",
     ),
     "impression repeats": (
-        "A ring-enhancing lesion is present in the right frontal lobe with surrounding edema. Impression: right frontal "
-        "glioblastoma.",
+        "A ring-enhancing lesion is present in the right frontal lobe with surrounding edema. Impression: right "
+        "frontal glioblastoma.",
         "right @ frontal lobe; enhancement present; edema present",
     ),
     "stroke": (
@@ -51,8 +51,8 @@ REPORTS = {
         "right @ brainstem; DWI high; ADC low",
     ),
     "plaques": (
-        "Several ovoid lesions of high T2 and FLAIR signal lie in the periventricular white matter of both hemispheres, "
-        "the largest in the left parietal lobe. They are of low signal on T1 and none enhances.",
+        "Several ovoid lesions of high T2 and FLAIR signal lie in the periventricular white matter of both "
+        "hemispheres, the largest in the left parietal lobe. They are of low signal on T1 and none enhances.",
         "bilateral @ periventricular; left @ parietal lobe; T1 low; T2 high; FLAIR high; enhancement absent; "
         "multiplicity multiple",
     ),
@@ -69,8 +69,8 @@ REPORTS = {
         "ventricle_compression present; midline_shift present",
     ),
     "equal signal": (
-        "A mass with equal signal on T1WI and slightly high signal on T2WI is seen in the saddle area. The enhanced scan "
-        "shows obvious enhancement. Surrounding edema is not obvious. The midline structures are in the middle.",
+        "A mass with equal signal on T1WI and slightly high signal on T2WI is seen in the saddle area. The enhanced "
+        "scan shows obvious enhancement. Surrounding edema is not obvious. The midline structures are in the middle.",
         "midline @ sellar region; T1 iso; T2 high; enhancement present; edema absent; midline_shift absent",
     ),
     "not seen": (
@@ -104,8 +104,8 @@ REPORTS = {
         "unspecified @ skull base; unspecified @ olfactory groove; T1 iso; enhancement present",
     ),
     "schwannoma": (
-        "Right CP angle mass extending into the internal auditory canal. Hypointense on T1-weighted imaging, hyperintense "
-        "on T2-weighted imaging, strongly enhancing. The fourth ventricle is narrowed.",
+        "Right CP angle mass extending into the internal auditory canal. Hypointense on T1-weighted imaging, "
+        "hyperintense on T2-weighted imaging, strongly enhancing. The fourth ventricle is narrowed.",
         "right @ cerebellopontine angle; T1 low; T2 high; enhancement present; ventricle_compression present",
     ),
     "haemorrhage": (
@@ -114,8 +114,8 @@ REPORTS = {
         "left @ basal ganglia; T1 high; T2 mixed; edema present; midline_shift present",
     ),
     "ventricular": (
-        "Tumour within the trigone of the left lateral ventricle. Isointense on T1, hyperintense on T2. The post-contrast "
-        "images show vivid enhancement.",
+        "Tumour within the trigone of the left lateral ventricle. Isointense on T1, hyperintense on T2. The "
+        "post-contrast images show vivid enhancement.",
         "left @ lateral ventricle; T1 iso; T2 high; enhancement present",
     ),
     "beside the ventricle": (
@@ -123,13 +123,13 @@ REPORTS = {
         "right @ periventricular; FLAIR high; enhancement absent",
     ),
     "table": (
-        "Location: left parietal lobe. T1: hypointense. T2: hyperintense. Enhancement: present. Edema: present. Midline "
-        "shift: absent.",
+        "Location: left parietal lobe. T1: hypointense. T2: hyperintense. Enhancement: present. Edema: present. "
+        "Midline shift: absent.",
         "left @ parietal lobe; T1 low; T2 high; enhancement present; edema present; midline_shift absent",
     ),
     "falx": (
-        "Dural-based mass on the right side of the falx in the frontal region; T1 isointensity, T2 isointensity, vividly "
-        "enhancing with a dural tail. No perilesional oedema.",
+        "Dural-based mass on the right side of the falx in the frontal region; T1 isointensity, T2 isointensity, "
+        "vividly enhancing with a dural tail. No perilesional oedema.",
         "right @ falx/parasagittal; right @ frontal lobe; T1 iso; T2 iso; enhancement present; edema absent",
     ),
     "long sentence": (
