@@ -87,7 +87,7 @@ def _span(sentence: Sentence, index: int) -> Span:
 
 def _denied_there(sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon) -> bool:
     """Whether what is said before a region is denied of it: "no lesion in the cerebellum"."""
-    before = max((at for at in content if at < index), default=None)
+    before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
     if before is None or before not in denied:
         return False
     words = sentence.words[sentence.marks[before].last : sentence.marks[index].first]

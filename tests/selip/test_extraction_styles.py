@@ -141,6 +141,33 @@ REPORTS = {
     ),
 }
 
+SENTENCES = {
+    "The left thalamic lesion is hyperintense on both T2 and FLAIR and isointense on T1.": (
+        "left @ thalamus; T1 iso; T2 high; FLAIR high"
+    ),
+    "Left insular mass with low T1 and high T2 signal.": "left @ insula; T1 low; T2 high",
+    "Left insular mass: high signal on DWI sequence, ADC value is decreased.": "left @ insula; DWI high; ADC low",
+    "Left insular mass of mixed long and short T1 signal.": "left @ insula; T1 mixed",
+    "Left insular mass, isohypointense on T1-WI and with uneven signal on T2-WI.": "left @ insula; T1 mixed; T2 mixed",
+    "Diffusion restriction in the left insula with low ADC.": "left @ insula; ADC low",
+    "Bifrontal mass crossing the corpus callosum.": "bilateral @ frontal lobe",
+    "Mass in the left frontal-parietal parasagittal area.": (
+        "left @ frontal lobe; left @ parietal lobe; left @ falx/parasagittal"
+    ),
+    "Nodules in bilateral cerebral and cerebellar hemispheres.": (
+        "bilateral @ cerebral hemisphere; bilateral @ cerebellum; multiplicity multiple"
+    ),
+    "Mass in the left insula, edema involves the left thalamus.": "left @ insula; edema present",
+    "Patchy edema is seen around the left insular mass.": "left @ insula; edema present",
+    "Left insular mass that fails to enhance.": "left @ insula; enhancement absent",
+    "Nonenhancing left insular mass.": "left @ insula; enhancement absent",
+    "Non-enhancing core in an enhancing left insular mass.": "left @ insula; enhancement present",
+    "Left insular mass. The left ventricle becomes narrow.": "left @ insula; ventricle_compression present",
+    "Left insular mass pushing the third ventricle, which bows the septum.": "left @ insula",
+    "Nodules in the right cerebellar hemisphere and vermis.": "right @ cerebellum; midline @ cerebellum",
+    "A few nodules in the left frontal lobe.": "left @ frontal lobe; multiplicity multiple",
+}
+
 
 def facts(written: str) -> set[tuple[str, ...]]:
     """Facts out of "left @ insula; T1 low; edema absent"."""
@@ -158,3 +185,8 @@ def facts(written: str) -> set[tuple[str, ...]]:
 def test_facts_of_other_authors(style: str) -> None:
     report, wanted = REPORTS[style]
     assert {tuple(fact.as_list) for fact in extract(report).facts} == facts(wanted)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_facts_of_one_sentence(sentence: str) -> None:
+    assert {tuple(fact.as_list) for fact in extract(sentence).facts} == facts(SENTENCES[sentence])
