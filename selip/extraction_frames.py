@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from selip.extraction_signals import MIXED, T1C, UNEVEN, Enhancement, Signal
+from selip.extraction_items import T1C
+from selip.extraction_signals import MIXED, UNEVEN, Enhancement, Signal
 from selip.extraction_types import Lesion, Place, Span
 
 
@@ -41,8 +42,9 @@ class Frame:
 
     @property
     def main_signals(self) -> list[Signal]:
-        """Signals of the larger part where there are any, else of the whole."""
-        return self.larger_signals or self.signals
+        """Signals of the larger part; of the whole on contrasts where nothing is said of that part."""
+        said = {signal.contrast for signal in self.larger_signals}
+        return self.larger_signals + [signal for signal in self.signals if signal.contrast not in said]
 
     def covers(self, places: Sequence[Place]) -> bool:
         """Whether none of `places` is new."""

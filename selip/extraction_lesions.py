@@ -131,6 +131,7 @@ class _SentenceReader:
         place = kinds.index("place") if "place" in kinds else 0
         self.opens = "signal" in kinds[:place] and "larger" not in kinds[:place] and not self.anaphoric
         self.waits = "place" in kinds and self.introduces
+        self.last_place = max((event.at for event in events if event.kind == "place"), default=-1)
         handlers: dict[str, Callable[[Any], None]] = {
             "place": self._place,
             "signal": self._signal,
@@ -179,11 +180,15 @@ class _SentenceReader:
 
     def _signal(self, signal: Signal) -> None:
         frame = self.frame
-        ended = frame is not None and (frame.sentence != self.number or (frame.signal_first and bool(frame.places)))
+        ended = frame is not None and (frame.sentence != self.number or self._leads_to_place(frame, signal))
         if frame is None or (self.opens and ended):
             frame = self._begin(signal_first=True)
             self._hand_over(frame)
         frame.add(signal)
+
+    def _leads_to_place(self, frame: Frame, signal: Signal) -> bool:
+        """Whether another place follows, after a lesion whose signal came before its place."""
+        return frame.signal_first and bool(frame.places) and signal.at < self.last_place
 
     def _enhancement(self, enhancement: Enhancement) -> None:
         if self.waits:

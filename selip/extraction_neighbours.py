@@ -16,7 +16,10 @@ _DEEP = frozenset({
 _GROUPS = (
     _DEEP | {"frontal lobe", "parietal lobe", "temporal lobe"},
     _DEEP | {"parietal lobe", "temporal lobe", "occipital lobe"},
-    frozenset({"cerebellum", "brainstem", "fourth ventricle", "cerebellopontine angle", "tentorium", "skull base"}),
+    frozenset({
+        "cerebellum", "brainstem", "fourth ventricle", "cerebellopontine angle", "tentorium", "skull base",
+        "basal cistern",
+    }),
     frozenset({"brainstem", "thalamus", "basal ganglia", "hippocampus", "internal capsule", "third ventricle"}),
     frozenset({"tentorium", "temporal lobe", "occipital lobe"}),
     frozenset({_FALX, "frontal lobe", "parietal lobe", "corpus callosum", "convexity/calvaria", "cingulate"}),

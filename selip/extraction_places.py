@@ -43,13 +43,42 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
     near = _near_ventricle(sentence, known)
     found = []
     for index, side in sides.items():
-        if index in taken or _denied_there(sentence, index, content, denied, known):
+        if (
+            index in taken
+            or _only_side(sentence, index, known)
+            or _denied_there(sentence, index, content, denied, known)
+        ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
         spans = tuple(sorted({_span(sentence, at) for at in (index, side.mark) if at is not None}))
         found.append(Located(index, Place(region, side.name, known.area[region], spans)))
     exact = [item for item in found if item.place.region not in known.vague]
-    return exact or found
+    return _named_once(exact or found)
+
+
+def _named_once(found: list[Located]) -> list[Located]:
+    """Without what names again, with no side, a region that a side was given before: "left pons ... brainstem"."""
+    kept: list[Located] = []
+    for item in found:
+        before = {one.place.region for one in kept if one.place.area == item.place.area}
+        general = item.place.side == UNSPECIFIED or item.place.region in {item.place.area, *before}
+        if not before or not general or len(item.place.spans) > 1:
+            kept.append(item)
+    return kept
+
+
+def _only_side(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a hemisphere only gives another region its side: "the white matter of both hemispheres"."""
+    marks = sentence.marks
+    at = index - 1
+    while at >= 0 and marks[at].kind in SIDES:
+        at -= 1
+    if at < 0 or marks[at].kind != "region" or known.area[marks[index].value] != "cerebral hemisphere":
+        return False
+    words = known.words
+    gap = sentence.words[marks[at].last : marks[index].first]
+    joined = not (words["comma"] | words["join"]).isdisjoint(gap)
+    return not joined and not words["relation"].isdisjoint(gap)
 
 
 def _span(sentence: Sentence, index: int) -> Span:
@@ -58,7 +87,7 @@ def _span(sentence: Sentence, index: int) -> Span:
 
 def _denied_there(sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon) -> bool:
     """Whether what is said before a region is denied of it: "no lesion in the cerebellum"."""
-    before = max((at for at in content if at < index), default=None)
+    before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
     if before is None or before not in denied:
         return False
     words = sentence.words[sentence.marks[before].last : sentence.marks[index].first]
@@ -108,7 +137,7 @@ def _share_sides(sentence: Sentence, found: dict[int, _Side], known: Lexicon) ->
     marks = sentence.marks
     for one, other in zip(found, list(found)[1:], strict=False):
         words = sentence.words[marks[one].last : marks[other].first]
-        related = not known.words["relation"].isdisjoint(words)
+        related = not words or not known.words["relation"].isdisjoint(words)
         if not related or not known.words["comma"].isdisjoint(words) or not known.words["join"].isdisjoint(words):
             continue
         same = known.area[marks[one].value] == known.area[marks[other].value]

@@ -12,7 +12,7 @@ VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricl
 SIDES = frozenset({"side", "direction"})
 DENIABLE = frozenset({"enhancement", "edema", "shift", "change", "lesion", "type", "signal", "midline"})
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
-_BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift"})
+_BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
 _SKIPPED_IN_ZONE = frozenset({"side", "degree", "shape", "part", "larger"})
 
 
@@ -34,8 +34,12 @@ def denied_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     """Numbers of the marks that a sentence denies: "no edema or midline shift", "edema is not seen"."""
     found: set[int] = set()
     for index, mark in enumerate(sentence.marks):
-        if mark.kind == "negation":
+        if mark.kind == "negation" and mark.last == len(sentence.words):  # "edema: none"
+            found.update(_back(sentence, index, known))
+        elif mark.kind == "negation":
             found.update(_ahead(sentence, index, known))
+        elif mark.kind == "enhancement" and mark.value == "denied":
+            found.add(index)
         elif mark.kind == "negation_behind":
             found.update(_back(sentence, index, known))
     return frozenset(found)
@@ -135,13 +139,21 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     for index, mark in enumerate(sentence.marks):
         if mark.kind == "change":
             found.update(affected(sentence, index, known))
-        elif mark.kind == "crossing":
+        elif mark.kind == "crossing" and not _inside(sentence, index, known):
             found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
-        elif mark.kind == "edema" and index + 1 < len(sentence.marks):
+        elif mark.kind == "shift":
+            found.update(_chain(sentence, index, 1, known))
+        elif mark.kind == "edema" and index + 1 < len(sentence.marks) and sentence.marks[index + 1].kind != "zone":
             gap = sentence.between(index + 1)
-            if not known.words["preposition"].isdisjoint(gap) or not known.words["relation"].isdisjoint(gap):
+            if (known.words["join"] | known.words["comma"] | {":"}).isdisjoint(gap):
                 found.update(_chain(sentence, index, 1, known))
     return frozenset(found)
+
+
+def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a crossing happens in a structure, as "cross in the corpus callosum", which then is a place."""
+    behind = sentence.marks[index].last
+    return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
 
 def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterator[Sign]:
@@ -151,7 +163,7 @@ def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterato
         span = (mark.start, mark.end)
         if mark.kind == "edema":
             yield Sign("edema", index not in denied, (span,))
-        elif mark.kind in {"shift", "in_place"}:
+        elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):
             middle = _midline_of(marks, index)
             if middle is not None:
                 present = mark.kind == "shift" and index not in denied
@@ -163,6 +175,15 @@ def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterato
             if pressed:
                 spans = sorted({span, *((other.start, other.end) for other in pressed)})
                 yield Sign("ventricle_compression", index not in denied, tuple(spans))
+
+
+def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether "central" is said of the midline."""
+    part = sentence.marks[index].value == "centre"
+    stops = known.words["comma"] | known.words["break"] | known.words["join"]
+    return (
+        part and index > 0 and sentence.marks[index - 1].kind == "midline" and stops.isdisjoint(sentence.between(index))
+    )
 
 
 def _midline_of(marks: list[Mark], index: int) -> Mark | None:

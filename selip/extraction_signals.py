@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
+from selip.extraction_items import Item, items_of
 from selip.extraction_lexicon import Lexicon, Mark, Sentence
 from selip.extraction_types import Span
 
 MIXED, UNEVEN = "mixed", "uneven"
-T1C = "T1c"
-_DESCRIBING = frozenset({"signal", "shape", "degree", "part"})
 _RELAXATION = {
     ("long", "T1"): "low", ("short", "T1"): "high", ("iso", "T1"): "iso",
     ("long", "T2"): "high", ("short", "T2"): "low", ("iso", "T2"): "iso",
@@ -53,19 +52,11 @@ class Enhancement(NamedTuple):
     at: int
 
 
-class _Item(NamedTuple):
-    """A run of marks: signal words ("S"), an enhancement ("E") or a list of contrasts ("Q")."""
-
-    kind: str
-    marks: list[int]
-    contrasts: tuple[str, ...] = ()
-
-
 def signals_of(
     sentence: Sentence, denied: frozenset[int], zone: frozenset[int], known: Lexicon
 ) -> tuple[list[Signal], list[Enhancement]]:
     """Signals of lesions, not of their surroundings, and enhancements, each in the order of the text."""
-    items = _items(sentence, denied, known)
+    items = items_of(sentence, denied, known)
     signals = [
         signal
         for number, lists in _attached(sentence, items, known).items()
@@ -77,65 +68,18 @@ def signals_of(
     return sorted(signals, key=lambda signal: signal.at), shown
 
 
-def _items(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[_Item]:
-    items: list[_Item] = []
-    run: list[int] = []
-    marks, comma = sentence.marks, known.words["comma"]
-    for index, mark in enumerate(marks):
-        if run and (mark.kind not in _DESCRIBING or not comma.isdisjoint(sentence.between(index))):
-            run = _close(items, run, mark.kind == "enhancement" and run[-1] == index - 1, marks, denied)
-        if mark.kind in _DESCRIBING:
-            run.append(index)
-        elif mark.kind == "enhancement" and (index or mark.value != "late"):
-            items.append(_Item("E", [*run, index]))
-            run = []
-        elif mark.kind == "contrast" and not (index and marks[index - 1].kind == "relaxation"):
-            name = T1C if mark.value == "T1" and _with_agent(sentence, index, known) else mark.value
-            last = items[-1] if items else None
-            if (
-                last
-                and last.kind == "Q"
-                and last.marks[-1] == index - 1
-                and known.words["contrast"].issuperset(sentence.between(index))
-            ):
-                items[-1] = _Item("Q", [*last.marks, index], (*last.contrasts, name))
-            else:
-                items.append(_Item("Q", [index], (name,)))
-    _close(items, run, False, marks, denied)
-    return items
-
-
-def _close(items: list[_Item], run: list[int], enhances: bool, marks: list[Mark], denied: frozenset[int]) -> list[int]:
-    """Ends a run; what stands behind its last signal word, right before "enhancement", describes that: returned."""
-    words = [index for index in run if marks[index].kind == "signal" and index not in denied]
-    if words:
-        items.append(_Item("S", [index for index in run if index <= words[-1] or not enhances]))
-        run = [index for index in run if index > words[-1]]
-    return run if enhances else []
-
-
-def _with_agent(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a T1 is one after contrast agent: "post-contrast T1", "T1 images with contrast"."""
-    marks, nouns = sentence.marks, known.words["contrast"] - known.words["comma"]
-    if index and marks[index - 1].kind == "agent" and not sentence.between(index):
-        return True
-    if index + 1 == len(marks) or marks[index + 1].kind != "agent":
-        return False
-    return (nouns - known.words["join"] - {"("}).issuperset(sentence.between(index + 1))
-
-
-def _attached(sentence: Sentence, items: list[_Item], known: Lexicon) -> dict[int, list[_Item]]:
+def _attached(sentence: Sentence, items: list[Item], known: Lexicon) -> dict[int, list[Item]]:
     """Number of each run of signal words to the lists of contrasts that it is said of.
 
     A contrast goes to the words before it ("high signal on T2"), without a preposition to those behind it ("T2 high
     signal"). Words left over belong to the contrast before them ("low signal on T1 with some high signal").
     """
-    found: dict[int, list[_Item]] = {}
+    found: dict[int, list[Item]] = {}
     for number, item in enumerate(items):
         if item.kind == "Q":
             for taker in _takers(sentence, items, number, known, found):
                 found.setdefault(taker, []).append(item)
-    last: _Item | None = None
+    last: Item | None = None
     for number, item in enumerate(items):
         if item.kind == "Q":
             last = item
@@ -145,24 +89,36 @@ def _attached(sentence: Sentence, items: list[_Item], known: Lexicon) -> dict[in
     return found
 
 
-def _takers(
-    sentence: Sentence, items: list[_Item], number: int, known: Lexicon, taken: Container[int]
-) -> Iterator[int]:
+def _takers(sentence: Sentence, items: list[Item], number: int, known: Lexicon, taken: Container[int]) -> Iterator[int]:
     """Numbers of the runs of signal words that take a list of contrasts."""
     before, after = number - 1, number + 1
-    led = not known.words["preposition"].isdisjoint(sentence.between(items[number].marks[0]))
+    led = not known.words["preposition"].isdisjoint(_before(sentence, items[number].marks[0]))
     follows = after < len(items) and items[after].kind == "S"
     close = follows and _close_by(sentence, items, after, known)
-    claimed = False
+    claimed = _own_word(sentence, items, number)
     if before >= 0 and items[before].kind != "Q" and _close_by(sentence, items, number, known):
-        claimed = led or items[before].kind == "E"
+        claimed = claimed or led or items[before].kind == "E"
         if items[before].kind == "S" and (led or not close or before not in taken):
             yield before
     if follows and not claimed and (close or led):
         yield after
 
 
-def _close_by(sentence: Sentence, items: list[_Item], number: int, known: Lexicon) -> bool:
+def _before(sentence: Sentence, index: int) -> list[str]:
+    """Words before a list of contrasts, over a "both" that opens it."""
+    both = index > 0 and sentence.marks[index - 1].kind == "side" and not sentence.between(index)
+    return sentence.between(index - both)
+
+
+def _own_word(sentence: Sentence, items: list[Item], number: int) -> bool:
+    """Whether a contrast and the next one each stand right behind a signal word: "low T1 and high T2 signal"."""
+    return number + 2 < len(items) and all(
+        items[at].kind == "Q" and at > 0 and items[at - 1].kind == "S" and not sentence.between(items[at].marks[0])
+        for at in (number, number + 2)
+    )
+
+
+def _close_by(sentence: Sentence, items: list[Item], number: int, known: Lexicon) -> bool:
     """Whether no comma stands between an item and the one before it."""
     if not 0 < number < len(items):
         return False
@@ -171,7 +127,7 @@ def _close_by(sentence: Sentence, items: list[_Item], number: int, known: Lexico
     return known.words["comma"].isdisjoint(words)
 
 
-def _signals(sentence: Sentence, item: _Item, lists: list[_Item]) -> Iterator[Signal]:
+def _signals(sentence: Sentence, item: Item, lists: list[Item]) -> Iterator[Signal]:
     marks = [sentence.marks[index] for index in item.marks]
     polarity, phrase = _described(marks)
     span = (marks[0].start, marks[-1].end)
@@ -205,6 +161,8 @@ def _relaxations(sentence: Sentence, denied: frozenset[int]) -> list[Signal]:
     for index, mark in enumerate(marks):
         if mark.kind == "relaxation" and index not in denied:
             at = index + 1
+            while at < len(marks) and marks[at].kind == "relaxation":  # "long and short T1"
+                at += 1
             while at < len(marks) and (mark.value, marks[at].value) in _RELAXATION:
                 polarity = _RELAXATION[mark.value, marks[at].value]
                 span = (mark.start, marks[at].end)
@@ -213,7 +171,7 @@ def _relaxations(sentence: Sentence, denied: frozenset[int]) -> list[Signal]:
     return found
 
 
-def _enhancement(sentence: Sentence, item: _Item, denied: frozenset[int]) -> Enhancement:
+def _enhancement(sentence: Sentence, item: Item, denied: frozenset[int]) -> Enhancement:
     marks = [sentence.marks[index] for index in item.marks]
     shapes = [mark.value for mark in marks if mark.kind == "shape"]
     ring = _RING in shapes or any(mark.kind == "part" and mark.value == "rim" for mark in marks)
