@@ -37,7 +37,7 @@ def command(monkeypatch, capsys):
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
-    return ["run", "quick", f"cohort.path={cohort}", f"methods={methods}", *tiny_run]
+    return ["run", "quick", f"cohort.path={cohort}", f"methods={methods}", *tiny_run, "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def assert_same_records(one: Path, other: Path):
 def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path):
     out = tmp_path / "killed"
     line = [sys.executable, "-m", "selip", *run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen([*line, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -63,7 +63,8 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_parent(tmp_path, how):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
+        "sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
         "import test_local as t; from selip.cohort_commands import Report; from selip.executors.local import Local\n"
         "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
     )
