@@ -138,6 +138,7 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
 
 
 def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
+    """Builds what is not there; gives nothing back, as tables are not to be sent to the other processes."""
     open_cohorts(config, out, report)
 
 

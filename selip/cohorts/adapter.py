@@ -31,7 +31,7 @@ class StudyFiles:
         study: Id of the examination, unique.
         volumes: Contrast of CONTRASTS -> NIfTI file.
         mask: Label file, None when the set has none of this study.
-        mask_contrast: The volume whose grid the mask is on; "" is the first of `volumes`.
+        mask_contrast: The volume whose grid the mask is on; "" is any of `volumes`.
         levels: Label value in the file -> level; empty means every value above one half is level 1.
         report: Free text; "" when the set has none.
         texts: Contrast -> findings text, where the set gives one a contrast.

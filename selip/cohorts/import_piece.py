@@ -178,11 +178,11 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
 
 def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:
     mask = read_nifti(study.mask or "", constant_ok=True)
-    contrast = study.mask_contrast or next(iter(images))
-    if contrast not in images:
-        raise InputError(f"got mask {study.mask} of {contrast}, which has no volume; allowed: one; add the volume")
-    volume = images[contrast]
-    if not same_grid(mask, volume):
+    names = [study.mask_contrast] if study.mask_contrast else [*images]
+    if names[0] not in images:
+        raise InputError(f"got mask {study.mask} of {names[0]}, which has no volume; allowed: one; add the volume")
+    volume = images[names[0]]
+    if not any(same_grid(mask, images[name]) for name in names):
         raise InputError(
             f"got mask {study.mask} on another grid than its volume ({mask.values.shape}, {volume.values.shape}); "
             "allowed: the same voxels and affine; resample it, or name the volume it was drawn on"

@@ -61,7 +61,8 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
 
     Texts that the set gives stay. The other contrasts get the first that there is: findings measured from the mask,
     findings extracted from the report (the report's sentences where it says nothing of the contrast), the report, the
-    labels. Structured findings are kept when no text was given.
+    labels. Structured findings are kept when no text was given and, if they were extracted, the report speaks of every
+    contrast.
 
     Args:
         study: Its files and words.
@@ -100,7 +101,8 @@ def _extracted(report: str, language: str, contrasts: list[str]) -> StudyTexts:
     texts = {contrast: said.get(contrast, report) for contrast in contrasts}
     sources = {contrast: EXTRACTED if contrast in said else UNSAID for contrast in contrasts}
     findings = [_in_contrasts(finding, contrasts) for finding in found.findings()]
-    known = findings or said  # else it is recognised by a sign alone, as a midline shift: not normal, and no finding
+    # A contrast that nothing is said of is unknown, and would count as normal; so would a study known by a sign alone.
+    known = len(said) == len(contrasts)
     return StudyTexts(texts, sources, findings_to_json(findings) if known else "")
 
 

@@ -38,11 +38,6 @@ class ExecutorOptions:
     folder: Path = Path("jobs")
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads_of_a_run(asked: int) -> int:
     """`asked`, or for 0 one thread, on a machine with a GPU torch's own default.
 
@@ -58,6 +53,11 @@ def run_with_threads(job: Job, number: int, threads: int, report: Report) -> boo
     """The run of `number` with `threads` threads in this process."""
     torch.set_num_threads(threads)
     return job(number, report)
+
+
+def lost_line(number: int, error: BaseException) -> str:
+    """What is said of the run of `number` whose process or machine ended before it did."""
+    return f"run {number + 1} was lost: {' '.join(str(error).split())[-300:]}"
 
 
 def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:

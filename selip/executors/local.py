@@ -14,11 +14,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
 from selip.cohort_commands import Report
 from selip.distributed import process_count
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, cores, run_with_threads, threads_of_a_run
+from selip.executors.base import ExecutorOptions, Job, run_with_threads, threads_of_a_run
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Local:
             InputError: When a process was killed; what it had finished is kept.
         """
         threads = threads_of_a_run(self.threads)
-        chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cores() // threads)
+        chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
         workers = min(self.workers or chosen, len(numbers))
         if workers <= 1:
             return [run_with_threads(job, number, threads, report) for number in numbers]

@@ -16,7 +16,7 @@ from typing import Any
 from selip.cohort_commands import Report
 from selip.environment import ENVIRONMENT
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, run_elsewhere
+from selip.executors.base import ExecutorOptions, Job, lost_line, run_elsewhere
 
 HERE = "local"
 
@@ -89,5 +89,5 @@ def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> boo
     try:
         return bool(ray.get(reference))
     except ray.exceptions.RayError as error:
-        report.line(f"run {number + 1} was lost: {' '.join(str(error).split())[-300:]}")
+        report.line(lost_line(number, error))
         return False

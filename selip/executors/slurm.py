@@ -10,7 +10,7 @@ from typing import Any
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, run_elsewhere
+from selip.executors.base import ExecutorOptions, Job, lost_line, run_elsewhere
 
 MINUTES = 24 * 60
 
@@ -79,7 +79,7 @@ class Slurm:
             number = of_job[one.job_id]
             lost = one.exception()
             if lost:
-                report.line(f"run {number + 1} was lost: {' '.join(str(lost).split())[-300:]}")
+                report.line(lost_line(number, lost))
             done[number] = not lost and bool(one.result())
             report.count("runs", len(done), len(numbers), "")
         return [done[number] for number in numbers]

@@ -100,7 +100,9 @@ def assert_same_records(one: Path, other: Path):
 def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path):
     out = tmp_path / "killed"
     line = [sys.executable, "-m", "selip", *run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
-    process = subprocess.Popen([*line, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [*line, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)

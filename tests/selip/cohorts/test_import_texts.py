@@ -28,8 +28,14 @@ def test_what_the_report_says_of_a_contrast_is_its_text_and_the_report_stands_el
     found = texts(STUDY)
     assert found.texts == {"FLAIR": "at left frontal lobe shows high signal", "T1": REPORT}
     assert found.sources == {"FLAIR": "extracted", "T1": "unsaid"}
+    assert found.findings == "", "T1 is unknown: as findings it would count as normal"
+
+
+def test_findings_are_kept_of_a_report_that_speaks_of_every_contrast():
+    found = texts(replace(STUDY, report=REPORT + " T1 shows low signal there."))
     (finding,) = findings_from_json(found.findings)
-    assert (finding.side, finding.region, finding.signals) == ("left", "frontal lobe", {"FLAIR": "high signal"})
+    assert (finding.side, finding.region) == ("left", "frontal lobe")
+    assert finding.signals == {"FLAIR": "high signal", "T1": "low signal"}
 
 
 def test_a_normal_report_is_known_to_be_normal_and_an_unknown_one_is_not():
