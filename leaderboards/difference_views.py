@@ -24,7 +24,7 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
             difference_cell(c),
             Cell(p_text(c.p_holm)),
             *([Cell(p_text(c.p_seeds))] if over_seeds else []),
-            Cell(("yes" if c.separates else "no") if c.known else MISSING),
+            Cell(("yes" if c.differs else "no") if c.known else MISSING),
             Cell(f"{c.smallest:.3f}" if c.known else MISSING),
         ))
         for c in contrasts
@@ -35,6 +35,7 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
     caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over "
     caption += f"the {len(contrasts)} lines of the table." if several else "each metric."
     caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
+    caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
     caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
     return Table(title, caption, columns, lines)
 

@@ -122,7 +122,7 @@ def _on_controls(board: Board, contrasts: Sequence[Comparison], headline: Headli
     if board.row("selip") is None:
         return []
     controls = [c for c in contrasts if c.b in CONTROLS]
-    equal = [c for c in controls if not c.difference.lower > 0]
+    equal = [c for c in controls if not (c.differs and c.difference.value > 0)]
     found = []
     if equal:
         said = "; ".join(f"{c.b} {_standing(c)} (selip − {c.b} = {_shown(c)})" for c in equal)
@@ -147,7 +147,7 @@ def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdic
     if not found.separates:
         said = "the data do not separate them"
     elif found.p_holm > ALPHA:
-        said = "the interval leaves out 0, but Holm's adjustment does not"
+        said = "the interval leaves out 0, but not after Holm's adjustment"
     else:
         said = "selip is above clip" if found.difference.value > 0 else "selip is below clip"
     smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
@@ -227,7 +227,10 @@ def _entry(frame: pd.DataFrame, row: Row, key: str) -> pd.Series:
 
 
 def _standing(comparison: Comparison) -> str:
-    return "does better" if comparison.difference.upper < 0 else "does as well, as far as these data can tell"
+    if comparison.differs:
+        return "does better"
+    unsure = " (the interval leaves out 0, but not after Holm's adjustment)" if comparison.separates else ""
+    return f"does as well, as far as these data can tell{unsure}"
 
 
 def _shown(comparison: Comparison) -> str:
