@@ -142,7 +142,8 @@ def scan(fractions, names, study, profile, seed):
     order = [name for name in study.contrasts if not SEQUENCES[name].diffusion]
     images = {name: np.zeros(profile.shape) for name in (*order, "b0", "DWI", "ADC")}
     for name in (*order, "b0", "DWI"):
-        weights = [weight(name, tissue, site) / weight(name, TISSUES["white matter"], site) for tissue in tissues]
+        unit = weight("DWI" if name == "b0" else name, TISSUES["white matter"], site)
+        weights = [weight(name, tissue, site) / unit for tissue in tissues]
         noise = rng.standard_normal((2, *profile.shape), dtype=np.float32) * profile.noise * site.noise
         for voxel in np.ndindex(profile.shape):
             x, y, z = (axis[n] for axis, n in zip(axes, voxel, strict=True))

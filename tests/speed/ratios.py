@@ -38,23 +38,24 @@ def ratios_of(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return {test: ratios for test, ratios in found.items() if ratios}
 
 
-def machine_of(results: Mapping[str, Any]) -> dict[str, Any]:
+def machine_of(results: Mapping[str, Any]) -> str:
     """What the ratios depend on: processor, cores and versions; no date and no name."""
     facts = results["machine_info"]
-    return {
-        "cpu": facts["cpu"].get("brand_raw") or facts["processor"],
-        "cores": facts["cpu"].get("count"),
-        "python": facts["python_version"],
-        **{package: version(package) for package in ("numpy", "torch")},
-    }
+    cpu, packages = facts["cpu"], (f"{package} {version(package)}" for package in ("numpy", "torch"))
+    parts = (
+        cpu.get("brand_raw") or facts["processor"],
+        f"{cpu.get('count')} cores",
+        f"Python {facts['python_version']}",
+    )
+    return ", ".join((*parts, *packages))
 
 
-def updated(stored: Mapping[str, Any], measured: Ratios, machine: Mapping[str, Any]) -> dict[str, Any]:
+def updated(stored: Mapping[str, Any], measured: Ratios, machine: str) -> dict[str, Any]:
     """The content of ratios.json with the tests of this run replaced; tests that were not run are kept."""
     tests = dict(stored.get("tests", {}))
     for test, ratios in measured.items():
         tests[test] = {
-            name: {"measured": _rounded(ratio), "floor": _rounded(SHARE * ratio), "machine": dict(machine)}
+            name: {"measured": _rounded(ratio), "floor": _rounded(SHARE * ratio), "machine": machine}
             for name, ratio in ratios.items()
         }
     return {"share": SHARE, "tests": dict(sorted(tests.items()))}
@@ -80,7 +81,7 @@ def regressions(stored: Mapping[str, Any], measured: Ratios) -> Iterator[str]:
 
 def table(results: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:
     """One line a test with all facts it measured, each ratio beside its floor."""
-    yield ", ".join(f"{key} {value}" for key, value in machine_of(results).items())
+    yield machine_of(results)
     for test in results["benchmarks"]:
         floors = stored.get("tests", {}).get(test["fullname"], {})
         facts = [_fact(name, value, floors) for name, value in test["extra_info"].items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,7 @@ def test_update_writes_what_was_measured_and_half_of_it_as_floor(run, tmp_path, 
     entry = stored["tests"][TEST]["a_loop"]
     assert list(stored["tests"][TEST]) == ["a_loop"], "seconds are not compared"
     assert (entry["measured"], entry["floor"]) == (12.3, 6.17)
-    assert {"cpu": "Some CPU", "cores": 2}.items() <= entry["machine"].items()
-    assert {"numpy", "torch", "python"} <= set(entry["machine"])
+    assert re.fullmatch(r"Some CPU, 2 cores, Python 3\.11\.7, numpy \d\S+, torch \d\S+", entry["machine"])
 
 
 def test_update_keeps_tests_that_were_not_run(run, tmp_path):
@@ -64,10 +64,8 @@ def test_a_ratio_that_is_not_a_number_fails(run):
 
 
 def test_a_missing_test_and_a_missing_ratio_are_named(run, capsys):
-    run(
-        {TEST: {"times_faster_than_a_loop": 8.0, "times_faster_than_b": 8.0}, OTHER: {"times_faster_than_c": 2.0}},
-        "--update",
-    )
+    both = {"times_faster_than_a_loop": 8.0, "times_faster_than_b": 8.0}
+    run({TEST: both, OTHER: {"times_faster_than_c": 2.0}}, "--update")
     assert run({TEST: {"times_faster_than_a_loop": 8.0}}) == 1
     missing_ratio, missing_test = lines(capsys)
     assert f"{TEST}: measured no b" in missing_ratio
