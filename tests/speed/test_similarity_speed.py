@@ -79,7 +79,7 @@ def test_similarity_against_the_loop(benchmark, table, size, pooling):
     np.testing.assert_allclose(measure(ids).numpy()[:looped, :looped], expected, atol=1e-6)
     ratio = loop_seconds / benchmark.stats["median"]
     reference = f"plain loop over {looped} texts and their clauses, scaled to {size}"
-    benchmark.extra_info |= {"reference": reference, "ratio": ratio}
+    benchmark.extra_info |= {"reference": reference, "times_faster_than_the_plain_loop": ratio}
     assert ratio >= LEAST_RATIO[size]
 
 
@@ -100,7 +100,7 @@ def test_clause_table_against_the_loop(benchmark, clauses, encoded, setting):
     ratio = loop_seconds / benchmark.stats["median"]
     benchmark.extra_info |= {
         "reference": f"plain loop over {SAMPLED} x {SAMPLED} pairs, scaled to {CLAUSES} x {CLAUSES}",
-        "ratio": ratio,
+        "times_faster_than_the_plain_loop": ratio,
         "seconds": benchmark.stats["median"],
     }
     assert ratio >= LEAST_TABLE_RATIO

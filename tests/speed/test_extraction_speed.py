@@ -1,0 +1,65 @@
+"""Findings from reports against a plain scan for every term of the lexicon, in the same run.
+
+The scan is one compiled pattern a term, searched in the whole report: the first half of the work, without negation,
+places or lesions. Times are CPU seconds of one process.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from selip.cohorts.phantom.anatomy import build_atlas
+from selip.cohorts.phantom.cases import draw_studies
+from selip.cohorts.phantom.generate import lesion_points, study_rows
+from selip.cohorts.phantom.profiles import resolve
+from selip.extraction import extract
+from selip.extraction_lexicon import lexicon
+
+pytestmark = [pytest.mark.speed, pytest.mark.benchmark(timer=time.process_time)]
+N_REPORTS, N_SCANNED = 500, 50
+LEAST_REPORTS_PER_SECOND, LEAST_RATIO = 2000, 2
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """500 reports of the standard phantom: a sentence or more a finding, denials, technique and impression."""
+    profile = resolve("standard", {"n_patients": N_REPORTS})
+    studies = draw_studies(profile, 0, lesion_points(build_atlas(3)))[:N_REPORTS]
+    return [study_rows(study, "train", 0)[0]["report"] for study in studies]
+
+
+@pytest.fixture(scope="module")
+def terms():
+    """One pattern a term of the English lexicon: its words, with hyphens or spaces between them and a plural s."""
+    phrases = [(words, kind, value) for some in lexicon("en").entries.values() for words, kind, value in some]
+    return [
+        (re.compile(r"\b" + r"[\s-]+".join(map(re.escape, words)) + r"s?\b", re.IGNORECASE), kind, value)
+        for words, kind, value in phrases
+    ]
+
+
+def scan(text, terms):
+    """Kind and value of every term that occurs."""
+    return {(kind, value) for pattern, kind, value in terms if pattern.search(text)}
+
+
+def test_2000_reports_a_second_on_one_core(benchmark, reports, terms):
+    extract(reports[0])
+    found = benchmark.pedantic(lambda: [extract(text) for text in reports], rounds=3)
+    start = time.process_time()
+    scanned = [scan(text, terms) for text in reports[:N_SCANNED]]
+    seconds = (time.process_time() - start) / N_SCANNED * N_REPORTS
+    for extraction, said in zip(found[:N_SCANNED], scanned, strict=True):
+        areas = {lexicon("en").area.get(value, value) for kind, value in said if kind == "region"}
+        assert {fact.values[1] for fact in extraction.facts if fact.kind == "location"} <= areas
+    per_second = N_REPORTS / benchmark.stats.stats.min
+    benchmark.extra_info |= {
+        "reports_per_second": per_second,
+        "times_faster_than_a_pattern_a_term": seconds / benchmark.stats.stats.min,
+        "reference": f"{len(terms)} patterns searched in {N_SCANNED} reports, scaled to {N_REPORTS}",
+    }
+    assert per_second >= LEAST_REPORTS_PER_SECOND
+    assert seconds > LEAST_RATIO * benchmark.stats.stats.min

@@ -1,0 +1,86 @@
+"""The gate of the speed tests, on results written here; it runs with the other tests, not with `tox run -e speed`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("ratios", Path(__file__).parent / "ratios.py")
+ratios = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ratios)
+
+TEST, OTHER = "tests/speed/test_a.py::test_b[c]", "tests/speed/test_a.py::test_d"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run({test: facts}, *options): exit status of the script on a result file, with floors in a folder of its own."""
+
+    def with_facts(facts, *options):
+        tests = [{"name": name.split("::")[1], "fullname": name, "extra_info": info} for name, info in facts.items()]
+        machine = {"cpu": {"brand_raw": "Some CPU", "count": 2}, "processor": "", "python_version": "3.11.7"}
+        results = tmp_path / "speed.json"
+        results.write_text(json.dumps({"machine_info": machine, "benchmarks": tests}))
+        return ratios.main([str(results), *options], tmp_path / "ratios.json")
+
+    return with_facts
+
+
+def lines(capsys):
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("REGRESSION")]
+
+
+def test_update_writes_what_was_measured_and_half_of_it_as_floor(run, tmp_path, capsys):
+    assert run({TEST: {"times_faster_than_a_loop": 12.346, "seconds": 3.0, "reference": "a loop"}}, "--update") == 0
+    stored = json.loads((tmp_path / "ratios.json").read_text())
+    entry = stored["tests"][TEST]["a_loop"]
+    assert list(stored["tests"][TEST]) == ["a_loop"], "seconds are not compared"
+    assert (entry["measured"], entry["floor"]) == (12.3, 6.17)
+    assert re.fullmatch(r"Some CPU, 2 cores, Python 3\.11\.7, numpy \d\S+, torch \d\S+", entry["machine"])
+
+
+def test_update_keeps_tests_that_were_not_run(run, tmp_path):
+    run({TEST: {"times_faster_than_a_loop": 8.0}}, "--update")
+    run({OTHER: {"times_faster_than_a_loop": 4.0}}, "--update")
+    stored = json.loads((tmp_path / "ratios.json").read_text())["tests"]
+    assert {test: entry["a_loop"]["floor"] for test, entry in stored.items()} == {TEST: 4.0, OTHER: 2.0}
+
+
+def test_a_ratio_on_its_floor_passes_and_one_under_it_fails(run, capsys):
+    run({TEST: {"times_faster_than_a_loop": 8.0}, OTHER: {"times_faster_than_a_loop": 8.0}}, "--update")
+    assert run({TEST: {"times_faster_than_a_loop": 4.0}, OTHER: {"times_faster_than_a_loop": 80.0}}) == 0
+    assert not lines(capsys)
+    assert run({TEST: {"times_faster_than_a_loop": 3.9}, OTHER: {"times_faster_than_a_loop": 80.0}}) == 1
+    assert lines(capsys) == [f"REGRESSION {TEST}: 3.9 times a_loop, under its floor 4 (8)"]
+
+
+def test_a_ratio_that_is_not_a_number_fails(run):
+    run({TEST: {"times_faster_than_a_loop": 8.0}}, "--update")
+    assert run({TEST: {"times_faster_than_a_loop": float("nan")}}) == 1
+
+
+def test_a_missing_test_and_a_missing_ratio_are_named(run, capsys):
+    both = {"times_faster_than_a_loop": 8.0, "times_faster_than_b": 8.0}
+    run({TEST: both, OTHER: {"times_faster_than_c": 2.0}}, "--update")
+    assert run({TEST: {"times_faster_than_a_loop": 8.0}}) == 1
+    missing_ratio, missing_test = lines(capsys)
+    assert f"{TEST}: measured no b" in missing_ratio
+    assert f"{OTHER}: not run" in missing_test
+
+
+def test_a_new_ratio_is_shown_and_passes(run, capsys):
+    assert run({TEST: {"times_faster_than_a_loop": 8.0}}) == 0
+    assert "times_faster_than_a_loop 8 (no floor yet)" in capsys.readouterr().out
+
+
+def test_committed_floors_are_the_stated_share_of_tests_that_exist():
+    stored = json.loads(ratios.FLOORS.read_text())
+    for test, entries in stored["tests"].items():
+        path, _, name = test.partition("::")
+        assert f"def {name.partition('[')[0]}(" in (Path(__file__).parents[2] / path).read_text(), test
+        for entry in entries.values():
+            assert entry["floor"] == pytest.approx(stored["share"] * entry["measured"], rel=0.01)
