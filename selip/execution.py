@@ -13,6 +13,13 @@ from selip.training_config import TrainingConfig
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
+def repeat_exactly() -> None:
+    """Chooses kernels that repeat their numbers, for the process, where there are such."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling new memory before it is written costs time and changes no number.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW over the towers and the layers `own` of a method, on CUDA as one fused kernel."""
     groups = [

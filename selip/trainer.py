@@ -25,7 +25,7 @@ from selip.distributed import average_gradients, check_batch_size, check_same, i
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
-from selip.execution import arrange, make_optimizer
+from selip.execution import arrange, make_optimizer, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.method import Method, Objective, Preparation
@@ -94,7 +94,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     Raises:
         InputError: For a configuration that cannot run, or a loss that is not finite (naming the step).
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    repeat_exactly()
     config = run.config.training
     accelerator = _accelerator(config)
     data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
