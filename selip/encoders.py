@@ -55,7 +55,7 @@ class Intensity(nn.Module):
                 self._fit_voxels(contrast, volumes, (contrasts == contrast).nonzero().flatten())
 
     def _fit_voxels(self, contrast: int, volumes: Volumes, positions: torch.Tensor) -> None:
-        """All volumes at once, a slab of their voxels at a time: numbers do not depend on how much memory there is."""
+        """A slab of the voxels of all volumes at a time, wherever they are: so numbers do not depend on the place."""
         _, right, front, top = volumes.shape
         planes = max(1, FIT_BYTES // (4 * len(positions) * front * top))
         for start in range(0, right, planes):

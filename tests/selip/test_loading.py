@@ -84,7 +84,7 @@ def test_a_damaged_store_ends_in_a_line(small_cohort, rows, plan_rows, monkeypat
 
 
 @pytest.mark.parametrize("count", [5, 64, 130])
-def test_statistics_by_slabs_are_bit_for_bit_those_of_the_whole(count, monkeypatch):
+def test_statistics_by_slabs_are_those_of_the_whole_up_to_the_order_of_a_sum(count, monkeypatch):
     shape = (9, 13, 7)
     volumes = torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     contrasts = torch.arange(count) % 2
@@ -94,7 +94,7 @@ def test_statistics_by_slabs_are_bit_for_bit_those_of_the_whole(count, monkeypat
     monkeypatch.setattr(encoders, "FIT_VOLUMES", 3)
     slabs.fit(volumes, contrasts)
     for one, other in zip(whole.buffers(), slabs.buffers(), strict=True):
-        assert torch.equal(one, other)
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(whole.mean[1], volumes[1::2].double().mean(0).float() / 255)
 
 
