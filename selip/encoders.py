@@ -11,12 +11,15 @@ from torch import nn
 
 from selip.config import ModelConfig
 from selip.findings import CONTRASTS
+from selip.loading import Volumes
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
     "resnet18": ("basic", [2, 2, 2, 2]),
     "resnet50": ("bottleneck", [3, 4, 6, 3]),
 }
+FIT_BYTES = 2 << 30  # of float32 voxels that are looked at together
+FIT_VOLUMES = 64  # that are read together
 SPREAD_FLOOR = 0.02  # in units of the stored [0, 1]; keeps voxels that are air in every training volume near zero
 
 
@@ -39,19 +42,28 @@ class Intensity(nn.Module):
         self.register_buffer("scale", torch.ones(len(CONTRASTS), *size))
         self.register_buffer("seen", torch.zeros(len(CONTRASTS), dtype=torch.bool))
 
-    def fit(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> None:
-        """Fits on training volumes, a contrast at a time.
+    def fit(self, volumes: Volumes, contrasts: torch.Tensor) -> None:
+        """Fits on training volumes, a contrast at a time; volumes that do not fit in memory are read again and again.
 
         Args:
-            volumes: (N, I, J, K) uint8.
-            contrasts: (N,) int64 positions in CONTRASTS.
+            volumes: (N, I, J, K) uint8, anywhere.
+            contrasts: (N,) int64 positions in CONTRASTS, in main memory.
         """
         for contrast in contrasts.unique().tolist():
             self.seen[contrast] = True
             if self.rule == "population_z":
-                part = volumes[contrasts == contrast].float() / 255
-                self.mean[contrast] = part.mean(0)
-                self.scale[contrast] = 1 / part.std(0, correction=0).clamp_min(SPREAD_FLOOR)
+                self._fit_voxels(contrast, volumes, (contrasts == contrast).nonzero().flatten())
+
+    def _fit_voxels(self, contrast: int, volumes: Volumes, positions: torch.Tensor) -> None:
+        """A slab of the voxels of all volumes at a time, wherever they are: so numbers do not depend on the place."""
+        _, right, front, top = volumes.shape
+        planes = max(1, FIT_BYTES // (4 * len(positions) * front * top))
+        for start in range(0, right, planes):
+            slab = slice(start, start + planes)
+            blocks = [volumes[some][:, slab].cpu() for some in positions.split(FIT_VOLUMES)]
+            part = torch.cat(blocks).float() / 255
+            self.mean[contrast, slab] = part.mean(0)
+            self.scale[contrast, slab] = 1 / part.std(0, correction=0).clamp_min(SPREAD_FLOOR)
 
     def read_as(self, sources: Mapping[str, str]) -> None:
         """Standardises volumes of a contrast with the statistics of another one, all of `sources` at once.

@@ -11,6 +11,7 @@ import torch
 from selip.augment import Draws, augment, draw, flip_left_right
 from selip.batches import BatchPlan
 from selip.config import RunConfig
+from selip.loading import make_loader, to_device
 from selip.method import VIEWS, Method
 from selip.model import DualEncoder
 from selip.objective import Batch
@@ -61,6 +62,7 @@ class Feed:
         ids, mask = model.tokens(self.shown.texts)
         self.lengths = mask.sum(1).numpy()
         self.ids, self.mask = ids.to(self.device), mask.to(self.device)
+        self.voxels = make_loader(data.volumes, plan.rows, self.device)
 
     def __call__(self, step: int) -> Batch:
         """The whole batch of `step`, with gradients to the towers."""
@@ -83,10 +85,10 @@ class Feed:
         """
         torch.manual_seed(self.seed * 1_000_003 + draws.step + (rows.start << FIRST_ROW_BITS))
         standard = self._standardised(draws.step, rows)
-        inputs = augment(standard, draws.first.part(rows), self.augment_config)
+        inputs = self._augmented(standard, draws.first.part(rows))
         views = {**self._volume_views(inputs), **self._text_views(draws.shown, rows)}
         if draws.second is not None:
-            views["second"] = self.model.encode_input(augment(standard, draws.second.part(rows), self.augment_config))
+            views["second"] = self.model.encode_input(self._augmented(standard, draws.second.part(rows)))
         if draws.masked is not None:
             shown = inputs.masked_fill(draws.masked[rows], 0)
             views |= {"inputs": inputs, "masked_regions": self.model.volume_tower.stage_maps(shown)[-1]}
@@ -94,22 +96,27 @@ class Feed:
 
     def batch(self, draws: StepDraws, views: Mapping[str, torch.Tensor]) -> Batch:
         """The Batch of a step from the views of all its rows; what no tower makes is added here."""
-        known = {"text_ids": torch.from_numpy(self.plan.text_ids[draws.step]).to(self.device)}
+        known = {"text_ids": self._there(self.plan.text_ids[draws.step])}
         if draws.masked is not None:
             known["masked"] = draws.masked
         if "word_mask" in self.fields:
-            known["word_mask"] = self.mask[draws.shown, : self._longest(draws.shown)]
+            known["word_mask"] = self.mask[self._there(draws.shown), : self._longest(draws.shown)]
         if "labels" in self.fields:
-            known["labels"] = self.data.labels[torch.from_numpy(self.plan.rows[draws.step])].to(self.device)
+            known["labels"] = self.data.labels[self._there(self.plan.rows[draws.step])]
         empty = torch.empty(0, device=self.device)
         return Batch(**{"volumes": empty, "texts": empty, "logit_scale": self.model.logit_scale, **known, **views})
 
     def _standardised(self, step: int, rows: slice) -> torch.Tensor:
-        numbers = torch.from_numpy(self.plan.rows[step][rows])
-        stored = self.data.volumes[numbers.to(self.data.volumes.device)].to(self.device).unsqueeze(1).float() / 255
+        stored = self.voxels(step, rows).unsqueeze(1).float() / 255
         # Standardised before the flip: anatomy is not symmetric, so voxel statistics hold in the native frame only.
-        inputs = self.model.intensity(stored, self.data.contrasts[numbers.to(self.device)])
-        return flip_left_right(inputs, torch.from_numpy(self.plan.flips[step][rows]).to(self.device))
+        inputs = self.model.intensity(stored, self.data.contrasts[self._there(self.plan.rows[step, rows])])
+        return flip_left_right(inputs, self._there(self.plan.flips[step, rows]))
+
+    def _augmented(self, standard: torch.Tensor, draws: Draws) -> torch.Tensor:
+        return augment(standard, draws, self.augment_config, self.data.spacing_mm)
+
+    def _there(self, array: np.ndarray) -> torch.Tensor:
+        return to_device(array, self.device)
 
     def _volume_views(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         if not {"volumes", "features", "regions"} & self.fields:
@@ -126,10 +133,10 @@ class Feed:
             return {}
         unique, inverse = np.unique(shown[rows], return_inverse=True)
         longest = self._longest(shown)
-        ids, mask = self.ids[unique, :longest], self.mask[unique, :longest]
+        numbers, back = self._there(unique), self._there(inverse)
+        ids, mask = self.ids[numbers, :longest], self.mask[numbers, :longest]
         hidden = self.model.text_tower.hidden(ids, mask)
         texts = self.model.project_texts(self.model.text_tower.pool(hidden, mask))
-        back = torch.from_numpy(inverse).to(self.device)
         return {name: view[back] for name, view in (("texts", texts), ("words", hidden)) if name in self.fields}
 
     def _longest(self, shown: np.ndarray) -> int:

@@ -20,11 +20,12 @@ from torch import nn
 from selip.batch_norm import share_statistics
 from selip.batches import BatchPlan, plan_batches
 from selip.cohort import Cohort
-from selip.config import ModelConfig, RunConfig, TrainingConfig
+from selip.config import ModelConfig, RunConfig
 from selip.distributed import average_gradients, check_batch_size, check_same, is_main, join, on_main, process_count
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
+from selip.execution import arrange, make_optimizer, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.method import Method, Objective, Preparation
@@ -32,7 +33,6 @@ from selip.model import (
     CheckpointFacts,
     DualEncoder,
     load_checkpoint,
-    parameter_groups,
     save_checkpoint,
     weights_hash,
 )
@@ -41,6 +41,7 @@ from selip.records import Training
 from selip.settings import to_mapping
 from selip.state import Progress, RunState, load_state, save_state
 from selip.step import Differentiate
+from selip.training_config import TrainingConfig
 from selip.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
 SECONDS_BETWEEN_STATES = 30.0
@@ -93,10 +94,10 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     Raises:
         InputError: For a configuration that cannot run, or a loss that is not finite (naming the step).
     """
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    repeat_exactly()
     config = run.config.training
     accelerator = _accelerator(config)
-    data = load_training_data(run.cohort, accelerator.device)
+    data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
@@ -180,17 +181,14 @@ class _Loop:
     ) -> None:
         config = run.config.training
         own = objective if isinstance(objective, nn.Module) else nn.Module()
-        groups = [
-            *parameter_groups(model, config.learning_rate_volume, config.learning_rate_text, config.weight_decay),
-            *parameter_groups(own, config.learning_rate_volume, config.learning_rate_volume, config.weight_decay),
-        ]
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
-        self.model, self.optimizer = model.to(accelerator.device), accelerator.prepare(optimizer)
+        self.model = model.to(accelerator.device)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
+        self.optimizer = accelerator.prepare(make_optimizer(self.model, own, config))
         self.run, self.accelerator = run, accelerator
         self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
         if process_count() > 1:
             share_statistics(self.parts, accelerator.device)
+        arrange(self.model.volume_tower, config)
         feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
         self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch)
 

@@ -15,12 +15,12 @@ from selip.cohort import Cohort
 from selip.config import ModelConfig
 from selip.errors import InputError
 from selip.findings import CONTRASTS, findings_from_json, parse_findings_text
+from selip.loading import Volumes, place_volumes
 from selip.method import Sizes
 from selip.model import DualEncoder
 from selip.similarity import TextTable
 from selip.text_towers import make_tokens
 
-RESIDENT_LIMIT_BYTES = 16 << 30
 CENTRING_VOLUMES = 256
 
 
@@ -29,24 +29,31 @@ class TrainingData:
     """The training part.
 
     Attributes:
-        volumes: (n, I, J, K) uint8, on the device when it fits there, else in memory.
+        volumes: (n, I, J, K) uint8, where `place_volumes` put them.
         contrasts: (n,) int64 positions in CONTRASTS, on the device.
         texts: Unique texts and their flipped twins.
         text_ids: (n,) int64 ids in `texts`.
         label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
-        labels: (n, K) float32 in {0, 1}, the finding set of each volume.
+        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device.
+        spacing_mm: Voxel edges along right, front, top.
     """
 
-    volumes: torch.Tensor
+    volumes: Volumes
     contrasts: torch.Tensor
     texts: TextTable
     text_ids: np.ndarray
     label_names: tuple[str, ...]
     labels: torch.Tensor
+    spacing_mm: tuple[float, float, float]
 
 
-def load_training_data(cohort: Cohort, device: torch.device) -> TrainingData:
-    """Reads the training part of `cohort`.
+def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float | None = None) -> TrainingData:
+    """Reads the training part of `cohort`; its voxels stay in the store when no memory holds them.
+
+    Args:
+        cohort: The cohort.
+        device: Where training happens.
+        resident_gib: As in TrainingConfig.
 
     Raises:
         InputError: When it is empty.
@@ -56,12 +63,11 @@ def load_training_data(cohort: Cohort, device: torch.device) -> TrainingData:
         raise InputError(f"got a cohort without a train part in {cohort.root}; allowed: at least one batch of pairs")
     table = cohort.volumes.iloc[rows]
     texts = TextTable.of(table["text"].tolist())
-    volumes = torch.from_numpy(cohort.read_volumes(rows))
-    if volumes.numel() <= RESIDENT_LIMIT_BYTES:
-        volumes = volumes.to(device)
+    volumes = place_volumes(cohort, rows, device, resident_gib)
     contrasts = contrast_positions(table["contrast"].tolist()).to(device)
     names, labels = finding_sets(cohort, rows)
-    return TrainingData(volumes, contrasts, texts, texts.ids(table["text"].tolist()), names, labels)
+    text_ids = texts.ids(table["text"].tolist())
+    return TrainingData(volumes, contrasts, texts, text_ids, names, labels.to(device), cohort.info.spacing_mm)
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -96,7 +102,7 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics."""
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
-    model.intensity.fit(data.volumes.cpu(), data.contrasts.cpu())
+    model.intensity.fit(data.volumes, data.contrasts.cpu())
     if config.centre_projections:
         _centre_projections(model, data)
     return model

@@ -1,10 +1,13 @@
-"""What only a CUDA device can show: tox run -e gpu."""
+"""What only a CUDA device can show: tox run -e gpu. Its ratios: tests/speed/test_step_speed.py, which uses it too."""
 
 from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
 
+from selip import trainer
 from selip.catalogue import experiment_file, find_method
 from selip.experiment import validation_score
 from selip.model import weights_hash
@@ -44,3 +47,68 @@ def test_bfloat16_follows_float32(small_cohort, tiny_run, tmp_path):
         run = Run(find_method("selip"), small_cohort, config, 0, validation_score)
         losses[precision] = train(run, tmp_path / f"{precision}.safetensors")[2].history[0]["loss"]
     assert losses["bf16"] == pytest.approx(losses["no"], rel=0.05)
+
+
+@pytest.fixture
+def looped(small_cohort, tmp_path, monkeypatch):
+    """Losses of a run of `method`, each step under `around`."""
+    step = trainer._Loop._step
+
+    def run(method, config, around=nullcontext):
+        seen = []
+
+        def watched(loop, number):
+            with around():
+                loss, norm = step(loop, number)
+            seen.append((loss.value.detach(), norm.detach()))
+            return loss, norm
+
+        monkeypatch.setattr(trainer._Loop, "_step", watched)
+        train(Run(find_method(method), small_cohort, config, 0, lambda _: 0.0), tmp_path / f"{method}.safetensors")
+        return torch.tensor(seen)
+
+    return run
+
+
+@contextmanager
+def refusing_to_wait():
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+SMOOTH = ("augment.rotation_degrees=10", "augment.scale=0.1", "augment.bias_field=0.1", "augment.shift_voxels=1")
+
+
+@pytest.mark.parametrize("overrides", [(), ("training.resident_gib=0",), ("training.micro_batch=4",), SMOOTH])
+@pytest.mark.parametrize("method", ["selip", "clip", "siglip_soft", "gloria", "mae", "simclr", "supervised"])
+def test_no_step_waits_for_the_device(method, overrides, looped, tiny_run):
+    config = read_experiment(experiment_file("quick"), [*tiny_run, *overrides]).run
+    assert looped(method, config, refusing_to_wait).isfinite().all()
+
+
+@pytest.mark.parametrize("micro_batch", ["null", 4])
+def test_voxels_read_ahead_come_to_the_losses_of_resident_ones(micro_batch, looped, tiny_run):
+    shared = [*tiny_run, f"training.micro_batch={micro_batch}", "training.steps=20"]
+    resident, ahead = (
+        looped("selip", read_experiment(experiment_file("quick"), [*shared, *limit]).run)
+        for limit in ((), ("training.resident_gib=0",))
+    )
+    assert torch.equal(resident, ahead)
+
+
+@pytest.mark.parametrize("override", ["training.memory_format=channels_last", "training.compile=true"])
+def test_other_kernels_come_to_the_same_losses_up_to_rounding(override, looped, config, tiny_run):
+    other = read_experiment(experiment_file("quick"), [*tiny_run, override]).run
+    torch.testing.assert_close(looped("selip", other), looped("selip", config), rtol=0.05, atol=0.05)
+
+
+def test_the_optimiser_is_one_kernel(config, looped, monkeypatch):
+    made, adam = [], torch.optim.AdamW
+    monkeypatch.setattr(
+        torch.optim, "AdamW", lambda *groups, **options: made.append(options) or adam(*groups, **options)
+    )
+    looped("clip", config)
+    assert made[0]["fused"]
