@@ -97,14 +97,5 @@ def encoder_identity(model: DualEncoder) -> str:
     """SHA-256 (hex) of all that an embedding by `model` depends on beside what is embedded."""
     device = model.log_logit_scale.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return content_hash(
-        [
-            PROTOCOL,
-            torch.__version__,
-            name,
-            weights_hash(model),
-            asdict(model.config),
-            model.shape,
-            model.tokens.to_json(),
-        ]
-    )
+    parts = [weights_hash(model), asdict(model.config), model.shape, model.tokens.to_json()]
+    return content_hash([PROTOCOL, torch.__version__, name, *parts])

@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,13 +27,25 @@ from selip.memory import forget_peak_memory, peak_memory_mb
 from selip.method import Method
 from selip.model import DualEncoder
 from selip.profile_marks import Stopwatch, Target, attached
+from selip.step import Differentiate
 from selip.trainer import Run, loop_of
 
 DATA, VOLUMES, TEXTS = "data and augmentation", "volume tower", "text tower"
 OBJECTIVE, BACKWARD, OPTIMISER = "objective", "backward", "optimiser"
 PARTS = (DATA, VOLUMES, TEXTS, OBJECTIVE, BACKWARD, OPTIMISER)
-WARM_UP_STEPS = 3
+BEFORE_TIMING = 5  # one step is counted, the last watched for waits; all warm up
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Loop(Protocol):
+    """A run's loop, as `selip.trainer.loop_of` gives it."""
+
+    model: DualEncoder
+    accelerator: Accelerator
+    differentiate: Differentiate
+
+    def __call__(self, step: int) -> None:
+        """Takes `step`."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         method: A method that trains.
         config: Its configuration; its number of steps is not used.
         cohort: Its train part must fill a batch; nothing else is read.
-        steps: Steps to time, after one that is counted and WARM_UP_STEPS more.
+        steps: Steps to time, after BEFORE_TIMING others.
 
     Raises:
         InputError: For a method that is not trained, `steps` below 1, or a run that could not start.
@@ -114,22 +127,15 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         raise InputError(f"got --steps {steps}; allowed: 1 or more; time at least one step")
     forget_peak_memory()
     memory = peak_memory_mb()
-    first = 2 + WARM_UP_STEPS  # one step is counted, one watched for synchronisations
-    short = replace(config, training=replace(config.training, steps=first + steps, validations=1))
+    short = replace(config, training=replace(config.training, steps=BEFORE_TIMING + steps, validations=1))
     loop = loop_of(Run(method, cohort, short, seed=0, validate=lambda embeddings: 0.0))
     device, precision = loop.accelerator.device, loop.accelerator.mixed_precision
     flops, traffic = count_work(lambda: loop(0))
-    for step in range(1, first - 1):
+    for step in range(1, BEFORE_TIMING - 1):
         loop(step)
-    synchronisations = count_synchronisations(lambda: loop(first - 1)) if device.type == "cuda" else None
+    waits = count_synchronisations(lambda: loop(BEFORE_TIMING - 1)) if device.type == "cuda" else None
     forget_peak_memory()
-    watch = Stopwatch(device)
-    loop.differentiate = replace(loop.differentiate, objective=watch.timed(OBJECTIVE, loop.differentiate.objective))
-    with attached(watch, [(loop, "differentiate", DATA), *_targets(loop.model)]):
-        for step in range(first, first + steps):
-            with watch.lap(OPTIMISER):
-                loop(step)
-    laps = watch.laps()
+    laps = _timed_steps(loop, range(BEFORE_TIMING, BEFORE_TIMING + steps))
     totals = [sum(lap.values()) for lap in laps]
     return StepProfile(
         method=method.name,
@@ -142,9 +148,20 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         step_seconds=median(totals),
         pairs_per_second=_quartiles([config.training.batch_size / total for total in totals]),
         memory_mb=peak_memory_mb() - memory,
-        counts=Counts(flops, traffic, synchronisations),
+        counts=Counts(flops, traffic, waits),
         ceilings=measure_ceilings(device, DTYPES.get(precision, torch.float32)),
     )
+
+
+def _timed_steps(loop: Loop, steps: range) -> list[dict[str, float]]:
+    """Seconds of each part of each of `steps`."""
+    watch = Stopwatch(loop.accelerator.device)
+    loop.differentiate = replace(loop.differentiate, objective=watch.timed(OBJECTIVE, loop.differentiate.objective))
+    with attached(watch, [(loop, "differentiate", DATA), *_targets(loop.model)]):
+        for step in steps:
+            with watch.lap(OPTIMISER):
+                loop(step)
+    return watch.laps()
 
 
 def _targets(model: DualEncoder) -> list[Target]:

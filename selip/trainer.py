@@ -175,7 +175,7 @@ class _Loop:
         data: TrainingData,
         plan: BatchPlan,
     ) -> None:
-        config = run.config.training
+        self.run, self.accelerator, config = run, accelerator, run.config.training
         torch.manual_seed(run.seed)  # for the method's own layers
         known = Preparation(data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names)
         objective = prepare(known)
@@ -187,7 +187,6 @@ class _Loop:
         optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
         self.model, self.optimizer = model.to(accelerator.device), accelerator.prepare(optimizer)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
-        self.run, self.accelerator = run, accelerator
         self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
         if process_count() > 1:
             share_statistics(self.parts, accelerator.device)
