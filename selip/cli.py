@@ -16,6 +16,7 @@ from selip.config import RunConfig
 from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
 from selip.extract_cli import extract_command
+from selip.profile_cli import profile_command
 from selip.progress import reporting
 from selip.registry import load
 from selip.settings import parse_contrasts, parse_pairs, read_experiment, with_overrides
@@ -26,6 +27,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, s
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(cohort_app, name="cohort")
 app.command("extract")(extract_command)
+app.command("profile")(profile_command)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
 CohortOption = Annotated[Path, typer.Option("--cohort", help="A cohort folder.")]

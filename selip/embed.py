@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from selip.cohort import Cohort
+from selip.cohort import Cohort, voxel_hash
+from selip.embedding_cache import EmbeddingCache, encoder_identity
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.model import DualEncoder, embed_texts
@@ -48,8 +50,13 @@ def embed_volumes(
     return np.concatenate([embedded for embedded, _ in parts]), np.concatenate([features for _, features in parts])
 
 
-def embed_cohort(model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str]) -> Embeddings:
+def embed_cohort(
+    model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str], cache: EmbeddingCache | None = None
+) -> Embeddings:
     """Embeddings of the volumes in `split` ("all" for every one), with the truth a benchmark may need.
+
+    With a `cache` volumes and texts that this model has embedded before are not encoded again; the numbers are the same
+    bit for bit, and `model` must keep its weights as long as the embeddings are used.
 
     Raises:
         InputError: When the part is empty or its grid is not the model's.
@@ -59,19 +66,49 @@ def embed_cohort(model: DualEncoder, cohort: Cohort, split: str, train_texts: Se
         raise InputError(f"got an empty {split} part in {cohort.root}; allowed: a part with volumes, or --split all")
     items = cohort.volumes.iloc[rows][ITEM_COLUMNS].reset_index(drop=True)
     known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
-
-    def encode_text(texts: Sequence[str]) -> np.ndarray:
-        training = model.training
-        embedded = embed_texts(model.eval(), texts).numpy()
-        model.train(training)
-        return embedded
-
-    volumes, features = embed_volumes(model, cohort.read_volumes(rows), items["contrast"].tolist())
+    encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
+    volumes, features = encoder.volumes(cohort.read_volumes(rows), items["contrast"].tolist())
     return Embeddings(
         items=items,
         volumes=volumes,
         features=features,
-        encode_text=encode_text,
+        encode_text=encoder.texts,
         findings={study: findings for study, findings in known.items() if findings is not None},
         train_texts=train_texts,
     )
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A model with the cache, if any, of what it encoded before under `identity`."""
+
+    model: DualEncoder
+    cache: EmbeddingCache | None
+    identity: str
+
+    def volumes(self, voxels: np.ndarray, contrasts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        if self.cache is None:
+            return embed_volumes(self.model, voxels, contrasts)
+
+        def compute() -> dict[str, np.ndarray]:
+            volumes, features = embed_volumes(self.model, voxels, contrasts)
+            return {"volumes": volumes, "features": features}
+
+        about = [self.identity, "volumes", voxel_hash(voxels), voxels.shape, contrasts]
+        found = self.cache.recall(about, compute)
+        return found["volumes"], found["features"]
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        unique = sorted(set(texts))
+        if self.cache is None:
+            found = self._texts(unique)
+        else:
+            found = self.cache.recall([self.identity, "texts", unique], lambda: {"texts": self._texts(unique)})["texts"]
+        index = {text: number for number, text in enumerate(unique)}
+        return found[[index[text] for text in texts]]
+
+    def _texts(self, texts: Sequence[str]) -> np.ndarray:
+        training = self.model.training
+        embedded = embed_texts(self.model.eval(), texts).numpy()
+        self.model.train(training)
+        return embedded

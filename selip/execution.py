@@ -17,7 +17,7 @@ def repeat_exactly() -> None:
     """Chooses kernels that repeat their numbers, for the process, where there are such."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling new memory before it is written costs time and changes no number.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
 
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

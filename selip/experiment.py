@@ -20,6 +20,7 @@ from selip.config import ExperimentConfig, RunConfig
 from selip.contrast_reading import Reading, read_as, resolve_reading, without_left_out
 from selip.distributed import check_batch_size, join, on_main
 from selip.embed import embed_cohort
+from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig
@@ -107,7 +108,7 @@ def run_experiment(
     well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
     report.line("writing the leaderboard")
     on_main(lambda: write_audit(out, cohorts))
-    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0]))
+    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
     failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
     if failed:
         raise InputError(
@@ -182,13 +183,15 @@ def evaluate_checkpoint(
         reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
         opened = without_left_out(opened, reading)
         model.intensity.read_as(read_as(reading))
-    subject = Subject(model, opened, majority_texts(facts), facts.seed, split)
-    score = find_benchmark(benchmark).score(subject, ScoreOptions())
-    return score, mismatches(facts, opened, split, reading)
+    notes = mismatches(facts, opened, split, reading)
+    cache = EmbeddingCache.beside(checkpoint, notes.append)
+    subject = Subject(model, opened, majority_texts(facts), facts.seed, split, cache=cache)
+    return find_benchmark(benchmark).score(subject, ScoreOptions()), notes
 
 
-def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int) -> list[Path]:
+def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
     for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
         model, facts = load_checkpoint(checkpoint)
         if (
@@ -197,7 +200,7 @@ def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int) -> list[Path]:
             and find_method(facts.method).learns_text
         ):
             model.intensity.read_as(read_as(cohorts.reading))
-            embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts))
+            embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
             for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
                 png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
                 draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])

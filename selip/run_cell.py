@@ -13,6 +13,7 @@ import torch
 from selip.cohort_commands import Report
 from selip.contrast_reading import read_as
 from selip.distributed import is_main, process_count
+from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
 from selip.evaluation_config import EvaluationConfig
@@ -129,6 +130,7 @@ def _subject(cell: Planned, setting: Setting, model: DualEncoder, checkpoint: Ch
     return Subject(
         model, cohorts.scored, majority_texts(checkpoint), cell.seed, transfer=cohorts.transfer,
         trained_on=cohorts.trained_on if cohorts.evaluate_on else None, shared=setting.directory.root / "shared",
+        cache=EmbeddingCache(setting.directory.embeddings, setting.report.line),
     )  # fmt: skip
 
 

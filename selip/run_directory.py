@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from selip.config import ExperimentConfig
+from selip.embedding_cache import FOLDER as EMBEDDINGS
 from selip.errors import InputError
 from selip.files import is_partial, write_atomically
 from selip.records import Record, read_record
@@ -27,15 +28,17 @@ def now() -> str:
 
 @dataclass
 class RunDirectory:
-    """A run directory: config.yaml, cohort/, checkpoints/, records/, log.jsonl, leaderboard/."""
+    """A run directory: config.yaml, cohort/, checkpoints/, embeddings/, records/, log.jsonl, leaderboard/."""
 
     root: Path
     records: Path = field(init=False)
     checkpoints: Path = field(init=False)
+    embeddings: Path = field(init=False)
 
     def __post_init__(self) -> None:
         """Names its parts."""
         self.records, self.checkpoints = self.root / "records", self.root / "checkpoints"
+        self.embeddings = self.root / EMBEDDINGS
 
     def claim(self, config: ExperimentConfig, resume: bool) -> None:
         """Writes config.yaml into a new directory, or checks that an old one holds the same experiment.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from selip.cohort import Cohort
 from selip.embed import embed_cohort, embed_volumes
+from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.findings import CONTRASTS, parse_findings_text
@@ -69,7 +70,7 @@ def search_cohort(
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
     notes = mismatches(facts, opened, "test")
-    embeddings = embed_cohort(model, opened, split, ())
+    embeddings = embed_cohort(model, opened, split, (), EmbeddingCache.beside(checkpoint, notes.append))
     if volume is None:
         queries, note = read_query(model, text or "", facts.train_texts)
         notes += [note] if note else []

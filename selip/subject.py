@@ -8,6 +8,7 @@ from pathlib import Path
 
 from selip.cohort import Cohort
 from selip.embed import embed_cohort
+from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.model import DualEncoder
 
@@ -28,6 +29,7 @@ class Subject:
         trained_on: The cohort behind the model where it is another one than `cohort`, for what zero-shot asks in: its
             words are never those of the scored cohort.
         shared: Folder for what all records of a run directory have in common, as a reference network; None: no cache.
+        cache: Embeddings of earlier scores; None: every part is encoded now.
     """
 
     model: DualEncoder
@@ -38,6 +40,7 @@ class Subject:
     transfer: Cohort | None = None
     trained_on: Cohort | None = None
     shared: Path | None = None
+    cache: EmbeddingCache | None = None
     _known: dict[tuple[str, str], Embeddings] = field(default_factory=dict, repr=False, compare=False)
 
     def embeddings(self, split: str | None = None) -> Embeddings:
@@ -57,5 +60,5 @@ class Subject:
     def _embedded(self, which: str, cohort: Cohort, split: str) -> Embeddings:
         key = (which, split)
         if key not in self._known:
-            self._known[key] = embed_cohort(self.model, cohort, split, self.train_texts)
+            self._known[key] = embed_cohort(self.model, cohort, split, self.train_texts, self.cache)
         return self._known[key]

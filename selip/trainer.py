@@ -29,13 +29,7 @@ from selip.execution import arrange, make_optimizer, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.method import Method, Objective, Preparation
-from selip.model import (
-    CheckpointFacts,
-    DualEncoder,
-    load_checkpoint,
-    save_checkpoint,
-    weights_hash,
-)
+from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
 from selip.objective import Loss
 from selip.records import Training
 from selip.settings import to_mapping
@@ -94,18 +88,9 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     Raises:
         InputError: For a configuration that cannot run, or a loss that is not finite (naming the step).
     """
-    repeat_exactly()
-    config = run.config.training
-    accelerator = _accelerator(config)
-    data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
-    common = initial_model(run.config.model, run.cohort, data, run.seed)
-    model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
-    plan = plan_batches(
-        data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
-        unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
-    )  # fmt: skip
+    accelerator, data, common, model, plan = _start(run)
     training = Training(
-        steps=config.steps if run.method.prepare else 0,
+        steps=run.config.training.steps if run.method.prepare else 0,
         chosen_step=0,
         initial_weights_hash=weights_hash(common),
         own_tower=model.config.volume_tower if run.method.tower else "",
@@ -114,12 +99,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     )
     if run.method.prepare is not None:
-        torch.manual_seed(run.seed)  # for the method's own layers
-        sizes = model_sizes(model)
-        objective = run.method.prepare(
-            Preparation(data.texts, plan.text_ids, run.seed, run.config, sizes, data.label_names)
-        )
-        state = _Loop(run, accelerator, model, objective, data, plan).run_to_end(_state_path(checkpoint))
+        state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(_state_path(checkpoint))
         model.load_state_dict(state.best)
         entropy, diagonal = state.target_means
         chosen = {"chosen_step": state.best_step, "history": state.history}
@@ -129,16 +109,34 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     return model, facts, training
 
 
-def forget_state(checkpoint: Path) -> None:
-    """Removes the state that `train` left beside `checkpoint`."""
-    _state_path(checkpoint).unlink(missing_ok=True)
+def loop_of(run: Run) -> _Loop:
+    """The loop of `run` before its first step, for who measures steps; raises InputError as `train`."""
+    if run.method.prepare is None:
+        raise InputError(f"got {run.method.name}, which is not trained; allowed: a method with an objective")
+    accelerator, data, _, model, plan = _start(run)
+    return _Loop(run, run.method.prepare, accelerator, model, data, plan)
 
 
-def _accelerator(config: TrainingConfig) -> Accelerator:
+def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncoder, BatchPlan]:
+    repeat_exactly()
+    config = run.config.training
     join()
     check_batch_size(config.batch_size)
     automatic = "bf16" if torch.cuda.is_available() else "no"
-    return Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
+    accelerator = Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
+    data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
+    common = initial_model(run.config.model, run.cohort, data, run.seed)
+    model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
+    plan = plan_batches(
+        data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
+        unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
+    )  # fmt: skip
+    return accelerator, data, common, model, plan
+
+
+def forget_state(checkpoint: Path) -> None:
+    """Removes the state that `train` left beside `checkpoint`."""
+    _state_path(checkpoint).unlink(missing_ok=True)
 
 
 def _state_path(checkpoint: Path) -> Path:
@@ -173,24 +171,30 @@ class _Loop:
     def __init__(
         self,
         run: Run,
+        prepare: Callable[[Preparation], Objective],
         accelerator: Accelerator,
         model: DualEncoder,
-        objective: Objective,
         data: TrainingData,
         plan: BatchPlan,
     ) -> None:
-        config = run.config.training
+        self.run, self.accelerator, config = run, accelerator, run.config.training
+        torch.manual_seed(run.seed)  # for the method's own layers
+        known = Preparation(data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names)
+        objective = prepare(known)
         own = objective if isinstance(objective, nn.Module) else nn.Module()
         self.model = model.to(accelerator.device)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
         self.optimizer = accelerator.prepare(make_optimizer(self.model, own, config))
-        self.run, self.accelerator = run, accelerator
         self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
         if process_count() > 1:
             share_statistics(self.parts, accelerator.device)
         arrange(self.model.volume_tower, config)
         feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
         self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch)
+
+    def __call__(self, step: int) -> None:
+        """Takes `step` (from 0) and reads nothing back."""
+        self._step(step)
 
     def run_to_end(self, state_path: Path) -> RunState:
         """Runs from the last saved state, or from the beginning, to the last step."""

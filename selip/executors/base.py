@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,10 @@ def run_with_threads(job: Job, number: int, threads: int, report: Report) -> boo
 
 
 def lost_line(number: int, error: BaseException) -> str:
-    """What is said of the run of `number` whose process or machine ended before it did."""
-    return f"run {number + 1} was lost: {' '.join(str(error).split())[-300:]}"
+    """What is said of the run of `number` whose process or machine ended before it did: the last error it names."""
+    lines = str(error).splitlines()
+    reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line.strip())] or lines
+    return f"run {number + 1} was lost: {' '.join(reasons[-1:])[-300:].strip()}"
 
 
 def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:
