@@ -97,19 +97,18 @@ def assert_same_records(one: Path, other: Path):
             )
 
 
-def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path):
+def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path, command):
     out = tmp_path / "killed"
-    line = [sys.executable, "-m", "selip", *run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
-    process = subprocess.Popen(
-        [*line, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
+    line = [sys.executable, "-m", "selip", *arguments, "--workers", "2"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "leaderboard").exists(), "it was killed in the middle"
-    subprocess.run(line, check=True, capture_output=True)
+    assert command(*arguments, "--workers", "1")[0] == 0
     assert_same_records(finished, out)
 
 

@@ -143,7 +143,7 @@ def test_waits_are_counted(monkeypatch):
         ):
             warnings.warn(text, stacklevel=1)
 
-    assert count_synchronisations(lambda: (step(), step())) == 2
+    assert count_synchronisations(lambda: (step(), step())) == 4
     assert modes == [0, "warn", 0]
     with pytest.raises(KeyError):
         count_synchronisations(lambda: {}["an error inside"])
