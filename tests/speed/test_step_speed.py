@@ -28,17 +28,14 @@ from monai.transforms import (
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from selip.batches import plan_batches
 from selip.catalogue import experiment_file, find_method
 from selip.execution import repeat_exactly
 from selip.feed import Feed
 from selip.findings import flip_text, parse_findings_text
-from selip.method import Preparation
 from selip.settings import read_experiment
 from selip.similarity_enhanced import selip_loss
 from selip.state import RunState
-from selip.trainer import STEPS_BETWEEN_READS, Run, _accelerator, _Loop
-from selip.training_data import initial_model, load_training_data, model_sizes
+from selip.trainer import STEPS_BETWEEN_READS, Run, loop_of
 
 pytestmark = [pytest.mark.speed, *([pytest.mark.gpu] if torch.cuda.is_available() else [])]
 JUDGE = Path(__file__).parents[1] / "selip" / "similarity_judge.py"
@@ -62,22 +59,11 @@ def clock():
 
 @pytest.fixture
 def trained(small_cohort):
-    """Makes a run's loop, its data and plan; the real parts of the trainer."""
+    """Makes a run's loop; the real one of the trainer."""
 
     def make(*overrides):
         config = read_experiment(experiment_file("quick"), [f"training.steps={STEPS}", *overrides]).run
-        run, accelerator = (
-            Run(find_method("selip"), small_cohort, config, 0, lambda _: 0.0),
-            _accelerator(config.training),
-        )
-        data = load_training_data(small_cohort, accelerator.device, config.training.resident_gib)
-        model = initial_model(config.model, small_cohort, data, 0)
-        plan = plan_batches(
-            data.text_ids, data.texts.twin, steps=STEPS, batch_size=config.training.batch_size,
-            unique_texts=config.training.unique_texts, flip=config.augment.flip, seed=0,
-        )  # fmt: skip
-        preparation = Preparation(data.texts, plan.text_ids, 0, config, model_sizes(model), data.label_names)
-        return _Loop(run, accelerator, model, run.method.prepare(preparation), data, plan), data, plan
+        return loop_of(Run(find_method("selip"), small_cohort, config, 0, lambda _: 0.0))
 
     return make
 
@@ -127,7 +113,7 @@ def training(loop):
 
 @pytest.mark.parametrize("where", ["resident", "store"])
 def test_a_step_takes_hardly_longer_than_on_tensors_at_hand(benchmark, trained, where):
-    (real, _, _), (bare, _, _) = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
+    real, bare = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
     AtHand.in_place_of(bare.differentiate.feed)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(real), training(bare)), rounds=1)
     efficiency = seconds[1] / seconds[0]
@@ -165,8 +151,9 @@ class PlainPairs(Dataset):
         return self.vary(volume).as_tensor(), row, text
 
 
-def plain_step(loop, data, plan, cohort, folder):
+def plain_step(loop, cohort, folder):
     """A step of the plain loop."""
+    data, plan = loop.differentiate.feed.data, loop.differentiate.feed.plan
     keys = [
         list(zip(rows.tolist(), flips.tolist(), strict=True)) for rows, flips in zip(plan.rows, plan.flips, strict=True)
     ]
@@ -198,12 +185,12 @@ def plain_step(loop, data, plan, cohort, folder):
 
 
 def test_a_step_against_a_plain_loop(benchmark, trained, small_cohort, tmp_path):
-    loop, _, plan = trained()
-    plain = plain_step(*trained(), small_cohort, tmp_path)
+    loop = trained()
+    plain = plain_step(trained(), small_cohort, tmp_path)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(loop), plain), rounds=1)
     benchmark.extra_info |= {
         "reference": "per-sample files and transforms, similarity pair by pair, defaults",
-        "pairs_per_second": plan.rows.shape[1] / seconds[0],
+        "pairs_per_second": loop.run.config.training.batch_size / seconds[0],
         "times_faster_than_plain_loop": seconds[1] / seconds[0],
     }
     assert seconds[1] >= LEAST_RATIO[DEVICE] * seconds[0]
