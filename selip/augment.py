@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from selip.loading import to_device
 from selip.training_config import AugmentConfig
 
 BIAS_DEGREE = 3
+NOISE_PLACES = 1 << 22
 BATCH_WIDE = frozenset({"shifts"})
 
 
@@ -55,7 +57,7 @@ def draw(config: AugmentConfig, shape: torch.Size, generator: torch.Generator) -
 
     shifts = torch.randint(-reach, reach + 1, (3,), generator=generator, device=device)
     gains, offsets = 1 + uniform(config.gain), uniform(config.offset)
-    noise = torch.randn(shape, generator=generator, device=device) if config.noise else None
+    noise = white_noise(shape, generator) if config.noise else None
     # What is off draws nothing, so that the numbers of those before and after it stay as they were.
     angles = scales = bias = None
     if config.rotation_degrees or config.scale:
@@ -63,6 +65,21 @@ def draw(config: AugmentConfig, shape: torch.Size, generator: torch.Generator) -
     if config.bias_field:
         bias = uniform(config.bias_field, *[BIAS_DEGREE + 1] * 3) * to_device(_low_degree(), device)
     return Draws(shifts, gains, offsets, noise, angles, scales, bias)
+
+
+def white_noise(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    """(B, 1, I, J, K) standard normal: each volume a window, at a drawn place, into numbers that are drawn once.
+
+    Drawing them anew would take as long as the rest of the augmentation on a CPU.
+    """
+    voxels = shape[1:].numel()
+    places = torch.randint(NOISE_PLACES, (shape[0],), generator=generator, device=generator.device)
+    return _normal_numbers(NOISE_PLACES + voxels, generator.device).unfold(0, voxels, 1)[places].view(shape)
+
+
+@cache
+def _normal_numbers(count: int, device: torch.device) -> torch.Tensor:
+    return torch.randn(count, generator=torch.Generator(device).manual_seed(0), device=device)
 
 
 def _low_degree() -> np.ndarray:
@@ -95,8 +112,8 @@ def augment(
         volumes = _shift(volumes, draws.shifts)
     if draws.bias is not None:
         volumes = volumes * bias_fields(draws.bias, volumes.shape[2:])
-    volumes = volumes * draws.gains.view(-1, 1, 1, 1, 1) + draws.offsets.view(-1, 1, 1, 1, 1)
-    return volumes if draws.noise is None else volumes + config.noise * draws.noise
+    volumes = (volumes * draws.gains.view(-1, 1, 1, 1, 1)).add_(draws.offsets.view(-1, 1, 1, 1, 1))
+    return volumes if draws.noise is None else volumes.add_(draws.noise, alpha=config.noise)
 
 
 def _shift(volumes: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:

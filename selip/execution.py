@@ -10,8 +10,6 @@ from torch import nn
 from selip.model import DualEncoder, parameter_groups
 from selip.training_config import TrainingConfig
 
-CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-
 
 def repeat_exactly() -> None:
     """Chooses kernels that repeat their numbers, for the process, where there are such."""
@@ -21,23 +19,21 @@ def repeat_exactly() -> None:
 
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over the towers and the layers `own` of a method, on CUDA as one fused kernel."""
+    """AdamW over the towers and the layers `own` of a method, as one fused kernel."""
     groups = [
         *parameter_groups(model, config.learning_rate_volume, config.learning_rate_text, config.weight_decay),
         *parameter_groups(own, config.learning_rate_volume, config.learning_rate_volume, config.weight_decay),
     ]
-    fused = True if model.log_logit_scale.is_cuda else None
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=fused)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def arrange(tower: Any, config: TrainingConfig) -> None:  # noqa: ANN401 (two kinds of module)
     """Brings a volume tower into the memory format of `config` and compiles it where asked; names of weights stay.
 
-    Its maps take the format of its weights, so that inputs need no change.
+    Towers are made channels last. Maps take the format of the weights, so that inputs need no change.
     """
-    if config.memory_format == "channels_last":
+    if config.memory_format == "contiguous":
         for parameter in tower.parameters():
-            if parameter.ndim in CHANNELS_LAST:
-                parameter.data = parameter.data.contiguous(memory_format=CHANNELS_LAST[parameter.ndim])
+            parameter.data = parameter.data.contiguous()
     if config.compile:
         tower.stage_maps = torch.compile(tower.stage_maps)

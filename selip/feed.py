@@ -107,9 +107,10 @@ class Feed:
         return Batch(**{"volumes": empty, "texts": empty, "logit_scale": self.model.logit_scale, **known, **views})
 
     def _standardised(self, step: int, rows: slice) -> torch.Tensor:
-        stored = self.voxels(step, rows).unsqueeze(1).float() / 255
+        stored = self.voxels(step, rows).unsqueeze(1).float().div_(255)
         # Standardised before the flip: anatomy is not symmetric, so voxel statistics hold in the native frame only.
-        inputs = self.model.intensity(stored, self.data.contrasts[self._there(self.plan.rows[step, rows])])
+        contrasts = self.data.contrasts[self._there(self.plan.rows[step, rows])]
+        inputs = self.model.intensity(stored, contrasts, all_seen=True)
         return flip_left_right(inputs, self._there(self.plan.flips[step, rows]))
 
     def _augmented(self, standard: torch.Tensor, draws: Draws) -> torch.Tensor:

@@ -95,7 +95,7 @@ def make_loader(volumes: Volumes, plan_rows: np.ndarray, device: torch.device) -
         device: Where the voxels go. Volumes that are not there are read ahead, this process's share of each batch.
     """
     if isinstance(volumes, torch.Tensor) and volumes.device.type == device.type:
-        return lambda step, rows: volumes[to_device(plan_rows[step, rows], device)]
+        return lambda step, rows: volumes.index_select(0, to_device(plan_rows[step, rows], device))
     return Prefetch(volumes, plan_rows, device)
 
 

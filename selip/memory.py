@@ -1,19 +1,39 @@
-"""Peak memory of a run: of the GPU where there is one, else of this process."""
+"""Memory of this process: what it keeps, and its peak (of the GPU where there is one)."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 
 import torch
 
 _PROCESS = Path("/proc/self")
+# Parameters of glibc's mallopt(3).
+M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD = -3, 32 << 20
+M_TRIM_THRESHOLD, KEPT_BYTES = -1, 1 << 30
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep freed memory for the next step, instead of getting it anew, page by page; nothing elsewhere.
+
+    A training step on a CPU allocates and frees the same few hundred MiB again and again; how much of it went back to
+    the system was a matter of chance, and cost up to a fifth of the step.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option:
+        set_option(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def forget_peak_memory() -> None:
-    """Starts a new peak; does nothing where the system cannot."""
+    """Starts a new peak, without what is kept for later; does nothing where the system cannot."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     elif (_PROCESS / "clear_refs").exists():
+        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if give_back:
+            give_back(0)
         (_PROCESS / "clear_refs").write_text("5")
 
 

@@ -138,9 +138,13 @@ def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Op
         part, _, rest = name.partition("/")
         parts[part][rest] = tensor
     model.load_state_dict(parts["model"])
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, Weights] = {}
     for name, tensor in parts["optimizer"].items():
         number, _, key = name.partition("/")
-        moments.setdefault(int(number), {})[key] = tensor
+        weight = weights[int(number)]
+        # A fused optimiser walks weight and moments in the order of memory: they must have one format.
+        like = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        moments.setdefault(int(number), {})[key] = like
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return RunState(best=parts["best"], **facts)

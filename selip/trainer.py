@@ -28,6 +28,7 @@ from selip.errors import InputError
 from selip.execution import arrange, make_optimizer, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
+from selip.memory import keep_freed_memory
 from selip.method import Method, Objective, Preparation
 from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
 from selip.objective import Loss
@@ -119,6 +120,7 @@ def loop_of(run: Run) -> _Loop:
 
 def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncoder, BatchPlan]:
     repeat_exactly()
+    keep_freed_memory()
     config = run.config.training
     join()
     check_batch_size(config.batch_size)

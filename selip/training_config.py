@@ -34,8 +34,8 @@ class TrainingConfig:
             in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
         resident_gib: Training voxels that are kept in memory, in GiB; a larger cohort is read ahead from its store,
             to the same numbers. null: half of what is free, first on the device, then in main memory.
-        memory_format: "contiguous", or "channels_last" for the weights and maps of the volume tower; the same up to
-            rounding.
+        memory_format: Of the weights and maps of the volume tower: "channels_last", which is faster, or "contiguous";
+            the same up to rounding.
         compile: Whether torch.compile makes kernels for the volume tower; the same up to rounding.
     """
 
@@ -53,8 +53,8 @@ class TrainingConfig:
     micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
     resident_gib: Annotated[NonNegativeFloat | None, Field(exclude_if=lambda value: value is None)] = None
     memory_format: Annotated[
-        Literal["contiguous", "channels_last"], Field(exclude_if=lambda value: value == "contiguous")
-    ] = "contiguous"
+        Literal["channels_last", "contiguous"], Field(exclude_if=lambda value: value == "channels_last")
+    ] = "channels_last"
     compile: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from monai.transforms import RandBiasField
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from selip.augment import augment, bias_fields, draw, flip_left_right, turn
+from selip.augment import augment, bias_fields, draw, flip_left_right, turn, white_noise
 from selip.training_config import AugmentConfig
 
 SHAPE = torch.Size((4, 1, 10, 12, 6))
@@ -107,3 +107,24 @@ def test_a_shift_repeats_the_edge(volumes, shift):
     draws.shifts.copy_(torch.tensor(shift))
     expected = ndimage.shift(volumes.numpy(), (0, 0, *shift), order=0, mode="nearest")
     np.testing.assert_array_equal(augment(volumes, draws, config).numpy(), expected)
+
+
+def test_noise_is_white_and_a_function_of_the_draw():
+    noise = white_noise(torch.Size((64, 1, 20, 24, 16)), seeded())
+    assert torch.equal(noise, white_noise(torch.Size((64, 1, 20, 24, 16)), seeded()))
+    assert not torch.equal(noise, white_noise(torch.Size((64, 1, 20, 24, 16)), seeded(1)))
+    rows = noise.flatten(1)
+    assert abs(rows.mean().item()) < 0.01
+    assert abs(rows.std().item() - 1) < 0.01
+    for axis in (2, 3, 4):
+        size = noise.shape[axis] - 1
+        assert abs((noise.narrow(axis, 0, size) * noise.narrow(axis, 1, size)).mean().item()) < 0.01
+    between = torch.corrcoef(rows) - torch.eye(64)
+    assert between.abs().max() < 0.07, "five standard errors of 7680 voxels"
+
+
+def test_what_is_augmented_stays_as_it_was(volumes):
+    before = volumes.clone()
+    config = AugmentConfig()
+    augment(volumes, draw(config, SHAPE, seeded()), config)
+    assert torch.equal(volumes, before)

@@ -92,13 +92,13 @@ def test_a_run_of_one_process_goes_on_in_two(two, cohort, folder):
     assert shared.finished(cohort, folder / "whole.safetensors") == [3, 4]
     (found, facts), (expected, told) = (load_checkpoint(folder / f"{name}.safetensors") for name in ("by_one", "whole"))
     assert (facts, found.config) == (told, expected.config)
-    shared.assert_alike(found.state_dict(), expected.state_dict())
+    shared.assert_same_weights(found, expected)
 
 
 def test_a_run_of_two_processes_goes_on_in_one(two, cohort, folder):
     assert shared.finished(cohort, folder / "by_two.safetensors") == [3, 4]
     found, expected = (load_checkpoint(folder / f"{name}.safetensors")[0] for name in ("by_two", "whole"))
-    shared.assert_alike(found.state_dict(), expected.state_dict())
+    shared.assert_same_weights(found, expected)
 
 
 def test_a_batch_that_cannot_be_shared_is_one_line_and_leaves_no_folder(two, folder):

@@ -99,7 +99,7 @@ def test_voxels_read_ahead_come_to_the_losses_of_resident_ones(micro_batch, loop
     assert torch.equal(resident, ahead)
 
 
-@pytest.mark.parametrize("override", ["training.memory_format=channels_last", "training.compile=true"])
+@pytest.mark.parametrize("override", ["training.memory_format=contiguous", "training.compile=true"])
 def test_other_kernels_come_to_the_same_losses_up_to_rounding(override, looped, config, tiny_run):
     other = read_experiment(experiment_file("quick"), [*tiny_run, override]).run
     torch.testing.assert_close(looped("selip", other), looped("selip", config), rtol=0.05, atol=0.05)

@@ -43,7 +43,7 @@ spec = importlib.util.spec_from_file_location("similarity_judge", JUDGE)
 judge = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(judge)
 
-STEPS, FIRST = 24, 4
+STEPS, FIRST = 64, 4
 LEAST_EFFICIENCY = {"cpu": 0.95, "cuda": 0.95}
 LEAST_RATIO = {"cpu": 2, "cuda": 10}
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -88,14 +88,14 @@ class AtHand(Feed):
 
 
 def seconds_taking_turns(*steps):
-    """Median seconds of each function of a step's number; the first steps are not counted."""
+    """Seconds (steps, functions) of each function of a step's number; the first steps are left out."""
     found = np.zeros((STEPS, len(steps)))
     for step in range(STEPS):
         for side in np.roll(range(len(steps)), step):
             began = clock()
             steps[side](step)
             found[step, side] = clock() - began
-    return np.median(found[FIRST:], axis=0)
+    return found[FIRST:]
 
 
 def training(loop):
@@ -116,7 +116,7 @@ def test_a_step_takes_hardly_longer_than_on_tensors_at_hand(benchmark, trained, 
     real, bare = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
     AtHand.in_place_of(bare.differentiate.feed)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(real), training(bare)), rounds=1)
-    efficiency = seconds[1] / seconds[0]
+    efficiency = np.median(seconds[:, 1] / seconds[:, 0])
     benchmark.extra_info |= {"reference": "the same step on resident random tensors", "pipeline_efficiency": efficiency}
     assert where == "store" or efficiency >= LEAST_EFFICIENCY[DEVICE]
 
@@ -186,11 +186,12 @@ def plain_step(loop, cohort, folder):
 
 def test_a_step_against_a_plain_loop(benchmark, trained, small_cohort, tmp_path):
     loop = trained()
-    plain = plain_step(trained(), small_cohort, tmp_path)
+    plain = plain_step(trained("training.memory_format=contiguous"), small_cohort, tmp_path)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(loop), plain), rounds=1)
+    ratio = np.median(seconds[:, 1] / seconds[:, 0])
     benchmark.extra_info |= {
         "reference": "per-sample files and transforms, similarity pair by pair, defaults",
-        "pairs_per_second": loop.run.config.training.batch_size / seconds[0],
-        "times_faster_than_plain_loop": seconds[1] / seconds[0],
+        "pairs_per_second": loop.run.config.training.batch_size / np.median(seconds[:, 0]),
+        "times_faster_than_plain_loop": ratio,
     }
-    assert seconds[1] >= LEAST_RATIO[DEVICE] * seconds[0]
+    assert ratio >= LEAST_RATIO[DEVICE]
