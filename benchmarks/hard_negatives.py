@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.metrics import COSINE_STEP
+from benchmarks.cosines import exact_steps
 from benchmarks.vectors import TextBank
 from selip.findings import Clause, findings_text, flip_text, parse_findings_text
 
@@ -88,17 +88,13 @@ def win_rates(
         pairs = [(item, text, other) for item, text in enumerate(texts) for other in edit(text)]
         item = np.array([pair[0] for pair in pairs], dtype=np.intp)
         true, edited = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
-        won = _cosine_steps(volumes[item], bank.of(true)) > _cosine_steps(volumes[item], bank.of(edited))
+        won = exact_steps(volumes[item], bank.of(true)) > exact_steps(volumes[item], bank.of(edited))
         commoner = np.array([frequency[a] > frequency[b] for a, b in zip(true, edited, strict=True)], dtype=bool)
         columns[name] = _mean_by_item(won, item, len(texts))
         columns[f"{name}/chance"] = _mean_by_item(np.full(len(item), 0.5), item, len(texts))
         if frequency:
             columns[f"{name}/majority"] = _mean_by_item(commoner, item, len(texts))
     return columns
-
-
-def _cosine_steps(a: npt.NDArray, b: npt.NDArray) -> npt.NDArray[np.float64]:
-    return np.rint(np.einsum("ne,ne->n", a.astype(np.float64), b.astype(np.float64)) / COSINE_STEP)
 
 
 def _mean_by_item(values: npt.NDArray, item: npt.NDArray[np.intp], n_items: int) -> npt.NDArray[np.float64]:

@@ -7,8 +7,6 @@ sign: a cosine below 0 ranks like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -20,29 +18,7 @@ CUTOFFS = (1, 5, 10)
 RANK_METRICS = (*(f"R@{k}" for k in CUTOFFS), "median_rank", "MRR", "mAP@R", "R-precision")
 NDCG_CUTOFF = 10
 NDCG = f"nDCG@{NDCG_CUTOFF}"
-COSINE_STEP = 1e-7
 COUNTED_POSITIVES = 8  # of a query with more, the scores are sorted once
-_TILE_ENTRIES = 2**20
-
-
-def cosine_tiles(queries: npt.NDArray, candidates: npt.NDArray) -> Iterator[tuple[slice, npt.NDArray[np.int32]]]:
-    """Cosines of a tile of queries with all candidates, in whole steps of COSINE_STEP.
-
-    The step is the noise of a float32 embedding. Whole steps make equal embeddings tie however the products were
-    blocked, so the ranking depends neither on the size of the tile nor on the order of the items.
-
-    Args:
-        queries: (Q, E) of unit length.
-        candidates: (N, E) of unit length.
-
-    Yields:
-        The rows of the tile and their scores (q, N); q * N is bounded, so memory grows with N only.
-    """
-    gallery = candidates.astype(np.float64).T
-    step = max(1, _TILE_ENTRIES // max(1, len(candidates)))
-    for start in range(0, len(queries), step):
-        rows = slice(start, min(start + step, len(queries)))
-        yield rows, np.rint(queries[rows].astype(np.float64) @ gallery / COSINE_STEP).astype(np.int32)
 
 
 def worst_order(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
@@ -74,6 +50,12 @@ def rank_metrics(scores: npt.NDArray, positive: BoolArray) -> dict[str, FloatArr
     return found
 
 
+def true_entries(mask: BoolArray) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the True entries of a contiguous mask, row by row; np.nonzero, but fast where few are."""
+    row, column = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    return row, column
+
+
 def positive_ranks(scores: npt.NDArray, positive: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
     """Rank of every positive, without ranking the others.
 
@@ -86,7 +68,7 @@ def positive_ranks(scores: npt.NDArray, positive: BoolArray) -> tuple[IntArray, 
     Returns:
         Three arrays (P,) in order of query and rank: query, i, and the rank from 1.
     """
-    query, candidate = np.nonzero(positive)
+    query, candidate = true_entries(positive)
     own = scores[query, candidate]
     order = np.lexsort((-own, query))
     query, own = query[order], own[order]
@@ -104,7 +86,8 @@ def _at_least(scores: npt.NDArray, query: IntArray, own: npt.NDArray, place: Int
     found = np.empty(len(query), dtype=np.int64)
     for number in range(COUNTED_POSITIVES):
         at = np.flatnonzero((place == number) & ~many[query])
-        found[at] = np.count_nonzero(scores[query[at]] >= own[at, None], axis=1)
+        its_scores = scores if len(at) == len(scores) else scores[query[at]]
+        found[at] = np.count_nonzero(its_scores >= own[at, None], axis=1)
     for row in np.flatnonzero(many):
         its = slice(*np.searchsorted(query, [row, row + 1]))
         found[its] = scores.shape[1] - np.searchsorted(np.sort(scores[row]), own[its])
@@ -125,6 +108,8 @@ def ndcg(scores: npt.NDArray, relevance: FloatArray) -> tuple[FloatArray, FloatA
         Two arrays (Q,), NaN for a query to which nothing of known relevance is relevant.
     """
     known = np.isfinite(relevance)
+    if not known.any():
+        return np.full(len(scores), np.nan), np.full(len(scores), np.nan)
     gain = np.where(known, relevance, 0.0)
     kept = min(NDCG_CUTOFF, gain.shape[1])
     seen = np.where(known, scores, -np.inf)

@@ -7,7 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.metrics import NDCG, RANK_METRICS, chance, chance_median_rank, cosine_tiles, ndcg, rank_metrics
+from benchmarks.cosines import Tile, cosine_tiles
+from benchmarks.metrics import (
+    COUNTED_POSITIVES,
+    NDCG,
+    NDCG_CUTOFF,
+    RANK_METRICS,
+    chance,
+    chance_median_rank,
+    ndcg,
+    rank_metrics,
+    true_entries,
+)
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = (*RANK_METRICS, NDCG)
@@ -35,13 +46,46 @@ def search(
         METRICS, each also with "/chance"; each (Q,).
     """
     parts = []
-    for rows, scores in cosine_tiles(queries, candidates):
-        found = rank_metrics(scores, query_label[rows, None] == candidate_label)
-        found[NDCG], found[f"{NDCG}/chance"] = ndcg(scores, relevance_of(rows))
+    for tile in cosine_tiles(queries, candidates):
+        positive, relevance = query_label[tile.rows, None] == candidate_label, relevance_of(tile.rows)
+        near = _near_a_positive(tile, positive)
+        near |= _near_the_top(tile, np.isfinite(relevance))
+        scores = tile.sharpened(near)
+        found = rank_metrics(scores, positive)
+        found[NDCG], found[f"{NDCG}/chance"] = ndcg(scores, relevance)
         parts.append(found)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n_positives = np.bincount(candidate_label)[query_label]
     return columns | _by_chance(n_positives, weight, len(candidates))
+
+
+def _near_a_positive(tile: Tile, positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(q, N) whether a score could be that of a positive of its query; all of a query with many of them."""
+    query, candidate = true_entries(positive)
+    n_positives = np.bincount(query, minlength=len(positive))
+    near = np.zeros(positive.shape, dtype=bool)
+    near[n_positives > COUNTED_POSITIVES] = True
+    place = np.arange(len(query)) - (np.cumsum(n_positives) - n_positives)[query]
+    for number in range(min(COUNTED_POSITIVES, int(n_positives.max()))):
+        at = place == number
+        own = tile.scores[query[at], candidate[at], None]
+        # Without a copy where every query has such a positive, as where each has one.
+        rows = slice(None) if at.sum() == len(positive) else query[at]
+        its_scores = tile.scores[rows]
+        close = its_scores >= own - 2 * tile.margin
+        close &= its_scores <= own + 2 * tile.margin
+        near[rows] |= close
+    return near
+
+
+def _near_the_top(tile: Tile, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(q, N) whether a score could be among the first NDCG_CUTOFF of those whose relevance is known."""
+    if not known.any():
+        return known
+    seen = np.where(known, tile.scores, -np.inf)
+    kept = min(NDCG_CUTOFF, seen.shape[1])
+    edge = -np.partition(-seen, kept - 1, axis=1)[:, kept - 1 : kept]
+    return known & (seen >= edge - 2 * tile.margin)
 
 
 def _by_chance(n_positives: npt.NDArray[np.intp], weight: FloatArray, n_candidates: int) -> dict[str, FloatArray]:

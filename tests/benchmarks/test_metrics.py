@@ -147,23 +147,3 @@ def test_ndcg_leaves_unknown_candidates_out():
     nothing_relevant, _ = metrics.ndcg(scores, np.zeros_like(scores))
     assert np.isnan(nothing_known).all()
     assert np.isnan(nothing_relevant).all()
-
-
-def test_tiles_cover_all_queries_whatever_their_size(monkeypatch):
-    rng = np.random.default_rng(0)
-    queries, candidates = rng.normal(size=(2, 37, 8))
-    whole = np.concatenate([scores for _, scores in metrics.cosine_tiles(queries, candidates)])
-    monkeypatch.setattr(metrics, "_TILE_ENTRIES", 100)
-    tiles = list(metrics.cosine_tiles(queries, candidates))
-    assert max(scores.size for _, scores in tiles) <= 100
-    np.testing.assert_array_equal(np.concatenate([scores for _, scores in tiles]), whole)
-    np.testing.assert_allclose(whole * metrics.COSINE_STEP, queries @ candidates.T, atol=metrics.COSINE_STEP)
-
-
-def test_equal_embeddings_tie_wherever_they_stand():
-    rng = np.random.default_rng(0)
-    queries = rng.normal(size=(50, 384)).astype(np.float32)
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    copies = np.repeat(queries[:1], 301, axis=0)
-    for _, scores in metrics.cosine_tiles(queries, copies):
-        assert (scores == scores[:, :1]).all()

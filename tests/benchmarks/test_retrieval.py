@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import BENCHMARKS, metrics, retrieval
+from benchmarks import BENCHMARKS, cosines, metrics, retrieval
 from benchmarks.benchmark import Benchmark, ScoreOptions
 from benchmarks.intervals import patient_bootstrap
 from benchmarks.ranking import METRICS
@@ -96,7 +96,7 @@ def test_score_does_not_depend_on_order_or_tiles(make_embeddings, monkeypatch):
     order = np.random.default_rng(0).permutation(len(embeddings.items))
     shuffled = replace(embeddings, items=embeddings.items.iloc[order], volumes=embeddings.volumes[order])
     found = retrieval.score(embeddings, QUICK).metrics
-    monkeypatch.setattr(metrics, "_TILE_ENTRIES", 500)
+    monkeypatch.setattr(cosines, "TILE_ENTRIES", 500)
     other = retrieval.score(shuffled, QUICK).metrics
     assert list(found) == list(other)
     for name, metric in found.items():

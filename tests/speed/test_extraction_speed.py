@@ -1,7 +1,8 @@
 """Findings from reports against a plain scan for every term of the lexicon, in the same run.
 
 The scan is one compiled pattern a term, searched in the whole report: the first half of the work, without negation,
-places or lesions. Times are CPU seconds of one process.
+places or lesions. Times are CPU seconds of one process. The rate is shown and the ratio judged: on the machine where
+they read 2,800 to 3,400 reports a second the ratio was 13, so at 10 it is over 2,000 there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from selip.extraction_lexicon import lexicon
 
 pytestmark = [pytest.mark.speed, pytest.mark.benchmark(timer=time.process_time)]
 N_REPORTS, N_SCANNED = 500, 50
-LEAST_REPORTS_PER_SECOND, LEAST_RATIO = 2000, 2
+LEAST_RATIO = 10
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def scan(text, terms):
     return {(kind, value) for pattern, kind, value in terms if pattern.search(text)}
 
 
-def test_2000_reports_a_second_on_one_core(benchmark, reports, terms):
+def test_reports_against_a_scan_for_every_term(benchmark, reports, terms):
     extract(reports[0])
     found = benchmark.pedantic(lambda: [extract(text) for text in reports], rounds=3)
     start = time.process_time()
@@ -61,5 +62,4 @@ def test_2000_reports_a_second_on_one_core(benchmark, reports, terms):
         "times_faster_than_a_pattern_a_term": seconds / benchmark.stats.stats.min,
         "reference": f"{len(terms)} patterns searched in {N_SCANNED} reports, scaled to {N_REPORTS}",
     }
-    assert per_second >= LEAST_REPORTS_PER_SECOND
     assert seconds > LEAST_RATIO * benchmark.stats.stats.min

@@ -67,7 +67,7 @@ def recall_at_5_by_top_k(queries, candidates, positive):
 def test_both_directions_of_20000_take_less_time_than_recall_at_5_by_top_k_in_one(benchmark):
     size = 20_000
     volumes, texts, labels = unit_vectors(size), unit_vectors(size, 1), np.arange(size)
-    weight, nothing = np.ones(size), lambda rows: np.full((rows.stop - rows.start, size), np.nan)
+    weight, nothing = np.ones(size), unknown(size)
 
     def both():
         forth = search(volumes, texts, labels, labels, nothing, weight)
@@ -93,7 +93,7 @@ def test_memory_does_not_grow_with_the_square_of_the_gallery(benchmark):
             embeddings,
             labels[:200],
             labels,
-            lambda rows: np.full((rows.stop - rows.start, size), np.nan),
+            unknown(size),
             np.ones(200),
         )
         found = tracemalloc.get_traced_memory()[1]
@@ -103,6 +103,11 @@ def test_memory_does_not_grow_with_the_square_of_the_gallery(benchmark):
     small, large = peak(10_000), benchmark.pedantic(peak, (100_000,), rounds=1)
     benchmark.extra_info["bytes_a_candidate"] = (large - small) / 90_000
     assert large - small < 90_000 * 64 * 8 * 4, "a few copies of the embeddings in float64"
+
+
+def unknown(size):
+    """Relevance of `size` candidates that nothing is known of."""
+    return lambda rows: np.broadcast_to(np.nan, (rows.stop - rows.start, size))
 
 
 def unit_vectors(n, seed=0):

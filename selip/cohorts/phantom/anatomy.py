@@ -17,6 +17,7 @@ from scipy import ndimage
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 
 NORMAL_TISSUES = ("grey matter", "white matter", "csf", "skull", "scalp")
+BRAIN_AND_SHELLS = (slice(0, 3), slice(3, 5))
 FIELD_MM = ((-96.0, 96.0), (-130.0, 98.0), (-90.0, 104.0))
 SKULL_MM = 7.0
 SCALP_MM = 7.0
@@ -31,7 +32,7 @@ class Atlas:
 
     Attributes:
         tissues: (5, X, Y, Z) float32 in [0, 1], in the order of NORMAL_TISSUES; the rest is air.
-        head: (X, Y, Z) bool, whether the cell from this voxel to the next ones holds anything but air.
+        cells: (2, X, Y, Z) bool, whether the cell from this voxel to the next ones holds brain or CSF, skull or scalp.
         push: (3, X, Y, Z) float32, direction away from the lateral ventricles, fading over PUSH_MM.
         depth_mm: (X, Y, Z) float32, distance to the rim of the brain, negative outside.
         origin_mm: MNI millimetres of voxel (0, 0, 0).
@@ -39,13 +40,25 @@ class Atlas:
     """
 
     tissues: np.ndarray
-    head: np.ndarray
+    cells: np.ndarray
     push: np.ndarray
     depth_mm: np.ndarray
     origin_mm: tuple[float, float, float]
     step_mm: float
 
-    def sample(self, maps: np.ndarray, points_mm: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    def sample_tissues(self, points_mm: np.ndarray) -> np.ndarray:
+        """Tissue fractions (5, ...) float32 at MNI millimetres (3, ...), as `sample`."""
+        flat = points_mm.reshape(3, -1)
+        values = np.zeros((len(self.tissues), flat.shape[1]), np.float32)
+        for start in range(0, flat.shape[1], POINTS_AT_ONCE):
+            first, shares = self._cells(flat[:, start : start + POINTS_AT_ONCE])
+            for rows, cells in zip(BRAIN_AND_SHELLS, self.cells, strict=True):  # hardly a cell holds all five
+                kept = np.flatnonzero(cells.take(first))
+                found = _interpolate(self.tissues[rows], first[kept], [share[kept] for share in shares])
+                values[rows, start + kept] = found
+        return values.reshape(len(values), *points_mm.shape[1:])
+
+    def sample(self, maps: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
         """Trilinear values (m, ...) float32 of `maps` (m, X, Y, Z) at MNI millimetres (3, ...).
 
         Points outside take the nearest border value. Equal to scipy's map_coordinates of order 1, and ten times faster
@@ -54,18 +67,12 @@ class Atlas:
         Args:
             maps: Arrays on the grid of the atlas.
             points_mm: Where to look.
-            where: (X, Y, Z) bool, cells in which any map is not zero (`_cells_with`); default: all of them.
         """
         flat = points_mm.reshape(3, -1)
         values = np.zeros((len(maps), flat.shape[1]), np.float32)
         for start in range(0, flat.shape[1], POINTS_AT_ONCE):
             piece = slice(start, start + POINTS_AT_ONCE)
-            first, shares = self._cells(flat[:, piece])
-            if where is None:
-                values[:, piece] = _interpolate(maps, first, shares)
-            else:
-                kept = np.flatnonzero(where.take(first))
-                values[:, start + kept] = _interpolate(maps, first[kept], [share[kept] for share in shares])
+            values[:, piece] = _interpolate(maps, *self._cells(flat[:, piece]))
         return values.reshape(len(maps), *points_mm.shape[1:])
 
     def _cells(self, points_mm: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -127,7 +134,7 @@ def build_atlas(step_mm: int = 2) -> Atlas:
     tissues = np.stack([grey, white, csf, skull, scalp]).astype(np.float32)
     return Atlas(
         tissues=tissues,
-        head=_cells_with(tissues),
+        cells=np.stack([_cells_with(tissues[rows]) for rows in BRAIN_AND_SHELLS]),
         push=_ventricle_push(csf, step_mm),
         depth_mm=inside - outside,
         origin_mm=(FIELD_MM[0][0], FIELD_MM[1][0], FIELD_MM[2][0]),

@@ -62,7 +62,7 @@ def build_head(study: Study, profile: Profile, seed: int, atlas: Atlas) -> Head:
     """Tissue shares of a study: anatomy of the patient, pose of the study, lesions."""
     points = _sample_points(study, profile, seed)
     anatomy = _anatomy_points(points, study, profile, seed, atlas)
-    fractions = atlas.sample(atlas.tissues, anatomy, atlas.head)
+    fractions = atlas.sample_tissues(anatomy)
     _widen_sulci(fractions, study)
     drawn = (*study.structures, *study.lesions)
     painted = dict.fromkeys(tissue for lesion in drawn for tissue, _ in lesion.kind.layers)
