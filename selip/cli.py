@@ -73,6 +73,7 @@ def run(
     workers: Workers = 0,
     threads: Threads = 0,
     address: Annotated[str, typer.Option(help="Of Ray: auto, HOST:PORT, or local for one here.")] = "auto",
+    most: Annotated[int | None, typer.Option(min=1, help="Runs to do at most, for a grid done in pieces.")] = None,
     submit: Annotated[list[str] | None, typer.Option(help="Of a SLURM job, as slurm_partition=gpu.")] = None,
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
@@ -99,7 +100,7 @@ def run(
     options = ExecutorOptions(workers, threads, address, parse_pairs(submit or []), out / "jobs")
     execute = load(EXECUTORS, "selip.executors", executor).of(options)
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, execute):
+        for path in run_experiment(config, out, resume, _command(), report, execute, most):
             report.line(f"  {path}")
 
 

@@ -74,6 +74,7 @@ def run_experiment(
     command: Sequence[str],
     report: Report,
     execute: Execute = ONE_BY_ONE,
+    most: int | None = None,
 ) -> list[Path]:
     """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
 
@@ -84,6 +85,7 @@ def run_experiment(
         command: What the user typed.
         report: Where progress goes.
         execute: Executes runs by their numbers in the plan, see `selip.executors`.
+        most: Runs to do at most; the others stay to be done. None: all.
 
     Returns:
         The files of the leaderboard.
@@ -104,7 +106,9 @@ def run_experiment(
     check_cohorts(cohorts)
     cells = plan(config, cohorts)
     left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
-    report.line(f"{len(left)} of {len(cells)} runs to do")
+    later = len(left) - len(left[:most])
+    left = left[:most]
+    report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
     well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
     report.line("writing the leaderboard")
     on_main(lambda: write_audit(out, cohorts))

@@ -108,6 +108,8 @@ def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "leaderboard").exists(), "it was killed in the middle"
+    code, _, said = command(*arguments, "--workers", "1", "--most", "1")
+    assert (code, "1 of 3 runs to do, 2 left for later" in said) == (0, True)
     assert command(*arguments, "--workers", "1")[0] == 0
     assert_same_records(finished, out)
 
