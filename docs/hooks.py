@@ -36,5 +36,7 @@ def _row(parameter: Any) -> str:  # noqa: ANN401
     flags = ", ".join(f"`{flag}`" for flag in parameter.opts) if parameter.param_type_name == "option" else ""
     name = flags or f"`{parameter.name.upper()}`"
     text = (getattr(parameter, "help", None) or "").replace("|", "\\|")
-    default = "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    default = (
+        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    )
     return f"| {name} | {text} | {default} |"
