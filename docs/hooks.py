@@ -27,7 +27,7 @@ def _command(command: Any, name: str) -> Iterator[str]:  # noqa: ANN401 (typer c
         for word, part in command.commands.items():
             yield from _command(part, f"{name} {word}")
         return
-    yield from (f"## {name}", "", command.help or "", "", "| | | default |", "|:--|:--|:--|")
+    yield from (f"## {name}", "", command.help or "", "", "| argument or option | is | default |", "|:--|:--|:--|")
     yield from (_row(parameter) for parameter in command.params)
     yield ""
 
@@ -37,6 +37,6 @@ def _row(parameter: Any) -> str:  # noqa: ANN401
     name = flags or f"`{parameter.name.upper()}`"
     text = (getattr(parameter, "help", None) or "").replace("|", "\\|")
     default = (
-        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+        "required" if parameter.required else "" if parameter.default in (None, False, "") else f"`{parameter.default}`"
     )
     return f"| {name} | {text} | {default} |"
