@@ -36,6 +36,7 @@ CheckpointArgument = Annotated[Path, typer.Argument(help="A .safetensors checkpo
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value overrides, as training.steps=200.")]
 Workers = Annotated[int, typer.Option(help="Processes; 0: one on a GPU, else one a core. The numbers are the same.")]
 Threads = Annotated[int, typer.Option(help="Threads of a run; 0: one on a CPU. Another number rounds sums otherwise.")]
+Track = Annotated[str, typer.Option(help="Log losses to tensorboard, wandb or mlflow; the numbers are the same.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun in --out.")]
 
 
@@ -72,6 +73,7 @@ def run(
     executor: Annotated[Literal["local", "ray", "slurm"], typer.Option(help="Where runs are executed.")] = "local",
     workers: Workers = 0,
     threads: Threads = 0,
+    track: Track = "",
     address: Annotated[str, typer.Option(help="Of Ray: auto, HOST:PORT, or local for one here.")] = "auto",
     submit: Annotated[list[str] | None, typer.Option(help="Of a SLURM job, as slurm_partition=gpu.")] = None,
 ) -> None:
@@ -99,7 +101,7 @@ def run(
     options = ExecutorOptions(workers, threads, address, parse_pairs(submit or []), out / "jobs")
     execute = load(EXECUTORS, "selip.executors", executor).of(options)
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, execute):
+        for path in run_experiment(config, out, resume, _command(), report, execute, track):
             report.line(f"  {path}")
 
 
@@ -117,6 +119,7 @@ def train(
     experiment: Annotated[str, typer.Option(help="Experiment whose run settings are taken.")] = "quick",
     resume: Resume = False,
     threads: Threads = 0,
+    track: Track = "",
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
     from selip.catalogue import experiment_file
@@ -126,7 +129,7 @@ def train(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads))
+        run_experiment(config, out, resume, _command(), report, Local(1, threads), track)
     if is_first_process():
         typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 

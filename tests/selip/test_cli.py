@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from selip.cli import main
 from selip.records import read_record, read_records
@@ -97,9 +98,11 @@ def assert_same_records(one: Path, other: Path):
             )
 
 
-def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path, command):
+def test_killed_and_resumed_gives_the_same_records_when_tracked(
+    finished, small_cohort_folder, tiny_run, tmp_path, command
+):
     out = tmp_path / "killed"
-    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
+    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume", "--track", "tensorboard"]
     line = [sys.executable, "-m", "selip", *arguments, "--workers", "2"]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -110,6 +113,12 @@ def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder
     assert not (out / "leaderboard").exists(), "it was killed in the middle"
     assert command(*arguments, "--workers", "1")[0] == 0
     assert_same_records(finished, out)
+    assert (out / "config.yaml").read_text() == (finished / "config.yaml").read_text()
+    for method in ("selip", "clip"):
+        events = EventAccumulator(str(out / "tracking" / f"{method}-seed0"))
+        events.Reload()
+        assert [one.step for one in events.Scalars("loss")] == [2, 4, 6]
+    assert not (out / "tracking" / "random_init-seed0").exists()
 
 
 def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_folder, tiny_run, command):
@@ -260,6 +269,7 @@ def test_doctor(command):
         (["run", "quick", "--out", "x", "training.learning_rate_volume=.nan"], "finite number"),
         (["run", "quick", "--out", "x", "--dry-run", "methods=foo"], "unknown method"),
         (["run", "quick", "--out", "/proc/none/x"], "can be written"),
+        (["run", "quick", "--out", "x", "--track", "tensorbord"], "did you mean 'tensorboard'"),
         (["frobnicate"], "frobnicate"),
         (["run", "quick"], "--out"),
     ],
