@@ -15,6 +15,7 @@ from selip.cohort_cli import app as cohort_app
 from selip.config import RunConfig
 from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
+from selip.export_cli import app as export_app
 from selip.extract_cli import extract_command
 from selip.profile_cli import profile_command
 from selip.progress import reporting
@@ -26,6 +27,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, s
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(export_app, name="export")
 app.command("extract")(extract_command)
 app.command("profile")(profile_command)
 
