@@ -35,7 +35,7 @@ import pandas as pd
 from benchmarks.class_columns import scores_of
 from benchmarks.statistics import resampler_for
 from leaderboards.board import Board, named, read_boards
-from leaderboards.families import RETRIEVAL
+from leaderboards.families import RETRIEVAL, cohort_of
 from leaderboards.tables import to_csv
 from selip.errors import InputError
 from selip.files import write_atomically
@@ -51,8 +51,6 @@ CLASSIFICATIONS = {
     "linear_probe": ("linear_probe", "embeddings_linear_", "lp_"),
 }
 """Benchmark to their task, the model of ours that is theirs, and what their metrics begin with."""
-OF_SECOND_COHORT = ("glioma_grade",)
-"""Pools whose volumes are those of the second cohort."""
 FILES = "a .json or .csv file, or a folder for one file a result"
 
 
@@ -127,10 +125,9 @@ def _file_name(one: Result) -> str:
 
 
 def _result(record: Record, pool: str, task: str, metrics: dict[str, float], language: str) -> Result:
-    cohort = record.transfer if pool in OF_SECOND_COHORT and record.transfer else record.cohort
-    tower = record.config["run"]["model"]["volume_tower"]
+    tower = record.config.get("run", {}).get("model", {}).get("volume_tower", "unknown")
     return {
-        "dataset": f"{named(cohort)}/{pool}",
+        "dataset": f"{named(cohort_of(record, pool))}/{pool}",
         "model": (record.training.own_tower if record.training else "") or tower,
         "pretrained": cell_label(record.method, record.ablation, record.seed),
         "task": task,
@@ -158,9 +155,10 @@ def _counterparts(board: Board, record: Record) -> Iterator[tuple[str, str, dict
 def _recalls(record: Record, pool: str) -> dict[str, float]:
     names = {"image_retrieval": "text_to_image", "text_retrieval": "image_to_text"}
     return {
-        f"{theirs}_recall@{k}": record.metrics[f"{pool}/{ours}_R@{k}"].value
+        f"{theirs}_recall@{k}": record.metrics[key].value
         for theirs, ours in names.items()
         for k in CUTOFFS
+        if (key := f"{pool}/{ours}_R@{k}") in record.metrics
     }
 
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
-from selip.config import RunConfig
 from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
 from selip.export_cli import app as export_app
@@ -20,7 +19,9 @@ from selip.extract_cli import extract_command
 from selip.profile_cli import profile_command
 from selip.progress import reporting
 from selip.registry import load
-from selip.settings import parse_contrasts, parse_pairs, read_experiment, with_overrides
+from selip.settings import parse_contrasts, parse_pairs, read_experiment
+from selip.sharing_cli import pull_command, push_command
+from selip.similarity_cli import similarity_command
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
@@ -30,6 +31,9 @@ app.add_typer(cohort_app, name="cohort")
 app.add_typer(export_app, name="export")
 app.command("extract")(extract_command)
 app.command("profile")(profile_command)
+app.command("pull")(pull_command)
+app.command("push")(push_command)
+app.command("similarity")(similarity_command)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
 CohortOption = Annotated[Path, typer.Option("--cohort", help="A cohort folder.")]
@@ -103,7 +107,7 @@ def run(
     options = ExecutorOptions(workers, threads, address, parse_pairs(submit or []), out / "jobs")
     execute = load(EXECUTORS, "selip.executors", executor).of(options)
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, execute, track):
+        for path in run_experiment(config, out, resume, _command(), report, execute, track=track):
             report.line(f"  {path}")
 
 
@@ -131,7 +135,7 @@ def train(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads), track)
+        run_experiment(config, out, resume, _command(), report, Local(1, threads), track=track)
     if is_first_process():
         typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 
@@ -189,24 +193,6 @@ def search(
         item = items.iloc[hit.row]
         table.add_row(str(rank), f"{hit.cosine:.3f}", item["volume_id"], item["contrast"], hit.text)
     Console().print(table)
-
-
-@app.command()
-def similarity(
-    text_a: Annotated[str, typer.Argument(help="Findings or a report.")],
-    text_b: Annotated[str, typer.Argument(help="The other text.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Measures, as semantic=ontology.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """Say how alike two texts are, and why: every pair of clauses with its terms."""
-    from selip.similarity_view import as_mapping, as_tables, explain
-
-    settings = [f"similarity.{item.removeprefix('similarity.')}" for item in overrides or []]
-    found = explain(text_a, text_b, with_overrides(RunConfig(), settings).similarity)
-    if as_json:
-        typer.echo(json.dumps(as_mapping(found), indent=1))
-    else:
-        Console().print(as_tables(found))
 
 
 @app.command()

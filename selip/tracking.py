@@ -16,7 +16,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers
 
-from selip.errors import InputError
+from selip.errors import InputError, one_line
 from selip.files import content_hash
 from selip.registry import unknown
 from selip.schedule import learning_rate_factor
@@ -106,10 +106,9 @@ def _start(accelerator: Accelerator, tracking: Tracking, run: str, step: int) ->
     try:
         accelerator.init_trackers(project, init_kwargs={tracking.name: dict(settings)})
     except Exception as error:  # whatever a third party's service comes to
-        reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"got --track {tracking.name}, which does not start ({reason}); allowed: a tracker that is set up here; "
-            "set it up, or leave --track out"
+            f"got --track {tracking.name}, which does not start ({one_line(error)}); allowed: a tracker that is set up "
+            "here; set it up, or leave --track out"
         ) from error
 
 

@@ -12,9 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("selip", "baselines", "benchmarks", "leaderboards")
 COMPOSITION_ROOT = {
-    "selip/__main__.py", "selip/catalogue.py", "selip/cli.py", "selip/experiment.py",
-    "selip/export_cli.py", "selip/sharing_cli.py",
-}  # fmt: skip
+    "selip/cli.py",
+    "selip/catalogue.py",
+    "selip/experiment.py",
+    "selip/export_cli.py",
+    "selip/sharing_cli.py",
+    "selip/__main__.py",
+}
 SOURCES = [path for stage in STAGES for path in sorted((ROOT / stage).rglob("*.py"))]
 
 
