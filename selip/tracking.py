@@ -77,9 +77,9 @@ def tracked(accelerator: Accelerator, tracking: Tracking, run: str, step: int) -
     Raises:
         InputError: When the tracker does not start, as one without a key to its server.
     """
+    if tracking.name:
+        _start(accelerator, tracking, run, step)
     try:
-        if tracking.name:
-            _start(accelerator, tracking, run, step)
         yield
     finally:
         for tracker in accelerator.trackers:  # not end_training, which ends the group of processes too

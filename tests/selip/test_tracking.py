@@ -11,7 +11,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from selip.catalogue import experiment_file, find_method
 from selip.errors import InputError
-from selip.experiment import validation_score
 from selip.files import content_hash
 from selip.model import weights_hash
 from selip.schedule import learning_rate_factor
@@ -31,21 +30,29 @@ def kill(progress):
         raise Killed
 
 
-@pytest.fixture
-def config(tiny_run):
-    return read_experiment(experiment_file("quick"), tiny_run).run
+def make_run(cohort, tiny_run, tracking, method="selip", **more):
+    config = read_experiment(experiment_file("quick"), tiny_run).run
+    return Run(find_method(method), cohort, config, 0, lambda one: float(one.volumes.std()), tracking=tracking, **more)
 
 
 @pytest.fixture
-def run(small_cohort, config, tmp_path):
+def run(small_cohort, tiny_run, tmp_path):
     """Trains a run under a name, tracked by a tracker of a name."""
 
     def train_one(name, tracker="", method="selip", **more):
-        tracking = Tracking(tracker, tmp_path / "tracking", name)
-        one = Run(find_method(method), small_cohort, config, 0, validation_score, tracking=tracking, **more)
-        return one.id, *train(one, tmp_path / f"{name}.safetensors")
+        one = make_run(small_cohort, tiny_run, Tracking(tracker, tmp_path / "tracking", name), method, **more)
+        return one, train(one, tmp_path / f"{name}.safetensors")
 
     return train_one
+
+
+@pytest.fixture(scope="module")
+def whole(small_cohort, tiny_run, tmp_path_factory):
+    """An undisturbed run that TensorBoard was told of: the run, what training gave, and the log."""
+    folder = tmp_path_factory.mktemp("whole")
+    one = make_run(small_cohort, tiny_run, Tracking("tensorboard", folder / "tracking", "whole"))
+    given = train(one, folder / "whole.safetensors")
+    return one, given, logged(folder / "tracking" / "whole")
 
 
 def logged(folder):
@@ -55,40 +62,38 @@ def logged(folder):
     return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_tensorboard_is_told_what_was_read_and_the_run_stays_the_same(run, config, tmp_path):
-    identity, model, facts, training = run("tracked", "tensorboard")
-    bare_identity, bare, bare_facts, bare_training = run("bare")
-    assert (identity, facts, training) == (bare_identity, bare_facts, bare_training)
-    assert weights_hash(model) == weights_hash(bare)
-    found = logged(tmp_path / "tracking" / "tracked")
+def test_tensorboard_is_told_what_was_read(whole):
+    run, (model, facts, training), found = whole
+    config = run.config.training
     assert {tag: [step for step, _ in values] for tag, values in found.items()} == dict.fromkeys(found, READ)
     assert [value for _, value in found["val_score"]] == pytest.approx([row["val_score"] for row in training.history])
-    for tower, peak in (("volume", config.training.learning_rate_volume), ("text", config.training.learning_rate_text)):
-        rates = [peak * learning_rate_factor(step - 1, config.training) for step in READ]
+    for tower, peak in (("volume", config.learning_rate_volume), ("text", config.learning_rate_text)):
+        rates = [peak * learning_rate_factor(step - 1, config) for step in READ]
         assert [value for _, value in found[f"learning_rate_{tower}"]] == pytest.approx(rates)
     assert all(math.isfinite(value) and value > 0 for _, value in found["loss"])
     scales = [value for _, value in found["logit_scale"]]
     assert scales[READ.index(facts.step)] == pytest.approx(model.logit_scale.item()), "of the weights that were kept"
     assert len(set(scales)) == len(READ), "it learns"
-    assert not (tmp_path / "tracking" / "bare").exists()
 
 
-def test_a_log_goes_on_where_the_killed_run_does(run, tmp_path):
-    run("whole", "tensorboard")
+def test_a_run_is_the_same_without_a_tracker(whole, run, tmp_path):
+    tracked, (model, *told), _ = whole
+    bare, (other, *said) = run("bare")
+    assert bare.id == tracked.id
+    assert said == told
+    assert weights_hash(other) == weights_hash(model)
+    assert not (tmp_path / "tracking").exists()
+
+
+@pytest.mark.parametrize("begins", ["where it was", "anew"])
+def test_the_log_of_a_killed_run_goes_on_where_the_run_does(begins, whole, run, tmp_path):
     with pytest.raises(Killed):
         run("killed", "tensorboard", on_progress=kill)
     assert [step for step, _ in logged(tmp_path / "tracking" / "killed")["loss"]] == [2, 4]
+    if begins == "anew":
+        (tmp_path / "killed.state.safetensors").unlink()
     run("killed", "tensorboard")
-    assert logged(tmp_path / "tracking" / "killed") == logged(tmp_path / "tracking" / "whole")
-
-
-def test_a_run_begun_anew_makes_its_old_log_void(run, tmp_path):
-    with pytest.raises(Killed):
-        run("killed", "tensorboard", on_progress=kill)
-    (tmp_path / "killed.state.safetensors").unlink()
-    run("killed", "tensorboard", method="clip")
-    run("whole", "tensorboard", method="clip")
-    assert logged(tmp_path / "tracking" / "killed") == logged(tmp_path / "tracking" / "whole")
+    assert logged(tmp_path / "tracking" / "killed") == whole[2]
 
 
 @pytest.fixture
@@ -119,12 +124,12 @@ def fake(monkeypatch):
 def test_any_tracker_of_accelerate_is_told_and_finished(run, fake):
     names = {"loss", "learning_rate_volume", "learning_rate_text", "logit_scale", "val_score"}
     expected = [(step, names) for step in READ]
-    run("whole", "fake")
     with pytest.raises(Killed):
         run("killed", "fake", on_progress=kill)
-    whole, killed = fake.made
-    assert whole.rows == expected
+    run("whole", "fake")
+    killed, whole = fake.made
     assert killed.rows == expected[:2]
+    assert whole.rows == expected
     assert whole.finished
     assert killed.finished, "however a run ends"
 
@@ -144,6 +149,7 @@ def test_a_tracker_that_does_not_start_is_one_line(run, fake, monkeypatch):
         raise ConnectionError("no key\nlog in")
 
     monkeypatch.setattr(fake, "start", refuse)
+    monkeypatch.setattr(fake, "finish", lambda self: self.what_start_makes)
     with pytest.raises(InputError, match=r"got --track fake, which does not start \(no key log in\); allowed: "):
         run("refused", "fake")
 
