@@ -92,13 +92,13 @@ def _named(board: Board, own: Mapping[str, Margin]) -> dict[str, Margin]:
     for name, margin in own.items():
         key = name if "/" in name else f"{pool}/{name}"
         if key not in keys:
-            raise InputError(_unknown_metric(board.benchmark, name, keys))
+            raise InputError(_unknown_metric(board.benchmark, key, keys))
         found[key] = margin
     return found
 
 
-def _unknown_metric(benchmark: str, name: str, keys: Iterable[str]) -> str:
+def _unknown_metric(benchmark: str, key: str, keys: Iterable[str]) -> str:
     """As `selip.registry.unknown`, with the nearest names alone: a record has hundreds of metrics."""
-    near = difflib.get_close_matches(name, sorted(keys), n=3, cutoff=0.0)
+    near = difflib.get_close_matches(key, sorted(keys), n=3, cutoff=0.0)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"got unknown metric {name!r} of {benchmark} in the margins; allowed: metrics of its records{hint}"
+    return f"got unknown metric {key!r} of {benchmark} in the margins; allowed: metrics of its records{hint}"
