@@ -40,6 +40,7 @@ N_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 LEVEL = (1 - CONFIDENCE) / 2
 """One-sided level at which a line regresses: that of one bound of the interval."""
+_ROUNDING = 1e-5  # per-item scores are kept as float32
 _RESAMPLES_PER_LINE = 100
 """So that Holm's first step, 1 / (R + 1) times the number of lines, stays well under LEVEL."""
 
@@ -165,11 +166,21 @@ def _line(pair: Pair, key: str, margin: Margin, n_resamples: int) -> GateLine:
     frames = pair.frames(key)
     n_patients = len(shared_patients([*frames[0], *frames[1]]))
     reference, candidate = (_value(row, key) for row in (pair.reference, pair.candidate))
-    resamplers = _differences(pair, key)
-    intervals, replicates = intervals_of(resamplers, n_patients, n_resamples, 0, CONFIDENCE)
+    intervals, replicates = intervals_of(_differences(pair, key), n_patients, n_resamples, 0, CONFIDENCE)
+    _check_scores(pair, key, intervals[0].value, reference, candidate)
     allowed = margin.of(reference)
     p_value = _share_within(replicates[:, 0], allowed) if n_patients > 1 else 1.0
     return GateLine(pair, key, reference, candidate, intervals[0], allowed, p_value)
+
+
+def _check_scores(pair: Pair, key: str, found: float, reference: float, candidate: float) -> None:
+    """Refuses per-item scores that are not those of the records' values."""
+    recorded = candidate - reference
+    if not math.isclose(abs(found), abs(recorded), abs_tol=_ROUNDING * max(1.0, abs(reference))):
+        raise InputError(
+            f"got per-item scores of {pair.label} on {pair.benchmark} whose {key} differ by {abs(found):.6f} where the "
+            f"records say {abs(recorded):.6f}; allowed: the Parquet files written with the records; run it again"
+        )
 
 
 def _value(row: Row, key: str) -> float:

@@ -16,7 +16,8 @@ RECORD_FILES = ("*.json", "*.parquet")
 def update_reference(reference: Path, candidate: Side) -> list[str]:
     """Puts the record files of `candidate` in the place of those of `reference`; other files there stay.
 
-    The new folder is complete beside the old one before either is renamed; when that fails the old one is put back.
+    The new folder is complete beside the old one before either is renamed, and the old one is put back when that fails.
+    A machine that stops between the two renames leaves both folders whole, under names that begin with a dot.
 
     Args:
         reference: Run directory or folder of records; one that does not exist becomes a run directory.
@@ -31,7 +32,8 @@ def update_reference(reference: Path, candidate: Side) -> list[str]:
     if reference.is_file():
         raise InputError(f"got the single record {reference}; allowed with --update-reference: a folder; name that")
     folder = (records_folder(reference) if reference.exists() else reference / "records").resolve()
-    tables = (candidate.folder / record.per_item for record in candidate.records if record.per_item)
+    scored = (record.per_item for record in candidate.records if record.status == "ok")
+    tables = (candidate.folder / name for name in scored if name)
     new = {path.name: path for path in (*candidate.files, *tables)}
     old = {path.name for pattern in RECORD_FILES for path in folder.glob(pattern)}
     staged = folder.with_name(f".{folder.name}.{os.getpid()}.partial")

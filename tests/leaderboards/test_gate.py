@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -222,6 +223,15 @@ def test_a_row_or_a_score_without_a_counterpart_is_refused(tmp_path, factory):
     factory.add_family_run(tmp_path / "one", "zero_shot", "selip")
     line = refused(read_side(tmp_path / "one"), read_side(tmp_path / "two"))
     assert "selip on zero_shot in the reference alone" in line
+
+
+def test_per_item_scores_of_another_run_are_refused(tmp_path, factory):
+    """A Parquet file that was swapped: the JSON says one thing, the scores another."""
+    reference = made(factory, tmp_path / "one", ("selip", 0, 2.0))
+    made(factory, tmp_path / "two", ("selip", 0, 0.0))
+    (name,) = (path.name for path in (tmp_path / "two" / "records").glob("*.parquet"))
+    shutil.copy(tmp_path / "one" / "records" / name, tmp_path / "two" / "records" / name)
+    assert "where the records say" in refused(reference, read_side(tmp_path / "two"))
 
 
 def test_nothing_to_guard_is_refused(tmp_path, factory):
