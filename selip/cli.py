@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
+from selip.compare_cli import compare_command
 from selip.environment import is_first_process, launched_processes
 from selip.errors import InputError
 from selip.export_cli import app as export_app
@@ -28,6 +29,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, s
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(cohort_app, name="cohort")
+app.command("compare")(compare_command)
 app.add_typer(export_app, name="export")
 app.command("extract")(extract_command)
 app.command("profile")(profile_command)
@@ -47,7 +49,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun 
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 fine, 2 wrong input, 130 interrupted (resumable)."""
+    """Runs the command line. Exit codes: 0 fine, 1 regressed, 2 wrong input, 3 inconclusive, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
     except InputError as error:

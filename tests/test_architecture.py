@@ -14,6 +14,7 @@ STAGES = ("selip", "baselines", "benchmarks", "leaderboards")
 COMPOSITION_ROOT = {
     "selip/cli.py",
     "selip/catalogue.py",
+    "selip/compare_cli.py",
     "selip/experiment.py",
     "selip/export_cli.py",
     "selip/sharing_cli.py",
