@@ -27,7 +27,9 @@ from selip.registry import registered
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-REPORT = "Acute infarct in the left thalamus, high signal on DWI and FLAIR. No midline shift."
+REPORT = "Acute infarct in the {side} {place}, high signal on DWI and FLAIR. No midline shift."
+SIDES, PLACES = ("left", "right"), ("thalamus", "frontal lobe", "parietal lobe", "occipital lobe", "insula", "cerebellum")
+TEXTS = [REPORT.format(side=side, place=place) for side in SIDES for place in PLACES]
 ELSEWHERE = ("--executor", "--address", "--submit", "--workers")
 
 
@@ -59,18 +61,24 @@ def made(tmp_path_factory, small_cohort_folder, tiny_run):
         ]
         assert typed(patch, [*line, *tiny_run, "--workers", "1"]) == 0
     (here / "runs" / "quick" / "cohort").symlink_to(small_cohort_folder)
+    shutil.copytree(here / "runs" / "quick" / "records", here / "leaderboards" / "records" / "quick" / "records")
     GLIOMA.build("quick", 0, here / "DIR", patients=30, workers=1, command="", progress=None)
-    rows = [f"p{n},s{n},FLAIR,s{n}.nii.gz,{REPORT}" for n in range(40)]
+    rows = [f"p{n},s{n},FLAIR,s{n}.nii.gz,{TEXTS[n % len(TEXTS)]}" for n in range(40)]
     table = [("patient", "study", "contrast", "path", "report"), *(row.split(",", 4) for row in rows)]
     (here / "my.csv").write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in table))
     for n in range(40):
         scan(here / f"s{n}.nii.gz", n)
-    (here / "reports.json").write_text('{"r1": "' + REPORT + '"}')
-    (here / "reports.csv").write_text(f'id,report\nr1,"{REPORT}"\n')
+    (here / "reports.json").write_text('{"r1": "' + TEXTS[0] + '"}')
+    (here / "reports.csv").write_text(f'id,report\nr1,"{TEXTS[0]}"\n')
     case = here / "home" / "data" / "MICCAI_BraTS2020_TrainingData" / "BraTS20_Training_001"
     for kind in ("t1", "t1ce", "t2", "flair"):
         scan(case / f"BraTS20_Training_001_{kind}.nii", 0)
-    scan(here / "home" / "data" / "my-study" / "sub-01" / "anat" / "sub-01_T1w.nii.gz", 0)
+    lesion = np.zeros((12, 12, 12), np.uint8)
+    lesion[4:7, 6:9, 5:8] = 4
+    nib.save(nib.Nifti1Image(lesion, np.diag([10, 10, 10, 1])), case / "BraTS20_Training_001_seg.nii")
+    study = here / "home" / "data" / "my-study"
+    scan(study / "sub-01" / "anat" / "sub-01_T1w.nii.gz", 0)
+    (study / "participants.tsv").write_text("participant_id\tdiagnosis\nsub-01\tcontrol\n")
     return here
 
 
@@ -100,9 +108,9 @@ def small(words, cohort, tiny_run):
         own = [word.split("=")[0] for word in words]
         more = [one for one in tiny_run if one.split("=")[0] not in own]
         if verb == "train":
-            return [*kept, *(one for one in more if one.startswith(("model.", "training.")))]
+            return [*kept, *more]
         more += [f"cohort.path={cohort}"] if "cohort.path" not in own else []
-        more += ["methods=selip"] if words[2] == "ablation" else ["methods=clip"] if "methods" not in own else []
+        more += ["methods=selip"] if words[2] == "ablation" else ["methods=selip,clip"] if "methods" not in own else []
         return [*kept, *more, "seeds=1", "--workers", "1"]
     if verb == "profile":
         return [*words, *(one for one in tiny_run if one.startswith(("model.", "training."))), "--steps", "2"]
@@ -153,10 +161,13 @@ def test_commands_of(page, made, small_cohort_folder, tiny_run, tmp_path, monkey
             check_other(words)
             continue
         words = words[: words.index(">")] if ">" in words else words
-        if words[1:3] == ["run", "quick"] and "runs/quick" in words:
+        again = words[1:3] == ["run", "quick"] and "runs/quick" in words
+        if again:
             shutil.rmtree("runs/quick")
         asked = [os.path.expanduser(word) for word in small(words, small_cohort_folder, tiny_run)]
         assert typed(monkeypatch, asked) == 0, (" ".join(words), capsys.readouterr().err[-300:])
+        if again:
+            Path("runs/quick/cohort").symlink_to(small_cohort_folder)
 
 
 def test_the_pages_explain_every_metric():
