@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 REPORT = "Acute infarct in the {side} {place}, high signal on DWI and FLAIR. No midline shift."
-SIDES, PLACES = ("left", "right"), ("thalamus", "frontal lobe", "parietal lobe", "occipital lobe", "insula", "cerebellum")
+SIDES = ("left", "right")
+PLACES = ("thalamus", "frontal lobe", "parietal lobe", "occipital lobe", "insula", "cerebellum")
 TEXTS = [REPORT.format(side=side, place=place) for side in SIDES for place in PLACES]
 ELSEWHERE = ("--executor", "--address", "--submit", "--workers")
 
