@@ -117,11 +117,18 @@ SITES = (
 
 def signal(tissue: Tissue, timing: Timing, site: Site = SITES[0]) -> float:
     """Signal of a tissue in a sequence without diffusion weighting, arbitrary unit, signed before the magnitude."""
-    rate = 1 / tissue.t1_ms + (RELAXIVITY * tissue.agent if timing.agent else 0.0)
+    return float(_signals((tissue,), timing, site)[0])
+
+
+def _signals(tissues: Sequence[Tissue], timing: Timing, site: Site) -> np.ndarray:
+    """`signal` of each tissue (C,)."""
+    t1, t2, density, agent = np.array([(one.t1_ms, one.t2_ms, one.density, one.agent) for one in tissues]).T
+    rate = 1 / t1 + (RELAXIVITY * agent if timing.agent else 0.0)
     recovery = 1 - np.exp(-timing.tr * site.tr * rate)
     if timing.ti:
         recovery -= 2 * np.exp(-timing.ti * site.ti * rate) - 2 * np.exp(-timing.tr * site.tr * rate)
-    return float(tissue.density * recovery * np.exp(-timing.te * site.te / tissue.t2_ms))
+    signals: np.ndarray = density * recovery * np.exp(-timing.te * site.te / t2)
+    return signals
 
 
 def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]) -> dict[str, np.ndarray]:
@@ -132,19 +139,18 @@ def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site =
         contrasts: Names from SEQUENCES; "DWI" and "ADC" both bring the images "b0" and "DWI".
         site: The scanner.
     """
-    reference = TISSUES["white matter"]
-    weights = {}
+    every, weights = (*tissues, TISSUES["white matter"]), dict[str, np.ndarray]()
     for contrast in contrasts:
         timing = SEQUENCES[contrast]
-        signals = np.array([signal(tissue, timing, site) for tissue in tissues])
-        scale = signal(reference, timing, site)
-        if not timing.diffusion:
-            weights[contrast] = signals / scale
-        elif "DWI" not in weights:
-            decay = np.exp(-B_VALUE * 1e-6 * np.array([tissue.adc for tissue in tissues]))
-            scale *= np.exp(-B_VALUE * 1e-6 * reference.adc)
-            weights["b0"] = signals / scale
-            weights["DWI"] = signals * decay / scale
+        if timing.diffusion and "DWI" in weights:
+            continue
+        signals = _signals(every, timing, site)
+        if timing.diffusion:
+            decay = np.exp(-B_VALUE * 1e-6 * np.array([tissue.adc for tissue in every]))
+            scale = signals[-1] * decay[-1]
+            weights |= {"b0": signals[:-1] / scale, "DWI": signals[:-1] * decay[:-1] / scale}
+        else:
+            weights[contrast] = signals[:-1] / signals[-1]
     return {image: weight.astype(np.float32) for image, weight in weights.items()}
 
 
