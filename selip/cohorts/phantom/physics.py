@@ -24,6 +24,7 @@ Array = TypeVar("Array", bound=Any)
 B_VALUE = 1000.0  # s/mm2
 RELAXIVITY = 4.5e-3  # per mmol/l and millisecond
 MAX_ADC = 4000.0  # 1e-6 mm2/s
+ADC_FLOOR = 0.25  # of b0, as a share of white matter
 BIAS_TERMS = 9
 
 
@@ -180,10 +181,10 @@ def mixed(weights: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     return np.abs(image, out=image)
 
 
-def adc_map(b0: np.ndarray, dwi: np.ndarray, floor: float = 0.25) -> np.ndarray:
-    """ADC in 1e-6 mm2/s, clipped to [0, MAX_ADC]; 0 where b0 is under `floor` (air and bone), as scanners do."""
+def adc_map(b0: np.ndarray, dwi: np.ndarray) -> np.ndarray:
+    """ADC in 1e-6 mm2/s, clipped to [0, MAX_ADC]; 0 where b0 is under ADC_FLOOR (air and bone), as scanners do."""
     ratio = np.maximum(b0, 1e-6) / np.maximum(dwi, 1e-6)
-    return np.where(b0 < floor, 0, np.clip(np.log(ratio) * (1e6 / B_VALUE), 0, MAX_ADC)).astype(np.float32)
+    return np.where(b0 < ADC_FLOOR, 0, np.clip(np.log(ratio) * (1e6 / B_VALUE), 0, MAX_ADC)).astype(np.float32)
 
 
 def bias_field(coordinates: Sequence[np.ndarray], bend: np.ndarray) -> np.ndarray:
