@@ -15,11 +15,8 @@ from torch.nn import functional
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.device_plan import Plan, Strokes
 from selip.cohorts.phantom.profiles import Profile
-from selip.cohorts.phantom.render import CSF_ROW, spline_weights
+from selip.cohorts.phantom.render import CSF_ROW, RIPPLE, WAVES, WOBBLE, spline_weights
 from selip.loading import to_device
-
-WAVES = (3.1, 2.7, 2.9)
-RIPPLE = 6.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def _distance(points: torch.Tensor, strokes: Strokes, step: int) -> tuple[torch.
         squares.addcmul_(local, local)
         waves += torch.sin(rate * local + phase)
         ripples *= torch.sin(RIPPLE * local + phase)
-    return squares.sqrt_().mul_(1 + 0.06 * waves), 0.5 + 0.5 * ripples
+    return squares.sqrt_().mul_(1 + WOBBLE * waves), 0.5 + 0.5 * ripples
 
 
 def _average_slices(samples: torch.Tensor) -> torch.Tensor:

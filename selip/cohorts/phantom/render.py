@@ -18,6 +18,8 @@ from selip.volumes import percentile_minmax
 
 BRAIN_ROWS = (0, 1)
 CSF_ROW = 2
+WAVES, WOBBLE = (3.1, 2.7, 2.9), 0.06  # of the outline of a focus: rate on each axis, height as a share of the radius
+RIPPLE = 6.0  # rate of its texture
 PLANES_AT_ONCE = 4  # of samples, whose double precision a core's cache then holds
 
 
@@ -164,9 +166,9 @@ def _near(places: np.ndarray, focus: Focus) -> np.ndarray:
 def _distance(places: np.ndarray, focus: Focus) -> tuple[np.ndarray, np.ndarray]:
     """Distance to the centre as a share of the wobbly outline (1 on it), and a texture in [0, 1]; both (n,)."""
     local = np.einsum("ab,bn->an", focus.axes, places - focus.centre_mm[:, None]) / focus.radii_mm[:, None]
-    waves = np.sin(np.array([[3.1], [2.7], [2.9]]) * local + focus.phase[:, None])
-    distance = np.linalg.norm(local, axis=0) * (1 + 0.06 * waves.sum(axis=0))
-    texture = 0.5 + 0.5 * np.prod(np.sin(6 * local + focus.phase[:, None]), axis=0)
+    waves = np.sin(np.array(WAVES)[:, None] * local + focus.phase[:, None])
+    distance = np.linalg.norm(local, axis=0) * (1 + WOBBLE * waves.sum(axis=0))
+    texture = 0.5 + 0.5 * np.prod(np.sin(RIPPLE * local + focus.phase[:, None]), axis=0)
     return distance.astype(np.float32), texture.astype(np.float32)
 
 
