@@ -58,6 +58,7 @@ class CohortInfo:
         findings_source: Where texts and structured findings come from: "truth" (simulated), "given" (with the set),
             "extracted" (from reports, by rule), "masks" (measured), "" (nobody knows: texts are reports); joined by
             "+" where studies differ. Not part of the content hash, which covers the texts themselves.
+        renderer: What made simulated voxels, as "torch 2.15.0 on NVIDIA H100"; "" for numpy, or when imported.
         split_fingerprint: Hash of patients and their parts.
         content_hash: Hash of both manifests, voxel hashes included.
     """
@@ -74,6 +75,7 @@ class CohortInfo:
     command: str = ""
     intensity: str = "minmax"
     findings_source: str = ""
+    renderer: str = ""
     split_fingerprint: str = ""
     content_hash: str = ""
 

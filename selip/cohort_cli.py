@@ -26,10 +26,13 @@ def cohort_build(
     seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
     patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="cuda makes the voxels on a GPU: the same heads with other noise.")
+    ] = "cpu",
 ) -> None:
     """Generate a cohort."""
     with reporting() as report:
-        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers)
+        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers, device)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
 
 

@@ -50,17 +50,20 @@ def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
     return Cohort.open(folder)
 
 
-def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int = 0) -> Cohort:
+def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int = 0, device: str = "cpu") -> Cohort:
     """Generates a registered cohort into `out`; `workers` processes, 0 for one a core, never change the bytes.
 
     Raises:
-        InputError: When the cohort cannot be generated.
+        InputError: When the cohort cannot be generated, or not on this device.
     """
     source = find_cohort(config.name)
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
-    patients = "" if config.patients is None else f" --patients {config.patients}"
-    command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{patients} --out DIR"
+    if device != "cpu" and not source.on_device:
+        raise InputError(f"got device {device!r} for cohort {config.name!r}; allowed: cpu; leave --device out")
+    options = "" if config.patients is None else f" --patients {config.patients}"
+    options += "" if device == "cpu" else f" --device {device}"
+    command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
     return source.build(
         config.profile,
         config.seed,
@@ -69,6 +72,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
         workers=workers,
         command=command,
         progress=lambda done, total: report.count("studies", done, total, ""),
+        **({} if device == "cpu" else {"device": device}),
     )
 
 

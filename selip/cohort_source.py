@@ -17,6 +17,7 @@ class CohortSource:
         summary: One line for `selip list cohorts`.
         source: Where it comes from, its terms.
         build: Generates it: build(profile, seed, out, *, patients, workers, command, progress). None: it is imported.
+        on_device: Whether `build` also takes device=, where the voxels are made.
         import_from: Imports what the user has: import_from(source, out, *, shape, spacing_mm, seed, root, centre,
             texts, language, strict, workers, command, progress, say); `root` and `centre` are absent unless asked for.
             None: it is generated.
@@ -26,4 +27,5 @@ class CohortSource:
     summary: str
     source: str
     build: Callable[..., Cohort] | None = None
+    on_device: bool = False
     import_from: Callable[..., Cohort] | None = None

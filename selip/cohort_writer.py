@@ -160,8 +160,14 @@ class _Appender:
     """Appends rows to a sharded zarr array, whole shards at a time."""
 
     def __init__(self, group: zarr.Group, name: str, shape: Sequence[int]) -> None:
+        # Looking for empty chunks takes as long as packing them: masks are often empty, volumes never.
         self._array = group.create_array(
-            name, shape=(0, *shape), dtype="uint8", chunks=(1, *shape), shards=(ROWS_PER_SHARD, *shape)
+            name,
+            shape=(0, *shape),
+            dtype="uint8",
+            chunks=(1, *shape),
+            shards=(ROWS_PER_SHARD, *shape),
+            config={"write_empty_chunks": name == "volumes"},
         )
         self._buffer: list[np.ndarray] = []
 

@@ -16,6 +16,7 @@ from selip.extraction_types import Place, Span
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
+_SEEN = frozenset({"lesion", "signal"})
 _REACH_OF_ARTICLE = 7  # words
 
 
@@ -46,16 +47,20 @@ def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
     for number, sentence in enumerate(text_sentences):
         denied = denied_marks(sentence, known)
         reading.signs += signs(sentence, denied, known)
-        reading.normal |= any(
-            mark.kind == "normal" or (index in denied and mark.kind in {"lesion", "signal"})
-            for index, mark in enumerate(sentence.marks)
-        )
-        _SentenceReader(reading.frames, sentence, number, known).read(_events(sentence, denied, known))
+        reading.normal = reading.normal or _is_normal(sentence, denied)
+        events = _events(sentence, denied, known)
+        if events:
+            _SentenceReader(reading.frames, sentence, number, known).read(events)
     reading.frames = merged(reading.frames)
     reading.signs += [
         Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
     ]
     return reading
+
+
+def _is_normal(sentence: Sentence, denied: frozenset[int]) -> bool:
+    marks = sentence.marks
+    return any(marks[index].kind in _SEEN for index in denied) or any(mark.kind == "normal" for mark in marks)
 
 
 def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[_Event]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import yaml
@@ -130,7 +131,8 @@ def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _spaced(prefixes: Sequence[str]) -> str:
-    return rf"(?i:{'|'.join(prefixes)})(?=[a-z]{{5}})|[A-Za-z0-9]+(?:['’][a-z]+)?|{_PUNCTUATION}"
+    first = "".join(sorted({prefix[0] for prefix in prefixes}))  # most words are done with by their first letter
+    return rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[a-z]{{5}})|[A-Za-z0-9]+(?:['’][a-z]+)?|{_PUNCTUATION}"
 
 
 def _unspaced(phrases: Mapping[str, object]) -> str:
@@ -138,6 +140,7 @@ def _unspaced(phrases: Mapping[str, object]) -> str:
     return rf"(?i:{longest})|[A-Za-z0-9]+|{_PUNCTUATION}|[^\s\W]"
 
 
+@lru_cache(2**14)
 def _plain(word: str) -> str:
     """A word as the lexicon compares it: small letters, no genitive, no plural s."""
     word = word.lower()
@@ -148,37 +151,31 @@ def _plain(word: str) -> str:
 
 def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
     """The sentences of a text that have a mark."""
-    words: list[str] = []
-    spans: list[tuple[int, int]] = []
-    for match in known.token.finditer(text):
-        word = _plain(match[0])
-        if word not in _ENDS:
-            words.append(word)
-            spans.append(match.span())
-        if word in _ENDS or len(words) == _LONGEST:
-            marks = _marks(words, spans, known)
+    found = list(known.token.finditer(text))
+    words = [_plain(match[0]) for match in found]
+    ends = [at for at, word in enumerate(words) if word in _ENDS]
+    for before, end in pairwise((-1, *ends, len(words))):
+        for first in range(before + 1, end, _LONGEST):
+            piece = slice(first, min(first + _LONGEST, end))
+            marks = _marks(words[piece], found[piece], known)
             if marks:
-                yield Sentence(words, marks)
-            words, spans = [], []
-    marks = _marks(words, spans, known)
-    if marks:
-        yield Sentence(words, marks)
+                yield Sentence(words[piece], marks)
 
 
-def _marks(words: list[str], spans: list[tuple[int, int]], known: Lexicon) -> list[Mark]:
-    marks, entries, first = [], known.entries, 0
-    while first < len(words):
-        last = first + 1
-        for phrase, kind, value in entries.get(words[first], ()):
+def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:
+    marks, entries, last = [], known.entries, 0
+    for first, word in enumerate(words):
+        if first < last or word not in entries:
+            continue
+        for phrase, kind, value in entries[word]:
             behind = first + len(phrase)
             if words[first:behind] == phrase:
                 if (
                     kind == "region" and behind - first >= _SHORTEST_AROUND_SIDE
                 ):  # "base of the left skull": left, then skull
                     inside = [at for at in range(first + 1, behind) if words[at] in known.sides]
-                    marks += [Mark("side", known.sides[words[at]], first, first, *spans[at]) for at in inside]
-                marks.append(Mark(kind, value, first, behind, spans[first][0], spans[behind - 1][1]))
+                    marks += [Mark("side", known.sides[words[at]], first, first, *found[at].span()) for at in inside]
+                marks.append(Mark(kind, value, first, behind, found[first].start(), found[behind - 1].end()))
                 last = behind
                 break
-        first = last
     return marks

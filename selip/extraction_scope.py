@@ -179,11 +179,11 @@ def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterato
 
 def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
     """Whether "central" is said of the midline."""
-    part = sentence.marks[index].value == "centre"
+    marks = sentence.marks
+    if marks[index].value != "centre" or not index or marks[index - 1].kind != "midline":
+        return False
     stops = known.words["comma"] | known.words["break"] | known.words["join"]
-    return (
-        part and index > 0 and sentence.marks[index - 1].kind == "midline" and stops.isdisjoint(sentence.between(index))
-    )
+    return stops.isdisjoint(sentence.between(index))
 
 
 def _midline_of(marks: list[Mark], index: int) -> Mark | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from selip.extraction_items import Item, items_of
-from selip.extraction_lexicon import Lexicon, Mark, Sentence
+from selip.extraction_lexicon import Lexicon, Sentence
 from selip.extraction_types import Span
 
 MIXED, UNEVEN = "mixed", "uneven"
@@ -129,7 +130,7 @@ def _close_by(sentence: Sentence, items: list[Item], number: int, known: Lexicon
 
 def _signals(sentence: Sentence, item: Item, lists: list[Item]) -> Iterator[Signal]:
     marks = [sentence.marks[index] for index in item.marks]
-    polarity, phrase = _described(marks)
+    polarity, phrase = _described(tuple((mark.kind, mark.value) for mark in marks))
     span = (marks[0].start, marks[-1].end)
     named = {name: index for some in reversed(lists) for index, name in zip(some.marks, some.contrasts, strict=True)}
     for name, index in named.items():
@@ -139,20 +140,21 @@ def _signals(sentence: Sentence, item: Item, lists: list[Item]) -> Iterator[Sign
         yield Signal("", polarity, phrase, (span,), item.marks[0])
 
 
-def _described(marks: list[Mark]) -> tuple[str, str]:
-    """Polarity and phrase of a run of signal words."""
-    words = [mark for mark in marks if mark.kind == "signal"]
-    polarities = list(dict.fromkeys(mark.value for mark in words if mark.value != UNEVEN))
-    parts = [mark for mark in marks if mark.kind == "part"]
-    degree = next((f"{mark.value} " for mark in marks if mark.kind == "degree" and mark.first < words[0].first), "")
-    shapes = " ".join(dict.fromkeys(mark.value for mark in marks if mark.kind == "shape"))
+@lru_cache(2**12)
+def _described(run: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Polarity and phrase of a run of signal words, given by kind and value."""
+    kinds = [kind for kind, _ in run]
+    words, parts, shape_words = ([value for kind, value in run if kind == one] for one in ("signal", "part", "shape"))
+    polarities = [value for value in dict.fromkeys(words) if value != UNEVEN]
+    degree = next((f"{value} " for kind, value in run[: kinds.index("signal")] if kind == "degree"), "")
+    shapes = " ".join(dict.fromkeys(shape_words))
     lead = f"{shapes} {degree}".strip() + (" " if shapes or degree else "")
     if not polarities:
         return UNEVEN, "heterogeneous signal"
     polarity = polarities[0] if len(polarities) == 1 else MIXED
     if MIXED in polarities or not parts or len(words) != 2:
         return polarity, f"{lead}{polarity} signal"
-    return polarity, f"{lead}{words[0].value} signal with {words[1].value} {parts[-1].value}"
+    return polarity, f"{lead}{words[0]} signal with {words[1]} {parts[-1]}"
 
 
 def _relaxations(sentence: Sentence, denied: frozenset[int]) -> list[Signal]:

@@ -64,12 +64,13 @@ def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_
     """
     size = len(rows) * prod(cohort.info.shape)
     for place in dict.fromkeys((device, torch.device("cpu"))):
-        if size <= _room_bytes(place, limit_gib):
+        if size <= room_bytes(place, limit_gib):
             return torch.from_numpy(cohort.read_volumes(rows)).to(place)
     return StoredVolumes(cohort, rows)
 
 
-def _room_bytes(device: torch.device, limit_gib: float | None) -> float:
+def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
+    """Room to fill on a device: `limit_gib`, or half of what is free there."""
     if limit_gib is not None:
         return limit_gib * 2**30
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available

@@ -209,18 +209,30 @@ def percentile_minmax(volume: NDArray[np.floating]) -> NDArray[np.uint8]:
     """
     values = np.asarray(volume, dtype=np.float32)
     low, high = _limits(values)
-    clipped = np.clip(values.astype(np.float64), low, high)
-    return np.rint((clipped - low) * (255.0 / (high - low))).astype(np.uint8)
+    scaled = values.astype(np.float64)
+    np.clip(scaled, low, high, out=scaled)
+    scaled -= low
+    scaled *= 255.0 / (high - low)
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _limits(values: NDArray[np.float32]) -> tuple[float, float]:
     """The 0.1 and 99.9 percentiles, checked to be finite and apart."""
     if not np.isfinite(values).all():
         raise InputError("got voxels that are NaN or infinite; allowed: finite numbers; mend or drop the volume")
-    low, high = np.percentile(values, CLIP_PERCENTILES).astype(np.float64)
+    ranked = np.sort(values, axis=None)
+    low, high = (_percentile(ranked, percentile) for percentile in CLIP_PERCENTILES)
     if not high > low:
         raise InputError(f"got a constant volume (all {low:g}); allowed: a volume with contrast; mend or drop it")
-    return float(low), float(high)
+    return low, high
+
+
+def _percentile(ranked: NDArray[np.float32], percentile: float) -> float:
+    """What `np.percentile` gives for sorted values (n,); sorting is faster than its partition at several places."""
+    index, share = divmod(percentile / 100 * (ranked.size - 1), 1)
+    lower, upper = ranked[int(index)], ranked[min(int(index) + 1, ranked.size - 1)]
+    step = float(upper - lower)  # rounded in single precision, as numpy does
+    return float(lower) + step * share if share < 0.5 else float(upper) - step * (1 - share)
 
 
 def _resample(values: NDArray[np.float32], image: Image, grid: Grid) -> NDArray[np.float32]:

@@ -124,8 +124,9 @@ def build_glioma(
     workers: int = 0,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> Cohort:
-    """Simulates the cohort and writes it. The bytes depend on profile, patients and seed, not on `workers`.
+    """Simulates the cohort and writes it. The bytes depend on profile, patients, seed and device, not on `workers`.
 
     Args:
         profile: "quick", "standard" or "hard".
@@ -135,6 +136,7 @@ def build_glioma(
         workers: Processes; 0 for one a core.
         command: The command to record as the one that builds it.
         progress: Called with (studies done, studies in all).
+        device: Where voxels are made, as for `generate.build`.
 
     Raises:
         InputError: For wrong settings, or when `out` is not empty.
@@ -142,9 +144,8 @@ def build_glioma(
     dials = resolve(profile, {} if patients is None else {"n_patients": patients}, GLIOMA_PROFILES)
     # The phantom's seed itself would bring back its heads and its noise.
     own = int(np.random.SeedSequence((seed, COHORT_STREAM)).generate_state(1, np.uint64)[0])
-    return write_cohort(
-        cohort_info("phantom_glioma", dials, seed, command), dials, own, out, draw_gliomas, workers, progress
-    )
+    info = cohort_info("phantom_glioma", dials, seed, command)
+    return write_cohort(info, dials, own, out, draw_gliomas, workers, progress, device)
 
 
 COHORT = CohortSource(
@@ -152,4 +153,5 @@ COHORT = CohortSource(
     summary="simulated T1 after contrast agent, gliomas of high and low grade; profiles quick, standard, hard",
     source=f"{CITATION}. {LICENCE}",
     build=build_glioma,
+    on_device=True,
 )

@@ -289,6 +289,7 @@ def test_doctor(command):
         (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no readable checkpoint"),
         (["leaderboard", "nowhere"], "nowhere"),
         (["cohort", "build", "phantom", "--profile", "easy", "--out", "x"], "quick, standard, hard"),
+        (["cohort", "build", "phantom", "--device", "cuda:99", "--out", "x"], "got device 'cuda:99'; allowed: cpu"),
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
         (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),

@@ -69,6 +69,16 @@ def test_a_few_outliers_do_not_stretch_the_range():
     assert percentile_minmax(values)[5000] == pytest.approx(127.5, abs=1)
 
 
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(size=st.integers(2, 3000), levels=st.integers(2, 1000))
+def test_minmax_clips_at_the_percentiles_of_numpy(size, levels):
+    values = np.random.default_rng(size).integers(0, levels, size).astype(np.float32) / 7
+    values[:2] = 0, 200
+    low, high = np.percentile(values, (0.1, 99.9))
+    expected = np.rint((np.clip(values, low, high) - low) * (255 / (high - low)))
+    assert (percentile_minmax(values) == expected).all()
+
+
 @pytest.mark.parametrize(("values", "words"), [(np.full(9, 7.0), "constant"), (np.array([0, 1, np.nan]), "NaN")])
 def test_minmax_refuses(values, words):
     with pytest.raises(InputError, match=words):

@@ -6,7 +6,6 @@ shells around it. Coarse on purpose: a study samples this stack, so its resoluti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -17,13 +16,15 @@ from scipy import ndimage
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 
 NORMAL_TISSUES = ("grey matter", "white matter", "csf", "skull", "scalp")
-BRAIN_AND_SHELLS = (slice(0, 3), slice(3, 5))
+TOGETHER = (slice(0, 3), slice(3, 4), slice(4, 5))
 FIELD_MM = ((-96.0, 96.0), (-130.0, 98.0), (-90.0, 104.0))
 SKULL_MM = 7.0
 SCALP_MM = 7.0
 VENTRICLES_MM = ((0.0, -14.0, 12.0), (36.0, 52.0, 24.0))
 PUSH_MM = 14.0
 POINTS_AT_ONCE = 2**14  # what a core's cache holds of indices, weights and values
+ONE_IN = 4  # about as few of a study's points are in tissues that are sampled together
+IN_RANGE = "wrap"  # no index is out of range, but with the mode that checks for it numpy would buffer `out`
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Atlas:
 
     Attributes:
         tissues: (5, X, Y, Z) float32 in [0, 1], in the order of NORMAL_TISSUES; the rest is air.
-        cells: (2, X, Y, Z) bool, whether the cell from this voxel to the next ones holds brain or CSF, skull or scalp.
+        cells: (3, X, Y, Z) bool, whether the cell from this voxel to the next ones holds brain or CSF, skull, scalp.
         push: (3, X, Y, Z) float32, direction away from the lateral ventricles, fading over PUSH_MM.
         depth_mm: (X, Y, Z) float32, distance to the rim of the brain, negative outside.
         origin_mm: MNI millimetres of voxel (0, 0, 0).
@@ -46,17 +47,17 @@ class Atlas:
     origin_mm: tuple[float, float, float]
     step_mm: float
 
-    def sample_tissues(self, points_mm: np.ndarray) -> np.ndarray:
-        """Tissue fractions (5, ...) float32 at MNI millimetres (3, ...), as `sample`."""
-        flat = points_mm.reshape(3, -1)
-        values = np.zeros((len(self.tissues), flat.shape[1]), np.float32)
-        for start in range(0, flat.shape[1], POINTS_AT_ONCE):
-            first, shares = self._cells(flat[:, start : start + POINTS_AT_ONCE])
-            for rows, cells in zip(BRAIN_AND_SHELLS, self.cells, strict=True):  # hardly a cell holds all five
-                kept = np.flatnonzero(cells.take(first))
-                found = _interpolate(self.tissues[rows], first[kept], [share[kept] for share in shares])
-                values[rows, start + kept] = found
-        return values.reshape(len(values), *points_mm.shape[1:])
+    def sample_tissues(self, points_mm: np.ndarray, out: np.ndarray) -> None:
+        """Writes tissue fractions at MNI millimetres (3, ...), as `sample` gives them, into `out` (5, ...) of zeros."""
+        flat, values, step = points_mm.reshape(3, -1), out.reshape(len(out), -1), ONE_IN * POINTS_AT_ONCE
+        for start in range(0, flat.shape[1], step):
+            piece = slice(start, start + step)
+            first, shares = self._cells(flat[:, piece])
+            for rows, cells in zip(TOGETHER, self.cells, strict=True):  # hardly a cell holds all five
+                kept = np.flatnonzero(cells.take(first, mode=IN_RANGE))
+                found = _interpolate(self.tissues[rows], first.take(kept), shares.take(kept, axis=1))
+                for value, new in zip(values[rows, piece], found, strict=True):
+                    value[kept] = new
 
     def sample(self, maps: np.ndarray, points_mm: np.ndarray) -> np.ndarray:
         """Trilinear values (m, ...) float32 of `maps` (m, X, Y, Z) at MNI millimetres (3, ...).
@@ -69,36 +70,39 @@ class Atlas:
             points_mm: Where to look.
         """
         flat = points_mm.reshape(3, -1)
-        values = np.zeros((len(maps), flat.shape[1]), np.float32)
+        values = np.empty((len(maps), flat.shape[1]), np.float32)
         for start in range(0, flat.shape[1], POINTS_AT_ONCE):
             piece = slice(start, start + POINTS_AT_ONCE)
             values[:, piece] = _interpolate(maps, *self._cells(flat[:, piece]))
         return values.reshape(len(maps), *points_mm.shape[1:])
 
-    def _cells(self, points_mm: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Flat index (n,) of the first corner of each point's cell, and where in the cell it lies on each axis."""
-        corners, shares = [], []
+    def _cells(self, points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Flat index (n,) of the first corner of each point's cell, and where in the cell it lies (3, n)."""
+        index, shares = np.zeros(points_mm.shape[1], np.float32), np.empty_like(points_mm)
         for axis, length in enumerate(self.depth_mm.shape):
-            grid = (points_mm[axis] - np.float32(self.origin_mm[axis])) * np.float32(1 / self.step_mm)
-            grid = np.clip(grid, 0, np.float32(length - 1.001))
-            corners.append(grid.astype(np.intp))
-            shares.append(grid - corners[-1].astype(np.float32))
-        return np.ravel_multi_index(tuple(corners), self.depth_mm.shape), shares
+            grid = points_mm[axis] - np.float32(self.origin_mm[axis])
+            grid *= np.float32(1 / self.step_mm)
+            np.clip(grid, 0, np.float32(length - 1.001), out=grid)
+            corner = np.floor(grid)
+            np.subtract(grid, corner, out=shares[axis])
+            index *= length
+            index += corner  # exact: even at 1 mm the atlas has fewer than 2**24 voxels
+        return index.astype(np.intp), shares
 
 
-def _interpolate(maps: np.ndarray, first: np.ndarray, shares: Sequence[np.ndarray]) -> np.ndarray:
-    """Trilinear values (m, n) of `maps` in the cells that begin at flat index `first` (n,), at `shares` of them."""
+def _interpolate(maps: np.ndarray, first: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Trilinear values (m, n) of `maps` in the cells that begin at flat index `first` (n,), at `shares` (3, n)."""
     _, _, rows, columns = maps.shape
-    ends = [(1 - share, share) for share in shares]
+    flat, ends = maps.reshape(len(maps), -1), (1 - shares, shares)
     values, term = np.zeros((len(maps), first.size), np.float32), np.empty(first.size, np.float32)
-    for x, y, z in product((0, 1), repeat=3):
-        weight = ends[0][x] * ends[1][y] * ends[2][z]
-        corner = first + ((x * rows + y) * columns + z)
-        for value, source in zip(values, maps, strict=True):
-            # No index is out of range, but with the mode that checks for it numpy would buffer `out`.
-            source.take(corner, out=term, mode="clip")
-            term *= weight
-            value += term
+    for x, y in product((0, 1), repeat=2):
+        column = ends[x][0] * ends[y][1]
+        for z in (0, 1):
+            weight, corner = column * ends[z][2], (x * rows + y) * columns + z
+            for value, source in zip(values, flat[:, corner:], strict=True):
+                source.take(first, out=term, mode=IN_RANGE)
+                term *= weight
+                value += term
     return values
 
 
@@ -134,7 +138,7 @@ def build_atlas(step_mm: int = 2) -> Atlas:
     tissues = np.stack([grey, white, csf, skull, scalp]).astype(np.float32)
     return Atlas(
         tissues=tissues,
-        cells=np.stack([_cells_with(tissues[rows]) for rows in BRAIN_AND_SHELLS]),
+        cells=np.stack([_cells_with(tissues[rows]) for rows in TOGETHER]),
         push=_ventricle_push(csf, step_mm),
         depth_mm=inside - outside,
         origin_mm=(FIELD_MM[0][0], FIELD_MM[1][0], FIELD_MM[2][0]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ CITATION = (
 )
 CHUNK = 4
 
+_RenderAll = Callable[[Sequence[Study], Profile, int, Atlas], Iterator[tuple[np.ndarray, np.ndarray]]]
+
 
 def build(
     profile: str,
@@ -37,9 +40,10 @@ def build(
     workers: int = 0,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
     **overrides: Any,  # noqa: ANN401 (each field of Profile has its own type)
 ) -> Cohort:
-    """Simulates a cohort and writes it. The bytes depend on profile, overrides and seed, not on `workers`.
+    """Simulates a cohort and writes it. The bytes depend on profile, overrides, seed and device, not on `workers`.
 
     Args:
         profile: "quick", "standard" or "hard".
@@ -48,13 +52,15 @@ def build(
         workers: Processes; 0 for one a core.
         command: The command to record as the one that builds it.
         progress: Called with (studies done, studies in all).
+        device: Where voxels are made: "cpu" by numpy, "cuda" by torch, with the same heads and other noise.
         **overrides: Fields of `Profile`, as n_patients=20.
 
     Raises:
         InputError: For wrong settings, or when `out` is not empty.
     """
     dials = resolve(profile, overrides)
-    return write_cohort(cohort_info("phantom", dials, seed, command), dials, seed, out, draw_studies, workers, progress)
+    info = cohort_info("phantom", dials, seed, command)
+    return write_cohort(info, dials, seed, out, draw_studies, workers, progress, device)
 
 
 def write_cohort(
@@ -65,6 +71,7 @@ def write_cohort(
     draw: Callable[[Profile, int, Points], list[Study]],
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> Cohort:
     """Draws the studies of a phantom cohort, splits them by patient and label set, renders and writes them.
 
@@ -76,17 +83,19 @@ def write_cohort(
         draw: draw(dials, seed, points) gives the studies, as `cases.draw_studies`.
         workers: Processes; 0 for one a core.
         progress: Called with (studies done, studies in all).
+        device: Where voxels are made; the info names any but "cpu".
 
     Raises:
-        InputError: When `out` is not empty.
+        InputError: When `out` is not empty, or there is no such device.
     """
-    writer = CohortWriter(out, info)
+    render_all, renderer = _renderer(device, workers or cpu_count())
+    writer = CohortWriter(out, replace(info, renderer=renderer))
     atlas = build_atlas(dials.atlas_step_mm)
     studies = draw(dials, seed, lesion_points(atlas))
     patients, labels = [study.patient_id for study in studies], ["|".join(study.labels) for study in studies]
     splits = assign_splits(patients, labels, info.seed)
     with writer:
-        rendered = _render_all(studies, dials, seed, atlas, workers or cpu_count())
+        rendered = render_all(studies, dials, seed, atlas)
         for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
             writer.add_study(*study_rows(study, splits[study.patient_id], seed), arrays, mask)
             if progress is not None:
@@ -134,6 +143,17 @@ def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], lis
         {"contrast": contrast, "text": findings_text(clauses_of(findings, contrast))} for contrast in study.contrasts
     ]
     return row, volumes
+
+
+def _renderer(device: str, workers: int) -> tuple[_RenderAll, str]:
+    """What renders studies on `device`, and how the cohort names it: "" for the renderer that needs no device."""
+    if device == "cpu":
+        return partial(_render_all, workers=workers), ""
+    # Processes that render with numpy need no torch, which takes seconds to import.
+    from selip.cohorts.phantom.device_render import describe_renderer, find_device, render_on_device
+
+    found = find_device(device)
+    return partial(render_on_device, device=found), describe_renderer(found)
 
 
 def _render_all(

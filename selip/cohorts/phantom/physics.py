@@ -14,12 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+
+Array = TypeVar("Array", bound=Any)
+"""Of numpy or torch."""
 
 B_VALUE = 1000.0  # s/mm2
 RELAXIVITY = 4.5e-3  # per mmol/l and millisecond
 MAX_ADC = 4000.0  # 1e-6 mm2/s
+ADC_FLOOR = 0.25  # of b0, as a share of white matter
+BIAS_TERMS = 9
 
 
 @dataclass(frozen=True)
@@ -112,19 +118,47 @@ SITES = (
 
 def signal(tissue: Tissue, timing: Timing, site: Site = SITES[0]) -> float:
     """Signal of a tissue in a sequence without diffusion weighting, arbitrary unit, signed before the magnitude."""
-    rate = 1 / tissue.t1_ms + (RELAXIVITY * tissue.agent if timing.agent else 0.0)
+    return float(_signals((tissue,), timing, site)[0])
+
+
+def _signals(tissues: Sequence[Tissue], timing: Timing, site: Site) -> np.ndarray:
+    """`signal` of each tissue (C,)."""
+    t1, t2, density, agent = np.array([(one.t1_ms, one.t2_ms, one.density, one.agent) for one in tissues]).T
+    rate = 1 / t1 + (RELAXIVITY * agent if timing.agent else 0.0)
     recovery = 1 - np.exp(-timing.tr * site.tr * rate)
     if timing.ti:
         recovery -= 2 * np.exp(-timing.ti * site.ti * rate) - 2 * np.exp(-timing.tr * site.tr * rate)
-    return float(tissue.density * recovery * np.exp(-timing.te * site.te / tissue.t2_ms))
+    signals: np.ndarray = density * recovery * np.exp(-timing.te * site.te / t2)
+    return signals
+
+
+def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]) -> dict[str, np.ndarray]:
+    """Image to the weight (C,) float32 of each tissue in it, signed, normal white matter near 1.
+
+    Args:
+        tissues: The C tissues.
+        contrasts: Names from SEQUENCES; "DWI" and "ADC" both bring the images "b0" and "DWI".
+        site: The scanner.
+    """
+    every, weights = (*tissues, TISSUES["white matter"]), dict[str, np.ndarray]()
+    for contrast in contrasts:
+        timing = SEQUENCES[contrast]
+        if timing.diffusion and "DWI" in weights:
+            continue
+        signals = _signals(every, timing, site)
+        if timing.diffusion:
+            decay = np.exp(-B_VALUE * 1e-6 * np.array([tissue.adc for tissue in every]))
+            scale = signals[-1] * decay[-1]
+            weights |= {"b0": signals[:-1] / scale, "DWI": signals[:-1] * decay[:-1] / scale}
+        else:
+            weights[contrast] = signals[:-1] / signals[-1]
+    return {image: weight.astype(np.float32) for image, weight in weights.items()}
 
 
 def images_of(
     fractions: np.ndarray, tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]
 ) -> dict[str, np.ndarray]:
     """Noise-free images of a voxelwise tissue mixture, normal white matter near 1 (ADC in 1e-6 mm2/s).
-
-    The signals of the tissues in a voxel add up before the magnitude is taken.
 
     Args:
         fractions: (C, ...) share of each tissue in a voxel; what is missing to 1 is air.
@@ -135,48 +169,47 @@ def images_of(
     Returns:
         Contrast to image (...) float32. "ADC" also brings "b0" and "DWI", from which it is made.
     """
-    reference = TISSUES["white matter"]
-    images = {}
-    for contrast in contrasts:
-        timing = SEQUENCES[contrast]
-        weights = np.array([signal(tissue, timing, site) for tissue in tissues])
-        scale = signal(reference, timing, site)
-        if not timing.diffusion:
-            images[contrast] = np.abs(_mix(weights / scale, fractions))
-        elif "DWI" not in images:
-            decay = np.exp(-B_VALUE * 1e-6 * np.array([tissue.adc for tissue in tissues]))
-            scale *= np.exp(-B_VALUE * 1e-6 * reference.adc)
-            images["b0"] = _mix(weights / scale, fractions)
-            images["DWI"] = _mix(weights * decay / scale, fractions)
+    images = {image: mixed(weights, fractions) for image, weights in weights_of(tissues, contrasts, site).items()}
     if "ADC" in contrasts:
         images["ADC"] = adc_map(images["b0"], images["DWI"])
     return images
 
 
-def _mix(weights: np.ndarray, fractions: np.ndarray) -> np.ndarray:
-    return np.einsum("c,c...->...", weights.astype(np.float32), fractions)
+def mixed(weights: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """Magnitude (...) float32 of the summed signals of the tissues (C, ...) in each voxel, `weights` (C,) each."""
+    image: np.ndarray = np.einsum("c,c...->...", weights, fractions)
+    return np.abs(image, out=image)
 
 
-def adc_map(b0: np.ndarray, dwi: np.ndarray, floor: float = 0.25) -> np.ndarray:
-    """ADC in 1e-6 mm2/s, clipped to [0, MAX_ADC]; 0 where b0 is under `floor` (air and bone), as scanners do."""
+def adc_map(b0: np.ndarray, dwi: np.ndarray) -> np.ndarray:
+    """ADC in 1e-6 mm2/s, clipped to [0, MAX_ADC]; 0 where b0 is under ADC_FLOOR (air and bone), as scanners do."""
     ratio = np.maximum(b0, 1e-6) / np.maximum(dwi, 1e-6)
-    return np.where(b0 < floor, 0, np.clip(np.log(ratio) * (1e6 / B_VALUE), 0, MAX_ADC)).astype(np.float32)
+    return np.where(b0 < ADC_FLOOR, 0, np.clip(np.log(ratio) * (1e6 / B_VALUE), 0, MAX_ADC)).astype(np.float32)
 
 
-def bias_field(coordinates: Sequence[np.ndarray], amplitude: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth receive field, exp of a random quadratic polynomial.
+def bias_field(coordinates: Sequence[np.ndarray], bend: np.ndarray) -> np.ndarray:
+    """Smooth receive field, exp of a quadratic polynomial.
 
     Args:
         coordinates: Three arrays that broadcast to the volume, in [-1, 1].
-        amplitude: Standard deviation of each coefficient.
-        rng: Source of randomness.
+        bend: Coefficients (BIAS_TERMS,) of its terms, in the order of `bias_terms`.
     """
-    x, y, z = coordinates
-    terms = (x, y, z, x * x, y * y, z * z, x * y, y * z, x * z)
-    return np.exp(sum(c * term for c, term in zip(rng.normal(0, amplitude, len(terms)), terms, strict=True)))
+    field = np.zeros(np.broadcast_shapes(*(axis.shape for axis in coordinates)))
+    for coefficient, term in zip(bend, bias_terms(*coordinates), strict=True):
+        field += coefficient * term
+    return np.exp(field, out=field)
+
+
+def bias_terms(x: Array, y: Array, z: Array) -> tuple[Array, ...]:
+    """The terms of the quadratic polynomial but the constant one."""
+    return x, y, z, x * x, y * y, z * z, x * y, y * z, x * z
 
 
 def rician(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Magnitude of the image with complex Gaussian noise of spread `sigma` (Gudbjartsson & Patz 1995)."""
-    real, imaginary = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(sigma)
-    return np.hypot(image + real, imaginary)
+    noisy = rng.standard_normal((2, *image.shape), dtype=np.float32)
+    noisy *= np.float32(sigma)
+    noisy[0] += image
+    squares = np.square(noisy, dtype=np.float64)  # as hypot of the C library does, but all at once
+    squares[0] += squares[1]
+    return np.sqrt(squares[0], out=squares[0]).astype(np.float32)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
-from scipy.spatial.transform import Rotation
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
-from selip.cohorts.phantom.cases import PATIENT_STREAM, STUDY_STREAM, Focus, Lesion, Study, generator
-from selip.cohorts.phantom.physics import TISSUES, Site, Tissue, adc_map, bias_field, images_of, rician
+from selip.cohorts.phantom.cases import Focus, Lesion, Study
+from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_pose, draw_scan, tissues_of
+from selip.cohorts.phantom.physics import adc_map, bias_field, mixed, rician
 from selip.cohorts.phantom.profiles import Profile
 from selip.volumes import percentile_minmax
 
-CONTROL_POINTS = (5, 6, 5)
-ATROPHY_VENTRICLES_MM = 5.0
-ATROPHY_SULCI = 1.0
 BRAIN_ROWS = (0, 1)
 CSF_ROW = 2
-FLUIDS = ("csf", "cavity")
+WAVES, WOBBLE = (3.1, 2.7, 2.9), 0.06  # of the outline of a focus: rate on each axis, height as a share of the radius
+RIPPLE = 6.0  # rate of its texture
+PLANES_AT_ONCE = 4  # of samples, whose double precision a core's cache then holds
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,15 @@ def render(study: Study, profile: Profile, seed: int, atlas: Atlas) -> tuple[np.
 
 def build_head(study: Study, profile: Profile, seed: int, atlas: Atlas) -> Head:
     """Tissue shares of a study: anatomy of the patient, pose of the study, lesions."""
-    points = _sample_points(study, profile, seed)
-    anatomy = _anatomy_points(points, study, profile, seed, atlas)
-    fractions = atlas.sample_tissues(anatomy)
-    _widen_sulci(fractions, study)
-    drawn = (*study.structures, *study.lesions)
-    painted = dict.fromkeys(tissue for lesion in drawn for tissue, _ in lesion.kind.layers)
-    names = (*NORMAL_TISSUES, *painted)
-    fractions = np.concatenate([fractions, np.zeros((len(painted), *points.shape[1:]), np.float32)])
+    pose = draw_pose(study, profile, seed)
+    points = _sample_points(pose, profile)
+    names = tissues_of(study)
+    fractions = np.zeros((len(names), *points.shape[1:]), np.float32)
+    atlas.sample_tissues(_anatomy_points(points, pose, study, profile, atlas), fractions[: len(NORMAL_TISSUES)])
+    _widen_sulci(fractions, pose.sulci)
     for structure in study.structures:
         _paint(fractions, names, structure, points, list(range(len(names))))
-    shares = [_paint(fractions, names, lesion, points, _replaced(lesion, names)) for lesion in study.lesions]
+    shares = [_paint(fractions, names, lesion, points, replaced_rows(lesion, names)) for lesion in study.lesions]
     empty = np.zeros((0, *points.shape[1:]), np.float32)
     return Head(
         _average_slices(fractions, profile),
@@ -79,38 +76,23 @@ def build_head(study: Study, profile: Profile, seed: int, atlas: Atlas) -> Head:
     )
 
 
-def _sample_points(study: Study, profile: Profile, seed: int) -> np.ndarray:
+def _sample_points(pose: Pose, profile: Profile) -> np.ndarray:
     """MNI millimetres (3, I, J, K * slice_samples) float32 of every sample, with lesions not yet pushing."""
-    head, pose = generator(seed, PATIENT_STREAM, study.patient).spawn(2)[0], generator(seed, STUDY_STREAM, study.index)
-    control = _control_points(profile)
-    centre = np.array(profile.centre_mm).reshape(3, 1, 1, 1)
-    turn = Rotation.from_euler("xyz", pose.normal(0, profile.rotation_deg, 3), degrees=True).as_matrix()
-    size = 1 + head.normal(0, profile.scale, 3)
-    shift = pose.normal(0, profile.shift_mm, 3).reshape(3, 1, 1, 1)
-    placed = np.einsum("ab,b...->a...", turn @ np.diag(1 / size), control - centre) + centre + shift
-    placed += head.normal(0, profile.warp_mm, control.shape)
     # A cubic spline reproduces an affine map exactly, so pose and warp share one interpolation.
     # einsum, not a matrix product: BLAS may sum in another order with another number of threads.
-    axes = ("ia,dabc->dibc", "jb,dibc->dijc", "kc,dijc->dijk")
-    for weights, indices in zip(_spline_weights(profile), axes, strict=True):
-        placed = np.einsum(indices, weights, placed)
-    return placed.astype(np.float32)
+    across, along, up = spline_weights(profile)
+    placed = np.einsum("jb,dibc->dijc", along, np.einsum("ia,dabc->dibc", across, pose.control_mm))
+    up, points = np.asfortranarray(up), np.empty((*placed.shape[:3], len(up)), np.float32)
+    for start in range(0, len(across), PLANES_AT_ONCE):
+        planes = slice(start, start + PLANES_AT_ONCE)
+        # Even and odd control points apart, as einsum itself sums five of them: the voxels hang on the order.
+        even, odd = (np.einsum("kc,dijc->dijk", up[:, n::2], placed[:, planes, :, n::2]) for n in (0, 1))
+        points[:, planes] = even + odd
+    return points
 
 
 @cache
-def _control_points(profile: Profile) -> np.ndarray:
-    """MNI millimetres (3, *CONTROL_POINTS) that span the grid."""
-    axes = []
-    for count, voxels, spacing, centre in zip(
-        CONTROL_POINTS, profile.shape, profile.spacing_mm, profile.centre_mm, strict=True
-    ):
-        half = voxels * spacing / 2
-        axes.append(np.linspace(centre - half, centre + half, count))
-    return np.stack(np.meshgrid(*axes, indexing="ij"))
-
-
-@cache
-def _spline_weights(profile: Profile) -> tuple[np.ndarray, ...]:
+def spline_weights(profile: Profile) -> tuple[np.ndarray, ...]:
     """For each axis the matrix (samples, control points) that turns control values into sample values."""
     samples = (*profile.shape[:2], profile.shape[2] * profile.slice_samples)
     weights = []
@@ -120,13 +102,12 @@ def _spline_weights(profile: Profile) -> tuple[np.ndarray, ...]:
     return tuple(weights)
 
 
-def _anatomy_points(points: np.ndarray, study: Study, profile: Profile, seed: int, atlas: Atlas) -> np.ndarray:
+def _anatomy_points(points: np.ndarray, pose: Pose, study: Study, profile: Profile, atlas: Atlas) -> np.ndarray:
     """Where in the atlas to look: moved by ventricle size and by what a growing lesion pushes aside."""
-    middle = points[..., profile.slice_samples // 2 :: profile.slice_samples]
-    width = float(generator(seed, PATIENT_STREAM, study.patient).spawn(3)[2].normal(0, profile.ventricle_mm))
-    width += _ageing(study) * 2.0 + (ATROPHY_VENTRICLES_MM if _atrophic(study) else 0.0)
-    push = atlas.sample(atlas.push, middle)
-    moved = points - np.float32(width) * np.repeat(push, profile.slice_samples, axis=-1)
+    count = profile.slice_samples
+    shift = atlas.sample(atlas.push, points[..., count // 2 :: count])
+    shift *= np.float32(pose.ventricles_mm)
+    moved = points - np.repeat(shift, count, axis=-1)
     for lesion in study.lesions:
         for focus in lesion.foci if lesion.kind.displaces else ():
             offset = points - focus.centre_mm.astype(np.float32).reshape(3, 1, 1, 1)
@@ -135,25 +116,16 @@ def _anatomy_points(points: np.ndarray, study: Study, profile: Profile, seed: in
     return moved
 
 
-def _ageing(study: Study) -> float:
-    return max(0, study.age - 40) / 50
-
-
-def _atrophic(study: Study) -> bool:
-    return any(not lesion.kind.layers for lesion in study.lesions)
-
-
-def _widen_sulci(fractions: np.ndarray, study: Study) -> None:
+def _widen_sulci(fractions: np.ndarray, amount: float) -> None:
     """Lets CSF take a larger share where it already has one (in place), with age and with atrophy."""
-    amount = 0.3 * _ageing(study) + (ATROPHY_SULCI if _atrophic(study) else 0.0)
     csf = fractions[CSF_ROW]
-    gain = np.minimum(csf * np.float32(amount) * (1 - csf), fractions[0] + fractions[1])
-    brain = np.maximum(fractions[0] + fractions[1], 1e-6)
-    fractions[:2] *= 1 - gain / brain
+    brain = fractions[0] + fractions[1]
+    gain = np.minimum(csf * np.float32(amount) * (1 - csf), brain)
+    fractions[:2] *= 1 - gain / np.maximum(brain, 1e-6)
     fractions[CSF_ROW] += gain
 
 
-def _replaced(lesion: Lesion, names: tuple[str, ...]) -> list[int]:
+def replaced_rows(lesion: Lesion, names: tuple[str, ...]) -> list[int]:
     """Rows of the tissues that a lesion replaces: brain, whatever was painted before, and CSF if extra-axial."""
     rows = [*BRAIN_ROWS, *range(len(NORMAL_TISSUES), len(names))]
     return [*rows, CSF_ROW] if lesion.kind.extra_axial else rows
@@ -194,9 +166,9 @@ def _near(places: np.ndarray, focus: Focus) -> np.ndarray:
 def _distance(places: np.ndarray, focus: Focus) -> tuple[np.ndarray, np.ndarray]:
     """Distance to the centre as a share of the wobbly outline (1 on it), and a texture in [0, 1]; both (n,)."""
     local = np.einsum("ab,bn->an", focus.axes, places - focus.centre_mm[:, None]) / focus.radii_mm[:, None]
-    waves = np.sin(np.array([[3.1], [2.7], [2.9]]) * local + focus.phase[:, None])
-    distance = np.linalg.norm(local, axis=0) * (1 + 0.06 * waves.sum(axis=0))
-    texture = 0.5 + 0.5 * np.prod(np.sin(6 * local + focus.phase[:, None]), axis=0)
+    waves = np.sin(np.array(WAVES)[:, None] * local + focus.phase[:, None])
+    distance = np.linalg.norm(local, axis=0) * (1 + WOBBLE * waves.sum(axis=0))
+    texture = 0.5 + 0.5 * np.prod(np.sin(RIPPLE * local + focus.phase[:, None]), axis=0)
     return distance.astype(np.float32), texture.astype(np.float32)
 
 
@@ -208,35 +180,16 @@ def _average_slices(samples: np.ndarray, profile: Profile) -> np.ndarray:
 
 def scan(head: Head, study: Study, profile: Profile, seed: int) -> Mapping[str, np.ndarray]:
     """Images (I, J, K) float32 by contrast, with the tissue values of the patient and the faults of the scanner."""
-    rng = generator(seed, STUDY_STREAM, study.index).spawn(1)[0]
-    patient = generator(seed, PATIENT_STREAM, study.patient).spawn(2)[1]
-    site, tissues = study.site, [_jittered(name, profile, patient) for name in head.tissues]
-    # The inversion time varies less: it is set to suppress CSF.
-    timing = 1 + rng.normal(0, profile.timing_jitter, 3) * np.array([1, 1, 0.25])
-    clean = images_of(head.fractions, tissues, study.contrasts, _retimed(site, timing))
-    field = bias_field(_unit_grid(profile), profile.bias * site.bias, rng).astype(np.float32)
-    sigma = profile.noise * site.noise
+    drawn, gain = draw_scan(study, profile, seed), study.site.gain
+    field = bias_field(_unit_grid(profile), drawn.bend).astype(np.float32)
     images = {}
-    for contrast, image in clean.items():
-        if contrast != "ADC":
-            images[contrast] = site.gain * rician(image * field, sigma, rng)
-    if "ADC" in clean:
-        images["ADC"] = adc_map(images["b0"] / site.gain, images["DWI"] / site.gain)
+    for name, weights in drawn.weights.items():
+        image = mixed(weights, head.fractions)
+        image *= field
+        images[name] = gain * rician(image, drawn.sigma, drawn.noise)
+    if "ADC" in study.contrasts:
+        images["ADC"] = adc_map(images["b0"] / gain, images["DWI"] / gain)
     return images
-
-
-def _jittered(name: str, profile: Profile, rng: np.random.Generator) -> Tissue:
-    """The tissue in one patient. Density varies a third as much, and fluid, nearly free water, a quarter as much."""
-    spread = profile.tissue_jitter * np.array([1, 1, 1 / 3, 1, 1]) * (0.25 if name in FLUIDS else 1)
-    spread[4] += profile.agent_jitter
-    factors = np.maximum(1 + rng.normal(0, 1, 5) * spread, 0)
-    values = zip(astuple(TISSUES[name]), factors, strict=True)
-    return Tissue(*(float(value * factor) for value, factor in values))
-
-
-def _retimed(site: Site, factors: np.ndarray) -> Site:
-    tr, te, ti = (float(factor) for factor in factors)
-    return replace(site, tr=site.tr * tr, te=site.te * te, ti=site.ti * ti)
 
 
 @cache

@@ -20,10 +20,11 @@ def build_phantom(
     workers: int = 0,
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> Cohort:
     """`generate.build` with the number of patients as the one setting that the command line has."""
     settings: dict[str, Any] = {} if patients is None else {"n_patients": patients}
-    return build(profile, seed, out, workers=workers, command=command, progress=progress, **settings)
+    return build(profile, seed, out, workers=workers, command=command, progress=progress, device=device, **settings)
 
 
 COHORT = CohortSource(
@@ -31,4 +32,5 @@ COHORT = CohortSource(
     summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
     source=f"{CITATION}. {LICENCE}",
     build=build_phantom,
+    on_device=True,
 )

@@ -9,6 +9,7 @@ import pytest
 
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.physics import (
+    BIAS_TERMS,
     SITES,
     TISSUES,
     Timing,
@@ -90,10 +91,16 @@ def test_rician_noise_of_nothing_is_rayleigh():
     assert noise.mean() == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.01)
 
 
+def test_rician_noise_is_the_magnitude_of_a_complex_sum():
+    image = np.linspace(0, 3, 1000, dtype=np.float32)
+    real, imaginary = np.random.default_rng(4).standard_normal((2, 1000), dtype=np.float32) * np.float32(0.3)
+    np.testing.assert_array_equal(rician(image, 0.3, np.random.default_rng(4)), np.hypot(image + real, imaginary))
+
+
 def test_flat_bias_field():
     grid = np.meshgrid(*[np.linspace(-1, 1, 4)] * 3, indexing="ij", sparse=True)
-    assert np.all(bias_field(grid, 0.0, np.random.default_rng(0)) == 1)
-    assert bias_field(grid, 0.2, np.random.default_rng(0)).std() > 0.05
+    assert np.all(bias_field(grid, np.zeros(BIAS_TERMS)) == 1)
+    assert bias_field(grid, np.random.default_rng(0).normal(0, 0.2, BIAS_TERMS)).std() > 0.05
 
 
 @pytest.mark.parametrize(("contrast", "tissue"), [key for key in RATIOS if key[1] != "plaque"])
