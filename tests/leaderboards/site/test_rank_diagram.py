@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,7 @@ RANKS = {"a": 1.5, "b": 2.0, "c": 2.5, "d": 4.0}
 
 
 def ranks_of(ranks=RANKS, critical=1.3, cliques=(("a", "b", "c"),)):
-    fields = {name: 0.0 for name in AverageRanks.__dataclass_fields__}
+    fields = dict.fromkeys(AverageRanks.__dataclass_fields__, 0.0)
     return AverageRanks(**fields | {"ranks": ranks, "critical_difference": critical, "cliques": cliques})
 
 
@@ -36,7 +37,7 @@ def test_names_of_a_side_do_not_overlap():
     for side in ("start", "end"):
         heights = [name.y for name in made.names if name.anchor == side]
         assert len(heights) == 10
-        assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) >= 12
+        assert min(b - a for a, b in pairwise(heights)) >= 12
     assert [tick.text for tick in made.ticks] == ["1", "5", "10", "15", "20"]
 
 
