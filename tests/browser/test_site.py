@@ -13,6 +13,8 @@ import pytest
 
 LIMIT_BYTES, LIMIT_MS = 3_000_000, 1_000
 PHONE = 360
+SLOW = pytest.mark.timeout(1800)
+"""The statistics of 720 records come first."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 MAIN_TABLE = "#retrieval table[data-filtered]"
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((details) => { details.open = true; })"
@@ -204,6 +206,7 @@ def test_without_the_script_every_number_is_there(chromium, small_page):
     context.close()
 
 
+@SLOW
 def test_the_page_of_a_large_run_is_light_and_soon_ready(opened, large_page):
     assert large_page.n_methods == 20
     assert large_page.path.stat().st_size < LIMIT_BYTES
@@ -226,6 +229,7 @@ def ready_ms(opened, path):
     return ready + clicking
 
 
+@SLOW
 def test_axe_finds_nothing_on_the_page_of_a_large_run(opened, large_page):
     assert violations(opened(large_page.path)) == []
 
