@@ -111,9 +111,14 @@ class Part:
 
 def to_markdown(part: Part) -> str:
     """A part as Markdown; its figures are the files at their paths."""
+    return markdown("part.md.j2", part=part)
+
+
+def markdown(template: str, **values: object) -> str:
+    """A template of Markdown, in which the filters md, cell and one_line escape."""
     templates = environment(autoescape=False)
     templates.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
-    return templates.get_template("part.md.j2").render(part=part)
+    return templates.get_template(template).render(**values)
 
 
 def to_latex(part: Part) -> str:

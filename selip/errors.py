@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+MAX_REASON = 200  # characters
+
 
 class InputError(Exception):
     """Wrong input: one line that says what was got, what is allowed and what to do.
@@ -12,3 +14,8 @@ class InputError(Exception):
 
 class UnavailableError(InputError):
     """Something that a method or a benchmark needs is not here, as weights of a hub or masks: recorded as skipped."""
+
+
+def one_line(text: object) -> str:
+    """`text` on one line, and not longer than a line of the screen or two."""
+    return " ".join(str(text).split())[:MAX_REASON]

@@ -35,6 +35,7 @@ from selip.run_cell import Setting, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import to_mapping, with_overrides
 from selip.subject import Subject
+from selip.tracking import check_tracker
 from selip.worked_examples import worked_examples
 
 
@@ -74,6 +75,8 @@ def run_experiment(
     command: Sequence[str],
     report: Report,
     execute: Execute = ONE_BY_ONE,
+    most: int | None = None,
+    track: str = "",
 ) -> list[Path]:
     """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
 
@@ -84,6 +87,8 @@ def run_experiment(
         command: What the user typed.
         report: Where progress goes.
         execute: Executes runs by their numbers in the plan, see `selip.executors`.
+        most: Runs to do at most; the others stay to be done. None: all.
+        track: Tracker that losses are logged to, see `selip.tracking`; "" for none.
 
     Returns:
         The files of the leaderboard.
@@ -92,6 +97,7 @@ def run_experiment(
         InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
             runs go on, and the leaderboard is written before the error.
     """
+    check_tracker(track)
     join()
     check_names(config)
     for *_, run in grid(config):
@@ -104,8 +110,11 @@ def run_experiment(
     check_cohorts(cohorts)
     cells = plan(config, cohorts)
     left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
-    report.line(f"{len(left)} of {len(cells)} runs to do")
-    well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
+    later = len(left) - len(left[:most])
+    left = left[:most]
+    report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
+    job = partial(execute_run, config, out.resolve(), tuple(command), track=track)
+    well = execute(job, left, report) if left else []
     report.line("writing the leaderboard")
     on_main(lambda: write_audit(out, cohorts))
     pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
@@ -118,7 +127,9 @@ def run_experiment(
     return pages
 
 
-def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report) -> bool:
+def execute_run(
+    config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report, track: str = ""
+) -> bool:
     """Trains and scores run `number` of the plan in the claimed run directory `out`; whether all went well.
 
     Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
@@ -132,6 +143,7 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
         on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,
         report=report,
+        track=track,
     )  # fmt: skip
     cells = plan(config, cohorts)
     report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
