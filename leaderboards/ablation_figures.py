@@ -15,6 +15,8 @@ from leaderboards.ablation_views import FULL_NAME
 from leaderboards.ablations import Ablated, Study
 from leaderboards.differences import PRIMARY
 from leaderboards.plotting import ROW_INCHES, Plot, draw_forest, titled
+from leaderboards.site.charts import Chart, Curve, Point, chart_of
+from leaderboards.site.heat_map import heat_map_of
 from leaderboards.theme import Theme, new_figure
 from leaderboards.views import number
 
@@ -103,7 +105,13 @@ def _map(study: Study) -> Plot | None:
         "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
         "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
-    return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw)
+    drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
+    return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+
+
+def _missing(syntax: str, semantic: str) -> str:
+    """What a cell without value says: nothing where the weights are too large to exist."""
+    return "not run" if float(syntax) + float(semantic) <= 1 + 1e-9 else ""
 
 
 def _grid(cells: Cells) -> pd.DataFrame:
@@ -116,7 +124,7 @@ def _grid(cells: Cells) -> pd.DataFrame:
 def _draw_missing(axes: Axes, grid: pd.DataFrame, theme: Theme) -> None:
     axes.grid(visible=False)
     for row, column in zip(*np.nonzero(grid.isna().to_numpy()), strict=True):
-        if float(grid.index[row]) + float(grid.columns[column]) <= 1 + 1e-9:
+        if _missing(grid.index[row], grid.columns[column]):
             corner = (column + 0.03, row + 0.03)
             axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=theme.faint, linewidth=0))
 
@@ -148,7 +156,17 @@ def _curve(study: Study) -> Plot | None:
         "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
         "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
     )
-    return Plot("ablation_lambda", "Curve over lambda", caption, draw)
+    return Plot("ablation_lambda", "Curve over lambda", caption, draw, _chart({x: points[x] for x in places}, own))
+
+
+def _chart(points: Mapping[float, pd.Series], own: object) -> Chart:
+    """The curve for the HTML page; the dot is full SeLIP."""
+    line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
+    dots = [point for point in line if point.x == own]
+    chance = next(iter(points.values()))["chance"]
+    level = None if pd.isna(chance) else (float(chance), f"chance {chance:.3f}")
+    curve = Curve("R@10", [line], dots)
+    return chart_of([curve], "lambda", "image → text R@10", ["R@10"], level, list(points))
 
 
 _BOUNDS = ("value", "lower", "upper")

@@ -10,7 +10,8 @@ from leaderboards.ablations import Ablated, Study, mean_of
 from leaderboards.board import Row
 from leaderboards.difference_views import difference_cell, metric_name
 from leaderboards.differences import COMPARED, PRIMARY
-from leaderboards.views import MISSING, Cell, Line, Table, hole_reason, interval, number, p_text
+from leaderboards.marks import DIFFERENCE, Estimate, facet_of
+from leaderboards.views import MISSING, Cell, Line, Table, hole_reason, number_cell, p_text
 from selip.records import Training
 
 FULL_NAME = "full SeLIP"
@@ -33,7 +34,8 @@ def ablation_table(study: Study) -> Table:
     lines = [_full_line(study), *(_line(study, one) for one in study.ablations)]
     references = [study.board.reference(key, "chance") for key in COMPARED]
     chance = [
-        Cell(MISSING if value is None else number(value, key)) for key, value in zip(COMPARED, references, strict=True)
+        Cell(MISSING) if value is None else number_cell(Estimate(value), key)
+        for key, value in zip(COMPARED, references, strict=True)
     ]
     empty = [Cell(MISSING)] * 4
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
@@ -42,7 +44,9 @@ def ablation_table(study: Study) -> Table:
         f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
         "the initial weights, the batches or the steps is of necessity not full SeLIP's. Abnormal volumes."
     )
-    return Table("Ablations", caption, columns, tuple(lines))
+    scored, *rest = (facet_of(study.board, key) for key in COMPARED)
+    facets = (None, None, None, scored, DIFFERENCE, None, None, *rest, None, None, None, None)
+    return Table("Ablations", caption, columns, tuple(lines), facets)
 
 
 def _full_line(study: Study) -> Line:
@@ -83,9 +87,7 @@ def _change_cell(one: Ablated) -> Cell:
 
 def _metric_cells(study: Study, row: Row) -> list[Cell]:
     found = {
-        f"{entry.pool}/{entry.metric}": Cell(
-            number(entry.value, entry.metric), interval(entry.lower, entry.upper, entry.metric)
-        )
+        f"{entry.pool}/{entry.metric}": number_cell(Estimate(entry.value, entry.lower, entry.upper), entry.metric)
         for entry in _entries(study, row).itertuples()
     }
     return [found.get(key, Cell(MISSING)) for key in COMPARED]

@@ -15,17 +15,19 @@ from leaderboards.family_part import family_part
 from leaderboards.family_views import family_frame
 from leaderboards.overall import overall_frame, overall_of
 from leaderboards.overall_part import overall_part
-from leaderboards.page_pictures import left_pictures
-from leaderboards.pages import Part, Site, to_html, to_latex, to_markdown
+from leaderboards.pages import Part, to_latex, to_markdown
 from leaderboards.retrieval_part import ablation_part, retrieval_part, titled
 from leaderboards.sheets import Sheet, sheets_of
+from leaderboards.site.page import Site, site_of, to_html
 from leaderboards.tables import to_csv
 from selip.files import write_atomically
 
 N_RESAMPLES = 10_000
 
 
-def build_leaderboard(run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES) -> list[Path]:
+def build_leaderboard(
+    run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
+) -> list[Path]:
     """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
 
     Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
@@ -34,6 +36,7 @@ def build_leaderboard(run_dir: Path, out: Path | None = None, n_resamples: int =
         run_dir: Run directory with a folder `records`, and `audit.json` where the cohort was looked at.
         out: Folder to write to; `run_dir`/leaderboard when None. The page shows `run_dir`/leaderboard/examples/*.png.
         n_resamples: Bootstrap resamples.
+        html: Whether to write `index.html`.
 
     Returns:
         The paths of what was written.
@@ -50,13 +53,15 @@ def build_leaderboard(run_dir: Path, out: Path | None = None, n_resamples: int =
     if study:
         parts.append(ablation_part(study, n_resamples))
         files["ablation.csv"] = to_csv(ablation_frame(study))
-    if len(boards) > 1:
-        overall = overall_of(sheets)
+    overall = overall_of(sheets) if len(boards) > 1 else None
+    if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))
         files["overall.csv"] = to_csv(overall_frame(overall))
     parts.append(audit_part(sheets, run_dir, n_resamples))
     files |= _pages(parts)
-    files["index.html"] = to_html(_site(sheets, parts, run_dir / "leaderboard" / "examples"))
+    if html:
+        ranks = overall.ranks.ranks if overall and overall.ranks else {}
+        files["index.html"] = to_html(_site(sheets, parts, ranks), _left(run_dir / "leaderboard" / "examples"))
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
@@ -84,8 +89,13 @@ def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
     return files
 
 
-def _site(sheets: Sequence[Sheet], parts: Sequence[Part], examples: Path) -> Site:
+def _left(examples: Path) -> list[Path]:
+    """Pictures that the runs left, by file name."""
+    return sorted(examples.glob("*.png"))
+
+
+def _site(sheets: Sequence[Sheet], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "test pool abnormal", "seeds")
     about = [fact for fact in [*cohort_facts(board), *protocol_facts(board)] if fact[0] in shown]
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
-    return Site(title, board.synthetic, about, parts, *left_pictures(examples))
+    return site_of(title, about, parts, sheets, ranks)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from leaderboards.examples import MARK, RIGHT, shorten, show_slice
-from leaderboards.theme import LIGHT, render
+from leaderboards.theme import render
 from selip.errors import InputError
 from selip.files import write_atomically
 
@@ -54,7 +54,7 @@ def draw_cases(png: Path, title: str, cases: Sequence[Case], synthetic: bool) ->
     if not cases:
         raise InputError("got no case to draw; allowed: one or more; take the pictures of a score of segmentation")
     name = f"SYNTHETIC · {title}" if synthetic else title
-    write_atomically(png, render(lambda _: _draw(name, cases), LIGHT, "png"))
+    write_atomically(png, render(lambda _: _draw(name, cases)))
     return png
 
 

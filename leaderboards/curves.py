@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,8 +11,11 @@ from matplotlib.figure import Figure
 from leaderboards.board import Board, Row
 from leaderboards.differences import DECLARED
 from leaderboards.plotting import Plot, titled
+from leaderboards.site.charts import Chart, Curve, Point, chart_of
 from leaderboards.theme import Theme, new_figure, palette
 
+History = tuple[int, list[float], list[float]]
+"""Of one run: the chosen step, the steps, the values."""
 STYLES = ("-", "--", "-.", ":")
 MANY = 8
 """With more curves than this only the methods of declared contrasts have a colour."""
@@ -32,8 +36,7 @@ def history_plot(board: Board, field: str, name: str, title: str) -> Plot | None
         name: File name of the plot.
         title: Its title.
     """
-    curves = {row.label: _curves(row, field) for row in board.rows}
-    curves = {label: found for label, found in curves.items() if found}
+    curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
         return None
     shown = _highlighted(list(curves))
@@ -53,7 +56,24 @@ def history_plot(board: Board, field: str, name: str, title: str) -> Plot | None
         figure.legend(entries, list(handles), loc="outside lower left", ncols=2, fontsize=8.5)
         return titled(figure, board.synthetic, title)
 
-    return Plot(name, title, CAPTIONS[field], draw)
+    return Plot(name, title, CAPTIONS[field], draw, history_chart(curves, field, shown))
+
+
+def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlighted: Sequence[str]) -> Chart:
+    """The same for the HTML page.
+
+    Args:
+        curves: By label, each with at least one history.
+        field: "loss" or "val_score".
+        highlighted: Labels that have a colour.
+    """
+    drawn = []
+    for label, histories in curves.items():
+        lines = [[Point(*point) for point in zip(steps, values, strict=True)] for _, steps, values in histories]
+        chosen = [step for step, _, _ in histories]
+        dots = [point for step, line in zip(chosen, lines, strict=True) for point in line if point.x == step]
+        drawn.append(Curve(label, lines, dots if field == "val_score" else []))
+    return chart_of(drawn, "step", AXES[field], highlighted)
 
 
 def _highlighted(labels: list[str]) -> list[str]:
@@ -73,8 +93,8 @@ def _styles(shown: list[str], labels: list[str], theme: Theme) -> dict[str, dict
     return found | {label: grey for label in labels if label not in found}
 
 
-def _curves(row: Row, field: str) -> list[tuple[int, list[float], list[float]]]:
-    """One curve a seed: the chosen step, the steps, the values."""
+def curves_of(row: Row, field: str) -> list[History]:
+    """One history a seed, of the seeds that have one."""
     found = []
     for record in row.scored:
         points = [(p["step"], p[field]) for p in record.training.history if field in p] if record.training else []

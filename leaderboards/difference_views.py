@@ -9,6 +9,7 @@ import pandas as pd
 from leaderboards.board import Board
 from leaderboards.differences import PRIMARY, Comparison, ranked
 from leaderboards.families import metric_words, words
+from leaderboards.marks import DIFFERENCE, Estimate, facet_of
 from leaderboards.views import MISSING, Cell, Line, Table, interval, number, p_text
 
 _BOUNDS = (("case_lower", "case_upper"), ("lower", "upper"))
@@ -37,7 +38,7 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
     caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
     caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
     caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
-    return Table(title, caption, columns, lines)
+    return Table(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
 
 
 def _full_name(key: str) -> str:
@@ -55,14 +56,15 @@ def reference_table(reference: str, comparisons: dict[str, list[Comparison]]) ->
     )
     caption = "Paired, strong where the interval leaves out 0. Exploratory: not adjusted for how many there are."
     title = f"Differences to {reference}, abnormal volumes"
-    return Table(title, caption, ("contrast", *map(metric_name, comparisons)), lines)
+    facets = (None, *([DIFFERENCE] * len(comparisons)))
+    return Table(title, caption, ("contrast", *map(metric_name, comparisons)), lines, facets)
 
 
 def difference_cell(comparison: Comparison) -> Cell:
     """A signed difference with its interval, strong where the interval leaves out 0."""
     value, lower, upper, _ = comparison.difference
     bounds = "" if pd.isna(lower) else f"[{lower:+.3f}, {upper:+.3f}]"
-    return Cell(f"{value:+.3f}", bounds, strong=comparison.separates)
+    return Cell(f"{value:+.3f}", bounds, strong=comparison.separates, estimate=Estimate(value, lower, upper))
 
 
 def metric_name(key: str) -> str:
@@ -81,11 +83,18 @@ def spread_table(board: Board, frame: pd.DataFrame, key: str = PRIMARY, name: st
     for row in ranked(board, key):
         entry = here.loc[(row.method, row.ablation)]
         values = ", ".join(f"{r.metrics[key].value:.3f}" for r in row.scored)
-        mean = number(entry["value"], metric)
-        case, both = (interval(entry[low], entry[high], metric) or MISSING for low, high in _BOUNDS)
-        texts = (row.label, mean, case, f"{entry['seed_sd']:.3f}", values, both)
-        lines.append(Line(tuple(map(Cell, texts))))
+        mean, spread = number(entry["value"], metric), f"{entry['seed_sd']:.3f}"
+        case, both = (_bounds_cell(Estimate(entry["value"], entry[low], entry[high]), metric) for low, high in _BOUNDS)
+        lines.append(Line((Cell(row.label), Cell(mean), case, Cell(spread), Cell(values), both)))
     seeds = ", ".join(map(str, board.seeds))
     columns = ("method", "mean", "over patients alone", "SD over seeds alone", f"value of seed {seeds}", "over both")
     caption = "Patients: seeds held, patients resampled. Seeds: standard deviation of the seeds' values."
-    return Table(f"Case spread and seed spread, {name or metric_name(key)}", caption, columns, tuple(lines))
+    facet = facet_of(board, key)
+    facets = (None, facet, facet, None, None, facet)
+    return Table(f"Case spread and seed spread, {name or metric_name(key)}", caption, columns, tuple(lines), facets)
+
+
+def _bounds_cell(estimate: Estimate, metric: str) -> Cell:
+    """The bounds as words, the numbers behind them as marks."""
+    bounds = interval(estimate.lower, estimate.upper, metric)
+    return Cell(bounds, estimate=estimate) if bounds else Cell(MISSING)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from leaderboards.theme import LIGHT, render
+from leaderboards.theme import render
 from selip.errors import InputError
 from selip.files import write_atomically
 
@@ -60,7 +60,7 @@ def draw_examples(png: Path, queries: list[Example]) -> Path:
     """
     if not queries:
         raise InputError("got no example to draw; allowed: one or more; choose queries of the test split")
-    write_atomically(png, render(lambda _: _draw(queries), LIGHT, "png"))
+    write_atomically(png, render(lambda _: _draw(queries)))
     return png
 
 

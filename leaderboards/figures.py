@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from leaderboards.board import Board, Row
 from leaderboards.curves import history_plot
 from leaderboards.differences import PRIMARY, Comparison
+from leaderboards.marks import Estimate
 from leaderboards.plotting import ROW_INCHES, Plot, draw_forest, name_rows, titled
 from leaderboards.theme import Theme, new_figure
-from leaderboards.views import DIRECTIONS, HARD_NEGATIVES, ordered
+from leaderboards.views import DIRECTIONS, HARD_NEGATIVES, Cell, Line, Table, ordered
+from selip.records import Training
 
 MANY = 10
 """With more rows than this, panels stand beside each other and not below."""
@@ -169,4 +171,12 @@ def _target_plot(board: Board) -> Plot | None:
         return titled(figure, board.synthetic, "Target matrices")
 
     caption = "How soft the targets are. A fair control of selip is as soft as selip."
-    return Plot("targets", "Target matrices", caption, draw)
+    return Plot("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
+
+
+def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> Table:
+    lines = []
+    for label, trainings in kept.items():
+        means = [float(np.mean([getattr(training, field) for training in trainings])) for field in fields]
+        lines.append(Line((Cell(label), *(Cell(f"{mean:.2f}", estimate=Estimate(mean)) for mean in means))))
+    return Table("Target matrices", caption, ("method", *fields.values()), tuple(lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,13 +12,14 @@ from leaderboards.difference_views import declared_table
 from leaderboards.differences import SEEDS_FOR_A_TEST
 from leaderboards.facts import cohort_facts
 from leaderboards.families import metric_words, words
-from leaderboards.overall import Overall
+from leaderboards.marks import Estimate, facet_of
+from leaderboards.overall import Overall, Task
 from leaderboards.page_pictures import pictures_of
 from leaderboards.pages import Block, Part
 from leaderboards.rank_figure import rank_plot
 from leaderboards.retrieval_part import titled
 from leaderboards.sheets import Sheet
-from leaderboards.views import MISSING, Cell, Line, Table, Verdict, interval, number, p_text
+from leaderboards.views import MISSING, Cell, Line, Table, Verdict, number_cell, p_text
 
 NOT_INDEPENDENT = (
     "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
@@ -30,12 +32,12 @@ def overall_part(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) ->
     board = sheets[0].board
     plot = rank_plot(overall, board.synthetic)
     contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
-    blocks = [Block("Methods by tasks", _LEAD, _tables(overall), pictures_of([plot] if plot else []))]
+    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), pictures_of([plot] if plot else []))]
     if contrasts:
         table = declared_table(contrasts, "Declared contrasts, ranking metric of each benchmark")
         caption = table.caption.replace(f"the {len(contrasts)} lines of the table", "each family of benchmarks")
         caption = caption.replace("Holm over each metric", "Holm over each family of benchmarks")
-        blocks.append(Block("Declared contrasts", "", [Table(table.title, caption, table.columns, table.lines)]))
+        blocks.append(Block("Declared contrasts", "", [replace(table, caption=caption)]))
     title = titled("All tasks", board)
     about = [*cohort_facts(board), *_facts(overall, sheets, n_resamples)]
     return Part("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
@@ -101,21 +103,23 @@ def _on_test(overall: Overall) -> list[Verdict]:
     return found
 
 
-def _tables(overall: Overall) -> list[Table]:
-    return [_rank_table(overall), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
+def _tables(overall: Overall, sheets: Sequence[Sheet]) -> list[Table]:
+    return [_rank_table(overall, sheets), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
 
 
-def _rank_table(overall: Overall) -> Table:
+def _rank_table(overall: Overall, sheets: Sequence[Sheet]) -> Table:
     ranks = overall.ranks.ranks if overall.ranks else {}
     best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
     lines = []
     for label in overall.labels:
-        cells = [_cell(overall.entries.get((label, task.name)), task.key, best[task.name]) for task in overall.tasks]
+        cells = [_cell(overall, label, task, best[task.name]) for task in overall.tasks]
         rank = Cell(f"{ranks[label]:.2f}") if label in ranks else Cell(MISSING)
         lines.append(Line((Cell(label), rank, *cells)))
     columns = ("method", "average rank", *(task.name for task in overall.tasks))
     caption = f"{len(overall.tasks)} tasks; ranks over the {len(ranks)} methods that have them all. Strong: the best."
-    return Table("Methods by tasks", caption, columns, tuple(lines))
+    boards = {sheet.name: sheet.board for sheet in sheets}
+    facets = (None, None, *(facet_of(boards[task.benchmark], task.key) for task in overall.tasks))
+    return Table("Methods by tasks", caption, columns, tuple(lines), facets)
 
 
 def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
@@ -123,12 +127,11 @@ def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
     return max(values) if higher_is_better else min(values)
 
 
-def _cell(numbers: tuple[float, float, float] | None, key: str, best: float) -> Cell:
+def _cell(overall: Overall, label: str, task: Task, best: float) -> Cell:
+    numbers = overall.entries.get((label, task.name))
     if numbers is None:
-        return Cell(MISSING)
-    value, lower, upper = numbers
-    bounds = "" if pd.isna(lower) else interval(lower, upper, key)
-    return Cell(number(value, key), bounds, strong=math.isclose(value, best))
+        return Cell(MISSING, why=overall.lacking[label][task.name])
+    return number_cell(Estimate(*numbers), task.key, strong=math.isclose(numbers[0], best))
 
 
 def _lacking_table(overall: Overall) -> Table:

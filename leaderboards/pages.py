@@ -1,12 +1,12 @@
-"""Pages: the same parts as Markdown, as LaTeX tables, and as sections of one self-contained HTML file."""
+"""Pages: the same parts as Markdown and as LaTeX tables; `leaderboards.site` makes one HTML page of them."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -16,27 +16,33 @@ from leaderboards.views import Cell, Table, Verdict
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+class Drawing(Protocol):
+    """What the HTML page shows in the place of a figure, as numbers and words."""
+
+    @property
+    def template(self) -> str:
+        """The template that shows it, by file name."""
+
+
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the page.
+    """A figure of a part.
 
     Attributes:
         title: Head above it; also its text for those who do not see it.
         caption: How to read it.
-        light: The file's bytes, for a light page.
-        dark: The same for a dark page; `light` again where there is only one.
-        mime: Type of both.
-        path: Where the Markdown finds it as PNG; "" for a picture of the page alone.
+        path: Where the Markdown finds it as PNG.
         png: Bytes of that file.
+        drawing: What the HTML page shows in its place.
+        table: The same as a table; a figure with neither says what tables of the page draw already.
     """
 
     title: str
     caption: str
-    light: bytes
-    dark: bytes
-    mime: str
-    path: str = ""
-    png: bytes = b""
+    path: str
+    png: bytes
+    drawing: Drawing | None = None
+    table: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -103,34 +109,6 @@ class Part:
         return [figure for block in self.blocks for figure in block.figures]
 
 
-@dataclass(frozen=True)
-class Site:
-    """The HTML page.
-
-    Attributes:
-        title: Title, with SYNTHETIC in it where it must be.
-        synthetic: Whether the cohort is made.
-        facts: What stands below the title.
-        parts: Sections in order.
-        examples: Worked examples of retrieval.
-        cases: Cases of segmentation.
-    """
-
-    title: str
-    synthetic: bool
-    facts: Sequence[tuple[str, str]]
-    parts: Sequence[Part]
-    examples: Sequence[Picture]
-    cases: Sequence[Picture]
-
-
-def to_html(site: Site) -> str:
-    """The page as one HTML file without any outside request; everything is escaped."""
-    environment = _environment(autoescape=True)
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template("index.html.j2").render(page=site)
-
-
 def to_markdown(part: Part) -> str:
     """A part as Markdown; its figures are the files at their paths."""
     return markdown("part.md.j2", part=part)
@@ -138,28 +116,24 @@ def to_markdown(part: Part) -> str:
 
 def markdown(template: str, **values: object) -> str:
     """A template of Markdown, in which the filters md, cell and one_line escape."""
-    environment = _environment(autoescape=False)
-    environment.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
-    return environment.get_template(template).render(**values)
+    templates = environment(autoescape=False)
+    templates.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
+    return templates.get_template(template).render(**values)
 
 
 def to_latex(part: Part) -> str:
     """The tables of a part as LaTeX, to be put into a document that uses booktabs and graphicx."""
-    environment = _environment(autoescape=False, comment=("<#", "#>"))
-    environment.filters |= {"tex": escape_latex, "cell": latex_cell, "one_line": one_line}
-    return environment.get_template("part.tex.j2").render(part=part)
+    templates = environment(autoescape=False, comment=("<#", "#>"))
+    templates.filters |= {"tex": escape_latex, "cell": latex_cell, "one_line": one_line}
+    return templates.get_template("part.tex.j2").render(part=part)
 
 
-def _environment(autoescape: bool, comment: tuple[str, str] = ("{#", "#}")) -> Environment:
+def environment(autoescape: bool, comment: tuple[str, str] = ("{#", "#}")) -> Environment:
+    """Templates of this room; an undefined name is an error."""
     return Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, comment_start_string=comment[0], comment_end_string=comment[1],
     )  # fmt: skip
-
-
-def data_uri(data: bytes, mime: str) -> str:
-    """A file as a link that needs no file."""
-    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from leaderboards.differences import Comparison
+from leaderboards.pages import Drawing
 from leaderboards.theme import Draw, Theme
+from leaderboards.views import Table
 
 ROW_INCHES = 0.27
 
@@ -24,12 +26,16 @@ class Plot:
         title: What it shows; SYNTHETIC stands before it where it must.
         caption: How to read it.
         draw: Draws it in a theme.
+        drawing: What the HTML page shows in its place.
+        table: The same as a table; a figure with neither says what tables of the page draw already.
     """
 
     name: str
     title: str
     caption: str
     draw: Draw
+    drawing: Drawing | None = None
+    table: Table | None = None
 
 
 def draw_forest(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.ranks import AverageRanks
 from leaderboards.overall import Overall
 from leaderboards.plotting import Plot, titled
+from leaderboards.site.rank_diagram import rank_diagram
 from leaderboards.theme import Theme, new_figure
 
 _STEP, _BAR = 1.0, 0.32
@@ -40,7 +41,7 @@ def rank_plot(overall: Overall, synthetic: bool) -> Plot | None:
     )
     tested = f"Not tested: {ranks.note}." if ranks.note else joined
     caption = f"Rank 1 is best, mean over {n_tasks} tasks, which are of one cohort and not independent. {tested}"
-    return Plot("average_ranks", "Average ranks", caption, draw)
+    return Plot("average_ranks", "Average ranks", caption, draw, rank_diagram(ranks))
 
 
 def _bars(ranks: AverageRanks) -> float:

@@ -10,8 +10,10 @@ import pandas as pd
 
 from leaderboards.differences import ranked
 from leaderboards.families import task_keys, words
+from leaderboards.marks import Estimate, Facet
 from leaderboards.sheets import Sheet
-from leaderboards.views import MISSING, Cell, Line, Table, Verdict, interval, number
+from leaderboards.tables import entry_of
+from leaderboards.views import MISSING, Cell, Line, Table, Verdict, number_cell
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,11 @@ def shortcuts_of(sheet: Sheet) -> list[Shortcut]:
         metadata, rows = sheet.board.reference(key, "metadata"), ranked(sheet.board, key)
         if metadata is None or not rows:
             continue
-        pool, metric = key.split("/", 1)
-        frame, best = sheet.frame, rows[0]
-        here = (frame["method"] == best.method) & (frame["ablation"] == best.ablation)
-        entry = frame[here & (frame["pool"] == pool) & (frame["metric"] == metric)].iloc[0]
+        best, entry = rows[0], entry_of(sheet.frame, rows[0], key)
         numbers = (float(entry["value"]), float(entry["lower"]), float(entry["upper"]))
         chance = sheet.board.reference(key, "chance")
-        found.append(Shortcut(f"{words(sheet.name)}: {words(pool)}", key, best.label, *numbers, metadata, chance))
+        task = f"{words(sheet.name)}: {words(key.split('/', 1)[0])}"
+        found.append(Shortcut(task, key, best.label, *numbers, metadata, chance))
     return found
 
 
@@ -71,9 +71,9 @@ def shortcut_table(found: Iterable[Shortcut]) -> Table:
         Line((
             Cell(one.task),
             Cell(one.best),
-            Cell(number(one.value, one.key), interval(one.lower, one.upper, one.key)),
-            Cell(number(one.metadata, one.key)),
-            Cell(MISSING if one.chance is None else number(one.chance, one.key)),
+            number_cell(Estimate(one.value, one.lower, one.upper), one.key),
+            number_cell(Estimate(one.metadata), one.key),
+            Cell(MISSING) if one.chance is None else number_cell(Estimate(one.chance), one.key),
             Cell(one.verdict, strong=one.verdict in {"shortcut", "not above chance"}),
         ))
         for one in found
@@ -81,7 +81,9 @@ def shortcut_table(found: Iterable[Shortcut]) -> Table:
     caption = "Metadata only: contrast, site, age and spacing through the same probe, held fixed. Shortcut: the lower "
     caption += "bound of the best method does not clear it, so the task can be answered as well without any voxel."
     columns = ("task", "best method", "its score", "metadata only", "chance", "verdict")
-    return Table("Metadata-only reference against the best method", caption, columns, lines)
+    score = Facet(metric="score")
+    facets = (None, None, score, score, score, None)
+    return Table("Metadata-only reference against the best method", caption, columns, lines, facets)
 
 
 def shortcut_verdicts(sheet: Sheet) -> list[Verdict]:

@@ -12,8 +12,9 @@ import pandas as pd
 from benchmarks.intervals import Interval, hierarchical_bootstrap
 from leaderboards.board import FULL, Row
 from leaderboards.families import words
+from leaderboards.marks import Estimate, facet_of
 from leaderboards.sheets import Sheet
-from leaderboards.views import MISSING, Cell, Line, Table, interval, number
+from leaderboards.views import MISSING, Cell, Line, Table, number_cell
 
 FEWEST_ITEMS = 20
 SIZE, TERCILES = "lesion_ml", ("small", "medium", "large")
@@ -109,7 +110,7 @@ def slice_table(sheet: Sheet, found: Sequence[Slice]) -> Table:
     lines = tuple(
         Line((
             Cell(f"{one.row}: {one.by} {one.value}"),
-            Cell(number(one.score.value, key), interval(one.score.lower, one.score.upper, key), one is worst[one.row])
+            number_cell(Estimate(one.score.value, one.score.lower, one.score.upper), key, one is worst[one.row])
             if np.isfinite(one.score.value) else Cell(MISSING),
             Cell(str(one.n_items)),
             Cell(str(one.n_patients)),
@@ -122,7 +123,8 @@ def slice_table(sheet: Sheet, found: Sequence[Slice]) -> Table:
         f"{sheet.headline.name if sheet.headline else name}. Worst first; fewer than {FEWEST_ITEMS} items: not ranked."
     )
     columns = ("slice", "score", "n items", "n patients", "standing")
-    return Table(f"Slices, {name}", caption, columns, lines)
+    facets = (None, facet_of(sheet.board, key), None, None, None) if key else ()
+    return Table(f"Slices, {name}", caption, columns, lines, facets)
 
 
 def _why(one: Slice) -> str:

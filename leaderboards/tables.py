@@ -90,6 +90,13 @@ def metric_keys(row: Row) -> list[str]:
     return sorted(key for key in keys if not is_reference(key))
 
 
+def entry_of(frame: pd.DataFrame, row: Row, key: str) -> pd.Series:
+    """The line of a complete row and a metric that it has."""
+    pool, metric = key.split("/", 1)
+    here = (frame["method"] == row.method) & (frame["ablation"] == row.ablation)
+    return frame[here & (frame["pool"] == pool) & (frame["metric"] == metric)].iloc[0]
+
+
 def to_csv(frame: pd.DataFrame) -> str:
     """The frame as CSV: full precision, empty where there is no number, the same line ends on every system."""
     return frame.to_csv(index=False, lineterminator="\n")

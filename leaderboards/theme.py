@@ -28,13 +28,12 @@ class Theme:
 
 
 LIGHT = Theme(ink="#1c2430", faint="#667085", grid="#e4e7ec", paper="#ffffff", accent="#0b63a5", alarm="#b42318")
-DARK = Theme(ink="#e6e9ee", faint="#98a2b3", grid="#333c4a", paper="#171c24", accent="#6db7f2", alarm="#ff8a7a")
 Draw = Callable[[Theme], Figure]
 
 
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
-    """Sets matplotlib's style inside the block: fonts that ship with it, no mathtext, no date, a fixed hash salt."""
+    """Sets matplotlib's style inside the block: fonts that ship with it, no mathtext."""
     style = {
         "font.family": "DejaVu Sans",
         "font.size": 9.5,
@@ -60,8 +59,6 @@ def themed(theme: Theme) -> Iterator[None]:
         "ytick.labelcolor": theme.ink,
         "legend.frameon": False,
         "text.parse_math": False,
-        "svg.hashsalt": "selip-bench",
-        "svg.fonttype": "path",
     }
     with mpl.rc_context(style):
         yield
@@ -78,10 +75,9 @@ def palette(labels: list[str]) -> dict[str, tuple[float, float, float]]:
     return {label: colours[index % len(colours)] for index, label in enumerate(labels)}
 
 
-def render(draw: Draw, theme: Theme, kind: str) -> bytes:
-    """Draws in `theme` and returns the file's bytes; `kind` is "png" or "svg"."""
+def render(draw: Draw) -> bytes:
+    """Draws and returns the bytes of a PNG."""
     buffer = io.BytesIO()
-    undated = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    with themed(theme):
-        draw(theme).savefig(buffer, format=kind, dpi=PNG_DPI, metadata=undated)
+    with themed(LIGHT):
+        draw(LIGHT).savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
     return buffer.getvalue()

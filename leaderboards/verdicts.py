@@ -9,6 +9,7 @@ import pandas as pd
 from leaderboards.board import Board, Row
 from leaderboards.differences import ALPHA, CONTROLS, DECLARED, SEEDS_FOR_A_TEST, Comparison, ranked
 from leaderboards.families import RETRIEVED, Headline, words
+from leaderboards.tables import entry_of
 from leaderboards.terms import on_equal_terms
 from leaderboards.views import Verdict, interval, number, p_text
 from selip.records import Training
@@ -158,7 +159,7 @@ def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str], headl
     key, rows = headline.key, ranked(board, headline.key)
     if not rows:
         return []
-    best, floor = _entry(frame, rows[0], key), board.reference(key, headline.floor)
+    best, floor = entry_of(frame, rows[0], key), board.reference(key, headline.floor)
     text = f"Highest {headline.name}: {rows[0].label}, {number(best['value'], key)}"
     text += f" {interval(best['lower'], best['upper'], key)}"
     text += f" where {words(headline.floor)} is {floor:.3f}." if floor is not None else "."
@@ -176,7 +177,7 @@ def _on_floor(board: Board, frame: pd.DataFrame, headline: Headline) -> list[Ver
         return []
     name, rows = words(headline.floor), ranked(board, headline.key)
     bounds = {
-        row.label: (entry["lower"], entry["upper"]) for row in rows for entry in [_entry(frame, row, headline.key)]
+        row.label: (entry["lower"], entry["upper"]) for row in rows for entry in [entry_of(frame, row, headline.key)]
     }
     trained = {row.label for row in board.complete if any(t.steps for t in _trainings(row))}
     twice = headline.margin == 2
@@ -218,12 +219,6 @@ def on_convergence(board: Board) -> list[Verdict]:
 
 def _trainings(row: Row) -> list[Training]:
     return [record.training for record in row.scored if record.training]
-
-
-def _entry(frame: pd.DataFrame, row: Row, key: str) -> pd.Series:
-    pool, metric = key.split("/", 1)
-    here = (frame["method"] == row.method) & (frame["ablation"] == row.ablation)
-    return frame[here & (frame["pool"] == pool) & (frame["metric"] == metric)].iloc[0]
 
 
 def _standing(comparison: Comparison) -> str:

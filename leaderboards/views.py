@@ -9,17 +9,11 @@ import pandas as pd
 
 from leaderboards.board import Board, Row
 from leaderboards.differences import PRIMARY, ranked
+from leaderboards.marks import Estimate, Facet, facet_of
 
 MISSING = "–"
 DIRECTIONS = {"image_to_text": "Image → text", "text_to_image": "Text → image"}
-RANKINGS = {
-    "R@1": "R@1",
-    "R@5": "R@5",
-    "R@10": "R@10",
-    "median_rank": "median rank",
-    "MRR": "MRR",
-    "nDCG@10": "nDCG@10",
-}
+RANKINGS = {name: name.replace("_", " ") for name in ("R@1", "R@5", "R@10", "median_rank", "MRR", "nDCG@10")}
 HARD_NEGATIVES = {
     "hard_negative_side": "side swapped",
     "hard_negative_polarity": "signal swapped",
@@ -44,12 +38,23 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: its text, the interval (or note) shown beside it, whether it stands out, whether it is words."""
+    """A table cell.
+
+    Attributes:
+        text: What it says.
+        interval: The interval (or note) shown beside it.
+        strong: Whether it stands out.
+        prose: Whether it is words.
+        estimate: The numbers behind it, which the page draws.
+        why: Why there is no number, where another table of the page says so too.
+    """
 
     text: str
     interval: str = ""
     strong: bool = False
     prose: bool = False
+    estimate: Estimate | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,21 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as shown: title, a line below it, column heads, lines."""
+    """A table as shown.
+
+    Attributes:
+        title: Its title.
+        caption: A line below it.
+        columns: Column heads.
+        lines: Rows.
+        facets: What each column is of, None for words; empty when no column has one.
+    """
 
     title: str
     caption: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+    facets: tuple[Facet | None, ...] = ()
 
 
 def abnormal_tables(board: Board, frame: pd.DataFrame, groups: dict[str, str]) -> list[Table]:
@@ -135,9 +149,7 @@ def metric_table(
     shown = frame[(frame["pool"].astype(str) + "/" + frame["metric"].astype(str)).isin(keys)]
     numbers = {
         (str(r.method), str(r.ablation), f"{r.pool}/{r.metric}"): (
-            r.value,
-            r.lower,
-            r.upper,
+            Estimate(r.value, r.lower, r.upper),
             r.seed_sd,
             str(r.reason),
         )
@@ -153,12 +165,13 @@ def metric_table(
         f"{r.pool}/{r.metric}": Cell(f"{r.n_items:.0f}", f"of {r.n_patients:.0f} patients") for r in shown.itertuples()
     }
     lines.append(Line((Cell("n volumes"), *(sizes.get(key, Cell(MISSING)) for key in keys)), kind="reference"))
-    return Table(title, "", ("method", *keys.values()), tuple(lines))
+    facets = (None, *(facet_of(board, key) for key in keys))
+    return Table(title, "", ("method", *keys.values()), tuple(lines), facets)
 
 
 def _reference_line(board: Board, keys: Iterable[str], suffix: str, name: str) -> Line:
     values = {key: board.reference(key, suffix) for key in keys}
-    cells = (Cell(MISSING if value is None else number(value, key)) for key, value in values.items())
+    cells = (Cell(MISSING) if value is None else number_cell(Estimate(value), key) for key, value in values.items())
     return Line((Cell(name), *cells), kind="reference")
 
 
@@ -197,7 +210,8 @@ def with_groups(table: Table, groups: dict[str, str]) -> Table:
         return replace(line, cells=cells, top=bool(letters) and first in letters)
 
     columns = (table.columns[0], "group", *table.columns[1:])
-    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines))
+    facets = (None, *table.facets) if table.facets else ()
+    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines), facets=facets)
 
 
 def number(value: float, metric: str) -> str:
@@ -210,6 +224,12 @@ def interval(lower: float, upper: float, metric: str) -> str:
     return "" if pd.isna(lower) or pd.isna(upper) else f"[{number(lower, metric)}, {number(upper, metric)}]"
 
 
+def number_cell(estimate: Estimate, metric: str, strong: bool = False) -> Cell:
+    """A metric's value and interval, with the numbers behind them."""
+    bounds = interval(estimate.lower, estimate.upper, metric)
+    return Cell(number(estimate.value, metric), bounds, strong, estimate=estimate)
+
+
 def p_text(p_value: float) -> str:
     """A p-value for a table."""
     if pd.isna(p_value):
@@ -217,12 +237,11 @@ def p_text(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _number_cell(entry: tuple[float, float, float, float, str] | None, key: str) -> Cell:
+def _number_cell(entry: tuple[Estimate, float, str] | None, key: str) -> Cell:
     if entry is None:
         return Cell(MISSING)
-    value, lower, upper, spread, reason = entry
+    estimate, spread, reason = entry
     if reason:
         return Cell(reason)
-    if pd.isna(lower) and not pd.isna(spread):
-        return Cell(number(value, key), f"SD {spread:.3f}")
-    return Cell(number(value, key), interval(lower, upper, key))
+    cell = number_cell(estimate, key)
+    return replace(cell, interval=f"SD {spread:.3f}") if not (cell.interval or pd.isna(spread)) else cell

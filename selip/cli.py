@@ -202,11 +202,12 @@ def search(
 def leaderboard(
     directory: Annotated[Path, typer.Argument(help="A run directory, or any folder with records/.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard.")] = None,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="Write index.html, the page, too.")] = True,
 ) -> None:
     """Write the leaderboard of a run directory again, from its records alone."""
     from leaderboards.build import build_leaderboard
 
-    for path in build_leaderboard(directory, out):
+    for path in build_leaderboard(directory, out, html=html):
         typer.echo(str(path))
 
 

@@ -173,7 +173,7 @@ def real_figures() -> None:
 def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of other tests have empty figures: drawing is most of the time of a page."""
     if "real_figures" not in request.fixturenames:
-        monkeypatch.setattr(page_pictures, "render", lambda draw, theme, kind: b"<svg/>")
+        monkeypatch.setattr(page_pictures, "render", lambda draw: b"")
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +199,7 @@ def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The leaderboard of `family_dir`, its figures empty."""
     out = tmp_path_factory.mktemp("family_leaderboard")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_pictures, "render", lambda draw, theme, kind: b"<svg/>")
+        patch.setattr(page_pictures, "render", lambda draw: b"")
         build_leaderboard(family_dir, out, n_resamples=200)
     return out
 

@@ -15,8 +15,10 @@ from leaderboards.ablations import study_of
 from leaderboards.board import ablations_of, methods_of, read_board
 from leaderboards.build import build_leaderboard
 from leaderboards.differences import COMPARED, PRIMARY, compare
+from leaderboards.site.charts import BOTTOM, TOP
+from leaderboards.site.heat_map import SHADES
 from leaderboards.tables import to_csv
-from leaderboards.theme import DARK, LIGHT, render, themed
+from leaderboards.theme import LIGHT, themed
 
 N = 1000  # with fewer, no p-value is small enough for Holm over seven
 SETTINGS = {
@@ -80,9 +82,9 @@ def built(folder, tmp_path_factory):
     return out
 
 
-def drawn(plot, theme=LIGHT):
-    with themed(theme):
-        return plot.draw(theme)
+def drawn(plot):
+    with themed(LIGHT):
+        return plot.draw(LIGHT)
 
 
 def lines_of(study):
@@ -231,11 +233,27 @@ def test_the_curve_has_full_selip_at_its_own_lambda(study, board):
     assert list(curve.get_ydata()) == [row.scored[0].metrics[PRIMARY].value for row in rows]
 
 
-def test_figures_say_synthetic_and_have_a_dark_side(study):
+def test_figures_say_synthetic(study):
     for plot in ablation_plots(study):
         assert drawn(plot).get_suptitle().startswith("SYNTHETIC")
-    forest = ablation_plots(study)[0]
-    assert render(forest.draw, LIGHT, "svg") != render(forest.draw, DARK, "svg")
+
+
+def test_the_page_draws_the_same_map_and_curve(study, board):
+    _, mix, curve = ablation_plots(study)
+    cells = {(name, column): cell for name, row in mix.drawing.rows for column, cell in zip("05", row, strict=False)}
+    assert {place: cell.text for place, cell in cells.items() if cell.shade is None} == {
+        ("1", "5"): "", ("0.5", "0"): "not run", ("0", "5"): "not run",
+    }  # fmt: skip
+    scores = {cell.text: cell.shade for cell in cells.values() if cell.shade is not None}
+    assert {scores[max(scores)], scores[min(scores)]} == {SHADES - 1, 0}
+    assert [tick.text for tick in curve.drawing.x_ticks] == ["0", "1", "2"]
+    full = board.row("selip").scored[0].metrics[PRIMARY].value
+    assert curve.drawing.level.text.startswith("chance")
+    (dot,) = curve.drawing.series[0].dots
+    assert dot[0] == curve.drawing.x_ticks[1].at
+    values = [float(tick.text) for tick in curve.drawing.y_ticks]
+    share = (full - values[0]) / (values[-1] - values[0])
+    assert dot[1] == pytest.approx(BOTTOM + share * (TOP - BOTTOM), abs=0.1)
 
 
 def test_pages_hold_methods_and_ablations_apart_and_escaped(built):

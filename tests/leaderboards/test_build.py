@@ -78,7 +78,14 @@ def test_the_page_shows_the_examples_that_are_there(tmp_path, factory):
     build_leaderboard(tmp_path, tmp_path / "elsewhere", n_resamples=20)
     html = (tmp_path / "elsewhere" / "index.html").read_text()
     assert 'alt="SYNTHETIC: selip: image to text"' in html
-    assert html.count("data:image/png") == 1
+    assert html.count("data:image/webp") == 1
+
+
+def test_the_html_page_can_be_left_out(tmp_path, factory):
+    factory.add_run(tmp_path, "clip")
+    build_leaderboard(tmp_path, tmp_path / "out", n_resamples=20, html=False)
+    assert (tmp_path / "out" / "retrieval.md").is_file()
+    assert not (tmp_path / "out" / "index.html").exists()
 
 
 def test_leaderboards_never_import_torch():

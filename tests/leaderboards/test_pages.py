@@ -1,9 +1,12 @@
-"""The pages: the records' numbers, everything escaped, no outside request, SYNTHETIC wherever it must stand."""
+"""The pages: the records' numbers, all of it escaped, SYNTHETIC wherever it must stand; the HTML page as a document."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -16,21 +19,26 @@ EVIL = "<script>alert(1)</script>"
 
 
 class Reader(HTMLParser):
-    """Collects tags, addresses, and the text of table rows."""
+    """Collects tags with their attributes, and the text of table rows."""
 
     def __init__(self):
         super().__init__()
-        self.tags, self.addresses, self.rows = [], [], []
+        self.tags, self.rows = [], []
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in {"src", "srcset", "href", "action", "data"}]
+        self.tags.append((tag, dict(attrs)))
         if tag == "tr":
             self.rows.append([])
 
     def handle_data(self, data):
         if self.rows and data.strip():
             self.rows[-1].append(data.strip())
+
+    def all(self, *names):
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+    def values(self, *names):
+        return [value for _, attributes in self.tags for name, value in attributes.items() if name in names]
 
 
 def read_html(folder):
@@ -90,24 +98,68 @@ def test_the_protocol_stands_with_the_table(run_dir, built):
 
 def test_the_page_asks_nothing_of_the_outside(built):
     reader = read_html(built)
-    assert reader.addresses
-    assert all(address.startswith(("data:image/", "#")) for address in reader.addresses)
-    assert not {"script", "link", "iframe", "object"} & set(reader.tags)
+    addresses = reader.values("src", "srcset", "href", "action", "data", "poster", "formaction", "xlink:href")
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not reader.all("iframe", "object", "embed", "base", "audio", "video")
     text = (built / "index.html").read_text()
     assert "url(" not in text
     assert "@import" not in text
+
+
+def test_the_policy_allows_the_script_and_style_of_the_page_and_nothing_else(built):
+    text = (built / "index.html").read_text()
+    policy = dict(rule.split(" ", 1) for rule in read_html(built).all("meta")[1]["content"].split("; "))
+    for name, tag in (("script-src", "script"), ("style-src", "style")):
+        (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert policy[name] == f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+    assert policy["default-src"] == "'none'"
+    attributes = {name for _, found in read_html(built).tags for name in found}
+    assert not {name for name in attributes if name == "style" or name.startswith("on")}, "the policy forbids them"
+
+
+def test_every_link_of_the_page_has_one_target(family_built):
+    reader = read_html(family_built)
+    ids = reader.values("id")
+    assert len(ids) == len(set(ids))
+    links = {address for address in reader.values("href") if address.startswith("#")}
+    assert len(links) > 10
+    assert {link[1:] for link in links} <= set(ids)
+
+
+def test_every_table_has_a_caption_and_heads_with_a_scope(family_built):
+    reader, text = read_html(family_built), (family_built / "index.html").read_text()
+    tables = len(reader.all("table"))
+    assert tables > 30
+    captions = re.findall("<caption.*?</caption>", text, re.DOTALL)
+    assert len(captions) == tables
+    assert all("SYNTHETIC" in caption for caption in captions)
+    assert {head["scope"] for head in reader.all("th")} == {"row", "col"}
+    regions = [found for found in reader.all("div") if found.get("class") == "scroll"]
+    assert len(regions) >= tables
+    assert all(found["tabindex"] == "0" and found["aria-label"] and found["role"] == "group" for found in regions)
+
+
+def test_heads_of_the_page_go_down_by_one_level(family_built):
+    levels = [int(tag[1]) for tag, _ in read_html(family_built).tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_markup_in_names_is_harmless(tmp_path, factory):
     notes = {"ties": EVIL, EVIL: "x"}
     factory.add_run(tmp_path, EVIL, run_id="evil", notes=notes, command=f"selip {EVIL}\n```\n# x", device=EVIL)
     factory.add_run(tmp_path, "$\\frac{1$ _x_ | [a](b)", run_id="mathematics", ablation=EVIL)
+    factory.add_run(tmp_path, '" onfocus="alert(1)', run_id="attribute")
     factory.add_hole(tmp_path, "clip", reason=f"{EVIL} | `{EVIL}`")
     out = tmp_path / "out"
     build_leaderboard(tmp_path, out, n_resamples=20)
     reader = read_html(out)
-    assert "script" not in reader.tags
-    assert "alert(1)" in (out / "index.html").read_text()
+    assert len(reader.all("script")) == 1
+    assert "onfocus" not in {name for _, found in reader.tags for name in found}
+    assert '" onfocus="alert(1)' in reader.values("data-method")
+    assert EVIL in reader.values("data-method")
     outside_code = [line for line in (out / "retrieval.md").read_text().splitlines() if not line.startswith("    ")]
     assert not any("<script" in line or line.startswith("```") for line in outside_code)
 
@@ -129,7 +181,9 @@ def test_synthetic_stands_in_titles_and_tables(built):
     html = (built / "index.html").read_text()
     assert "SYNTHETIC" in re.search(r"<title>(.*)</title>", html)[1]
     assert "SYNTHETIC" in re.search(r"<h1>(.*)</h1>", html)[1]
-    assert all("SYNTHETIC" in head for head in re.findall(r"<h3>(.*)</h3>", html))
+    heads = re.findall(r"<(?:h2|figcaption)\b.*|<details class=\"card method.*\n.*", html)
+    assert len(heads) > 10
+    assert all("SYNTHETIC" in head for head in heads)
 
 
 def test_a_measured_cohort_is_not_called_synthetic(tmp_path, factory):

@@ -1,0 +1,1 @@
+"""The site: one self-contained HTML page of a leaderboard."""

@@ -1,0 +1,207 @@
+"""Cards: what the records say of one method, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import yaml
+
+from leaderboards.board import Row
+from leaderboards.curves import CAPTIONS, curves_of, history_chart
+from leaderboards.differences import ranked
+from leaderboards.facts import runs_of
+from leaderboards.families import metric_words, words
+from leaderboards.marks import Estimate
+from leaderboards.sheets import Sheet
+from leaderboards.site.charts import Chart
+from leaderboards.site.shrink import Shown
+from leaderboards.tables import entry_of
+from leaderboards.views import MISSING, Cell, Line, Table, hole_reason, number_cell
+from selip.records import Record, Training
+
+CURVES = {"val_score": "Validation score while training", "loss": "Training loss"}
+COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A resolved configuration and what it ran with; the same for every method as a rule."""
+
+    anchor: str
+    config_hash: str
+    text: str
+    versions: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One method.
+
+    Attributes:
+        anchor: Where the page links to.
+        label: Its name.
+        rank: Average rank over tasks, or place in a benchmark, in words; "" for none.
+        scores: The ranking metric of each benchmark, or why there is none.
+        facts: Subject and text.
+        commands: As of `leaderboards.pages.Runs`.
+        configurations: Anchor and hash of each.
+        charts: Title, caption and training curve.
+        pictures: Worked examples and cases.
+    """
+
+    anchor: str
+    label: str
+    rank: str
+    scores: Table
+    facts: Sequence[tuple[str, str]]
+    commands: Sequence[Mapping[str, str]]
+    configurations: Sequence[tuple[str, str]]
+    charts: Sequence[tuple[str, str, Chart]]
+    pictures: Sequence[Shown] = ()
+
+
+def configurations_of(sheets: Sequence[Sheet]) -> list[Configuration]:
+    """Every configuration of the records, once."""
+    found = {record.config_hash: record for sheet in sheets for record in sheet.board.records}
+    return [
+        Configuration(
+            f"configuration-{number}",
+            config_hash,
+            yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
+            ", ".join(f"{package} {version}" for package, version in record.versions.items()),
+        )
+        for number, (config_hash, record) in enumerate(found.items(), 1)
+    ]
+
+
+def cards_of(
+    sheets: Sequence[Sheet], ranks: Mapping[str, float], configurations: Sequence[Configuration]
+) -> list[Card]:
+    """A card for each row of any benchmark, without pictures.
+
+    Args:
+        sheets: All benchmarks.
+        ranks: Label to average rank over tasks, best first, as far as there are any.
+        configurations: Of the same sheets.
+    """
+    rows: dict[str, list[tuple[Sheet, Row]]] = {}
+    for sheet in sheets:
+        for row in sheet.board.rows:
+            rows.setdefault(row.label, []).append((sheet, row))
+    ordered = dict.fromkeys([*ranks, *(row.label for row in ranked(sheets[0].board, _key(sheets[0]))), *rows])
+    anchors = {one.config_hash: one.anchor for one in configurations}
+    cards = []
+    for number, label in enumerate(ordered, 1):
+        records = [r for sheet, row in rows[label] for r in sheet.board.records if _is_of(r, row)]
+        hashes = dict.fromkeys(record.config_hash for record in records)
+        cards.append(
+            Card(
+                anchor=f"method-{number}",
+                label=label,
+                rank=f"average rank {ranks[label]:.2f} of {len(ranks)}" if label in ranks else _place(rows[label]),
+                scores=_scores(rows[label]),
+                facts=_facts(records),
+                commands=runs_of(records, {}, "").commands,
+                configurations=[(anchors[one], one) for one in hashes],
+                charts=_charts([row for _, row in rows[label]]),
+            )
+        )
+    return cards
+
+
+def _place(rows: Sequence[tuple[Sheet, Row]]) -> str:
+    """Where a row without average rank stands in the first benchmark that it has a place in."""
+    for sheet, row in rows:
+        places = ranked(sheet.board, _key(sheet))
+        if row in places and sheet.headline:
+            return f"{places.index(row) + 1} of {len(places)} in {sheet.headline.name}"
+    return ""
+
+
+def _key(sheet: Sheet) -> str:
+    return sheet.headline.key if sheet.headline else ""
+
+
+def _is_of(record: Record, row: Row) -> bool:
+    return (record.method, record.ablation) == (row.method, row.ablation)
+
+
+def _scores(rows: Sequence[tuple[Sheet, Row]]) -> Table:
+    lines = []
+    for sheet, row in rows:
+        if row.hole or not sheet.headline:
+            lines.append(Line((Cell(words(sheet.name)),), *hole_reason(row)))
+            continue
+        key, places = sheet.headline.key, ranked(sheet.board, sheet.headline.key)
+        if row not in places:
+            lines.append(Line((Cell(words(sheet.name)),), f"has no {sheet.headline.name}", "hole"))
+            continue
+        entry = entry_of(sheet.frame, row, key)
+        cells = (
+            Cell(words(sheet.name)),
+            Cell(f"{metric_words(key.split('/', 1)[1])} · {words(key.split('/', 1)[0])}", prose=True),
+            number_cell(Estimate(entry["value"], entry["lower"], entry["upper"]), key),
+            Cell(f"{places.index(row) + 1} of {len(places)}"),
+            Cell(sheet.groups.get(row.label, MISSING)),
+        )
+        lines.append(Line(cells))
+    return Table("Scores", "", COLUMNS, tuple(lines))
+
+
+def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
+    states = [record.status for record in records]
+    trainings = {record.seed: record.training for record in records if record.training}
+    found = [
+        ("records", ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))),
+        ("seeds", ", ".join(map(str, sorted({record.seed for record in records})))),
+        *(_on_training(trainings) if trainings else []),
+        ("device", ", ".join(dict.fromkeys(record.device for record in records if record.device)) or MISSING),
+        ("mean seconds", _seconds(records) or MISSING),
+        ("peak memory", f"{max(record.peak_memory_mb for record in records):.0f} MB"),
+        ("created", " to ".join(dict.fromkeys([min(times), max(times)])) if (times := _times(records)) else MISSING),
+    ]
+    return found
+
+
+def _on_training(trainings: Mapping[int, Training]) -> list[tuple[str, str]]:
+    """How the weights came about, by seed where seeds may differ."""
+    first = next(iter(trainings.values()))
+    chosen = ", ".join(f"{training.chosen_step} (seed {seed})" for seed, training in trainings.items())
+    hashes = [
+        f"{training.initial_weights_hash[:12]}, {training.batch_order_hash[:12] or MISSING} (seed {seed})"
+        for seed, training in trainings.items()
+    ]
+    found = [
+        ("steps", f"{first.steps}; chosen by validation: {chosen}" if first.steps else "none: not trained"),
+        ("parameters", f"{first.parameters:,} trainable; volume tower: {first.own_tower or 'the common one'}"),
+        ("weights, batches", "; ".join(hashes)),
+    ]
+    soft = [t for t in trainings.values() if t.target_entropy is not None and t.target_diagonal is not None]
+    if soft:
+        entropy, diagonal = (fmean(getattr(t, name) for t in soft) for name in ("target_entropy", "target_diagonal"))
+        found.append(("targets", f"mean row entropy {entropy:.2f} nats, mean diagonal {diagonal:.2f}"))
+    return found
+
+
+def _seconds(records: Sequence[Record]) -> str:
+    phases: dict[str, list[float]] = {}
+    for record in records:
+        for phase, seconds in record.seconds.items():
+            phases.setdefault(phase, []).append(seconds)
+    return ", ".join(f"{phase} {fmean(found):.0f}" for phase, found in phases.items())
+
+
+def _times(records: Sequence[Record]) -> list[str]:
+    return [record.created for record in records if record.created]
+
+
+def _charts(rows: Sequence[Row]) -> list[tuple[str, str, Chart]]:
+    """Training curves, from the first benchmark whose records have them: every benchmark scores the same models."""
+    charts = []
+    for field, title in CURVES.items():
+        curves = next((found for row in rows if (found := curves_of(row, field))), [])
+        if curves:
+            charts.append((title, CAPTIONS[field], history_chart({rows[0].label: curves}, field, [rows[0].label])))
+    return charts

@@ -1,0 +1,128 @@
+"""The page: every part of a leaderboard in one HTML file that asks nothing of the outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leaderboards.pages import TEMPLATES, Block, Part, environment
+from leaderboards.sheets import Sheet
+from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
+from leaderboards.site.scales import mark_of, scales_of
+from leaderboards.site.shrink import Shown, shrunk
+
+LIMIT = 2_950_000
+"""Bytes that the page stays under; pictures are shrunk to what tables and drawings leave of it."""
+FRAME = 600
+"""Bytes of the page around a picture, at most."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """The page.
+
+    Attributes:
+        title: Title, with SYNTHETIC in it where it must be.
+        synthetic: Whether the cohort is made.
+        facts: What stands below the title.
+        parts: Sections in order.
+        cards: One a method.
+        configurations: What they were run with.
+        pictures: Pictures of no method.
+    """
+
+    title: str
+    synthetic: bool
+    facts: Sequence[tuple[str, str]]
+    parts: Sequence[Part]
+    cards: Sequence[Card]
+    configurations: Sequence[Configuration]
+    pictures: Sequence[Shown] = ()
+
+    @property
+    def anchors(self) -> dict[str, str]:
+        """Label of a method to the anchor of its card."""
+        return {card.label: card.anchor for card in self.cards}
+
+
+def site_of(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    parts: Sequence[Part],
+    sheets: Sequence[Sheet],
+    ranks: Mapping[str, float],
+) -> Site:
+    """The page without pictures.
+
+    Args:
+        title: Its title.
+        facts: What stands below the title.
+        parts: Sections in order.
+        sheets: All benchmarks.
+        ranks: Label to average rank over tasks, best first, as far as there are any.
+    """
+    configurations = configurations_of(sheets)
+    cards = cards_of(sheets, ranks, configurations)
+    return Site(title, any(part.synthetic for part in parts), facts, parts, cards, configurations)
+
+
+def to_html(site: Site, pictures: Sequence[Path] = ()) -> str:
+    """The page with the pictures of a run, as heavy as LIMIT allows; everything is escaped."""
+    bare = _rendered(site)
+    if not pictures:
+        return bare
+    shown = shrunk(pictures, LIMIT - len(bare.encode()) - FRAME * len(pictures))
+    return _rendered(with_pictures(site, shown))
+
+
+def with_pictures(site: Site, pictures: Sequence[Shown]) -> Site:
+    """The page with each picture on the card of its method: METHOD-... and segmentation-METHOD-... by file name."""
+    owners = {picture.path: _owner(picture.path.stem, site.cards) for picture in pictures}
+    cards = [replace(card, pictures=[one for one in pictures if owners[one.path] == card.label]) for card in site.cards]
+    return replace(site, cards=cards, pictures=[one for one in pictures if not owners[one.path]])
+
+
+def _owner(stem: str, cards: Sequence[Card]) -> str:
+    """Label of the card with the longest name that the file name begins with, "" for none."""
+    name = stem.removeprefix("segmentation-")
+    found = [card.label for card in cards if name.startswith(f"{card.label}-")]
+    return max(found, key=len, default="")
+
+
+def _rendered(site: Site) -> str:
+    style, script = ((TEMPLATES / name).read_text() for name in ("site.css", "site.js"))
+    policy = "; ".join([
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src {_source(style)}",
+        f"script-src {_source(script)}",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ])  # fmt: skip
+    templates = environment(autoescape=True)
+    templates.filters |= {"scales": scales_of, "mark": mark_of, "why": _why, "anchor": _anchor, "shown": _is_shown}
+    page = templates.get_template("index.html.j2")
+    return page.render(page=site, style=style, script=script, policy=policy)
+
+
+def _source(text: str) -> str:
+    """What a content security policy calls inline text by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _why(reason: str) -> str:
+    """A reason in a word: what the records say most of."""
+    return next((word for word in ("failed", "skipped", "not run") if word in reason), "none")
+
+
+def _is_shown(block: Block) -> bool:
+    """Whether the page has anything of a block: what its tables draw already needs no figure."""
+    return bool(block.lead or block.tables or any(figure.drawing or figure.table for figure in block.figures))
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower(), flags=re.ASCII).strip("-")

@@ -1,0 +1,160 @@
+"""Pages as a reader opens them: from a file, in headless Chromium, with every request and every message kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from leaderboards import page_pictures
+from leaderboards.build import build_leaderboard
+from leaderboards.cases import draw_cases
+from leaderboards.examples import Example, draw_examples
+
+HERE = Path(__file__).parent
+STANDARD = HERE.parents[1] / "leaderboards" / "records" / "standard" / "records"
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+LAY_OUT = "() => document.querySelectorAll('section').forEach((one) => { one.style.contentVisibility = 'visible'; })"
+HOSTILE = '<script>alert(1)</script>" onmouseover="alert(2)'
+MORE_SEEDS = 3
+
+
+def loaded(path):
+    """A module by its file; tests are no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pytest_collection_modifyitems(items):
+    """Marks every test of this folder."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: install the extra 'dev'")
+    chromium = loaded(HERE / "chromium.py")
+    path = chromium.find_chromium()
+    if not path:
+        pytest.skip(chromium.ADVICE)
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a page; when the test ends, it must have asked for nothing and said nothing in the console."""
+    contexts, paths, asked, said = [], set(), [], []
+
+    def open_page(path, width=1280, height=900, scheme="light", whole=True):
+        """Opens it; `whole`: what is off the screen is laid out too."""
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        paths.add(path.as_uri())
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        if whole:
+            page.evaluate(LAY_OUT)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert {url.split("#")[0] for url in asked if not url.startswith("data:")} <= paths
+    assert not said
+
+
+@pytest.fixture(scope="session")
+def small_page(tmp_path_factory):
+    """A page of every kind of benchmark, of a failed, a skipped and a hostile method, with pictures."""
+    factory = loaded(HERE.parent / "leaderboards" / "conftest.py")
+    folder = tmp_path_factory.mktemp("small")
+    for seed in (0, 1):
+        for method, skill in {"selip": 1.6, "clip": 1.5, "random_init": 0.0, HOSTILE: 0.7}.items():
+            factory.add_run(folder, method, seed, skill=skill, run_id=f"r{skill}-{seed}")
+            for name in ("linear_probe", "segmentation"):
+                run_id = f"{name}{skill}-{seed}"
+                factory.add_family_run(folder, name, method, seed, 24, skill, run_id=run_id)
+        factory.add_hole(folder, "mae", seed, "skipped", f"no text {HOSTILE}", run_id=f"mae-{seed}")
+    factory.add_hole(folder, "unicl", reason="loss is nan at step 12")
+    draw_pictures(folder / "leaderboard" / "examples", ["selip", "clip"])
+    return written(folder)
+
+
+@pytest.fixture(scope="session")
+def large_page(tmp_path_factory):
+    """The page of 20 methods, 6 seeds and all benchmarks, with the pictures that such a run leaves."""
+    folder = tmp_path_factory.mktemp("large")
+    (folder / "records").mkdir()
+    methods = set()
+    for path in STANDARD.glob("*.json"):
+        record = json.loads(path.read_text())
+        methods.add(record["method"])
+        for shift in (0, MORE_SEEDS):
+            seed, run_id = record["seed"] + shift, f"{record['run_id']}-{shift}"
+            copy = {**record, "seed": seed, "run_id": run_id}
+            (folder / "records" / f"{run_id}.json").write_text(json.dumps(copy))
+    for path in STANDARD.glob("*.parquet"):
+        (folder / "records" / path.name).symlink_to(path)
+    draw_pictures(folder / "leaderboard" / "examples", sorted(methods))
+    page = written(folder)
+    return SimpleNamespace(path=page, n_methods=len(methods))
+
+
+def written(folder):
+    """The page of a run directory, without the PNG figures that it does not show."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_pictures, "render", lambda draw: b"")
+        build_leaderboard(folder, folder / "out", n_resamples=40)
+    return folder / "out" / "index.html"
+
+
+def draw_pictures(folder, methods):
+    """Worked examples of both directions and three cases of two arms, the same for every method."""
+    pictures = {f"{method}-{direction}": None for method in methods for direction in ("image_to_text", "text_to_image")}
+    heads = [head(seed) for seed in range(6)]
+    text = "Acute infarct in the left thalamus, high signal on DWI and FLAIR, low on ADC. No midline shift."
+    answers = [(f"{text} {place}", 0.9 - place / 10, place == 1, heads[place]) for place in range(5)]
+    drawn = {}
+    for name, picture in (("image_to_text", heads[5]), ("text_to_image", None)):
+        file = draw_examples(folder / f"{name}.png", [Example("volume 1", text, answers, True, picture)] * 3)
+        drawn[name] = file.read_bytes()
+        file.unlink()
+    disc = np.hypot(*(np.indices((48, 56)) - 25)) < 6
+    facts = {"caption": "Dice 0.81", "truth": disc, "predicted": disc, "spacing_mm": (4.0, 4.0)}
+    cases = [SimpleNamespace(voxels=one, **facts) for one in heads[:3]]
+    file = draw_cases(folder / "cases.png", "segmentation", cases, synthetic=True)
+    drawn["cases"] = file.read_bytes()
+    file.unlink()
+    for name in pictures:
+        (folder / f"{name}.png").write_bytes(drawn[name.rsplit("-", 1)[1]])
+    for method in methods:
+        for arm in ("frozen", "fine_tuned"):
+            (folder / f"segmentation-{method}-{arm}.png").write_bytes(drawn["cases"])
+
+
+def head(seed):
+    """(48, 56) uint8: a bright ellipse of rough tissue in the dark, as heavy to compress as a slice of a head."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.linspace(-1, 1, 56), np.linspace(-1, 1, 48))
+    inside = x**2 + y**2 < 0.8
+    return (np.clip(110 * inside + 25 * rng.standard_normal(inside.shape), 0, 255)).astype(np.uint8)
