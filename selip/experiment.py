@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.mismatches import mismatches
 from selip.model import load_checkpoint
-from selip.run_cell import Setting, majority_texts, run_cell
+from selip.run_cell import Setting, leave_lost, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import to_mapping, with_overrides
 from selip.subject import Subject
@@ -98,18 +99,31 @@ def run_experiment(
         check_batch_size(run.training.batch_size)
     directory = RunDirectory(out)
     check_given(config)
-    on_main(lambda: directory.claim(config, resume))
+    with ExitStack() as until_done:
+        claim = directory.claimed(config, resume, report.line)
+        on_main(lambda: until_done.enter_context(claim))
+        return _run_claimed(config, directory, command, report, execute)
+
+
+def _run_claimed(
+    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute
+) -> list[Path]:
+    out = directory.root
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
     check_cohorts(cohorts)
     cells = plan(config, cohorts)
-    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
+    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_finished(cell, report.line)])
     report.line(f"{len(left)} of {len(cells)} runs to do")
-    well = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
+    outcomes = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
+    setting = make_setting(config, out, cohorts, command, report)
+    for number, outcome in zip(left, outcomes, strict=True):
+        if isinstance(outcome, str):
+            leave_lost(cells[number], setting, outcome)
     report.line("writing the leaderboard")
     on_main(lambda: write_audit(out, cohorts))
     pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
-    failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
+    failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
     if failed:
         raise InputError(
             f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
@@ -124,7 +138,17 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
     Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
     """
     cohorts = open_cohorts(config, out, report)
-    setting = Setting(
+    cells = plan(config, cohorts)
+    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
+    setting = make_setting(config, out, cohorts, command, report)
+    return run_cell(cells[number], find_method(cells[number].method), setting)
+
+
+def make_setting(
+    config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report
+) -> Setting:
+    """What the cells of an experiment in the run directory `out` have in common."""
+    return Setting(
         cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
         score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
@@ -133,9 +157,6 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
         command=command,
         report=report,
     )  # fmt: skip
-    cells = plan(config, cohorts)
-    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
-    return run_cell(cells[number], find_method(cells[number].method), setting)
 
 
 def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
