@@ -41,13 +41,20 @@ def find_cohort(name: str) -> CohortSource:
 
 
 def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
-    """The named folder, or a generated cohort that is built in `folder` when it is not there yet."""
+    """The named folder, or a generated cohort that is built in `folder` when it is not there yet.
+
+    Raises:
+        InputError: When it cannot be opened or generated.
+    """
     if config.path:
         return Cohort.open(config.path)
     if not folder.exists():
         report.line(f"building cohort {config.name} {config.profile} in {folder}")
         build_cohort(config, folder, report)
-    return Cohort.open(folder)
+    try:
+        return Cohort.open(folder)
+    except InputError as error:
+        raise InputError(f"{error}: delete {folder}, and --resume builds it") from error
 
 
 def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int = 0) -> Cohort:

@@ -6,6 +6,9 @@ import errno
 import re
 from collections.abc import Sequence
 
+INTERRUPTED = 130
+INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
+
 
 class InputError(Exception):
     """Wrong input: one line that says what was got, what is allowed and what to do.

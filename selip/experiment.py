@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from selip.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_giv
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.mismatches import mismatches
-from selip.model import load_checkpoint
+from selip.model import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.run_cell import Setting, leave_lost, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import to_mapping, with_overrides
@@ -213,16 +213,22 @@ def evaluate_checkpoint(
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
     cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
-    for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
-        model, facts = load_checkpoint(checkpoint)
-        if (
-            facts.step
-            and checkpoint.stem == cell_label(facts.method, "", seed)
-            and find_method(facts.method).learns_text
-        ):
-            model.intensity.read_as(read_as(cohorts.reading))
-            embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-            for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
-                png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-                draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+    for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
+        model.intensity.read_as(read_as(cohorts.reading))
+        embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+            png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
+            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
     return build_leaderboard(run_dir)
+
+
+def _trained_models(folder: Path, seed: int, report: Report) -> Iterator[tuple[DualEncoder, CheckpointFacts]]:
+    """The full methods of `seed` that were trained with texts; a checkpoint that cannot be read is said."""
+    for path in sorted(folder.glob(f"*-seed{seed}.safetensors")):
+        try:
+            model, facts = load_checkpoint(path)
+        except InputError as error:
+            report.line(f"no worked examples: {error}")
+            continue
+        if facts.step and path.stem == cell_label(facts.method, "", seed) and find_method(facts.method).learns_text:
+            yield model, facts

@@ -54,4 +54,4 @@ def _seal(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> str:
 
 
 def _bytes_hash(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()

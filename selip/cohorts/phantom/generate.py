@@ -19,6 +19,7 @@ from selip.cohorts.phantom.cases import STUDY_STREAM, Points, Study, draw_studie
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
+from selip.cohorts.workers import living_workers
 from selip.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
 from selip.splits import assign_splits
 
@@ -85,7 +86,7 @@ def write_cohort(
     studies = draw(dials, seed, lesion_points(atlas))
     patients, labels = [study.patient_id for study in studies], ["|".join(study.labels) for study in studies]
     splits = assign_splits(patients, labels, info.seed)
-    with writer:
+    with writer, living_workers():
         rendered = _render_all(studies, dials, seed, atlas, workers or cpu_count())
         for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
             writer.add_study(*study_rows(study, splits[study.patient_id], seed), arrays, mask)
