@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
+from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from selip import __version__
 from selip.cohorts.adapter import StudyFiles
 from selip.cohorts.import_recipe import Recipe
 from selip.cohorts.import_texts import measures_mask
-from selip.cohorts.workers import living_workers
+from selip.cohorts.workers import in_processes, living_workers
 from selip.errors import InputError
 from selip.files import content_hash, write_atomically
 from selip.findings import findings_to_json
@@ -92,9 +92,7 @@ def _in_parallel(tasks: Iterator[Task], n_tasks: int, recipe: Recipe) -> Iterato
     workers = recipe.workers or cpu_count()
     if workers == 1 or n_tasks <= FEW:
         return (_task(task, recipe) for task in tasks)
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    found: Iterator[tuple[int, str]] = parallel(delayed(_task)(task, recipe) for task in tasks)
-    return found
+    return in_processes((delayed(_task)(task, recipe) for task in tasks), workers, return_as="generator_unordered")
 
 
 def _task(task: Task, recipe: Recipe) -> tuple[int, str]:

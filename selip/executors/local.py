@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
+from selip.children import without_interrupts
 from selip.cohort_commands import Report
 from selip.distributed import process_count
 from selip.errors import InputError
@@ -105,23 +105,17 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
             told.put(None)
             listener.join()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        ours.close()  # by which workers that still compute end too, however this process ends
+        ours.close()  # by which workers that still compute end, as they do however this process ends
+        pool.shutdown(cancel_futures=True)
     return done
 
 
 def _submitted(pool: ProcessPoolExecutor, job: Job, numbers: Sequence[int], threads: int) -> dict[Future[bool], int]:
-    """The runs as futures, as far as the pool lives; their processes leave Ctrl-C to this one, which ends them."""
+    """The runs as futures, as far as the pool lives."""
     futures: dict[Future[bool], int] = {}
-    mask = getattr(signal, "pthread_sigmask", None)  # not on Windows
-    before = mask(signal.SIG_BLOCK, {signal.SIGINT}) if mask else set()
-    try:
-        with suppress(BrokenProcessPool):
-            for number in numbers:
-                futures[pool.submit(_work, job, number, threads)] = number
-    finally:
-        if mask:
-            mask(signal.SIG_SETMASK, before)
+    with without_interrupts(), suppress(BrokenProcessPool):
+        for number in numbers:
+            futures[pool.submit(_work, job, number, threads)] = number
     return futures
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from selip.cohort import Cohort
@@ -16,6 +18,9 @@ from selip.cohorts.table import import_table
 REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 HEAD_SHAPE = (24, 28, 20)
 HEAD_AFFINE = np.array([[6.0, 0, 0, -69], [0, 6.0, 0, -98], [0, 0, 6.0, -47], [0, 0, 0, 1]])
+
+OF_EACH_RUN = {"seconds", "created", "peak_memory_mb", "command", "sha256"}
+"""What two records of one run do not share."""
 
 WriteNifti = Callable[..., Path]
 
@@ -64,3 +69,21 @@ def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
         spacing_mm=(2.0, 2.0, 2.0),
         root=real_data,
     )
+
+
+@pytest.fixture(scope="session")
+def same_records() -> Callable[[Path, Path], None]:
+    """Asserts that two run directories hold the same records and per-item scores."""
+
+    def check(one: Path, other: Path) -> None:
+        names = sorted(path.name for path in (one / "records").iterdir())
+        assert names == sorted(path.name for path in (other / "records").iterdir())
+        for name in names:
+            paths = one / "records" / name, other / "records" / name
+            if name.endswith(".json"):
+                first, second = (json.loads(path.read_text()) for path in paths)
+                assert {**first, **dict.fromkeys(OF_EACH_RUN)} == {**second, **dict.fromkeys(OF_EACH_RUN)}
+            else:
+                pd.testing.assert_frame_equal(*(pd.read_parquet(path) for path in paths), check_exact=True)
+
+    return check

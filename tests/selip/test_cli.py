@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 
 from selip.cli import main
 from selip.records import read_record, read_records
-
-TIMES = {"seconds", "created", "peak_memory_mb", "command"}
 
 
 def selip(monkeypatch, capsys, *arguments):
@@ -79,37 +73,6 @@ def test_records_of_a_seed_are_fair(finished):
         assert len({getattr(record.training, fact) for record in records}) == 1
     assert len({record.split_fingerprint for record in records}) == 1
     assert {record.training.steps for record in records if record.method != "random_init"} == {6}
-
-
-def comparable(path: Path):
-    return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
-
-
-def assert_same_records(one: Path, other: Path):
-    names = sorted(path.name for path in (one / "records").iterdir())
-    assert names == sorted(path.name for path in (other / "records").iterdir())
-    for name in names:
-        if name.endswith(".json"):
-            assert comparable(one / "records" / name) == comparable(other / "records" / name)
-        else:
-            pd.testing.assert_frame_equal(
-                pd.read_parquet(one / "records" / name), pd.read_parquet(other / "records" / name), check_exact=True
-            )
-
-
-def test_killed_and_resumed_gives_the_same_records(finished, small_cohort_folder, tiny_run, tmp_path, command):
-    out = tmp_path / "killed"
-    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume"]
-    line = [sys.executable, "-m", "selip", *arguments, "--workers", "2"]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out / "leaderboard").exists(), "it was killed in the middle"
-    assert command(*arguments, "--workers", "1")[0] == 0
-    assert_same_records(finished, out)
 
 
 def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_folder, tiny_run, command):
