@@ -16,6 +16,7 @@ from selip.config import CohortConfig
 from selip.errors import InputError
 from selip.registry import load
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
@@ -95,6 +96,10 @@ def import_cohort(
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
+    if source.name.lower().endswith(ARCHIVES):
+        raise InputError(
+            f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
+        )
     shape, spacing_mm = grid
     return cohort.import_from(
         source,

@@ -71,7 +71,7 @@ class Setting:
         tasks: Benchmarks by name.
         score: Scores a subject on the benchmark of a name.
         validate: Score of the val embeddings that chooses the step.
-        on_score: Called with cell, benchmark and score, after the record is safe.
+        on_score: Called with cell, benchmark and score, before there is a record, which says that all is there.
         command: What the user typed.
         report: Where progress goes.
     """
@@ -179,9 +179,9 @@ def _score(
         return _leave(cell, setting, facts, [name], error)
     seconds = {"train": trained_seconds, "evaluate": time.perf_counter() - began}
     record = scored_record(facts, _identity(cell, setting, name), score.metrics, score.notes, training, seconds)
+    setting.on_score(cell, name, score)
     write_record(setting.directory.records, record, score.per_item)
     setting.directory.log(run=record.run_id, status="ok", seconds=seconds)
-    setting.on_score(cell, name, score)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,22 @@ def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
 
 
 @pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, small_cohort_folder: Path, tiny_run: tuple[str]) -> Path:
+    """A finished run directory of three methods; read only."""
+    from selip.catalogue import experiment_file
+    from selip.cohort_commands import Report
+    from selip.executors.local import ONE_BY_ONE
+    from selip.experiment import run_experiment
+    from selip.settings import read_experiment
+
+    overrides = [f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    config = read_experiment(experiment_file("quick"), overrides)
+    run_experiment(config, out, False, ["selip", "run", "quick"], Report(), ONE_BY_ONE)
+    return out
+
+
+@pytest.fixture(scope="session")
 def same_records() -> Callable[[Path, Path], None]:
     """Asserts that two run directories hold the same records and per-item scores."""
 
@@ -87,3 +104,33 @@ def same_records() -> Callable[[Path, Path], None]:
                 pd.testing.assert_frame_equal(*(pd.read_parquet(path) for path in paths), check_exact=True)
 
     return check
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `selip ARGUMENTS` here: exit code, standard output and standard error."""
+    from selip.cli import main
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["selip", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def run_again(small_cohort_folder: Path, tiny_run: tuple[str], command) -> Callable[..., tuple[int, str, str]]:
+    """Runs the experiment of `finished_run` in another directory: exit code, standard output and standard error."""
+    given = ["run", "quick", f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
+    return lambda out, *more: command(*given, "--workers", "1", "--out", out, *more)
+
+
+@pytest.fixture
+def no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write no leaderboard, which takes most of the time of a small one."""
+    monkeypatch.setattr("selip.experiment.write_leaderboard", lambda *_: [])

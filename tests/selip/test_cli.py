@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from selip.cli import main
 from selip.records import read_record, read_records
-
-
-def selip(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of `selip ARGUMENTS`."""
-    monkeypatch.setattr(sys, "argv", ["selip", *(str(argument) for argument in arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = capsys.readouterr()
-    return stop.value.code, said.out, said.err
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    return lambda *arguments: selip(monkeypatch, capsys, *arguments)
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
     return ["run", "quick", f"cohort.path={cohort}", f"methods={methods}", *tiny_run, "--workers", "1"]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_cohort_folder, tiny_run):
-    """A finished run directory of three methods."""
-    out = tmp_path_factory.mktemp("run") / "tiny"
-    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "selip", *arguments], check=True, capture_output=True)
-    return out
+@pytest.fixture
+def finished(finished_run):
+    return finished_run
 
 
 @pytest.fixture
