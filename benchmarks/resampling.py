@@ -95,6 +95,11 @@ def difference_of(a: Resampler, b: Resampler) -> Resampler:
     return lambda counts: a(counts) - b(counts)
 
 
+def mean_of(resamplers: Sequence[Resampler]) -> Resampler:
+    """Mean of several statistics of the same counts, as one a seed of training."""
+    return lambda counts: np.mean([resampler(counts) for resampler in resamplers], axis=0)
+
+
 def joined(resamplers: Sequence[Resampler]) -> Resampler:
     """The columns of several statistics of the same patients, one after the other."""
     return lambda counts: np.concatenate([resampler(counts) for resampler in resamplers], axis=1)

@@ -137,7 +137,11 @@ def read_boards(run_dir: Path) -> dict[str, Board]:
         InputError: When there is no record, when two may not stand on one page, or when two claim the same cell.
     """
     folder = run_dir / "records"
-    records = read_records(folder)
+    return boards_of(folder, read_records(folder))
+
+
+def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
+    """`read_boards` of records that were read from `folder`, all of it or a part."""
     check_names(records)
     check_same(records, SHARED)
     by_benchmark: dict[str, list[Record]] = {}

@@ -19,10 +19,13 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }
 """What all records of a page have in common, whatever their benchmark."""
+PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
+"""What all records of one benchmark have in common beside that."""
 RESERVED = ("ablation", "audit", "classification", "index", "overall")
 """Names of pages that no benchmark may have."""
 TRAINED_REFERENCES = ("monai_unet",)
 """References that the settings of a run decide, so that those of an ablation may differ."""
+_ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
 
 
 def check_names(records: Sequence[Record]) -> None:
@@ -45,19 +48,21 @@ def check_comparable(records: Sequence[Record]) -> None:
     Raises:
         InputError: Names the first two that differ.
     """
-    check_same(records, {"protocol versions": lambda record: record.protocol_version, **SHARED})
+    check_same(records, PROTOCOL | SHARED)
     configured: dict[str, Record] = {}
     for record in records:
         same = configured.setdefault(record.ablation, record)
         if record.config_hash != same.config_hash:
             raise InputError(
                 f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
-                f"{record.run_id}); allowed: one in a table; build a leaderboard for each from its own run directory"
+                f"{record.run_id}); {_ONE_TABLE}"
             )
 
 
-def check_same(records: Sequence[Record], keys: Mapping[str, Callable[[Record], object]]) -> None:
-    """Refuses records that differ in one of `keys`, facts by their name.
+def check_same(
+    records: Sequence[Record], keys: Mapping[str, Callable[[Record], object]], remedy: str = _ONE_TABLE
+) -> None:
+    """Refuses records that differ in one of `keys`, facts by their name; `remedy` says what is allowed and what to do.
 
     Raises:
         InputError: Names the first two that differ.
@@ -67,8 +72,7 @@ def check_same(records: Sequence[Record], keys: Mapping[str, Callable[[Record], 
         other = next((record for record in records if key(record) != key(first)), None)
         if other:
             raise InputError(
-                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); "
-                "allowed: one in a table; build a leaderboard for each from its own run directory"
+                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); {remedy}"
             )
 
 
@@ -81,7 +85,7 @@ def check_same_metrics(scored: Sequence[Record]) -> None:
     seen: dict[str, tuple[tuple[object, ...], str]] = {}
     for record in scored:
         for key, metric in record.metrics.items():
-            definition = _definition(key, metric)
+            definition = counts_of(key, metric)
             own = f"{key} {record.ablation}" if key.endswith(TRAINED_REFERENCES) else key
             before, run_id = seen.setdefault(own, (definition, record.run_id))
             if before != definition:
@@ -97,6 +101,7 @@ def is_reference(key: str) -> bool:
     return key.count("/") > 1
 
 
-def _definition(key: str, metric: Metric) -> tuple[object, ...]:
+def counts_of(key: str, metric: Metric) -> tuple[object, ...]:
+    """What a metric counts: patients, items, direction, statistic, and of a reference its value."""
     reference = (round(metric.value, 9),) if is_reference(key) else ()
     return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)

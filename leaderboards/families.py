@@ -13,6 +13,7 @@ from typing import NamedTuple
 from leaderboards.board import Board
 from leaderboards.comparable import is_reference
 from leaderboards.differences import PRIMARY
+from selip.records import CohortFacts, Record
 
 RETRIEVAL = "retrieval"
 FAMILIES = {
@@ -46,6 +47,8 @@ STATISTICS = {
     "lesion_f1": "lesion F1",
 }
 _POOLS = ("lesion_type", "abnormal", "lobe", "side", "glioma_grade", "frozen", "fine_tuned")
+OF_SECOND_COHORT = ("glioma_grade",)
+"""Pools whose volumes are those of the second cohort."""
 _DECLARED = {
     RETRIEVAL: ("image_to_text_R@10",),
     "zero_shot": ("macro_auroc",),
@@ -121,6 +124,11 @@ def task_keys(board: Board) -> list[str]:
         if pools:
             return [f"{pool}/{metric}" for pool in ordered_pools(pools) if not pool.endswith("pct")]
     return []
+
+
+def cohort_of(record: Record, pool: str) -> CohortFacts:
+    """The cohort whose volumes a pool of a record holds."""
+    return record.transfer if pool in OF_SECOND_COHORT and record.transfer else record.cohort
 
 
 def plain(key: str) -> bool:

@@ -133,9 +133,14 @@ def to_html(site: Site) -> str:
 
 def to_markdown(part: Part) -> str:
     """A part as Markdown; its figures are the files at their paths."""
+    return markdown("part.md.j2", part=part)
+
+
+def markdown(template: str, **values: object) -> str:
+    """A template of Markdown, in which the filters md, cell and one_line escape."""
     environment = _environment(autoescape=False)
     environment.filters |= {"md": escape_markdown, "cell": markdown_cell, "one_line": one_line}
-    return environment.get_template("part.md.j2").render(part=part)
+    return environment.get_template(template).render(**values)
 
 
 def to_latex(part: Part) -> str:

@@ -12,20 +12,28 @@ from rich.console import Console
 from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
-from selip.config import RunConfig
+from selip.compare_cli import compare_command
 from selip.endings import EXPECTED, end
 from selip.environment import is_first_process, launched_processes
 from selip.errors import INTERRUPTED, InputError
+from selip.export_cli import app as export_app
 from selip.extract_cli import extract_command
 from selip.profile_cli import profile_command
 from selip.progress import reporting
 from selip.registry import load
-from selip.settings import parse_contrasts, parse_pairs, read_experiment, with_overrides
+from selip.settings import parse_contrasts, parse_pairs, read_experiment
+from selip.sharing_cli import pull_command, push_command
+from selip.similarity_cli import similarity_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(cohort_app, name="cohort")
+app.command("compare")(compare_command)
+app.add_typer(export_app, name="export")
 app.command("extract")(extract_command)
 app.command("profile")(profile_command)
+app.command("pull")(pull_command)
+app.command("push")(push_command)
+app.command("similarity")(similarity_command)
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
 CohortOption = Annotated[Path, typer.Option("--cohort", help="A cohort folder.")]
@@ -34,11 +42,12 @@ CheckpointArgument = Annotated[Path, typer.Argument(help="A .safetensors checkpo
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value overrides, as training.steps=200.")]
 Workers = Annotated[int, typer.Option(help="Processes; 0: one on a GPU, else one a core. The numbers are the same.")]
 Threads = Annotated[int, typer.Option(help="Threads of a run; 0: one on a CPU. Another number rounds sums otherwise.")]
+Track = Annotated[str, typer.Option(help="Log losses to tensorboard, wandb or mlflow; the numbers are the same.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun in --out.")]
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 fine, 2 wrong input, 130 interrupted (resumable)."""
+    """Runs the command line. Exit codes: 0 fine, 1 regressed, 2 wrong input, 3 inconclusive, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
@@ -58,7 +67,9 @@ def run(
     executor: Annotated[Literal["local", "ray", "slurm"], typer.Option(help="Where runs are executed.")] = "local",
     workers: Workers = 0,
     threads: Threads = 0,
+    track: Track = "",
     address: Annotated[str, typer.Option(help="Of Ray: auto, HOST:PORT, or local for one here.")] = "auto",
+    most: Annotated[int | None, typer.Option(min=1, help="Runs to do at most, for a grid done in pieces.")] = None,
     submit: Annotated[list[str] | None, typer.Option(help="Of a SLURM job, as slurm_partition=gpu.")] = None,
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
@@ -85,7 +96,7 @@ def run(
     options = ExecutorOptions(workers, threads, address, parse_pairs(submit or []), out / "jobs")
     execute = load(EXECUTORS, "selip.executors", executor).of(options)
     with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, execute):
+        for path in run_experiment(config, out, resume, _command(), report, execute, most, track):
             report.line(f"  {path}")
 
 
@@ -103,6 +114,7 @@ def train(
     experiment: Annotated[str, typer.Option(help="Experiment whose run settings are taken.")] = "quick",
     resume: Resume = False,
     threads: Threads = 0,
+    track: Track = "",
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
     from selip.catalogue import experiment_file
@@ -112,7 +124,7 @@ def train(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads))
+        run_experiment(config, out, resume, _command(), report, Local(1, threads), track=track)
     if is_first_process():
         typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
 
@@ -170,24 +182,6 @@ def search(
         item = items.iloc[hit.row]
         table.add_row(str(rank), f"{hit.cosine:.3f}", item["volume_id"], item["contrast"], hit.text)
     Console().print(table)
-
-
-@app.command()
-def similarity(
-    text_a: Annotated[str, typer.Argument(help="Findings or a report.")],
-    text_b: Annotated[str, typer.Argument(help="The other text.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Measures, as semantic=ontology.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """Say how alike two texts are, and why: every pair of clauses with its terms."""
-    from selip.similarity_view import as_mapping, as_tables, explain
-
-    settings = [f"similarity.{item.removeprefix('similarity.')}" for item in overrides or []]
-    found = explain(text_a, text_b, with_overrides(RunConfig(), settings).similarity)
-    if as_json:
-        typer.echo(json.dumps(as_mapping(found), indent=1))
-    else:
-        Console().print(as_tables(found))
 
 
 @app.command()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from monai.networks.nets import ResNet
 from torch import nn
 
 from selip.config import ModelConfig
 from selip.findings import CONTRASTS
 from selip.loading import Volumes
+from selip.portable_tower import SPREAD_FLOOR, make_resnet, standardise
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
@@ -20,7 +21,6 @@ DEPTHS = {
 }
 FIT_BYTES = 2 << 30  # of float32 voxels that are looked at together
 FIT_VOLUMES = 64  # that are read together
-SPREAD_FLOOR = 0.02  # in units of the stored [0, 1]; keeps voxels that are air in every training volume near zero
 
 
 class Intensity(nn.Module):
@@ -91,12 +91,22 @@ class Intensity(nn.Module):
         if all_seen:
             mean, scale = (table.index_select(0, contrasts).unsqueeze(1) for table in (self.mean, self.scale))
             return (volumes - mean).mul_(scale)
-        own_mean = volumes.mean((1, 2, 3, 4), keepdim=True)
-        own_scale = 1 / volumes.std((1, 2, 3, 4), correction=0, keepdim=True).clamp_min(SPREAD_FLOOR)
-        seen = self.seen[contrasts].view(-1, 1, 1, 1, 1)
-        mean = torch.where(seen, self.mean[contrasts].unsqueeze(1), own_mean)
-        scale = torch.where(seen, self.scale[contrasts].unsqueeze(1), own_scale)
-        return (volumes - mean) * scale
+        return standardise(volumes, contrasts, self.mean, self.scale, self.seen)
+
+
+def resnet_arguments(config: ModelConfig) -> dict[str, Any]:
+    """What MONAI's ResNet is made with, as plain data."""
+    block, layers = DEPTHS[config.volume_tower]
+    return {
+        "block": block,
+        "layers": layers,
+        "block_inplanes": [config.width * 2**stage for stage in range(4)],
+        "n_input_channels": 1,
+        "conv1_t_size": [config.stem_kernel] * 3,
+        "conv1_t_stride": [2, 2, 1],
+        "no_max_pool": not config.stem_pool,
+        "feed_forward": False,
+    }
 
 
 class VolumeTower(nn.Module):
@@ -109,27 +119,14 @@ class VolumeTower(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        block, layers = DEPTHS[config.volume_tower]
-        self.net = ResNet(
-            block=block,
-            layers=layers,
-            block_inplanes=[config.width * 2**stage for stage in range(4)],
-            n_input_channels=1,
-            conv1_t_size=(config.stem_kernel,) * 3,
-            conv1_t_stride=(2, 2, 1),
-            no_max_pool=not config.stem_pool,
-            feed_forward=False,
-        )
-        for stage in range(config.stages, 4):
-            setattr(self.net, f"layer{stage + 1}", nn.Identity())
+        self.stages = config.stages
+        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
+        self.net = make_resnet(resnet_arguments(config), self.stages, self.pooled_shape)
         # Maps follow the format of the weights; both convolutions and pooling are faster in it, on a CPU too.
         self.net.to(memory_format=torch.channels_last_3d)
-        cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
-        self.net.avgpool = nn.AdaptiveAvgPool3d(cells)
-        expansion = 4 if block == "bottleneck" else 1
-        self.stages = config.stages
+        expansion = 4 if DEPTHS[config.volume_tower][0] == "bottleneck" else 1
         self.stage_channels = (config.width, *(config.width * 2**stage * expansion for stage in range(config.stages)))
-        self.features = self.stage_channels[-1] * cells[0] * cells[1] * cells[2]
+        self.features = self.stage_channels[-1] * math.prod(self.pooled_shape)
 
     def stage_maps(self, volumes: torch.Tensor) -> list[torch.Tensor]:
         """Maps (B, C, i, j, k) behind the stem (before its max pool) and behind each stage, fine to coarse."""

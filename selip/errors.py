@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 INTERRUPTED = 130
 INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
+MAX_REASON = 200  # characters
 
 
 class InputError(Exception):
@@ -45,3 +46,8 @@ def out_of_memory_line(error: BaseException, sizes: Sequence[str] = ()) -> str:
     amount = f" for {asked[1]}" if asked else ""
     lower = f"lower {' or '.join(sizes)} in a new --out, or " if sizes else ""
     return f"got too little memory{amount}; allowed: what fits; {lower}run again with --resume and fewer --workers"
+
+
+def one_line(text: object) -> str:
+    """`text` on one line, and not longer than a line of the screen or two."""
+    return " ".join(str(text).split())[:MAX_REASON]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from selip.model import DualEncoder, parameter_groups
+from selip.tracking import Tracking
 from selip.training_config import TrainingConfig
 
 
@@ -16,6 +18,13 @@ def repeat_exactly() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling new memory before it is written costs time and changes no number.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
+
+
+def make_accelerator(config: TrainingConfig, tracking: Tracking) -> Accelerator:
+    """Precision, processes and tracker of a run."""
+    automatic = "bf16" if torch.cuda.is_available() else "no"
+    precision = automatic if config.precision == "auto" else config.precision
+    return Accelerator(mixed_precision=precision, **tracking.of_accelerator)
 
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -36,6 +36,7 @@ from selip.run_cell import Setting, leave_lost, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import to_mapping, with_overrides
 from selip.subject import Subject
+from selip.tracking import check_tracker
 from selip.worked_examples import worked_examples
 
 
@@ -75,6 +76,8 @@ def run_experiment(
     command: Sequence[str],
     report: Report,
     execute: Execute = ONE_BY_ONE,
+    most: int | None = None,
+    track: str = "",
 ) -> list[Path]:
     """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
 
@@ -85,6 +88,8 @@ def run_experiment(
         command: What the user typed.
         report: Where progress goes.
         execute: Executes runs by their numbers in the plan, see `selip.executors`.
+        most: Runs to do at most; the others stay to be done. None: all.
+        track: Tracker that losses are logged to, see `selip.tracking`; "" for none.
 
     Returns:
         The files of the leaderboard.
@@ -93,6 +98,7 @@ def run_experiment(
         InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
             runs go on, and the leaderboard is written before the error.
     """
+    check_tracker(track)
     join()
     check_names(config)
     for *_, run in grid(config):
@@ -102,20 +108,24 @@ def run_experiment(
     with ExitStack() as until_done:
         claim = directory.claimed(config, resume, report.line)
         on_main(lambda: until_done.enter_context(claim))
-        return _run_claimed(config, directory, command, report, execute)
+        return _run_claimed(config, directory, command, report, execute, most, track)
 
 
 def _run_claimed(
-    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute
-) -> list[Path]:
+    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None, track: str,
+) -> list[Path]:  # fmt: skip
     out = directory.root
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
     check_cohorts(cohorts)
     cells = plan(config, cohorts)
     left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_finished(cell, report.line)])
-    report.line(f"{len(left)} of {len(cells)} runs to do")
-    outcomes = execute(partial(execute_run, config, out.resolve(), tuple(command)), left, report) if left else []
+    later = len(left) - len(left[:most])
+    left = left[:most]
+    report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
+    job = partial(execute_run, config, out.resolve(), tuple(command), track=track)
+    outcomes = execute(job, left, report) if left else []
     setting = make_setting(config, out, cohorts, command, report)
     for number, outcome in zip(left, outcomes, strict=True):
         if isinstance(outcome, str):
@@ -132,7 +142,9 @@ def _run_claimed(
     return pages
 
 
-def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report) -> bool:
+def execute_run(
+    config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report, track: str = ""
+) -> bool:
     """Trains and scores run `number` of the plan in the claimed run directory `out`; whether all went well.
 
     Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
@@ -140,12 +152,12 @@ def execute_run(config: ExperimentConfig, out: Path, command: Sequence[str], num
     cohorts = open_cohorts(config, out, report)
     cells = plan(config, cohorts)
     report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
-    setting = make_setting(config, out, cohorts, command, report)
+    setting = make_setting(config, out, cohorts, command, report, track)
     return run_cell(cells[number], find_method(cells[number].method), setting)
 
 
 def make_setting(
-    config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report
+    config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report, track: str = ""
 ) -> Setting:
     """What the cells of an experiment in the run directory `out` have in common."""
     return Setting(
@@ -156,6 +168,7 @@ def make_setting(
         on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,
         report=report,
+        track=track,
     )  # fmt: skip
 
 

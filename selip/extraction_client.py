@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from selip.errors import InputError, UnavailableError
+from selip.errors import InputError, UnavailableError, one_line
 from selip.extraction_answer import RESPONSE_FORMAT
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "OPENAI_API_KEY"
 MAX_CONCURRENCY = 256
 MAX_CONNECT_SECONDS = 10.0
-MAX_REASON = 200  # characters
 _UNUSABLE = frozenset({301, 302, 303, 307, 308, 401, 403, 404})  # the address, the key or the model is wrong
 
 
@@ -129,11 +128,6 @@ def _create(client: OpenAI, endpoint: Endpoint, messages: list[Any]) -> ChatComp
         if "temperature" not in error.message:
             raise
         return create()  # models that reason have a temperature of their own and refuse another
-
-
-def one_line(text: str) -> str:
-    """`text` on one line, and not longer than a line of the screen or two."""
-    return " ".join(text.split())[:MAX_REASON]
 
 
 def _key() -> str:

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selip.errors import InputError
+from selip.errors import InputError, one_line
 from selip.extraction_answer import NOTHING, PROMPT, PROMPT_VERSION, Answer, AnswerError, extraction_of, read_answer
-from selip.extraction_client import KEY_VARIABLE, Endpoint, EndpointError, ReportError, complete, connect, one_line
+from selip.extraction_client import KEY_VARIABLE, Endpoint, EndpointError, ReportError, complete, connect
 from selip.extraction_types import Extraction
 from selip.files import content_hash, write_atomically
 
@@ -106,7 +106,7 @@ def _ask(client: OpenAI, endpoint: Endpoint, text: str) -> Outcome:
         except ReportError as error:
             return error
         except AnswerError as error:
-            problem = one_line(str(error))
+            problem = one_line(error)
             complaint = f"That answer is not valid: {problem}. Give the whole answer again."
             messages = [
                 *opening,

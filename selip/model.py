@@ -44,6 +44,11 @@ class DualEncoder(nn.Module):
         """Scalar in [1, 100], as `clamp_logit_scale` keeps it."""
         return self.log_logit_scale.exp()
 
+    @property
+    def learning_log_scale(self) -> torch.Tensor | None:
+        """Logarithm of the logit scale; None where the last backward did not reach it: fixed, or not in the loss."""
+        return None if self.log_logit_scale.grad is None else self.log_logit_scale
+
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:
         """Brings the logit scale back into [1, 100]; the parameter itself, so that its gradient never dies."""

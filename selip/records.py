@@ -190,16 +190,25 @@ def read_record(path: Path) -> Record:
         ) from error
 
 
+def record_files(folder: Path) -> list[Path]:
+    """The record files of a folder in order of their names.
+
+    Raises:
+        InputError: When the folder holds none.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise InputError(f"got no records in {folder}; allowed: a folder of record files; run 'selip run' first")
+    return paths
+
+
 def read_records(folder: Path) -> list[Record]:
     """All records of a folder in order of their file names.
 
     Raises:
         InputError: When the folder holds none, or one is not valid.
     """
-    paths = sorted(folder.glob("*.json"))
-    if not paths:
-        raise InputError(f"got no records in {folder}; allowed: a folder of record files; run 'selip run' first")
-    return [read_record(path) for path in paths]
+    return [read_record(path) for path in record_files(folder)]
 
 
 def read_per_item(folder: Path, record: Record) -> pd.DataFrame:

@@ -26,8 +26,10 @@ from selip.model import CheckpointFacts, DualEncoder
 from selip.records import Metric, Training, write_record
 from selip.run_directory import IMAGE_ONLY, RunDirectory
 from selip.run_records import run_facts, scored_record, unscored_record
+from selip.state import forget_state
 from selip.subject import Subject
-from selip.trainer import Run, forget_state, train
+from selip.tracking import Tracking
+from selip.trainer import Run, train
 
 
 class Scored(Protocol):
@@ -74,6 +76,7 @@ class Setting:
         on_score: Called with cell, benchmark and score, before there is a record, which says that all is there.
         command: What the user typed.
         report: Where progress goes.
+        track: Tracker that losses are logged to; "" for none.
     """
 
     cohorts: Cohorts
@@ -85,6 +88,7 @@ class Setting:
     on_score: Callable[[Planned, str, Any], None]
     command: Sequence[str]
     report: Report
+    track: str = ""
 
 
 def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
@@ -138,6 +142,7 @@ def _trained(
     run = Run(
         method=method, cohort=setting.cohorts.trained_on, config=cell.config, seed=cell.seed, validate=setting.validate,
         on_progress=lambda now: setting.report.count(cell.label, now.step, now.steps, now.detail),
+        tracking=Tracking(setting.track, setting.directory.root / "tracking", cell.label),
     )  # fmt: skip
     path = setting.directory.checkpoints / cell.checkpoint
     known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)

@@ -72,19 +72,29 @@ def _refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  
             _refuse_unknown(part, value, path)
 
 
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """The key: value lines of a YAML file; `what` it is, for the error.
+
+    Raises:
+        InputError: When the file is missing, or no YAML mapping.
+    """
+    try:
+        values = yaml.load(path.read_text(), _Loader)
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"got an unreadable {what} {path} ({reason}); allowed: a YAML file") from error
+    if not isinstance(values, dict):
+        raise InputError(f"got {path} that is not a mapping; allowed: key: value lines")
+    return values
+
+
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Reads an experiment file and applies `key=value` overrides.
 
     Raises:
         InputError: When the file is missing, no YAML mapping, or a key or value is not allowed.
     """
-    try:
-        values = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"got an unreadable experiment {path} ({reason}); allowed: a YAML file") from error
-    if not isinstance(values, dict):
-        raise InputError(f"got {path} that is not a mapping; allowed: key: value lines")
+    values = read_mapping(path, "experiment")
     profiles = values.pop("profiles", {})
     if not isinstance(profiles, Mapping) or not all(isinstance(over, Mapping) for over in profiles.values()):
         raise InputError(f"got profiles in {path} that are no mapping; allowed: profile: settings")

@@ -49,6 +49,7 @@ class RunState:
         best: Its weights.
         history: One row a validation.
         sums: Since the last validation: steps, loss. Over the run: steps with targets, row entropy, diagonal.
+        logit_scale: Last one that was read, NaN before the first and where the loss has no use for it.
     """
 
     step: int = 0
@@ -59,15 +60,18 @@ class RunState:
     sums: dict[str, float] = field(
         default_factory=lambda: {"steps": 0, "loss": 0, "targets": 0, "entropy": 0, "diagonal": 0}
     )
-    _unread: list[torch.Tensor] = field(default_factory=list)
+    logit_scale: float = math.nan
+    _unread: list[tuple[tuple[str, ...], torch.Tensor]] = field(default_factory=list)
 
-    def observe(self, loss: Loss, gradient_norm: torch.Tensor) -> None:
-        """Takes a step's loss and gradient norm without waiting for the device."""
+    def observe(self, loss: Loss, gradient_norm: torch.Tensor, log_scale: torch.Tensor | None = None) -> None:
+        """Takes a step's loss, gradient norm and logarithm of the logit scale without waiting for the device."""
         targets = loss.targets
-        seen = [loss.value.detach(), gradient_norm.detach()]
+        seen = {"loss": loss.value, "norm": gradient_norm}
+        if log_scale is not None:
+            seen["log_scale"] = log_scale
         if targets is not None:
-            seen += [row_entropy(targets).mean(), targets.diagonal().mean()]
-        self._unread.append(torch.stack([one.float() for one in seen]))
+            seen |= {"entropy": row_entropy(targets).mean(), "diagonal": targets.diagonal().mean()}
+        self._unread.append((tuple(seen), torch.stack([one.detach().float() for one in seen.values()])))
         self.step += 1
 
     def read(self) -> float:
@@ -78,15 +82,18 @@ class RunState:
         """
         last = math.nan
         first = self.step - len(self._unread)
-        for offset, values in enumerate(self._unread):
-            last, norm, *rest = values.tolist()
-            if not (math.isfinite(last) and math.isfinite(norm)):
+        for offset, (names, values) in enumerate(self._unread):
+            seen = dict(zip(names, values.tolist(), strict=True))
+            last = seen["loss"]
+            if not (math.isfinite(last) and math.isfinite(seen["norm"])):
                 raise FloatingPointError(str(first + offset + 1))
             self.sums["steps"] += 1
             self.sums["loss"] += last
-            if rest:
-                for name, value in zip(("targets", "entropy", "diagonal"), (1.0, *rest), strict=True):
-                    self.sums[name] += value
+            if "entropy" in seen:
+                self.sums["targets"] += 1
+                self.sums["entropy"] += seen["entropy"]
+                self.sums["diagonal"] += seen["diagonal"]
+            self.logit_scale = math.exp(seen.get("log_scale", math.nan))
         self._unread = []
         return last
 
@@ -104,6 +111,16 @@ class RunState:
         """Mean row entropy (nats) and mean diagonal of the targets so far; None for a method without targets."""
         count = self.sums["targets"]
         return (self.sums["entropy"] / count, self.sums["diagonal"] / count) if count else (None, None)
+
+
+def state_path(checkpoint: Path) -> Path:
+    """Where the state of the run that will leave `checkpoint` lies until its scores are safe."""
+    return checkpoint.with_suffix(".state.safetensors")
+
+
+def forget_state(checkpoint: Path) -> None:
+    """Removes the state that lies beside `checkpoint`."""
+    state_path(checkpoint).unlink(missing_ok=True)
 
 
 def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -25,7 +25,7 @@ from selip.distributed import average_gradients, check_batch_size, check_same, i
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
-from selip.execution import arrange, make_optimizer, repeat_exactly
+from selip.execution import arrange, make_accelerator, make_optimizer, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.memory import keep_freed_memory
@@ -33,10 +33,11 @@ from selip.method import Method, Objective, Preparation
 from selip.model import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
 from selip.objective import Loss
 from selip.records import Training
+from selip.schedule import learning_rate_factor
 from selip.settings import to_mapping
-from selip.state import Progress, RunState, load_state, save_state
+from selip.state import Progress, RunState, load_state, save_state, state_path
 from selip.step import Differentiate
-from selip.training_config import TrainingConfig
+from selip.tracking import NOT_TRACKED, Tracking, tracked, tracked_values
 from selip.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
 SECONDS_BETWEEN_STATES = 30.0
@@ -54,6 +55,7 @@ class Run:
         seed: Seed of weights, batches and augmentation.
         validate: Score of the val embeddings, higher is better; it alone chooses the step whose weights are kept.
         on_progress: Called after each step.
+        tracking: Where losses are logged beside; no number depends on it, nor does `id`.
     """
 
     method: Method
@@ -62,6 +64,7 @@ class Run:
     seed: int
     validate: Callable[[Embeddings], float]
     on_progress: Callable[[Progress], None] = lambda progress: None
+    tracking: Tracking = NOT_TRACKED
 
     @property
     def id(self) -> str:
@@ -70,18 +73,10 @@ class Run:
         return content_hash(parts)
 
 
-def learning_rate_factor(step: int, config: TrainingConfig) -> float:
-    """Share of the peak learning rate at `step` (from 0): linear warm-up, then cosine or polynomial (0.9) to zero."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return (1 + math.cos(math.pi * done)) / 2 if config.schedule == "cosine" else (1 - done) ** 0.9
-
-
 def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Training]:
     """Trains one run and keeps the weights that validation chose.
 
-    A state beside `checkpoint` lets a killed run continue; `forget_state` removes it when the scores are safe too.
+    A state beside `checkpoint` lets a killed run continue; `selip.state.forget_state` removes it when scores are safe.
 
     Returns:
         Model in eval mode as read back from `checkpoint`, the checkpoint's facts, and what a record says of training.
@@ -100,7 +95,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     )
     if run.method.prepare is not None:
-        state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(_state_path(checkpoint))
+        state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
         model.load_state_dict(state.best)
         entropy, diagonal = state.target_means
         chosen = {"chosen_step": state.best_step, "history": state.history}
@@ -124,8 +119,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     config = run.config.training
     join()
     check_batch_size(config.batch_size)
-    automatic = "bf16" if torch.cuda.is_available() else "no"
-    accelerator = Accelerator(mixed_precision=automatic if config.precision == "auto" else config.precision)
+    accelerator = make_accelerator(config, run.tracking)
     data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
@@ -134,15 +128,6 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
     )  # fmt: skip
     return accelerator, data, common, model, plan
-
-
-def forget_state(checkpoint: Path) -> None:
-    """Removes the state that `train` left beside `checkpoint`."""
-    _state_path(checkpoint).unlink(missing_ok=True)
-
-
-def _state_path(checkpoint: Path) -> Path:
-    return checkpoint.with_suffix(".state.safetensors")
 
 
 def _train_texts(cohort: Cohort) -> list[str]:
@@ -198,27 +183,34 @@ class _Loop:
         """Takes `step` (from 0) and reads nothing back."""
         self._step(step)
 
-    def run_to_end(self, state_path: Path) -> RunState:
-        """Runs from the last saved state, or from the beginning, to the last step."""
-        config = self.run.config.training
-        state = load_state(state_path, self.key, self.parts, self.optimizer) or RunState()
+    def run_to_end(self, path: Path) -> RunState:
+        """Runs from the last state saved in `path`, or from the beginning, to the last step."""
+        state = load_state(path, self.key, self.parts, self.optimizer) or RunState()
         check_same([self.key, state.step])
+        with tracked(self.accelerator, self.run.tracking, self.key, state.step):
+            self._run_on(state, path)
+        return state
+
+    def _run_on(self, state: RunState, path: Path) -> None:
+        config = self.run.config.training
         validations = {round(config.steps * (k + 1) / config.validations) for k in range(config.validations)}
         first, began, saved, loss = state.step, time.perf_counter(), time.perf_counter(), math.nan
         while state.step < config.steps:
-            state.observe(*self._step(state.step))
+            state.observe(*self._step(state.step), self.model.learning_log_scale)
             due = state.step in validations or time.perf_counter() - saved > SECONDS_BETWEEN_STATES
-            if due or state.step % STEPS_BETWEEN_READS == 0:
+            planned = state.step in validations or state.step % STEPS_BETWEEN_READS == 0
+            if due or planned:
                 loss = self._read(state)
             if state.step in validations:
                 state.validated(self._validation_score(state.step), self.model)
+            if planned:
+                self.accelerator.log(tracked_values(state, loss, config), step=state.step)
             if due:
                 if is_main():
-                    save_state(state_path, self.key, state, self.parts, self.optimizer)
+                    save_state(path, self.key, state, self.parts, self.optimizer)
                 saved = time.perf_counter()
             pairs = (state.step - first) * config.batch_size
             self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
-        return state
 
     def _validation_score(self, step: int) -> float:
         """What `validate` says of the val part; without texts the step itself, so that the last weights are kept."""

@@ -11,7 +11,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("selip", "baselines", "benchmarks", "leaderboards")
-COMPOSITION_ROOT = {"selip/cli.py", "selip/catalogue.py", "selip/experiment.py", "selip/__main__.py"}
+COMPOSITION_ROOT = {
+    "selip/cli.py",
+    "selip/catalogue.py",
+    "selip/compare_cli.py",
+    "selip/experiment.py",
+    "selip/export_cli.py",
+    "selip/sharing_cli.py",
+    "selip/__main__.py",
+}
 SOURCES = [path for stage in STAGES for path in sorted((ROOT / stage).rglob("*.py"))]
 
 

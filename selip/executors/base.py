@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
@@ -53,9 +54,10 @@ def threads_of_a_run(asked: int) -> int:
 
 
 def run_with_threads(job: Job, number: int, threads: int, report: Report) -> bool:
-    """The run of `number` with `threads` threads in this process."""
+    """The run of `number` with `threads` threads in this process, numpy's products too."""
     torch.set_num_threads(threads)
-    return job(number, report)
+    with threadpool_limits(threads, user_api="blas"):
+        return job(number, report)
 
 
 def lost(number: int, error: BaseException, report: Report) -> str:

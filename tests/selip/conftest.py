@@ -12,9 +12,14 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from selip.cohort import Cohort
 from selip.cohorts.table import import_table
+from selip.config import ModelConfig
+from selip.findings import CONTRASTS
+from selip.model import CheckpointFacts, DualEncoder
+from selip.text_towers import Tokens
 
 REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 HEAD_SHAPE = (24, 28, 20)
@@ -48,6 +53,29 @@ def write_nifti(tmp_path: Path) -> WriteNifti:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Callable[..., tuple[DualEncoder, CheckpointFacts]]:
+    """Makes an untrained model of a few thousand weights, with its batch norm moved, and the facts of a checkpoint."""
+
+    def make(**changes: object) -> tuple[DualEncoder, CheckpointFacts]:
+        tiny = {"volume_tower": "resnet10", "width": 4, "stem_kernel": 3, "pooled_shape": (2, 2, 1)}
+        text = {"text_width": 32, "text_layers": 1, "embedding_size": 8}
+        config, shape = ModelConfig(**(tiny | text | changes)), (24, 28, 12)
+        texts = {"at left thalamus shows high signal": 2, "at right insula shows low signal": 1}
+        torch.manual_seed(0)
+        model = DualEncoder(config, shape, Tokens.trained_on(list(texts)))
+        known = torch.tensor([CONTRASTS.index(name) for name in ("FLAIR", "DWI", "DWI", "FLAIR")])
+        model.intensity.fit(torch.randint(0, 256, (4, *shape), dtype=torch.uint8), known)
+        for _ in range(3):
+            model.encode_volume(torch.rand(4, 1, *shape), known)
+        spacing, contrasts = (6.0, 6.0, 10.0), ("DWI", "FLAIR")
+        return model.eval(), CheckpointFacts(
+            "clip", 0, 5, config, shape, spacing, contrasts, "c" * 64, "f" * 64, True, texts, "r" * 64
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

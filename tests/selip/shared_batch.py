@@ -182,7 +182,7 @@ def main(cohort_folder, folder):
         found["resumed"] = finished(cohort, folder / "by_one.safetensors")
         killed(cohort, folder / "by_two.safetensors")
     with mock.patch.object(experiment, "write_leaderboard", return_value=[]):  # seconds of drawing
-        found["trained"] = command(*train_command(cohort_folder, folder / "trained"))
+        found["trained"] = command(*train_command(cohort_folder, folder / "trained", "--track", "tensorboard"))
     torch.save(found, folder / f"rank{rank}.pt")
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from selip.records import read_record, read_records
 
@@ -51,6 +57,31 @@ def test_records_of_a_seed_are_fair(finished):
         assert len({getattr(record.training, fact) for record in records}) == 1
     assert len({record.split_fingerprint for record in records}) == 1
     assert {record.training.steps for record in records if record.method != "random_init"} == {6}
+
+
+def test_killed_and_resumed_gives_the_same_records_when_tracked(
+    finished, small_cohort_folder, tiny_run, tmp_path, command, same_records
+):
+    out = tmp_path / "killed"
+    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume", "--track", "tensorboard"]
+    line = [sys.executable, "-m", "selip", *arguments, "--workers", "2"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoints/*.state.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "leaderboard").exists(), "it was killed in the middle"
+    code, _, said = command(*arguments, "--workers", "1", "--most", "1")
+    assert (code, "1 of 3 runs to do, 2 left for later" in said) == (0, True)
+    assert command(*arguments, "--workers", "1")[0] == 0
+    same_records(finished, out)
+    assert (out / "config.yaml").read_text() == (finished / "config.yaml").read_text()
+    for method in ("selip", "clip"):
+        events = EventAccumulator(str(out / "tracking" / f"{method}-seed0"))
+        events.Reload()
+        assert [one.step for one in events.Scalars("loss")] == [2, 4, 6]
+    assert not (out / "tracking" / "random_init-seed0").exists()
 
 
 def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_folder, tiny_run, command):
@@ -142,6 +173,35 @@ def test_search_by_volume(checkpoint, small_cohort_folder, tmp_path, command):
     assert "shows" in out
 
 
+def test_a_checkpoint_is_shared_with_its_own_records(finished, checkpoint, tmp_path, command):
+    code, out, said = command("push", checkpoint, tmp_path / "shared", "--records")
+    assert (code, "records in its card: 1" in out, "texts of training volumes" in said) == (0, True, True)
+    (path,) = (tmp_path / "shared" / "records").glob("*.json")
+    assert path.read_bytes() == (finished / "records" / path.name).read_bytes()
+    assert path.with_suffix(".parquet").is_file()
+    record = read_record(path)
+    metric = record.metrics["abnormal/image_to_text_R@10"]
+    card = (tmp_path / "shared" / "README.md").read_text()
+    assert record.method == "selip"
+    assert f"{metric.value:.3f} [{metric.lower:.3f}, {metric.upper:.3f}]" in card
+    assert f"    {record.command}\n" in card
+    code, out, _ = command("pull", tmp_path / "shared", "--out", tmp_path / "model.safetensors")
+    assert (code, "selip, seed 0" in out) == (0, True)
+    assert (tmp_path / "model.safetensors").read_bytes() == checkpoint.read_bytes()
+
+
+def test_towers_and_results_are_exported(finished, checkpoint, tmp_path, command):
+    code, out, _ = command("export", "tower", checkpoint, "--out", tmp_path / "tower")
+    assert code == 0
+    assert {Path(line).name for line in out.split()} == {"tower.safetensors", "tower.json", "load_tower.py"}
+    code, out, _ = command("export", "results", finished, "--out", tmp_path / "results.json")
+    assert code == 0
+    record = next(record for record in read_records(finished / "records") if record.method == "selip")
+    results = [one for one in json.loads((tmp_path / "results.json").read_text()) if one["run_id"] == record.run_id]
+    recalls = {one["dataset"]: one["metrics"]["text_retrieval_recall@5"] for one in results}
+    assert recalls["phantom-quick/abnormal"] == record.metrics["abnormal/image_to_text_R@5"].value
+
+
 def test_train_leaves_a_checkpoint_and_records(small_cohort_folder, tiny_run, tmp_path, command):
     out = tmp_path / "trained"
     code, said, _ = command("train", "clip_x2", "--cohort", small_cohort_folder, "--seed", "3", "--out", out, *tiny_run)
@@ -201,6 +261,12 @@ def test_doctor(command):
         (["run", "quick", "--out", "x", "training.learning_rate_volume=.nan"], "finite number"),
         (["run", "quick", "--out", "x", "--dry-run", "methods=foo"], "unknown method"),
         (["run", "quick", "--out", "/proc/none/x"], "can be written"),
+        (["run", "quick", "--out", "x", "--track", "tensorbord"], "did you mean 'tensorboard'"),
+        (["push", "nothing.safetensors", "x"], "no readable checkpoint"),
+        (["pull", "me/model", "--out", "x.safetensors"], "the hub does not give"),
+        (["pull", "nowhere", "--out", "x.safetensors"], "without model.safetensors"),
+        (["export", "results", "nowhere", "--out", "x"], "nowhere"),
+        (["export", "tower", "nothing.safetensors", "--out", "x"], "no readable checkpoint"),
         (["frobnicate"], "frobnicate"),
         (["run", "quick"], "--out"),
     ],

@@ -115,6 +115,7 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
     assert said.endswith("clip-seed0.safetensors\n")
     assert len(list((folder / "trained" / "records").glob("*.json"))) == 1
     assert len((folder / "trained" / "log.jsonl").read_text().splitlines()) == 1
+    assert len(list((folder / "trained" / "tracking" / "clip-seed0").glob("events.*"))) == 1
 
 
 def test_work_and_errors_of_the_main_process_are_shared(two):

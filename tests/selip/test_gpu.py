@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from selip import trainer
 from selip.catalogue import experiment_file, find_method
 from selip.experiment import validation_score
 from selip.model import weights_hash
+from selip.profile_step import count_synchronisations
 from selip.settings import read_experiment
+from selip.tracking import Tracking
 from selip.trainer import Run, train
 from selip.training_data import load_training_data
 
@@ -87,6 +90,16 @@ SMOOTH = ("augment.rotation_degrees=10", "augment.scale=0.1", "augment.bias_fiel
 def test_no_step_waits_for_the_device(method, overrides, looped, tiny_run):
     config = read_experiment(experiment_file("quick"), [*tiny_run, *overrides]).run
     assert looped(method, config, refusing_to_wait).isfinite().all()
+
+
+def test_a_tracker_makes_the_host_wait_no_more_often(small_cohort, tiny_run, tmp_path):
+    config = read_experiment(experiment_file("quick"), [*tiny_run, "training.steps=40"]).run
+    waits = []
+    for number, name in enumerate(("", "", "tensorboard")):  # the first run makes what the others find
+        run = Run(find_method("selip"), small_cohort, config, 0, lambda _: 0.0, tracking=Tracking(name, tmp_path))
+        waits.append(count_synchronisations(partial(train, run, tmp_path / f"{number}.safetensors")))
+    assert list(tmp_path.rglob("events.*"))
+    assert waits[2] == waits[1] > 0
 
 
 @pytest.mark.parametrize("micro_batch", ["null", 4])

@@ -13,8 +13,9 @@ from selip.errors import InputError
 from selip.experiment import validation_score
 from selip.model import weights_hash
 from selip.objective import Loss
+from selip.schedule import learning_rate_factor
 from selip.settings import read_experiment
-from selip.trainer import Run, learning_rate_factor, train
+from selip.trainer import Run, train
 
 
 @pytest.fixture
