@@ -7,7 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,18 +31,26 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         OSError: Naming `path`, when it cannot be written; what was there stays.
     """
     partial = partial_of(path)
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb", buffering=0) as file:
+                mark(file.fileno())
+                write_all(file.fileno(), data.encode() if isinstance(data, str) else data)
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names `path` in an OSError that names no file, as that of a full disk does not."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb", buffering=0) as file:
-            mark(file.fileno())
-            write_all(file.fileno(), data.encode() if isinstance(data, str) else data)
-            os.fsync(file.fileno())
-        partial.replace(path)
+        yield
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -16,7 +16,7 @@ from selip.clock import now
 from selip.config import ExperimentConfig
 from selip.embedding_cache import FOLDER as EMBEDDINGS
 from selip.errors import InputError
-from selip.files import is_partial, remove_leftovers, write_all, write_atomically
+from selip.files import is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.grid import Planned
 from selip.locks import FILE as LOCK
 from selip.locks import held
@@ -143,7 +143,8 @@ class RunDirectory:
 
     def log(self, **event: object) -> None:
         """Appends a line to log.jsonl, in one piece; half a line of a killed process gets its end first."""
-        with (self.root / "log.jsonl").open("a+b", buffering=0) as file:
+        path = self.root / "log.jsonl"
+        with naming(path), path.open("a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
             torn = file.read(1) not in (b"", b"\n")

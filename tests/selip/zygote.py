@@ -1,8 +1,9 @@
 """A process that has loaded everything and becomes a `selip` command at once, as often as it is asked.
 
 Loading takes most of the time of a small run; without it the moments at which a test kills are moments of work. Each
-line of standard input is a JSON list of arguments and the file for what the command says; the answers are the command's
-process id at once, and its exit code (the negative signal of a killed one) when it has ended.
+line of standard input, after "ready" was said, is a JSON list of arguments, the file for what the command says, the
+cores it may see and whether it writes pages; the answers are the command's process id at once, and its exit code (the
+negative signal of a killed one) when it has ended.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+LOADED = ("nilearn.datasets", "selip.cli", "selip.cohorts.phantom.generate", "selip.experiment")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,10 +28,11 @@ class Zygote:
         line = [sys.executable, __file__]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(line, stdin=pipe, stdout=pipe, env=environment, text=True)
+        self.process.stdout.readline()
 
-    def start(self, arguments: list[str], log: Path) -> int:
+    def start(self, arguments: list[str], log: Path, cores: int = 1, pages: bool = False) -> int:
         """Process id of a `selip` command, which leads a process group of its own."""
-        self.process.stdin.write(json.dumps([arguments, str(log)]) + "\n")
+        self.process.stdin.write(json.dumps([arguments, str(log), cores, pages]) + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -42,25 +46,28 @@ class Zygote:
         self.process.wait()
 
 
-def become(arguments: list[str], log: str) -> None:
+def become(arguments: list[str], log: str, cores: int, pages: bool) -> None:
     """Runs a `selip` command in this process, as its entry point does."""
     os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["selip", *arguments]
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(cores)
+    import selip.experiment
     from selip.__main__ import main
 
+    if not pages:
+        selip.experiment.write_leaderboard = lambda *_: []
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = ["selip", *arguments]
     main()
 
 
 def serve() -> None:
     """Loads what runs need, then becomes what is asked for."""
-    import selip.cli
-    import selip.cohorts.phantom.generate
-    import selip.experiment  # noqa: F401
-
+    for module in LOADED:
+        import_module(module)
+    print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
         if not child:
