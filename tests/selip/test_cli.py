@@ -253,6 +253,7 @@ def test_doctor(command):
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
         (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
+        (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),
         (["run", "quick", "--out", "x", "seeds=[]"], "at least one"),
         (["run", "quick", "--out", "x", "seeds=-1"], "at least one"),
