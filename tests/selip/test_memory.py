@@ -65,6 +65,7 @@ def test_other_errors_pass():
         raise RuntimeError("shapes do not match")
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its address space")
 def test_a_process_that_is_starved_says_so_whoever_asked_for_memory():
     done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, check=True)
