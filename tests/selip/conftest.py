@@ -25,7 +25,7 @@ REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examina
 HEAD_SHAPE = (24, 28, 20)
 HEAD_AFFINE = np.array([[6.0, 0, 0, -69], [0, 6.0, 0, -98], [0, 0, 6.0, -47], [0, 0, 0, 1]])
 
-OF_EACH_RUN = {"seconds", "created", "peak_memory_mb", "command", "sha256"}
+OF_EACH_RUN = {"seconds", "created", "peak_memory_mb", "command", "git_commit", "sha256"}
 """What two records of one run do not share."""
 
 WriteNifti = Callable[..., Path]
