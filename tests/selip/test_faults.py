@@ -25,7 +25,7 @@ spec.loader.exec_module(zygote_module)
 
 GRID = ("methods=selip,clip", "patients=24", "evaluation.segmentation.steps=4", "evaluation.segmentation.validations=2")
 SECONDS_TO_END = 60.0
-FORMS = ((1, False, 0.5), (1, True, 1.0), (1, False, 0.3), (2, False, 1.5))
+FORMS = ((1, False, 0.5), (1, True, 1.0), (1, False, 0.3), (2, False, 4.0))
 """Workers, whether pages are written, and the longest wait for a disturbance in runs: workers have much to load."""
 KILL, INTERRUPT = signal.SIGKILL, signal.SIGINT
 
