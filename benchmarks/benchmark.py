@@ -92,6 +92,7 @@ class Benchmark:
         source: Paper or protocol that it follows.
         score: The scoring itself.
         needs_text: Whether it asks the text tower; a method that trains none is then skipped.
+        sizes: Settings that decide how much memory it takes.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Benchmark:
     source: str
     score: Callable[[Subject, ScoreOptions], Score]
     needs_text: bool = True
+    sizes: tuple[str, ...] = ()

@@ -220,4 +220,5 @@ BENCHMARK = Benchmark(
     source="one recipe for every method; policies in the benchmark's notes",
     score=score_subject,
     needs_text=False,
+    sizes=("evaluation.probe.fine_tune_batch_size",),
 )

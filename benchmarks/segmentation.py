@@ -228,4 +228,5 @@ BENCHMARK = Benchmark(
     source="Dice, HD95 and NSD as in Metrics Reloaded (arXiv:2206.01653), with a written policy for empty masks",
     score=score_subject,
     needs_text=False,
+    sizes=("evaluation.segmentation.batch_size", "evaluation.segmentation.width"),
 )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 
 from selip.environment import ENVIRONMENT
+from selip.errors import INTERRUPTED, INTERRUPTED_LINE
 
 
 def main() -> None:
     """Sets what must be set before torch is loaded, then runs the command line."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from selip import cli
+    try:
+        from selip import cli
 
-    cli.main()
+        cli.main()
+    except KeyboardInterrupt:  # while modules are loaded, or again while the first one is answered
+        sys.stderr.write(f"selip: {INTERRUPTED_LINE}\n")
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is the end of the process
 
 
 if __name__ == "__main__":

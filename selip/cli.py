@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,8 +13,9 @@ from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
 from selip.compare_cli import compare_command
+from selip.endings import EXPECTED, end
 from selip.environment import is_first_process, launched_processes
-from selip.errors import InputError
+from selip.errors import INTERRUPTED, InputError
 from selip.export_cli import app as export_app
 from selip.extract_cli import extract_command
 from selip.profile_cli import profile_command
@@ -23,9 +24,6 @@ from selip.registry import load
 from selip.settings import parse_contrasts, parse_pairs, read_experiment
 from selip.sharing_cli import pull_command, push_command
 from selip.similarity_cli import similarity_command
-
-INTERRUPTED = 130
-USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(cohort_app, name="cohort")
@@ -52,22 +50,10 @@ def main() -> None:
     """Runs the command line. Exit codes: 0 fine, 1 regressed, 2 wrong input, 3 inconclusive, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
-    except InputError as error:
-        if is_first_process():  # all processes of a launcher are wrong in the same way
-            sys.stderr.write(f"selip: {error}\n")
-        sys.exit(2)
-    except USAGE_ERROR as error:
-        message = " ".join(error.format_message().split())
-        if message:  # none when help was shown because nothing was asked
-            sys.stderr.write(f"selip: {message}; 'selip --help' lists what is allowed\n")
-        sys.exit(2)
-    except OSError as error:
-        sys.stderr.write(f"selip: got {error}; allowed: files that can be read and folders that can be written\n")
-        sys.exit(2)
-    except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
-    if code == INTERRUPTED:
-        sys.stderr.write("selip: interrupted; the same command with --resume continues\n")
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+    except EXPECTED as error:
+        code = end(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -23,7 +23,7 @@ import zarr
 from pydantic import TypeAdapter
 
 from selip.errors import InputError
-from selip.files import canonical_json
+from selip.files import canonical_json, unsealed_json
 from selip.findings import Finding, findings_from_json
 from selip.splits import LEFT_OUT, SPLITS
 
@@ -32,6 +32,7 @@ STUDY_COLUMNS = (
     "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
+COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
@@ -90,11 +91,15 @@ class Cohort:
     volumes: pd.DataFrame
 
     @classmethod
-    def open(cls, root: Path | str) -> Cohort:
+    def open(cls, root: Path | str, verify: bool = True) -> Cohort:
         """Opens a cohort folder.
 
+        Args:
+            root: The folder.
+            verify: Whether the tables must be those of the content hash.
+
         Raises:
-            InputError: When a file is missing or a table does not have the columns of the schema.
+            InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
         """
         root = Path(root)
         if not (root / "cohort.json").is_file():
@@ -102,7 +107,7 @@ class Cohort:
                 f"got {root}, which holds no cohort.json; allowed: a cohort folder; make one with 'selip cohort build'"
             )
         try:
-            facts = json.loads((root / "cohort.json").read_text())
+            facts = unsealed_json((root / "cohort.json").read_bytes())
             version = facts.pop("schema_version", None)
             info = TypeAdapter(CohortInfo).validate_python(facts)
         except (ValueError, AttributeError, TypeError) as error:
@@ -112,8 +117,11 @@ class Cohort:
             raise InputError(
                 f"got cohort schema {version} in {root}; allowed: {SCHEMA_VERSION}; build the cohort again"
             )
-        studies = _read_table(root / "studies.csv", STUDY_COLUMNS)
-        return cls(root, info, studies, _read_table(root / "volumes.csv", VOLUME_COLUMNS))
+        paths = (root / "studies.csv", root / "volumes.csv")
+        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
+        if verify and manifest_hash(info, *paths) != info.content_hash:
+            raise InputError(f"got tables in {root} that are not those of its cohort.json; build the cohort again")
+        return cls(root, info, studies, volumes)
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers (n,) int64 of the volumes in `split`; "all" gives every row that is not left out."""
@@ -127,22 +135,30 @@ class Cohort:
         """Voxels (n, I, J, K) uint8 of the given rows of `volumes`.
 
         Raises:
-            InputError: When the store is damaged. A lost chunk reads as zeros, so a constant volume is damage too.
+            InputError: When the store is damaged: the voxels of a row are not those of its hash.
         """
-        voxels = self.read("volumes", rows)
-        blank = np.flatnonzero(~voxels.any((1, 2, 3)))
-        if len(blank):
-            name = self.volumes["volume_id"].iloc[int(np.asarray(rows)[blank[0]])]
-            raise InputError(f"got no voxels of {name} in {self.root}; the store is damaged; build the cohort again")
-        return voxels
+        return self._verified("volumes", rows, self.volumes["sha256"], self.volumes["volume_id"])
 
     def read_masks(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
-        """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`.
+        """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`; errors as in `read_volumes`.
 
         A voxel has its highest level of LEVELS, so whole tumour is level >= 1, core >= 2 and enhancing >= 3 (a plain
         lesion mask has level 1 alone); 0 is background and IGNORE is not scored. See `lesion_of`.
         """
-        return self.read("masks", rows)
+        return self._verified("masks", rows, self.studies["mask_sha256"], self.studies["study_id"])
+
+    def _verified(
+        self, array: str, rows: Sequence[int] | range | np.ndarray, hashes: pd.Series, names: pd.Series
+    ) -> np.ndarray:
+        found = self.read(array, rows)
+        wanted = np.asarray(rows, dtype=np.int64)
+        for voxels, expected, row in zip(found, hashes.to_numpy()[wanted], wanted, strict=True):
+            if voxel_hash(voxels) != expected:
+                raise InputError(
+                    f"got other voxels of {names.iloc[row]} in {self.root} than were written (store.zarr/{array} is "
+                    "damaged); build the cohort again"
+                )
+        return found
 
     def findings(self, study_id: str) -> list[Finding] | None:
         """True findings of a study: empty when it is normal, None when nobody knows them."""

@@ -16,6 +16,7 @@ from selip.config import CohortConfig
 from selip.errors import InputError
 from selip.registry import load
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
@@ -41,13 +42,20 @@ def find_cohort(name: str) -> CohortSource:
 
 
 def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
-    """The named folder, or a generated cohort that is built in `folder` when it is not there yet."""
+    """The named folder, or a generated cohort that is built in `folder` when it is not there yet.
+
+    Raises:
+        InputError: When it cannot be opened or generated.
+    """
     if config.path:
         return Cohort.open(config.path)
     if not folder.exists():
         report.line(f"building cohort {config.name} {config.profile} in {folder}")
         build_cohort(config, folder, report)
-    return Cohort.open(folder)
+    try:
+        return Cohort.open(folder)
+    except InputError as error:
+        raise InputError(f"{error}: delete {folder}, and --resume builds it") from error
 
 
 def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int = 0, device: str = "cpu") -> Cohort:
@@ -92,6 +100,10 @@ def import_cohort(
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
+    if source.name.lower().endswith(ARCHIVES):
+        raise InputError(
+            f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
+        )
     shape, spacing_mm = grid
     return cohort.import_from(
         source,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,20 +15,14 @@ from typing import Any, Self
 import numpy as np
 import zarr
 
-from selip.cohort import (
-    ROWS_PER_SHARD,
-    SCHEMA_VERSION,
-    STUDY_COLUMNS,
-    VOLUME_COLUMNS,
-    CohortInfo,
-    manifest_hash,
-    voxel_hash,
-)  # fmt: skip
+from selip.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInfo, manifest_hash, voxel_hash
 from selip.errors import InputError
-from selip.files import write_atomically
+from selip.files import partial_of, remove_leftovers, sealed_json, write_atomically
+from selip.locks import FILE as LOCK
+from selip.locks import held
 from selip.splits import split_fingerprint
 
-TABLES = {"studies.csv": STUDY_COLUMNS, "volumes.csv": VOLUME_COLUMNS}
+TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
 
 
 class CohortWriter:
@@ -55,16 +48,16 @@ class CohortWriter:
         Args:
             root: Folder of the cohort.
             info: Facts; the hashes are filled in at the end.
-            partial: Temporary folder, on the same disk; default: beside `root`, named after the process.
+            partial: Temporary folder, on the same disk, of this process alone; default: a new one beside `root`.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.
         """
         self.root, self.info = Path(root), info
         check_free(self.root)
-        self.partial = partial or self.root.parent / f".{self.root.name}.{os.getpid()}.partial"
+        self.partial = partial or partial_of(self.root)
         self._splits: dict[str, str] = {}
-        self._open_files = ExitStack()
+        self._open_files, self._hold = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
         """Makes the temporary folder and the empty store.
@@ -72,9 +65,10 @@ class CohortWriter:
         Raises:
             InputError: When the folder cannot be made there.
         """
-        shutil.rmtree(self.partial, ignore_errors=True)  # of a killed process that had the same number
+        remove_leftovers(self.root.parent, f".{escape(self.root.name)}.*.partial")
+        shutil.rmtree(self.partial, ignore_errors=True)
         try:
-            self.partial.mkdir(parents=True)
+            self._hold.enter_context(held(self.partial / LOCK, lambda holder: None))
         except OSError as error:
             raise InputError(
                 f"got output {self.root}, which cannot be made ({error}); name another with --out"
@@ -124,12 +118,13 @@ class CohortWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finishes and renames the folder, or removes it when an error is on its way."""
-        try:
-            self._open_files.close()
-            if kind is None:
-                self._finish()
-        finally:
-            shutil.rmtree(self.partial, ignore_errors=True)
+        with self._hold:
+            try:
+                self._open_files.close()
+                if kind is None:
+                    self._finish()
+            finally:
+                shutil.rmtree(self.partial, ignore_errors=True)
 
     def _finish(self) -> None:
         for array in self._arrays.values():
@@ -140,9 +135,10 @@ class CohortWriter:
             content_hash=manifest_hash(self.info, *(self.partial / name for name in TABLES)),
         )
         facts = {"schema_version": SCHEMA_VERSION, **asdict(info)}
-        write_atomically(self.partial / "cohort.json", json.dumps(facts, indent=2) + "\n")
+        write_atomically(self.partial / "cohort.json", sealed_json(facts, indent=2))
         if self.root.is_dir():
             self.root.rmdir()
+        (self.partial / LOCK).unlink()
         self.partial.rename(self.root)
 
 

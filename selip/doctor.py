@@ -7,8 +7,8 @@ from importlib import import_module
 import torch
 
 from selip.errors import InputError
-from selip.records import git_commit, package_versions
 from selip.text_towers import minilm_folder
+from selip.versions import git_commit, package_versions
 
 
 def diagnose() -> dict[str, str]:

@@ -7,22 +7,21 @@ number of threads is left out: it moves the last bit of sums and nothing else.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from selip.files import content_hash, write_atomically
+from selip.files import content_hash
 from selip.model import DualEncoder, weights_hash
+from selip.sealed import read_sealed, write_sealed
 
 FOLDER = "embeddings"
-PROTOCOL = 1  # to be raised when the code changes numbers, as by another batch size
+PROTOCOL = 2  # to be raised when the code changes numbers, as by another batch size, or the form of an entry
 
 Arrays = dict[str, np.ndarray]
 
@@ -62,35 +61,27 @@ class EmbeddingCache:
         return found
 
     def _read(self, path: Path, key: str) -> Arrays | None:
+        if not _is_there(path):
+            return None
         try:
-            if not path.is_file():
-                return None
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-                intact = file.metadata() == _seal(key, arrays)
-        except PermissionError:
+            tensors, facts = read_sealed(path, older=False)
+            if facts != {"key": key}:
+                raise ValueError("it is the entry of another name")
+        except ValueError as error:
+            self.say(f"got a damaged {path} ({error}); its embeddings are computed again")
             return None
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError):
-            intact = False
-        if not intact:
-            self.say(f"got a damaged {path}; its embeddings are computed again")
-            return None
-        return arrays
+        return {name: tensor.numpy() for name, tensor in tensors.items()}
 
     def _write(self, path: Path, key: str, arrays: Arrays) -> None:
         try:
-            write_atomically(path, save(arrays, _seal(key, arrays)))
+            write_sealed(path, {name: torch.from_numpy(array) for name, array in arrays.items()}, {"key": key})
         except OSError:  # a folder that only others may write, or a full disk: the score does not need the entry
             return
 
 
-def _seal(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """What an entry says about itself: its key, and a hash of names, types, shapes and values."""
-    parts = [
-        [name, str(array.dtype), array.shape, hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()]
-        for name, array in sorted(arrays.items())
-    ]
-    return {"key": key, "content": content_hash(parts)}
+def _is_there(path: Path) -> bool:
+    """Whether `path` is a file that may be read."""
+    return os.access(path, os.R_OK) and path.is_file()
 
 
 def encoder_identity(model: DualEncoder) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from collections.abc import Sequence
+
+INTERRUPTED = 130
+INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
 MAX_REASON = 200  # characters
 
 
@@ -14,6 +20,32 @@ class InputError(Exception):
 
 class UnavailableError(InputError):
     """Something that a method or a benchmark needs is not here, as weights of a hub or masks: recorded as skipped."""
+
+
+_OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory|ALLOC_FAILED|bad_alloc|start new thread")
+_ASKED_FOR = re.compile(r"allocate (\d\S* \w+)")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of this process, of its limit or of a GPU; torch says so in words alone."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+    )
+
+
+def out_of_memory_line(error: BaseException, sizes: Sequence[str] = ()) -> str:
+    """One line for an error of memory.
+
+    Args:
+        error: One that `is_out_of_memory`.
+        sizes: Settings that decide how much is needed.
+    """
+    asked = _ASKED_FOR.search(str(error))
+    amount = f" for {asked[1]}" if asked else ""
+    lower = f"lower {' or '.join(sizes)} in a new --out, or " if sizes else ""
+    return f"got too little memory{amount}; allowed: what fits; {lower}run again with --resume and fewer --workers"
 
 
 def one_line(text: object) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -30,8 +31,8 @@ from selip.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_giv
 from selip.files import content_hash, write_atomically
 from selip.grid import Planned, cell_label
 from selip.mismatches import mismatches
-from selip.model import load_checkpoint
-from selip.run_cell import Setting, majority_texts, run_cell
+from selip.model import CheckpointFacts, DualEncoder, load_checkpoint
+from selip.run_cell import Setting, leave_lost, majority_texts, run_cell
 from selip.run_directory import RunDirectory
 from selip.settings import to_mapping, with_overrides
 from selip.subject import Subject
@@ -104,21 +105,35 @@ def run_experiment(
         check_batch_size(run.training.batch_size)
     directory = RunDirectory(out)
     check_given(config)
-    on_main(lambda: directory.claim(config, resume))
+    with ExitStack() as until_done:
+        claim = directory.claimed(config, resume, report.line)
+        on_main(lambda: until_done.enter_context(claim))
+        return _run_claimed(config, directory, command, report, execute, most, track)
+
+
+def _run_claimed(
+    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None, track: str,
+) -> list[Path]:  # fmt: skip
+    out = directory.root
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
     check_cohorts(cohorts)
     cells = plan(config, cohorts)
-    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_done(cell.record_ids.values())])
+    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_finished(cell, report.line)])
     later = len(left) - len(left[:most])
     left = left[:most]
     report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
     job = partial(execute_run, config, out.resolve(), tuple(command), track=track)
-    well = execute(job, left, report) if left else []
+    outcomes = execute(job, left, report) if left else []
+    setting = make_setting(config, out, cohorts, command, report)
+    for number, outcome in zip(left, outcomes, strict=True):
+        if isinstance(outcome, str):
+            leave_lost(cells[number], setting, outcome)
     report.line("writing the leaderboard")
     on_main(lambda: write_audit(out, cohorts))
     pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
-    failed = [cells[number].label for number, good in zip(left, well, strict=True) if not good]
+    failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
     if failed:
         raise InputError(
             f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
@@ -135,7 +150,17 @@ def execute_run(
     Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
     """
     cohorts = open_cohorts(config, out, report)
-    setting = Setting(
+    cells = plan(config, cohorts)
+    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
+    setting = make_setting(config, out, cohorts, command, report, track)
+    return run_cell(cells[number], find_method(cells[number].method), setting)
+
+
+def make_setting(
+    config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report, track: str = ""
+) -> Setting:
+    """What the cells of an experiment in the run directory `out` have in common."""
+    return Setting(
         cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
         score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
@@ -145,9 +170,6 @@ def execute_run(
         report=report,
         track=track,
     )  # fmt: skip
-    cells = plan(config, cohorts)
-    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
-    return run_cell(cells[number], find_method(cells[number].method), setting)
 
 
 def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
@@ -204,16 +226,22 @@ def evaluate_checkpoint(
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
     cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
-    for checkpoint in sorted((run_dir / "checkpoints").glob(f"*-seed{seed}.safetensors")):
-        model, facts = load_checkpoint(checkpoint)
-        if (
-            facts.step
-            and checkpoint.stem == cell_label(facts.method, "", seed)
-            and find_method(facts.method).learns_text
-        ):
-            model.intensity.read_as(read_as(cohorts.reading))
-            embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-            for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
-                png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-                draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+    for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
+        model.intensity.read_as(read_as(cohorts.reading))
+        embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+            png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
+            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
     return build_leaderboard(run_dir)
+
+
+def _trained_models(folder: Path, seed: int, report: Report) -> Iterator[tuple[DualEncoder, CheckpointFacts]]:
+    """The full methods of `seed` that were trained with texts; a checkpoint that cannot be read is said."""
+    for path in sorted(folder.glob(f"*-seed{seed}.safetensors")):
+        try:
+            model, facts = load_checkpoint(path)
+        except InputError as error:
+            report.line(f"no worked examples: {error}")
+            continue
+        if facts.step and path.stem == cell_label(facts.method, "", seed) and find_method(facts.method).learns_text:
+            yield model, facts

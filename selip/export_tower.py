@@ -15,7 +15,7 @@ from selip.errors import InputError
 from selip.files import write_atomically
 from selip.findings import CONTRASTS
 from selip.model import CheckpointFacts, DualEncoder, load_checkpoint
-from selip.records import package_versions
+from selip.versions import package_versions
 from selip.volumes import CLIP_PERCENTILES
 
 

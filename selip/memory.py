@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from selip.errors import InputError, is_out_of_memory, out_of_memory_line
 
 _PROCESS = Path("/proc/self")
 # Parameters of glibc's mallopt(3).
@@ -45,3 +49,14 @@ def peak_memory_mb() -> float:
         return 0.0
     lines = (_PROCESS / "status").read_text().splitlines()
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+
+@contextmanager
+def within_memory(sizes: Sequence[str]) -> Iterator[None]:
+    """Turns running out of memory into an InputError that says which of the settings `sizes` to lower."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(out_of_memory_line(error, sizes)) from error

@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
 from selip.config import ModelConfig
 from selip.encoders import Intensity, make_volume_tower
 from selip.errors import InputError
-from selip.files import tensors_hash, write_atomically
+from selip.files import tensors_hash
+from selip.sealed import read_sealed, write_sealed
 from selip.text_towers import Tokens, make_text_tower
 
 MAX_LOGIT_SCALE = 100.0
@@ -144,26 +143,23 @@ class CheckpointFacts:
 
 def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> None:
     """Writes weights, vocabulary and facts into one safetensors file, whole or not at all."""
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     metadata = {"selip_facts": json.dumps(asdict(facts)), "selip_tokens": model.tokens.to_json()}
-    write_atomically(path, save(tensors, metadata))
+    write_sealed(path, model.state_dict(), metadata)
 
 
 def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     """Model in eval mode, on the GPU where there is one, and facts from `save_checkpoint`.
 
     Raises:
-        InputError: When the file is missing or no checkpoint of this project.
+        InputError: When the file is missing, damaged or no checkpoint of this project.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        tensors, metadata = read_sealed(path)
         facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
         bare = replace(facts.model, slices=replace(facts.model.slices, weights=""))  # the file holds the weights
         model = DualEncoder(bare, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"

@@ -7,19 +7,17 @@ through a record.
 from __future__ import annotations
 
 import io
-import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from selip.errors import InputError
-from selip.files import write_atomically
+from selip.files import OTHER_CONTENT, sealed_json, unsealed_json, write_atomically
 
 SCHEMA_VERSION = 1
 Statistic = Literal[
@@ -27,10 +25,6 @@ Statistic = Literal[
     "mcc", "ece",
 ]  # fmt: skip
 """How the per-item table becomes the value of a metric; benchmarks.statistics has one function for each."""
-PACKAGES = (
-    "selip-bench", "torch", "monai", "numpy", "pandas", "zarr", "nibabel", "transformers", "open-clip-torch",
-    "accelerate",
-)  # fmt: skip
 
 
 class _Strict(BaseModel):
@@ -135,6 +129,7 @@ class Record(_Strict):
     created: str = ""
     command: str = ""
     per_item: str = ""
+    per_item_sha256: str = ""
 
     @property
     def synthetic(self) -> bool:
@@ -151,14 +146,18 @@ class Record(_Strict):
 def write_record(folder: Path, record: Record, per_item: pd.DataFrame | None = None) -> Path:
     """Writes `<run_id>.parquet` (float32) first and `<run_id>.json` last, each whole or not at all.
 
+    The JSON ends with its own hash and holds that of the Parquet file.
+
     Returns:
         The path of the JSON.
     """
     if per_item is not None:
-        record = record.model_copy(update={"per_item": f"{record.run_id}.parquet"})
-        write_atomically(folder / record.per_item, _as_parquet(per_item))
+        data = _as_parquet(per_item)
+        beside = {"per_item": f"{record.run_id}.parquet", "per_item_sha256": sha256(data).hexdigest()}
+        record = record.model_copy(update=beside)
+        write_atomically(folder / record.per_item, data)
     path = folder / f"{record.run_id}.json"
-    write_atomically(path, record.model_dump_json(indent=1) + "\n")
+    write_atomically(path, sealed_json(record.model_dump(mode="json"), indent=1))
     return path
 
 
@@ -179,15 +178,15 @@ def read_record(path: Path) -> Record:
     """Reads and validates one record.
 
     Raises:
-        InputError: When the file is no record of this schema.
+        InputError: When the file is no record of this schema, or not as it was written.
     """
     try:
-        return Record.model_validate_json(path.read_bytes())
-    except (ValidationError, OSError) as error:
+        return Record.model_validate(unsealed_json(path.read_bytes()))
+    except (ValueError, OSError) as error:
         first = str(error).splitlines()
         raise InputError(
             f"got {path}, which is no record of schema {SCHEMA_VERSION} ({' '.join(first[1:3]) or first[0]}); "
-            "delete it and run again with --resume"
+            "run again with --resume, or delete it"
         ) from error
 
 
@@ -216,37 +215,35 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
     """Per-item scores of a record.
 
     Raises:
-        InputError: When the record has none or the file is missing.
+        InputError: When the record has none, or their file is missing, damaged or outside of `folder`.
     """
-    path = folder / record.per_item
-    if not record.per_item or path.parent != folder or not path.is_file():
-        raise InputError(f"got no per-item scores for record {record.run_id} in {folder}; run it again")
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(io.BytesIO(_per_item_bytes(folder, record)))
     except (OSError, ValueError) as error:
-        raise InputError(f"got unreadable per-item scores {path} ({error}); delete them and run again") from error
+        raise _no_per_item(folder, record, str(error)) from error
     return table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64"))
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def check_per_item(folder: Path, record: Record) -> None:
+    """Raises InputError when a record has per-item scores that are not as they were written."""
+    if record.per_item:
+        _per_item_bytes(folder, record)
 
 
-def git_commit() -> str:
-    """Commit of the source tree, "+dirty" when it differs from it, "" outside a checkout."""
-    here = Path(__file__).resolve().parent.parent
+def _per_item_bytes(folder: Path, record: Record) -> bytes:
+    path = folder / record.per_item
+    try:
+        if path.resolve().parent != folder.resolve():
+            raise OSError("it lies outside")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _no_per_item(folder, record, str(error)) from error
+    if record.per_item_sha256 not in ("", sha256(data).hexdigest()):
+        raise _no_per_item(folder, record, OTHER_CONTENT)
+    return data
 
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
 
-    commit = git("rev-parse", "HEAD")
-    dirty = git("status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+dirty" if commit and dirty else commit
+def _no_per_item(folder: Path, record: Record, reason: str) -> InputError:
+    return InputError(
+        f"got no readable per-item scores of record {record.run_id} in {folder} ({reason}); run again with --resume"
+    )

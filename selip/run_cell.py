@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import pandas as pd
-import torch
 
 from selip.cohort_commands import Report
 from selip.contrast_reading import read_as
@@ -20,7 +20,7 @@ from selip.evaluation_config import EvaluationConfig
 from selip.experiment_cohorts import Cohorts
 from selip.finished import finished_training
 from selip.grid import Planned
-from selip.memory import forget_peak_memory
+from selip.memory import forget_peak_memory, within_memory
 from selip.method import Method
 from selip.model import CheckpointFacts, DualEncoder
 from selip.records import Metric, Training, write_record
@@ -54,6 +54,13 @@ class Task(Protocol):
     @property
     def needs_text(self) -> bool: ...  # noqa: D102
 
+    @property
+    def sizes(self) -> Sequence[str]: ...  # noqa: D102
+
+
+TRAINING_SIZES = ("training.batch_size", "training.micro_batch", "model.width")
+"""Settings that decide how much memory a training takes."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -66,7 +73,7 @@ class Setting:
         tasks: Benchmarks by name.
         score: Scores a subject on the benchmark of a name.
         validate: Score of the val embeddings that chooses the step.
-        on_score: Called with cell, benchmark and score, after the record is safe.
+        on_score: Called with cell, benchmark and score, before there is a record, which says that all is there.
         command: What the user typed.
         report: Where progress goes.
         track: Tracker that losses are logged to; "" for none.
@@ -92,12 +99,24 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     Returns:
         Whether all went well; skipped is well.
     """
+    with setting.directory.cell(cell.label, setting.report.line) if is_main() else nullcontext():
+        return _run_held(cell, method, setting)
+
+
+def leave_lost(cell: Planned, setting: Setting, reason: str) -> None:
+    """Records why benchmarks have no score of a cell whose process or machine ended before it did."""
     facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
-    left = [name for name, run_id in cell.record_ids.items() if not setting.directory.is_done([run_id])]
+    _leave(cell, setting, facts, _not_done(cell, setting), InputError(reason))
+
+
+def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
+    facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
+    left = _not_done(cell, setting)
     forget_peak_memory()
     try:
-        model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
-    except (InputError, torch.OutOfMemoryError) as error:
+        with within_memory(TRAINING_SIZES):
+            model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
+    except InputError as error:
         well = _leave(cell, setting, facts, left, error)
         if process_count() > 1 and not well:  # the others may be in the middle of a step and would wait for ever
             raise
@@ -109,6 +128,11 @@ def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
     if all(scored):
         forget_state(setting.directory.checkpoints / cell.checkpoint)
     return all(scored)
+
+
+def _not_done(cell: Planned, setting: Setting) -> list[str]:
+    """The benchmarks of a cell that are to be scored."""
+    return [name for name, run_id in cell.record_ids.items() if not setting.directory.is_done([run_id])]
 
 
 def _trained(
@@ -154,14 +178,15 @@ def _score(
     setting.report.line(f"{cell.label}: {name}")
     began = time.perf_counter()
     try:
-        score = setting.score(name, subject)
-    except (InputError, torch.OutOfMemoryError) as error:
+        with within_memory(setting.tasks[name].sizes):
+            score = setting.score(name, subject)
+    except InputError as error:
         return _leave(cell, setting, facts, [name], error)
     seconds = {"train": trained_seconds, "evaluate": time.perf_counter() - began}
     record = scored_record(facts, _identity(cell, setting, name), score.metrics, score.notes, training, seconds)
+    setting.on_score(cell, name, score)
     write_record(setting.directory.records, record, score.per_item)
     setting.directory.log(run=record.run_id, status="ok", seconds=seconds)
-    setting.on_score(cell, name, score)
     return True
 
 

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from selip.clock import now
 from selip.config import ExperimentConfig
 from selip.embedding_cache import FOLDER as EMBEDDINGS
 from selip.errors import InputError
-from selip.files import is_partial, write_atomically
-from selip.records import Record, read_record
+from selip.files import is_partial, naming, remove_leftovers, write_all, write_atomically
+from selip.grid import Planned
+from selip.locks import FILE as LOCK
+from selip.locks import held
+from selip.records import Record, check_per_item, read_record
+from selip.sealed import read_sealed
 from selip.settings import to_mapping
 
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
+FIXED = ("cohort", "transfer", "evaluate_on", "run", "evaluation")
+"""What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
-
-def now() -> str:
-    """Time in UTC to the second, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+Say = Callable[[str], None]
 
 
 @dataclass
 class RunDirectory:
-    """A run directory: config.yaml, cohort/, checkpoints/, embeddings/, records/, log.jsonl, leaderboard/."""
+    """A run directory: config.yaml, cohort/, checkpoints/, embeddings/, records/, log.jsonl, leaderboard/.
+
+    One `selip run` at a time holds it, and each of its cells is held by the one process that trains and scores it; both
+    are free when their process is gone, however it ended. Readers need no lock: files are written whole or not at all.
+    """
 
     root: Path
     records: Path = field(init=False)
@@ -40,53 +50,114 @@ class RunDirectory:
         self.records, self.checkpoints = self.root / "records", self.root / "checkpoints"
         self.embeddings = self.root / EMBEDDINGS
 
-    def claim(self, config: ExperimentConfig, resume: bool) -> None:
-        """Writes config.yaml into a new directory, or checks that an old one holds the same experiment.
-
-        Methods, seeds and benchmarks may grow from one call to the next; cohort, run and scoring may not change.
+    @contextmanager
+    def claimed(self, config: ExperimentConfig, resume: bool, say: Say) -> Iterator[None]:
+        """Holds the directory for this experiment; config.yaml is written, and what killed processes left is removed.
 
         Raises:
-            InputError: When the directory is in use and `resume` is off, or holds another experiment.
+            InputError: When another process holds the directory, it is in use and `resume` is off, or it holds another
+                experiment.
         """
+        self._check(config, resume)
+        with held(self.root / LOCK, self._refuse):
+            self._check(config, resume, say)  # again: it may have become another's before it was ours
+            remove_leftovers(self.root, "**/*.partial")
+            write_atomically(self.root / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
+            yield
+
+    @contextmanager
+    def cell(self, label: str, say: Say) -> Iterator[None]:
+        """Holds the cell `label`, after the process that holds it, if any: a job that outlived its `selip run`."""
+        with held(
+            self.checkpoints / f".{label}.lock", lambda holder: say(f"{label}: waiting for {holder}, which works on it")
+        ):
+            yield
+
+    def _refuse(self, holder: str) -> None:
+        raise InputError(
+            f"got {self.root}, in use by {holder}; allowed: one run at a time; wait for it, or name a new --out"
+        )
+
+    def _check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
         path = self.root / "config.yaml"
-        text = yaml.safe_dump(to_mapping(config), sort_keys=False)
         if path.is_file():
             if not resume:
                 raise InputError(
                     f"got {self.root}, which holds a run; add --resume to continue it, or name a new --out"
                 )
-            old, new = yaml.safe_load(path.read_text()), yaml.safe_load(text)
-            changed = [
-                key for key in ("cohort", "transfer", "evaluate_on", "run", "evaluation") if old.get(key) != new[key]
-            ]
+            old, new = _read_config(path, say), to_mapping(config)
+            changed = [key for key in FIXED if old is not None and old.get(key) != new[key]]
             if changed:
                 raise InputError(
                     f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
                 )
-        elif self.root.exists() and not all(is_partial(entry) for entry in self.root.iterdir()):
+        elif self.root.exists() and not all(is_partial(one) or one.name == LOCK for one in self.root.iterdir()):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
-        write_atomically(path, text)
 
-    def is_done(self, run_ids: Iterable[str]) -> bool:
+    def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
         """Whether each of these runs has a score, or is of a method that the benchmark cannot ask.
 
         What was skipped for another reason, as a weight that was not here, is tried again.
-        """
-        return all(self._holds(self.records / f"{run_id}.json") for run_id in run_ids)
 
-    def _holds(self, path: Path) -> bool:
+        Args:
+            run_ids: The runs.
+            say: Called with a line for each record that is damaged, and so not there.
+        """
+        found = [self._holds(self.records / f"{run_id}.json", say) for run_id in run_ids]
+        return all(found)
+
+    def _holds(self, path: Path, say: Say) -> bool:
         if not path.is_file():
             return False
-        record = read_record(path)
-        if record.status != "ok":
-            return record.reason == IMAGE_ONLY
-        return not record.per_item or (self.records / record.per_item).is_file()
+        try:
+            record = read_record(path)
+            if record.status == "ok":
+                check_per_item(self.records, record)
+        except InputError as error:
+            say(f"made anew: {error}")
+            return False
+        return record.status == "ok" or record.reason == IMAGE_ONLY
+
+    def is_finished(self, cell: Planned, say: Say) -> bool:
+        """Whether nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
+
+        One that is not here, because somebody needed the room, is not missed.
+        """
+        path = self.checkpoints / cell.checkpoint
+        sound = True
+        if path.is_file():
+            try:
+                read_sealed(path)
+            except ValueError as error:
+                say(f"made anew: got a damaged {path} ({error})")
+                sound = False
+        return self.is_done(cell.record_ids.values(), say) and sound
 
     def records_of(self, label: str) -> list[Record]:
-        """The records that the cell `label` has left so far."""
-        return [read_record(path) for path in sorted(self.records.glob(f"{label}-*.json"))]
+        """The records that the cell `label` has left so far, less those that are damaged."""
+        found = []
+        for path in sorted(self.records.glob(f"{label}-*.json")):
+            with suppress(InputError):
+                found.append(read_record(path))
+        return found
 
     def log(self, **event: object) -> None:
-        """Appends a line to log.jsonl."""
-        with (self.root / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"time": now(), **event}) + "\n")
+        """Appends a line to log.jsonl, in one piece; half a line of a killed process gets its end first."""
+        path = self.root / "log.jsonl"
+        with naming(path), path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            torn = file.read(1) not in (b"", b"\n")
+            write_all(file.fileno(), (b"\n" * torn) + json.dumps({"time": now(), **event}).encode() + b"\n")
+
+
+def _read_config(path: Path, say: Say) -> dict[str, Any] | None:
+    """The experiment in config.yaml; None when it is damaged: the ids of runs tell experiments apart too."""
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (UnicodeDecodeError, yaml.YAMLError):
+        found = None
+    if not isinstance(found, dict):
+        say(f"made anew: got a damaged {path}")
+        return None
+    return found

@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 import torch
 
+from selip.clock import now
 from selip.cohort import Cohort
 from selip.evaluation_config import EvaluationConfig
 from selip.experiment_cohorts import Cohorts
 from selip.files import content_hash
 from selip.grid import Planned
 from selip.memory import peak_memory_mb
-from selip.records import CohortFacts, Metric, Record, Training, git_commit, package_versions
-from selip.run_directory import now
+from selip.records import CohortFacts, Metric, Record, Training
 from selip.settings import to_mapping
 from selip.splits import LEFT_OUT
+from selip.versions import git_commit, package_versions
 
 
 def cohort_facts(cohort: Cohort) -> CohortFacts:

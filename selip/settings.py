@@ -22,7 +22,18 @@ T = TypeVar("T")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, in which only true and false are boolean: `precision: no` and `flip: off` stay words."""
+    """YAML's safe loader, in which only true and false are boolean: `precision: no` and `flip: off` stay words.
+
+    A key that a mapping has twice, of which YAML would take the last, is refused.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As of the safe loader."""
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -69,7 +80,7 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     """
     try:
         values = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"got an unreadable {what} {path} ({reason}); allowed: a YAML file") from error
     if not isinstance(values, dict):
@@ -88,6 +99,8 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     if not isinstance(profiles, Mapping) or not all(isinstance(over, Mapping) for over in profiles.values()):
         raise InputError(f"got profiles in {path} that are no mapping; allowed: profile: settings")
     _refuse_unknown(ExperimentConfig, values, "")
+    for name, over in profiles.items():
+        _refuse_unknown(ExperimentConfig, over, f"profiles.{name}")
     values = _merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
         _apply(values, override)
@@ -148,8 +161,8 @@ def _apply(values: dict[str, Any], override: str, expand: bool = True) -> None:
             raise InputError(f"got override {override!r}, but {parent} has no parts; allowed: key=value")
     try:
         value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"got override {override!r} with an unreadable value; allowed: key=value") from error
+    except (RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"got override {override[:99]!r} with an unreadable value; allowed: key=value") from error
     if last == "seeds" and isinstance(value, int):
         value = list(range(value))
     elif last in {"methods", "benchmarks", "seeds", "ablations"} and not isinstance(value, list):

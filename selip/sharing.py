@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from selip.errors import InputError
 from selip.files import content_hash, write_atomically
 from selip.model import CheckpointFacts, load_checkpoint
-from selip.records import Record, package_versions, read_records
+from selip.records import Record, read_records
 from selip.sharing_places import RECORDS, Place
+from selip.versions import package_versions
 
 MODEL, FACTS, CARD = "model.safetensors", "config.json", "README.md"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")

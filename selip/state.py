@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from selip.files import tensors_hash, write_atomically
 from selip.objective import Loss, row_entropy
+from selip.sealed import read_sealed, write_sealed
 
 Weights = dict[str, torch.Tensor]
 
@@ -135,20 +133,17 @@ def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimize
         "run": run, "step": state.step, "best_step": state.best_step, "best_score": state.best_score,
         "history": state.history, "sums": state.sums,
     }  # fmt: skip
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, {"state": json.dumps(facts), "sha256": tensors_hash(plain)}))
+    write_sealed(path, tensors, {"state": json.dumps(facts)})
 
 
 def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState | None:
     """Restores model and optimiser and returns the state; None, touching nothing, without a readable one of `run`."""
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            checksum = (file.metadata() or {})["sha256"]
-    except (OSError, SafetensorError, KeyError, ValueError):
+        tensors, found = read_sealed(path, older=False)
+        facts = json.loads(found["state"])
+    except (ValueError, KeyError):
         return None
-    if facts.pop("run") != run or tensors_hash(tensors) != checksum:
+    if facts.pop("run") != run:
         return None
     parts: dict[str, Weights] = {"model": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():

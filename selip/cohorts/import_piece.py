@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
-from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped, unused-ignore]
+from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from selip import __version__
 from selip.cohorts.adapter import StudyFiles
 from selip.cohorts.import_recipe import Recipe
 from selip.cohorts.import_texts import measures_mask
+from selip.cohorts.workers import in_processes, living_workers
 from selip.errors import InputError
 from selip.files import content_hash, write_atomically
 from selip.findings import findings_to_json
@@ -31,6 +31,7 @@ from selip.volumes import mask_to_grid, study_grid, to_grid
 
 BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 
+SUFFIX = ".npz"
 FEW = 4  # studies that are read before worker processes have started
 
 Task = tuple[int, StudyFiles, Path]
@@ -73,20 +74,16 @@ def make_pieces(
     tasks = ((position, studies[position], paths[position]) for position in todo)
     failed, done = {}, len(studies) - len(todo)
     try:
-        for position, reason in _in_parallel(tasks, len(todo), recipe):
-            done += 1
-            if reason:
-                failed[position] = reason
-            if progress is not None:
-                progress(done, len(studies))
+        with living_workers():
+            for position, reason in _in_parallel(tasks, len(todo), recipe):
+                done += 1
+                if reason:
+                    failed[position] = reason
+                if progress is not None:
+                    progress(done, len(studies))
     except OSError as error:  # of writing: what goes wrong with reading is a reason
         raise InputError(
             f"got {folder}, which cannot be written ({error}); allowed: room on disk; make some"
-        ) from error
-    except BrokenProcessPool as error:
-        raise InputError(
-            "got a process of the import killed, for lack of memory as a rule; allowed: as many --workers as memory "
-            "has room for; give the same command again with fewer, what is finished is kept"
         ) from error
     return failed
 
@@ -95,9 +92,7 @@ def _in_parallel(tasks: Iterator[Task], n_tasks: int, recipe: Recipe) -> Iterato
     workers = recipe.workers or cpu_count()
     if workers == 1 or n_tasks <= FEW:
         return (_task(task, recipe) for task in tasks)
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    found: Iterator[tuple[int, str]] = parallel(delayed(_task)(task, recipe) for task in tasks)
-    return found
+    return in_processes((delayed(_task)(task, recipe) for task in tasks), workers, return_as="generator_unordered")
 
 
 def _task(task: Task, recipe: Recipe) -> tuple[int, str]:
@@ -125,7 +120,7 @@ def piece_path(folder: Path, study: StudyFiles, recipe: Recipe) -> Path:
     levels = sorted(study.levels.items())
     grid = [recipe.shape, recipe.spacing_mm, recipe.centre]
     key = [__version__, facts, study.mask_contrast, levels, grid, measures_mask(study, recipe.texts)]
-    return folder / f"{content_hash(key)}.npz"
+    return folder / f"{content_hash(key)}{SUFFIX}"
 
 
 def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,17 @@ from typing import Any
 from selip.cohort import Cohort, CohortInfo
 from selip.cohort_writer import CohortWriter, check_free
 from selip.cohorts.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.import_piece import SUFFIX as PIECE
 from selip.cohorts.import_piece import make_pieces, piece_of
 from selip.cohorts.import_plan import counts_line, patient_parts, unfit
 from selip.cohorts.import_recipe import Recipe, SetFacts
 from selip.cohorts.import_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
 from selip.cohorts.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
 from selip.errors import InputError
+from selip.files import remove_leftovers
 from selip.findings import CONTRASTS
+from selip.locks import FILE as LOCK
+from selip.locks import held
 from selip.volumes import Centre
 
 PROBLEMS_SHOWN = 20
@@ -101,30 +106,48 @@ def import_studies(
         InputError: A setting is wrong, `out` is in use, no study came through, or with `strict` one did not.
     """
     recipe, out = Recipe(**options), Path(out)
+    with _work_folder(out) as work:
+        problems = [problem(line) for line in scan.problems]
+        _say_some(say, problems)
+        parts, note = patient_parts(scan.studies, recipe.seed)
+        say(note)
+        reasons = unfit(scan.studies, root, recipe.texts)
+        fit = [study for position, study in enumerate(scan.studies) if position not in reasons]
+        failed = make_pieces(fit, work, recipe, progress)
+        left_out = [quarantine(scan.studies[position], reason, root) for position, reason in reasons.items()]
+        left_out += [quarantine(fit[position], reason, root) for position, reason in sorted(failed.items())]
+        _say_some(say, left_out)
+        kept = [study for position, study in enumerate(fit) if position not in failed]
+        _refuse_failures(kept, left_out, recipe.strict)
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort") as writer:
+            _write_studies(writer, kept, parts, work, recipe, say)
+            write_quarantine(writer.partial / FILE, [*left_out, *problems])
+        shutil.rmtree(work)
+    more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
+    say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
+    return Cohort.open(out)
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """The hidden folder beside `out` that keeps pieces until all are there, held by one import at a time."""
     work = out.parent / f".{out.name}.import.partial"
     if (out / "cohort.json").is_file():
         shutil.rmtree(work, ignore_errors=True)  # of an import that was killed when all but this was done
     check_free(out)
-    problems = [problem(line) for line in scan.problems]
-    _say_some(say, problems)
-    parts, note = patient_parts(scan.studies, recipe.seed)
-    say(note)
-    reasons = unfit(scan.studies, root, recipe.texts)
-    fit = [study for position, study in enumerate(scan.studies) if position not in reasons]
-    failed = make_pieces(fit, work, recipe, progress)
-    left_out = [quarantine(scan.studies[position], reason, root) for position, reason in reasons.items()]
-    left_out += [quarantine(fit[position], reason, root) for position, reason in sorted(failed.items())]
-    _say_some(say, left_out)
-    kept = [study for position, study in enumerate(fit) if position not in failed]
-    _refuse_failures(kept, left_out, recipe.strict)
-    info = cohort_info(facts, kept, recipe)
-    with CohortWriter(out, info, work / "cohort") as writer:
-        _write_studies(writer, kept, parts, work, recipe, say)
-        write_quarantine(writer.partial / FILE, [*left_out, *problems])
-    shutil.rmtree(work)
-    more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
-    say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
-    return Cohort.open(out)
+
+    def refuse(holder: str) -> None:
+        raise InputError(
+            f"got output {out}, which {holder} imports to; allowed: one import; wait for it, or name another"
+        )
+
+    with held(work / LOCK, refuse):
+        remove_leftovers(work, "*.partial")
+        try:
+            yield work
+        finally:
+            if not any(work.glob(f"*{PIECE}")):
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def cohort_info(facts: Adapter | SetFacts, studies: Sequence[StudyFiles], recipe: Recipe) -> CohortInfo:

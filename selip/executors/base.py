@@ -17,8 +17,10 @@ from selip.errors import InputError
 
 Job = Callable[[int, Report], bool]
 """Executes the run of a number and says whether all went well; importable by name, so that another process can."""
-Execute = Callable[[Job, Sequence[int], Report], list[bool]]
-"""Executes the runs of some numbers; whether each went well, in their order."""
+Outcome = bool | str
+"""Whether a run went well; in words, why its process or machine ended before it did."""
+Execute = Callable[[Job, Sequence[int], Report], list[Outcome]]
+"""Executes the runs of some numbers; the outcome of each, in their order."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,13 @@ def run_with_threads(job: Job, number: int, threads: int, report: Report) -> boo
         return job(number, report)
 
 
-def lost_line(number: int, error: BaseException) -> str:
-    """What is said of the run of `number` whose process or machine ended before it did: the last error it names."""
+def lost(number: int, error: BaseException, report: Report) -> str:
+    """Says that the run of `number` was lost and returns why, in one line: the last error that `error` names."""
     lines = str(error).splitlines()
     reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line.strip())] or lines
-    return f"run {number + 1} was lost: {' '.join(reasons[-1:])[-300:].strip()}"
+    reason = " ".join(reasons[-1:])[-300:].strip() or type(error).__name__
+    report.line(f"run {number + 1} was lost: {reason}")
+    return reason
 
 
 def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:

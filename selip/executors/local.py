@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -16,10 +17,11 @@ from typing import Any
 import torch
 from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
+from selip.children import without_interrupts
 from selip.cohort_commands import Report
 from selip.distributed import process_count
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, run_with_threads, threads_of_a_run
+from selip.executors.base import ExecutorOptions, Job, Outcome, run_with_threads, threads_of_a_run
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class Local:
             raise InputError(f"got {self.workers} workers; allowed: from 1 on, 0 chooses; mend --workers")
         threads_of_a_run(self.threads)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[bool]:
-        """Executes the runs `numbers`; whether each went well.
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+        """Executes the runs `numbers`; the outcome of each.
 
-        Raises:
-            InputError: When a process was killed; what it had finished is kept.
+        When a process is killed, as the system does when memory runs out, the runs go on with half as many side by
+        side, and at last one by one: then the run whose process is killed is lost, and the others are not.
         """
         threads = threads_of_a_run(self.threads)
         chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
@@ -64,29 +66,57 @@ class Local:
 
 
 ONE_BY_ONE = Local(workers=1)
+KILLED = (
+    "its process was killed, by the system for lack of memory as a rule; lower training.batch_size, "
+    "training.micro_batch or model.width in a new --out, or run again with --resume and fewer --workers"
+)
 
 
-def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[bool]:
+def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[Outcome]:
+    done: dict[int, Outcome] = {}
+    while left := [number for number in numbers if number not in done]:
+        here = left if workers > 1 else left[:1]
+        done |= _in_pool(job, here, report, workers, threads)
+        if all(number in done for number in here):
+            continue
+        if workers == 1:
+            report.line(f"run {here[0] + 1} was lost: {KILLED}")
+            done[here[0]] = KILLED
+        workers = max(1, workers // 2)
+        report.line(f"a process was killed (memory?); going on with {workers} side by side")
+    return [done[number] for number in numbers]
+
+
+def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
+    """Whether each run went well, less those that did not end because a process was killed."""
     context = multiprocessing.get_context("spawn")
     told = context.SimpleQueue()
     stays_open, ours = context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told))
+    done: dict[int, bool] = {}
     try:
-        futures = {pool.submit(_work, job, number, threads): number for number in numbers}
-        done = {futures[future]: future.result() for future in as_completed(futures)}
-        told.put(None)  # not after a death: a process may have died with the lock of the queue
-        listener.join()
-    except BrokenProcessPool as error:
-        raise InputError(
-            f"got a run whose process was killed (memory?); allowed: {workers} workers that live; run again with "
-            "--resume and fewer --workers"
-        ) from error
+        futures = _submitted(pool, job, numbers, threads)
+        for future in as_completed(futures):
+            with suppress(BrokenProcessPool):
+                done[futures[future]] = future.result()
+        if len(done) == len(numbers):  # not after a death: a process may have died with the lock of the queue
+            told.put(None)
+            listener.join()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        ours.close()  # by which workers that still compute end too, however this process ends
-    return [done[number] for number in numbers]
+        ours.close()  # by which workers that still compute end, as they do however this process ends
+        pool.shutdown(cancel_futures=True)
+    return done
+
+
+def _submitted(pool: ProcessPoolExecutor, job: Job, numbers: Sequence[int], threads: int) -> dict[Future[bool], int]:
+    """The runs as futures, as far as the pool lives."""
+    futures: dict[Future[bool], int] = {}
+    with without_interrupts(), suppress(BrokenProcessPool):
+        for number in numbers:
+            futures[pool.submit(_work, job, number, threads)] = number
+    return futures
 
 
 def _listen(told: Any, report: Report) -> None:  # noqa: ANN401 (a queue of a context has no public type)

@@ -16,7 +16,7 @@ from typing import Any
 from selip.cohort_commands import Report
 from selip.environment import ENVIRONMENT
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, lost_line, run_elsewhere
+from selip.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
 
 HERE = "local"
 
@@ -40,8 +40,8 @@ class RayCluster:
         """The executor that a command line asks for."""
         return cls(options.address, options.threads)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[bool]:
-        """Executes the runs `numbers`; whether each went well.
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+        """Executes the runs `numbers`; the outcome of each.
 
         Raises:
             InputError: When Ray is not installed, or no cluster answers.
@@ -51,7 +51,7 @@ class RayCluster:
             gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
             task = ray.remote(num_cpus=max(1, self.threads), num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
             waiting = {task.remote(job, number, self.threads, os.getcwd()): number for number in numbers}
-            done: dict[int, bool] = {}
+            done: dict[int, Outcome] = {}
             while waiting:
                 (reference, *_), _ = ray.wait(list(waiting), num_returns=1)
                 number = waiting.pop(reference)
@@ -85,9 +85,8 @@ def _connect(address: str) -> tuple[ModuleType, bool]:
     return ray, True
 
 
-def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> bool:  # noqa: ANN401
+def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> Outcome:  # noqa: ANN401
     try:
         return bool(ray.get(reference))
     except ray.exceptions.RayError as error:
-        report.line(lost_line(number, error))
-        return False
+        return lost(number, error, report)

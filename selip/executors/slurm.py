@@ -10,7 +10,7 @@ from typing import Any
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, lost_line, run_elsewhere
+from selip.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
 
 MINUTES = 24 * 60
 
@@ -36,8 +36,8 @@ class Slurm:
         """The executor that a command line asks for."""
         return cls(options.folder, options.threads, options.parameters)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[bool]:
-        """Executes the runs `numbers`; whether each went well. Interrupted, it cancels them.
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+        """Executes the runs `numbers`; the outcome of each. Interrupted, it cancels them.
 
         Raises:
             InputError: When submitit is not installed, there is no SLURM, or it does not know a parameter.
@@ -70,16 +70,14 @@ class Slurm:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"got a submission that failed ({reason}); allowed: what submitit takes") from error
 
-    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[bool]:
+    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[Outcome]:
         from submitit.helpers import as_completed
 
-        done: dict[int, bool] = {}
+        done: dict[int, Outcome] = {}
         of_job = dict(zip((one.job_id for one in submitted), numbers, strict=True))
         for one in as_completed(submitted):
             number = of_job[one.job_id]
-            lost = one.exception()
-            if lost:
-                report.line(lost_line(number, lost))
-            done[number] = not lost and bool(one.result())
+            error = one.exception()
+            done[number] = lost(number, error, report) if error else bool(one.result())
             report.count("runs", len(done), len(numbers), "")
         return [done[number] for number in numbers]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -21,6 +24,9 @@ from selip.text_towers import Tokens
 REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 HEAD_SHAPE = (24, 28, 20)
 HEAD_AFFINE = np.array([[6.0, 0, 0, -69], [0, 6.0, 0, -98], [0, 0, 6.0, -47], [0, 0, 0, 1]])
+
+OF_EACH_RUN = {"seconds", "created", "peak_memory_mb", "command", "git_commit", "sha256"}
+"""What two records of one run do not share."""
 
 WriteNifti = Callable[..., Path]
 
@@ -92,3 +98,67 @@ def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
         spacing_mm=(2.0, 2.0, 2.0),
         root=real_data,
     )
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, small_cohort_folder: Path, tiny_run: tuple[str]) -> Path:
+    """A finished run directory of three methods; read only."""
+    from selip.catalogue import experiment_file
+    from selip.cohort_commands import Report
+    from selip.executors.local import ONE_BY_ONE
+    from selip.experiment import run_experiment
+    from selip.settings import read_experiment
+
+    overrides = [f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    config = read_experiment(experiment_file("quick"), overrides)
+    run_experiment(config, out, False, ["selip", "run", "quick"], Report(), ONE_BY_ONE)
+    return out
+
+
+@pytest.fixture(scope="session")
+def same_records() -> Callable[[Path, Path], None]:
+    """Asserts that two run directories hold the same records and per-item scores."""
+
+    def check(one: Path, other: Path) -> None:
+        names = sorted(path.name for path in (one / "records").iterdir())
+        assert names == sorted(path.name for path in (other / "records").iterdir())
+        for name in names:
+            paths = one / "records" / name, other / "records" / name
+            if name.endswith(".json"):
+                first, second = (json.loads(path.read_text()) for path in paths)
+                assert {**first, **dict.fromkeys(OF_EACH_RUN)} == {**second, **dict.fromkeys(OF_EACH_RUN)}
+            else:
+                pd.testing.assert_frame_equal(*(pd.read_parquet(path) for path in paths), check_exact=True)
+
+    return check
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `selip ARGUMENTS` here: exit code, standard output and standard error."""
+    from selip.cli import main
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["selip", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def run_again(small_cohort_folder: Path, tiny_run: tuple[str], command) -> Callable[..., tuple[int, str, str]]:
+    """Runs the experiment of `finished_run` in another directory: exit code, standard output and standard error."""
+    given = ["run", "quick", f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
+    return lambda out, *more: command(*given, "--workers", "1", "--out", out, *more)
+
+
+@pytest.fixture
+def no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs write no leaderboard, which takes most of the time of a small one."""
+    monkeypatch.setattr("selip.experiment.write_leaderboard", lambda *_: [])

@@ -12,42 +12,19 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from selip.cli import main
 from selip.records import read_record, read_records
-
-TIMES = {"seconds", "created", "peak_memory_mb", "command"}
-
-
-def selip(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of `selip ARGUMENTS`."""
-    monkeypatch.setattr(sys, "argv", ["selip", *(str(argument) for argument in arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = capsys.readouterr()
-    return stop.value.code, said.out, said.err
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    return lambda *arguments: selip(monkeypatch, capsys, *arguments)
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
     return ["run", "quick", f"cohort.path={cohort}", f"methods={methods}", *tiny_run, "--workers", "1"]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, small_cohort_folder, tiny_run):
-    """A finished run directory of three methods."""
-    out = tmp_path_factory.mktemp("run") / "tiny"
-    arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out)]
-    subprocess.run([sys.executable, "-m", "selip", *arguments], check=True, capture_output=True)
-    return out
+@pytest.fixture
+def finished(finished_run):
+    return finished_run
 
 
 @pytest.fixture
@@ -82,24 +59,8 @@ def test_records_of_a_seed_are_fair(finished):
     assert {record.training.steps for record in records if record.method != "random_init"} == {6}
 
 
-def comparable(path: Path):
-    return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
-
-
-def assert_same_records(one: Path, other: Path):
-    names = sorted(path.name for path in (one / "records").iterdir())
-    assert names == sorted(path.name for path in (other / "records").iterdir())
-    for name in names:
-        if name.endswith(".json"):
-            assert comparable(one / "records" / name) == comparable(other / "records" / name)
-        else:
-            pd.testing.assert_frame_equal(
-                pd.read_parquet(one / "records" / name), pd.read_parquet(other / "records" / name), check_exact=True
-            )
-
-
 def test_killed_and_resumed_gives_the_same_records_when_tracked(
-    finished, small_cohort_folder, tiny_run, tmp_path, command
+    finished, small_cohort_folder, tiny_run, tmp_path, command, same_records
 ):
     out = tmp_path / "killed"
     arguments = [*run_arguments(small_cohort_folder, tiny_run), "--out", str(out), "--resume", "--track", "tensorboard"]
@@ -114,7 +75,7 @@ def test_killed_and_resumed_gives_the_same_records_when_tracked(
     code, _, said = command(*arguments, "--workers", "1", "--most", "1")
     assert (code, "1 of 3 runs to do, 2 left for later" in said) == (0, True)
     assert command(*arguments, "--workers", "1")[0] == 0
-    assert_same_records(finished, out)
+    same_records(finished, out)
     assert (out / "config.yaml").read_text() == (finished / "config.yaml").read_text()
     for method in ("selip", "clip"):
         events = EventAccumulator(str(out / "tracking" / f"{method}-seed0"))
@@ -293,6 +254,7 @@ def test_doctor(command):
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
         (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
+        (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),
         (["run", "quick", "--out", "x", "seeds=[]"], "at least one"),
         (["run", "quick", "--out", "x", "seeds=-1"], "at least one"),

@@ -126,6 +126,26 @@ def test_wrong_overrides_are_one_clear_line(override, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds: [0]\nseeds: [1]", "key 'seeds' twice"),
+        ("run:\n  training: {steps: 3, steps: 4}", "key 'steps' twice"),
+        ("run:\n  training: {stepz: 3}", "unknown key 'run.training.stepz'.*did you mean 'steps'"),
+        ("profiles:\n  hard: {run: {trainin: {}}}", "unknown key 'profiles.hard.run.trainin'.*did you mean 'training'"),
+        ("seeds: !!python/object/apply:os.system [touch made]", "could not determine a constructor"),
+        ("seeds: " + "[" * 5000, "unreadable experiment"),
+    ],
+)
+def test_a_file_that_says_too_much_is_refused_in_one_line(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_experiment(tmp_path / "own.yaml")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "made").exists()
+
+
 def test_wrong_files_are_one_clear_line(tmp_path):
     for name, content in [("list.yaml", "- 1"), ("broken.yaml", "a: [")]:
         (tmp_path / name).write_text(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
+from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
 from selip.cohort import Cohort, CohortInfo
 from selip.cohort_writer import CohortWriter
@@ -20,6 +20,7 @@ from selip.cohorts.phantom.cases import STUDY_STREAM, Points, Study, draw_studie
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
+from selip.cohorts.workers import in_processes, living_workers
 from selip.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
 from selip.splits import assign_splits
 
@@ -94,7 +95,7 @@ def write_cohort(
     studies = draw(dials, seed, lesion_points(atlas))
     patients, labels = [study.patient_id for study in studies], ["|".join(study.labels) for study in studies]
     splits = assign_splits(patients, labels, info.seed)
-    with writer:
+    with writer, living_workers():
         rendered = render_all(studies, dials, seed, atlas)
         for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
             writer.add_study(*study_rows(study, splits[study.patient_id], seed), arrays, mask)
@@ -162,8 +163,8 @@ def _render_all(
     """Voxels and mask of every study, in order. Worker processes share the atlas as a memory map."""
     if workers == 1 or len(studies) <= CHUNK:
         return (render(study, profile, seed, atlas) for study in studies)
-    parallel = Parallel(n_jobs=workers, return_as="generator", batch_size=CHUNK)
-    return parallel(delayed(render)(study, profile, seed, atlas) for study in studies)
+    tasks = (delayed(render)(study, profile, seed, atlas) for study in studies)
+    return in_processes(tasks, workers, return_as="generator", batch_size=CHUNK)
 
 
 def flip_study(

@@ -23,8 +23,10 @@ def note(folder: Path, number: int, report: Report) -> bool:
     return number != 2
 
 
-def die(number: int, report: Report) -> bool:
-    os.kill(os.getpid(), signal.SIGKILL)
+def die(folder: Path, number: int, report: Report) -> bool:
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / str(number)).touch()
     return True
 
 
@@ -44,9 +46,14 @@ def test_results_come_in_the_order_of_the_numbers_and_lines_arrive(tmp_path, wor
     assert (pids == {str(os.getpid())}) == (workers == 1)
 
 
-def test_a_killed_process_is_one_line_that_says_how_to_go_on():
-    with pytest.raises(InputError, match="--resume and fewer --workers"):
-        Local(2)(die, [0, 1], Report())
+def test_only_the_run_whose_process_is_killed_is_lost_and_a_line_says_how_to_go_on(tmp_path):
+    lines: list[str] = []
+    lost, well = Local(2)(partial(die, tmp_path), [0, 1], Report(line=lines.append))
+    assert "--resume and fewer --workers" in lost
+    assert "\n" not in lost
+    assert well is True
+    assert any("1 side by side" in line for line in lines)
+    assert any(line == f"run 1 was lost: {lost}" for line in lines)
 
 
 def test_numbers_below_zero_are_refused():

@@ -25,7 +25,9 @@ def note(folder, number, report):
 def test_results_come_in_the_order_of_the_numbers_and_a_lost_run_does_not_stop_the_others(tmp_path):
     lines: list[str] = []
     slurm = Slurm(tmp_path / "jobs", threads=1, cluster="local")
-    assert slurm(partial(note, tmp_path), [5, 3, 2], Report(line=lines.append)) == [True, False, False]
+    well, lost, failed = slurm(partial(note, tmp_path), [5, 3, 2], Report(line=lines.append))
+    assert (well, failed) == (True, False)
+    assert "lost on purpose" in lost, "it says why"
     assert {path.name for path in tmp_path.iterdir()} == {"2", "5", "jobs"}
     assert any("run 4 was lost" in line and "lost on purpose" in line for line in lines)
     assert "run 5" in "".join(path.read_text() for path in (tmp_path / "jobs").glob("*.out"))
