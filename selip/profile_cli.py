@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from selip.errors import InputError
-from selip.profile_step import StepProfile, profile_step
 from selip.settings import read_experiment
+
+if TYPE_CHECKING:
+    from selip.profile_step import StepProfile
 
 
 def profile_command(
@@ -33,6 +35,7 @@ def profile_command(
     from selip.cohort import Cohort
     from selip.dry_run import grid_profile
     from selip.estimate import random_cohort
+    from selip.profile_step import profile_step
 
     found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])
     folder = cohort or config.cohort.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -226,11 +227,16 @@ def test_a_row_or_a_score_without_a_counterpart_is_refused(tmp_path, factory):
 
 
 def test_per_item_scores_of_another_run_are_refused(tmp_path, factory):
-    """A Parquet file that was swapped: the JSON says one thing, the scores another."""
+    """A Parquet file that was swapped: found by its checksum, and in an older record by what the scores say."""
     reference = made(factory, tmp_path / "one", ("selip", 0, 2.0))
     made(factory, tmp_path / "two", ("selip", 0, 0.0))
     (name,) = (path.name for path in (tmp_path / "two" / "records").glob("*.parquet"))
     shutil.copy(tmp_path / "one" / "records" / name, tmp_path / "two" / "records" / name)
+    with pytest.raises(InputError, match="its checksum is that of another content"):
+        read_side(tmp_path / "two")
+    (path,) = (tmp_path / "two" / "records").glob("*.json")
+    older = {key: value for key, value in json.loads(path.read_text()).items() if not key.endswith("sha256")}
+    path.write_text(json.dumps(older))
     assert "where the records say" in refused(reference, read_side(tmp_path / "two"))
 
 
@@ -243,7 +249,7 @@ def test_lost_per_item_scores_are_named(tmp_path, factory):
     side = made(factory, tmp_path, ("selip", 0, 1.3))
     (record,) = read_records(tmp_path / "records")
     (tmp_path / "records" / record.per_item).unlink()
-    with pytest.raises(InputError, match="no per-item scores"):
+    with pytest.raises(InputError, match="no readable per-item scores"):
         read_side(tmp_path)
     board = side.boards["retrieval"]
     bare = replace(side, boards={"retrieval": replace(board, items={})})

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,9 +15,10 @@ import pandas as pd
 import pytest
 import torch
 
-from selip.cohort import Cohort
+from selip.cohort import SCHEMA_VERSION, Cohort, manifest_hash, voxel_hash
 from selip.cohorts.table import import_table
 from selip.config import ModelConfig
+from selip.files import sealed_json, write_atomically
 from selip.findings import CONTRASTS
 from selip.model import CheckpointFacts, DualEncoder
 from selip.text_towers import Tokens
@@ -29,6 +31,25 @@ OF_EACH_RUN = {"seconds", "created", "peak_memory_mb", "command", "git_commit", 
 """What two records of one run do not share."""
 
 WriteNifti = Callable[..., Path]
+
+
+def reseal(folder: Path) -> None:
+    """Makes the checksums of a changed cohort folder those of what it holds now."""
+    changed = Cohort.open(folder, verify=False)
+    tables = {"volumes": (changed.volumes, "sha256"), "masks": (changed.studies, "mask_sha256")}
+    for array, (table, column) in tables.items():
+        table[column] = [voxel_hash(voxels) for voxels in changed.read(array, range(len(table)))]
+    paths = [folder / "studies.csv", folder / "volumes.csv"]
+    for path, table in zip(paths, (changed.studies, changed.volumes), strict=True):
+        write_atomically(path, table.to_csv(index=False))
+    info = replace(changed.info, content_hash=manifest_hash(changed.info, *paths))
+    write_atomically(folder / "cohort.json", sealed_json({"schema_version": SCHEMA_VERSION, **asdict(info)}, indent=2))
+
+
+@pytest.fixture(scope="session", name="reseal")
+def reseal_fixture() -> Callable[[Path], None]:
+    """`reseal`, for tests of cohorts that somebody changed on purpose."""
+    return reseal
 
 
 @pytest.fixture

@@ -145,13 +145,14 @@ def test_evaluate_repeats_the_record_when_told_the_same_contrasts(abroad, other_
         evaluate_checkpoint(checkpoint, other_folder, "retrieval", "test", {"DWI": "T1"})
 
 
-def test_refused_before_anything_is_written(configure, small_cohort_folder, other_folder, tmp_path):
+def test_refused_before_anything_is_written(configure, small_cohort_folder, other_folder, tmp_path, reseal):
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     for path in other_folder.iterdir():
         (renamed / path.name).symlink_to(path)
     table = (other_folder / "volumes.csv").read_text().replace(",DWI,", ",T1c,")
     write_atomically(renamed / "volumes.csv", table)
+    reseal(renamed)
     with pytest.raises(InputError, match=r"got T1c volumes .*evaluate_on.contrasts={T1c: FLAIR}"):
         run_experiment(configure(f"evaluate_on.path={renamed}"), tmp_path / "a", False, ["selip"], REPORT)
     assert not (tmp_path / "a").exists()

@@ -79,7 +79,7 @@ def test_each_batch_is_read_once_and_before_its_step(plan_rows):
 
 def test_a_damaged_store_ends_in_a_line(small_cohort, rows, plan_rows, monkeypatch):
     monkeypatch.setattr(Cohort, "read", lambda self, array, rows: np.zeros((len(rows), 2, 2, 2), np.uint8))
-    with pytest.raises(InputError, match="the store is damaged"):
+    with pytest.raises(InputError, match="is damaged"):
         Prefetch(StoredVolumes(small_cohort, rows), plan_rows, CPU)(0, slice(0, 6))
 
 

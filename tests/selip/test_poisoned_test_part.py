@@ -41,14 +41,16 @@ def poison(source, folder):
 
 
 @pytest.fixture(scope="module")
-def runs(small_cohort_folder, tiny_run, tmp_path_factory):
+def runs(small_cohort_folder, tiny_run, tmp_path_factory, reseal):
     """Records of a clean and a poisoned run by benchmark, and the weights of their checkpoints."""
     root = tmp_path_factory.mktemp("poison")
     overrides = [one for one in tiny_run if not one.startswith("benchmarks")]
     chosen = ["methods=selip", f"benchmarks=retrieval,{','.join(CHOOSING)}", *overrides, *SMALL]
     config = read_experiment(experiment_file("quick"), chosen)
     found = {}
-    for name, cohort in (("clean", small_cohort_folder), ("dirty", poison(small_cohort_folder, root / "poisoned"))):
+    poisoned = poison(small_cohort_folder, root / "poisoned")
+    reseal(poisoned)
+    for name, cohort in (("clean", small_cohort_folder), ("dirty", poisoned)):
         run_experiment(replace(config, cohort=CohortConfig(path=str(cohort))), root / name, False, ["selip"], Report())
         records = {record.benchmark: record for record in read_records(root / name / "records")}
         found[name] = records, load_file(root / name / "checkpoints" / "selip-seed0.safetensors")
