@@ -31,6 +31,7 @@ REPORT = "Acute infarct in the {side} {place}, high signal on DWI and FLAIR. No 
 SIDES = ("left", "right")
 PLACES = ("thalamus", "frontal lobe", "parietal lobe", "occipital lobe", "insula", "cerebellum")
 TEXTS = [REPORT.format(side=side, place=place) for side in SIDES for place in PLACES]
+FIRST = ("README", "tutorial", "gate")  # the others, marked slow, take another minute
 ELSEWHERE = ("--executor", "--address", "--submit", "--workers")
 
 
@@ -143,7 +144,13 @@ NOT_HERE = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page.stem in FIRST else pytest.mark.slow, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+    ],
+)
 def test_commands_of(page, made, small_cohort_folder, tiny_run, tmp_path, monkeypatch, capsys):
     lines = list(commands(page))
     here = tmp_path / "reader"

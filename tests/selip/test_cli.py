@@ -59,6 +59,7 @@ def test_records_of_a_seed_are_fair(finished):
     assert {record.training.steps for record in records if record.method != "random_init"} == {6}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_same_records_when_tracked(
     finished, small_cohort_folder, tiny_run, tmp_path, command, same_records
 ):

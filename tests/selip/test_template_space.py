@@ -99,6 +99,7 @@ def raw_study(real_data):
     }
 
 
+@pytest.mark.slow
 def test_three_contrasts_of_a_real_head_agree_where_it_is(raw_study):
     """Native whole heads of thick slices on three grids, each aligned by itself."""
     found = [world_to_template({name: image}) for name, image in raw_study.items()]

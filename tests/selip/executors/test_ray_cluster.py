@@ -42,6 +42,7 @@ def test_no_cluster_is_one_line(monkeypatch, tmp_path):
         RayCluster("auto")(fails_once, [0], Report())
 
 
+@pytest.mark.slow
 def test_a_grid_with_a_node_killed_in_the_middle_leaves_the_records_of_one_process(
     cluster, small_cohort_folder, tiny_run, tmp_path
 ):
