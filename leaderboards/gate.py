@@ -128,11 +128,12 @@ def compare(
     """
     pairs, left_out = pairs_of(reference, candidate)
     margins = guarded_metrics(reference.boards, own)
-    planned = [
-        (pair, key, margin)
-        for pair in pairs
-        for key, margin in margins[pair.benchmark].items()
-        if key in pair.reference.scored[0].metrics
+    wanted = [(pair, key, margin) for pair in pairs for key, margin in margins[pair.benchmark].items()]
+    planned = [(pair, key, margin) for pair, key, margin in wanted if key in pair.reference.scored[0].metrics]
+    left_out += [
+        f"{pair.label} on {pair.benchmark}: has no {key}"
+        for pair, key, _ in wanted
+        if key not in pair.reference.scored[0].metrics
     ]
     if not planned:
         raise InputError(
@@ -176,10 +177,13 @@ def _line(pair: Pair, key: str, margin: Margin, n_resamples: int) -> GateLine:
 def _check_scores(pair: Pair, key: str, found: float, reference: float, candidate: float) -> None:
     """Refuses per-item scores that are not those of the records' values."""
     recorded = candidate - reference
-    if not math.isclose(abs(found), abs(recorded), abs_tol=_ROUNDING * max(1.0, abs(reference))):
+    if not pair.reference.scored[0].metrics[key].higher_is_better:
+        recorded = -recorded
+    if not math.isclose(found, recorded, abs_tol=_ROUNDING * max(1.0, abs(reference))):
         raise InputError(
-            f"got per-item scores of {pair.label} on {pair.benchmark} whose {key} differ by {abs(found):.6f} where the "
-            f"records say {abs(recorded):.6f}; allowed: the Parquet files written with the records; run it again"
+            f"got per-item scores of {pair.label} on {pair.benchmark} whose {key} differ by {found:+.6f} where the "
+            f"records say {recorded:+.6f} (more is better); allowed: the Parquet files written with "
+            "the records; run it again"
         )
 
 

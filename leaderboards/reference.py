@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from leaderboards.counterparts import Side, records_folder
 from selip.errors import InputError
 
-RECORD_FILES = ("*.json", "*.parquet")
+SUFFIXES = (".json", ".parquet")
 
 
 def update_reference(reference: Path, candidate: Side) -> list[str]:
     """Puts the record files of `candidate` in the place of those of `reference`; other files there stay.
 
-    The new folder is complete beside the old one before either is renamed, and the old one is put back when that fails.
-    A machine that stops between the two renames leaves both folders whole, under names that begin with a dot.
+    The new folder is complete beside the old one before either is renamed, and the old one is put back when that fails,
+    or by `recover` when the machine stopped between the two renames.
 
     Args:
         reference: Run directory or folder of records; one that does not exist becomes a run directory.
@@ -31,11 +32,12 @@ def update_reference(reference: Path, candidate: Side) -> list[str]:
     """
     if reference.is_file():
         raise InputError(f"got the single record {reference}; allowed with --update-reference: a folder; name that")
+    recover(reference)
     folder = (records_folder(reference) if reference.exists() else reference / "records").resolve()
     scored = (record.per_item for record in candidate.records if record.status == "ok")
     tables = (candidate.folder / name for name in scored if name)
     new = {path.name: path for path in (*candidate.files, *tables)}
-    old = {path.name for pattern in RECORD_FILES for path in folder.glob(pattern)}
+    old = {path.name for suffix in SUFFIXES for path in folder.glob(f"*{suffix}")}
     staged = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         _stage(staged, folder, new.values())
@@ -45,15 +47,34 @@ def update_reference(reference: Path, candidate: Side) -> list[str]:
     return _changes(folder, old, set(new))
 
 
+def recover(reference: Path) -> None:
+    """Puts back the records that an update had moved away when it was killed; removes those that it had replaced."""
+    for folder in (reference.resolve(), reference.resolve() / "records"):
+        old = _aside(folder)
+        if old.is_dir() and folder.exists():
+            shutil.rmtree(old)
+        elif old.is_dir():
+            old.rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old.partial")
+
+
 def _stage(staged: Path, folder: Path, files: Iterable[Path]) -> None:
     """Fills `staged` with the record files and what `folder` holds beside records."""
     staged.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
-        shutil.copytree(folder, staged, ignore=shutil.ignore_patterns(*RECORD_FILES))
+        shutil.copytree(folder, staged, ignore=partial(_records_in, folder))
     else:
         staged.mkdir()
     for file in files:
         shutil.copyfile(file, staged / file.name)
+
+
+def _records_in(folder: Path, place: str, names: Iterable[str]) -> list[str]:
+    """The record files among `names`: those of `folder`, none of its subfolders."""
+    return [name for name in names if Path(place) == folder and Path(name).suffix in SUFFIXES]
 
 
 def _swap(staged: Path, folder: Path) -> None:
@@ -61,7 +82,7 @@ def _swap(staged: Path, folder: Path) -> None:
     if not folder.exists():
         staged.rename(folder)
         return
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old.partial")
+    old = _aside(folder)
     folder.rename(old)
     try:
         staged.rename(folder)

@@ -138,8 +138,8 @@ class CohortWriter:
         write_atomically(self.partial / "cohort.json", sealed_json(facts, indent=2))
         if self.root.is_dir():
             self.root.rmdir()
-        (self.partial / LOCK).unlink()
         self.partial.rename(self.root)
+        (self.root / LOCK).unlink()
 
 
 def check_free(root: Path) -> None:

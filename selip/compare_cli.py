@@ -13,6 +13,8 @@ from selip.progress import reporting
 if TYPE_CHECKING:
     from leaderboards.gate import Gate
 
+LOG_WIDTH = 140
+"""Columns of the table where no terminal tells: a CI log wraps by itself."""
 _SIDE = "A run directory, a folder of records, or one record."
 
 
@@ -40,6 +42,7 @@ def compare_command(
     from selip.files import write_atomically
 
     own = read_margins(margins) if margins else {}
+    references.recover(reference)
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
@@ -68,14 +71,16 @@ def _echo(lines: list[str]) -> None:
 def _show(gate: Gate) -> None:
     """The table of verdicts, the policy and the outcome."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from leaderboards.gate_report import COLUMNS, cells_of, policy, summary
 
     made = " (SYNTHETIC)" if any(record.synthetic for record in gate.reference.records) else ""
-    table = Table(*COLUMNS, title=f"{gate.candidate.path} against {gate.reference.path}{made}")
+    table = Table(*COLUMNS, title=escape(f"{gate.candidate.path} against {gate.reference.path}{made}"))
     for line in gate.lines:
-        table.add_row(*(cell.replace("[", "\\[") for cell in cells_of(line)))
-    Console().print(table)
+        table.add_row(*map(escape, cells_of(line)))
+    console = Console()
+    (console if console.is_terminal else Console(width=LOG_WIDTH)).print(table)
     _echo([f"{subject}: {text}" for subject, text in policy(gate)])
     typer.echo(f"gate: {summary(gate)}")

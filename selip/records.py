@@ -218,19 +218,28 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
         InputError: When the record has none, or their file is missing, damaged or outside of `folder`.
     """
     try:
-        table = pd.read_parquet(io.BytesIO(_per_item_bytes(folder, record)))
+        table = pd.read_parquet(io.BytesIO(per_item_bytes(folder, record)))
+        if missing := {"pool", "patient_id"} - {*table.columns}:
+            raise ValueError(f"no columns {', '.join(sorted(missing))}")
     except (OSError, ValueError) as error:
         raise _no_per_item(folder, record, str(error)) from error
     return table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64"))
 
 
 def check_per_item(folder: Path, record: Record) -> None:
-    """Raises InputError when a record has per-item scores that are not as they were written."""
-    if record.per_item:
-        _per_item_bytes(folder, record)
+    """Raises InputError when a record has per-item scores that are not as they were written, or cannot be read."""
+    if record.per_item and record.per_item_sha256:
+        per_item_bytes(folder, record)
+    elif record.per_item:  # an older record
+        read_per_item(folder, record)
 
 
-def _per_item_bytes(folder: Path, record: Record) -> bytes:
+def per_item_bytes(folder: Path, record: Record) -> bytes:
+    """The Parquet file of a record's per-item scores.
+
+    Raises:
+        InputError: When it is missing, damaged or outside of `folder`.
+    """
     path = folder / record.per_item
     try:
         if path.resolve().parent != folder.resolve():

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from selip.errors import InputError
 from selip.files import content_hash, write_atomically
 from selip.model import CheckpointFacts, load_checkpoint
-from selip.records import Record, read_records
+from selip.records import Record, per_item_bytes, read_records
 from selip.sharing_places import RECORDS, Place
 from selip.versions import package_versions
 
@@ -104,9 +104,9 @@ def push(checkpoint: Path, place: Place, facts: SharedFacts, card: str, records:
 def _record_files(checkpoint: Path, records: Sequence[Record]) -> Iterator[tuple[str, bytes]]:
     folder = records_folder(checkpoint)
     for record in records:
-        for name in (record.per_item, f"{record.run_id}.json"):
-            if name:
-                yield f"{RECORDS}/{name}", (folder / name).read_bytes()
+        if record.per_item:
+            yield f"{RECORDS}/{record.per_item}", per_item_bytes(folder, record)
+        yield f"{RECORDS}/{record.run_id}.json", (folder / f"{record.run_id}.json").read_bytes()
 
 
 def pull(place: Place, out: Path) -> CheckpointFacts:

@@ -5,6 +5,7 @@ Of another place only files are fetched whose names stand in this package, so th
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,9 +63,11 @@ class Folder:
     def put(self, files: Files) -> None:
         """Writes each whole or not at all, and the last one last."""
         for name, data in files.items():
+            if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
+                raise InputError(f"got a file {name} that lies outside of {self.path}; allowed: names below it")
             write_atomically(self.path / name, data)
         for path in (self.path / RECORDS).glob("*"):
-            if f"{RECORDS}/{path.name}" not in files:
+            if path.is_file() and f"{RECORDS}/{path.name}" not in files:
                 path.unlink()
 
 
@@ -144,7 +147,7 @@ def place_of(text: str, private: bool = True) -> Place:
     Raises:
         InputError: For "hf:" without OWNER/NAME.
     """
-    name, path = text.removeprefix(HUB), Path(text).expanduser()
+    name, path = text.removeprefix(HUB), Path(os.path.expanduser(text))
     is_hub = name != text
     if is_hub and not _REPOSITORY.fullmatch(name):
         raise InputError(f"got {text}; allowed: {HUB}OWNER/NAME, or a folder; name one")

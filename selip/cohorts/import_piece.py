@@ -23,7 +23,7 @@ from selip.cohorts.adapter import StudyFiles
 from selip.cohorts.import_recipe import Recipe
 from selip.cohorts.import_texts import measures_mask
 from selip.cohorts.workers import in_processes, living_workers
-from selip.errors import InputError
+from selip.errors import InputError, is_out_of_memory
 from selip.files import content_hash, write_atomically
 from selip.findings import findings_to_json
 from selip.nifti import Image, read_nifti, same_grid
@@ -133,6 +133,8 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
     try:
         piece = read_piece(study, recipe)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # of this machine, not of the file
         return " ".join(str(error).split()) or type(error).__name__
     known: dict[str, Any] = {} if piece.mask is None else {"mask": piece.mask}
     stream = io.BytesIO()

@@ -122,7 +122,7 @@ def import_studies(
         with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort") as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / FILE, [*left_out, *problems])
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)
     more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
     say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
     return Cohort.open(out)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leaderboards.counterparts import read_side
-from leaderboards.reference import update_reference
+from leaderboards.reference import recover, update_reference
 from selip.errors import InputError
 
 
@@ -31,6 +31,8 @@ def reference(tmp_path, factory):
     factory.add_run(folder, "siglip", 0, 24, 0.5)
     (folder / "config.yaml").write_text("name: old\n")
     (folder / "records" / "README.md").write_text("why these\n")
+    (folder / "records" / "older").mkdir()
+    (folder / "records" / "older" / "notes.json").write_text("{}\n")
     return folder
 
 
@@ -39,7 +41,7 @@ def test_the_records_are_those_of_the_candidate_and_other_files_stay(candidate, 
     before = contents(reference)
     lines = update_reference(reference if named == "run directory" else reference / "records", candidate)
     after = contents(reference)
-    kept = {"config.yaml", "records/README.md"}
+    kept = {"config.yaml", "records/README.md", "records/older/notes.json"}
     assert {name: after.pop(name) for name in kept} == {name: before[name] for name in kept}
     assert after == {f"records/{name}": data for name, data in contents(candidate.folder).items()}
     assert "2 files replaced, 2 added, 2 removed" in lines[0]
@@ -82,3 +84,18 @@ def test_a_failure_in_the_middle_leaves_the_old_reference(candidate, reference, 
     monkeypatch.undo()
     assert contents(reference) == before
     assert {path.name for path in reference.iterdir()} == {"config.yaml", "records"}
+
+
+@pytest.mark.parametrize("named", ["run directory", "records"])
+def test_what_a_killed_update_moved_away_is_put_back(candidate, reference, monkeypatch, named):
+    before = contents(reference)
+    folder = reference if named == "run directory" else reference / "records"
+    (reference / "records").rename(reference / ".records.old.partial")  # killed between its two renames
+    recover(folder)
+    assert contents(reference) == before
+    monkeypatch.setattr(shutil, "rmtree", lambda *arguments, **options: None)  # killed before the old ones are removed
+    update_reference(folder, candidate)
+    monkeypatch.undo()
+    recover(folder)
+    assert {path.name for path in reference.iterdir() if path.is_dir() and "old" in path.name} == set()
+    assert read_side(reference).records == candidate.records
