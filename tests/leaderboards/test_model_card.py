@@ -57,7 +57,7 @@ def test_the_body_shows_numbers_source_and_limits(card, records):
     for words in (
         "# selip-seed0, step 450 (SYNTHETIC)", "**Not for clinical use.**", "**SYNTHETIC**", FACTS.split_fingerprint,
         FACTS.cohort, "DWI, FLAIR", "40 × 48 × 16 voxels of 4.5 × 4.5 × 10 mm", retrieval.git_commit,
-        "    selip run quick --out runs/quick --resume\n", "selip pull hf:me/selip-quick --out model.safetensors",
+        "    selip run quick --out runs/quick\n", "selip pull hf:me/selip-quick --out model.safetensors",
         "2 distinct texts", "450, chosen on val, of 450",
     ):  # fmt: skip
         assert words in card.text, words

@@ -67,9 +67,11 @@ class Disturbed:
         line = ["run", "quick", "--out", str(self.out), *self.overrides, "--workers", str(self.workers), "--resume"]
         return self.zygote.start(line, self.log, self.workers, self.pages)
 
-    def disturb(self, how: signal.Signals, delay: float, group: bool) -> int:
-        """Exit code of a start that is sent a signal after `delay` seconds, if it has not ended by then."""
+    def disturb(self, how: signal.Signals, delay: float, group: bool, after: str = "") -> int:
+        """Exit code of a start that is sent a signal `delay` seconds after it said `after`, if it has not ended."""
         pid, before = self.start(), len(self.said())
+        while after and not any(after in line for line in self.said()[before:]) and not ended(pid):
+            time.sleep(0.01)
         deadline = time.monotonic() + delay
         while time.monotonic() < deadline and not ended(pid):
             time.sleep(0.01)
@@ -150,12 +152,12 @@ def run_undisturbed(zygote, tmp_path, tiny_run):
 
 
 def test_a_run_that_is_killed_and_interrupted_loses_nothing(zygote, run_undisturbed, tmp_path, same_records):
-    expected, seconds = run_undisturbed("retrieval")
+    expected, _ = run_undisturbed("retrieval")
     draw = random.Random(0)
     run = Disturbed(zygote, tmp_path / "run", expected.overrides)
-    for how, share in ((KILL, 0.2), (INTERRUPT, 0.5), (KILL, 0.5)):
-        run.disturb(how, 0.05 + seconds * share * draw.uniform(0.5, 1), group=how is INTERRUPT)
-    assert len(run.hits) >= 2
+    for how, after in ((KILL, "] selip-seed0"), (INTERRUPT, "selip-seed0: retrieval"), (KILL, "] clip-seed0")):
+        run.disturb(how, draw.uniform(0, 0.2), how is INTERRUPT, after)
+    assert len(run.hits) == 3
     run.finish()
     run.assert_whole(expected.out, same_records)
 

@@ -61,6 +61,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 # at scale
 
 
+@pytest.mark.slow
 def test_three_bad_files_do_not_stop_two_thousand(tmp_path, monkeypatch):
     # Files are read as ever; only their resampling, most of the time, is left out.
     monkeypatch.setattr("selip.cohorts.import_piece.to_grid", lambda image, grid: (20 * image.values).astype(np.uint8))

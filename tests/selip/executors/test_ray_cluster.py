@@ -72,6 +72,7 @@ def test_a_grid_with_a_node_killed_in_the_middle_leaves_the_records_of_one_proce
         assert read_per_item(alone / "records", one).equals(read_per_item(many / "records", other))
 
 
+@pytest.mark.slow
 def test_a_run_that_raises_is_not_well_and_the_others_go_on(cluster):
     lines: list[str] = []
     well = RayCluster(cluster[0].address, threads=1)(fails_once, [0, 1, 2], Report(line=lines.append))
