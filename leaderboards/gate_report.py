@@ -70,14 +70,14 @@ def gate_markdown(gate: Gate) -> str:
     )
     caption = "Difference: candidate minus reference, turned so that more is better, [lower, upper]."
     table = Table("Guarded metrics", caption, COLUMNS, lines)
-    title, said = titled("Quality gate", board), [Verdict(*verdict) for verdict in _sentences(gate)]
+    title, said = titled("Quality gate", board), _sentences(gate)
     return to_markdown(Part("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
 
 
-def _sentences(gate: Gate) -> list[tuple[str, str]]:
+def _sentences(gate: Gate) -> list[Verdict]:
     """What stands on top: the outcome, then every line that did not pass."""
-    found = [("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")]
-    return found + [("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass"]
+    first = Verdict("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")
+    return [first, *(Verdict("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass")]
 
 
 def _sentence(line: GateLine) -> str:

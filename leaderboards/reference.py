@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from leaderboards.counterparts import Side, records_folder
 from selip.errors import InputError
+from selip.files import partial_of, remove_leftovers
 
 SUFFIXES = (".json", ".parquet")
 
@@ -38,7 +39,8 @@ def update_reference(reference: Path, candidate: Side) -> list[str]:
     tables = (candidate.folder / name for name in scored if name)
     new = {path.name: path for path in (*candidate.files, *tables)}
     old = {path.name for suffix in SUFFIXES for path in folder.glob(f"*{suffix}")}
-    staged = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    remove_leftovers(folder.parent, f".{escape(folder.name)}.*.partial")
+    staged = partial_of(folder)
     try:
         _stage(staged, folder, new.values())
         _swap(staged, folder)

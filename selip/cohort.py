@@ -210,7 +210,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def voxel_hash(array: np.ndarray) -> str:
     """SHA-256 (hex) of a volume's voxels in C order."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def lesion_of(masks: np.ndarray) -> np.ndarray:
