@@ -15,7 +15,8 @@ import pandas as pd
 
 from leaderboards.comparable import SHARED, check_comparable, check_names, check_same, check_same_metrics
 from selip.errors import InputError
-from selip.records import CohortFacts, Record, read_per_item, read_records
+from selip.per_item import read_per_item
+from selip.records import CohortFacts, Record, read_records
 
 FULL = "selip"
 """The method that ablations are of."""

@@ -6,18 +6,16 @@ through a record.
 
 from __future__ import annotations
 
-import io
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from selip.errors import InputError
-from selip.files import OTHER_CONTENT, sealed_json, unsealed_json, write_atomically
+from selip.files import sealed_json, unsealed_json, write_atomically
+from selip.per_item import as_parquet
 
 SCHEMA_VERSION = 1
 Statistic = Literal[
@@ -152,26 +150,13 @@ def write_record(folder: Path, record: Record, per_item: pd.DataFrame | None = N
         The path of the JSON.
     """
     if per_item is not None:
-        data = _as_parquet(per_item)
+        data = as_parquet(per_item)
         beside = {"per_item": f"{record.run_id}.parquet", "per_item_sha256": sha256(data).hexdigest()}
         record = record.model_copy(update=beside)
         write_atomically(folder / record.per_item, data)
     path = folder / f"{record.run_id}.json"
     write_atomically(path, sealed_json(record.model_dump(mode="json"), indent=1))
     return path
-
-
-def _as_parquet(per_item: pd.DataFrame) -> bytes:
-    """As small as it goes: hundreds of columns of incompressible scores, so what is written beside them counts."""
-    short = per_item.astype(dict.fromkeys(per_item.select_dtypes("float64"), "float32"))
-    table = pa.Table.from_pandas(short, preserve_index=False).replace_schema_metadata(None)
-    words = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
-    buffer = io.BytesIO()
-    parquet.write_table(
-        table, buffer, compression="zstd", compression_level=19, use_dictionary=words,
-        write_statistics=False, store_schema=False,
-    )  # fmt: skip
-    return buffer.getvalue()
 
 
 def read_record(path: Path) -> Record:
@@ -209,50 +194,3 @@ def read_records(folder: Path) -> list[Record]:
         InputError: When the folder holds none, or one is not valid.
     """
     return [read_record(path) for path in record_files(folder)]
-
-
-def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
-    """Per-item scores of a record.
-
-    Raises:
-        InputError: When the record has none, or their file is missing, damaged or outside of `folder`.
-    """
-    try:
-        table = pd.read_parquet(io.BytesIO(per_item_bytes(folder, record)))
-        if missing := {"pool", "patient_id"} - {*table.columns}:
-            raise ValueError(f"no columns {', '.join(sorted(missing))}")
-    except (OSError, ValueError) as error:
-        raise _no_per_item(folder, record, str(error)) from error
-    return table.astype(dict.fromkeys(table.select_dtypes("float32"), "float64"))
-
-
-def check_per_item(folder: Path, record: Record) -> None:
-    """Raises InputError when a record has per-item scores that are not as they were written, or cannot be read."""
-    if record.per_item and record.per_item_sha256:
-        per_item_bytes(folder, record)
-    elif record.per_item:  # an older record
-        read_per_item(folder, record)
-
-
-def per_item_bytes(folder: Path, record: Record) -> bytes:
-    """The Parquet file of a record's per-item scores.
-
-    Raises:
-        InputError: When it is missing, damaged or outside of `folder`.
-    """
-    path = folder / record.per_item
-    try:
-        if path.resolve().parent != folder.resolve():
-            raise OSError("it lies outside")
-        data = path.read_bytes()
-    except OSError as error:
-        raise _no_per_item(folder, record, str(error)) from error
-    if record.per_item_sha256 not in ("", sha256(data).hexdigest()):
-        raise _no_per_item(folder, record, OTHER_CONTENT)
-    return data
-
-
-def _no_per_item(folder: Path, record: Record, reason: str) -> InputError:
-    return InputError(
-        f"got no readable per-item scores of record {record.run_id} in {folder} ({reason}); run again with --resume"
-    )

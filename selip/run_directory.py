@@ -20,7 +20,8 @@ from selip.files import is_partial, naming, remove_leftovers, write_all, write_a
 from selip.grid import Planned
 from selip.locks import FILE as LOCK
 from selip.locks import held
-from selip.records import Record, check_per_item, read_record
+from selip.per_item import check_per_item
+from selip.records import Record, read_record
 from selip.sealed import read_sealed
 from selip.settings import to_mapping
 

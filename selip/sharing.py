@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from selip.errors import InputError
 from selip.files import content_hash, write_atomically
 from selip.model import CheckpointFacts, load_checkpoint
-from selip.records import Record, per_item_bytes, read_records
+from selip.per_item import per_item_bytes
+from selip.records import Record, read_records
 from selip.sharing_places import RECORDS, Place
 from selip.versions import package_versions
 

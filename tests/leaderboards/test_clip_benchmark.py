@@ -13,7 +13,8 @@ from benchmarks.tasks import TASKS
 from leaderboards.clip_benchmark import results_of, write_results
 from leaderboards.families import OF_SECOND_COHORT
 from selip.errors import InputError
-from selip.records import read_per_item, read_records
+from selip.per_item import read_per_item
+from selip.records import read_records
 
 QUICK = Path(__file__).resolve().parents[2] / "leaderboards" / "records" / "quick"
 FIELDS = ["dataset", "model", "pretrained", "task", "metrics", "language"]  # of cli.py there, in its order

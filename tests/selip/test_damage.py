@@ -17,7 +17,8 @@ from selip.cohort_check import check_cohort
 from selip.errors import InputError
 from selip.files import SEAL, sealed_json, unsealed_json
 from selip.model import load_checkpoint
-from selip.records import read_per_item, read_record
+from selip.per_item import read_per_item
+from selip.records import read_record
 from selip.sealed import read_sealed
 
 

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from selip.cli import main
 from selip.errors import InputError
 from selip.extract_cli import read_reports
 from selip.extraction import extract
@@ -15,15 +13,8 @@ FACTS = [["location", "left", "thalamus"], ["signal", "T1", "low"], ["midline_sh
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["selip", "extract", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
+def run(command):
+    return lambda *arguments: command("extract", *arguments)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from selip.cohort_commands import Report
 from selip.errors import InputError
 from selip.executors.ray_cluster import RayCluster
 from selip.experiment import run_experiment
-from selip.records import read_per_item, read_records
+from selip.per_item import read_per_item
+from selip.records import read_records
 from selip.settings import read_experiment
 
 ray = pytest.importorskip("ray")
