@@ -34,6 +34,7 @@ DATA, VOLUMES, TEXTS = "data and augmentation", "volume tower", "text tower"
 OBJECTIVE, BACKWARD, OPTIMISER = "objective", "backward", "optimiser"
 PARTS = (DATA, VOLUMES, TEXTS, OBJECTIVE, BACKWARD, OPTIMISER)
 BEFORE_TIMING = 5  # one step is counted, the last watched for waits; all warm up
+LOOKUPS = {torch.ops.aten.index, torch.ops.aten.index_select, torch.ops.aten.gather, torch.ops.aten.embedding}
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -182,8 +183,16 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
     return lower, middle, upper
 
 
+def _bytes_touched(tensor: torch.Tensor) -> int:
+    """Of a view, no more than it shows, and no more than there is: a sliding window shows the same bytes many times."""
+    return min(tensor.nbytes, tensor.untyped_storage().nbytes())
+
+
 class _Traffic(TorchDispatchMode):
-    """Adds up the bytes of what operations take and give; views and memory that is only reserved cost nothing."""
+    """Adds up the bytes of what operations take and give; views and memory that is only reserved cost nothing.
+
+    Of a table that is looked up, no more is counted than what is found there.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,8 +201,11 @@ class _Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         given = func(*args, **(kwargs or {}))
         if not (func.is_view or "empty" in func.__name__):
-            touched = tree_leaves((args, kwargs, given))
-            self.bytes += sum(one.nbytes for one in touched if isinstance(one, torch.Tensor))
+            sizes = [_bytes_touched(one) for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+            written = sum(_bytes_touched(one) for one in tree_leaves(given) if isinstance(one, torch.Tensor))
+            if func.overloadpacket in LOOKUPS:
+                sizes = [min(size, written) for size in sizes]
+            self.bytes += sum(sizes) + written
         return given
 
 

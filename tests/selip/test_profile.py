@@ -130,6 +130,16 @@ def test_work_of_a_product_and_its_backward():
     assert product + gradient <= traffic <= product + ones + gradient + 2 * 4 * 32, "views cost nothing"
 
 
+def test_bytes_are_those_that_are_there_and_those_that_are_looked_up():
+    bank, rows = torch.zeros(1000), torch.arange(2)
+    windows = bank.unfold(0, 100, 1)
+    found = {
+        "window": count_work(lambda: windows.sum())[1],
+        "row": count_work(lambda: bank.view(10, 100)[rows])[1],
+    }
+    assert found == {"window": 4 * 1000 + 4, "row": 800 + 8 * 2 + 800}
+
+
 def test_waits_are_counted(monkeypatch):
     modes = [0]
     monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: modes[-1])

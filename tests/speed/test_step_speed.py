@@ -1,8 +1,9 @@
 """The training step against a plain loop in the style of the authors' code, and its feed against tensors at hand.
 
-CPU time of the whole process, both sides taking turns in one run, so that other work on the machine weighs on both.
-The plain loop works a sample at a time (NIfTI file, MONAI transforms, text), fills the similarity pair by pair, reads
-the loss each step and uses torch's defaults; model, batches, precision, optimiser and threads are the same.
+Both sides take turns in one run, so that other work on the machine weighs on both. Pairs a second are of the wall
+clock, the feed's share is of CPU time, to which another process adds nothing. The plain loop works a sample at a time
+(NIfTI file, MONAI transforms, text), fills the similarity pair by pair, reads the loss each step and uses torch's
+defaults; model, batches, precision, optimiser and threads are the same.
 """
 
 from __future__ import annotations
@@ -49,12 +50,11 @@ LEAST_RATIO = {"cpu": 2, "cuda": 10}
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def clock():
-    """Seconds: of this process on a CPU, of the wall once a GPU is done."""
-    if DEVICE == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
+def clocks():
+    """Seconds of the wall, and of this process; once a GPU is done."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return np.array((time.perf_counter(), time.process_time()))
 
 
 @pytest.fixture
@@ -88,14 +88,19 @@ class AtHand(Feed):
 
 
 def seconds_taking_turns(*steps):
-    """Seconds (steps, functions) of each function of a step's number; the first steps are left out."""
-    found = np.zeros((STEPS, len(steps)))
+    """Seconds (2, steps, functions), by both clocks, of each function of a step's number, less the first steps."""
+    found = np.zeros((2, STEPS, len(steps)))
     for step in range(STEPS):
         for side in np.roll(range(len(steps)), step):
-            began = clock()
+            began = clocks()
             steps[side](step)
-            found[step, side] = clock() - began
-    return found[FIRST:]
+            found[:, step, side] = clocks() - began
+    return found[:, FIRST:]
+
+
+def ratios(seconds):
+    """How many times as long as the first function the second takes (2,), the median over steps."""
+    return np.median(seconds[..., 1] / seconds[..., 0], axis=1).tolist()
 
 
 def training(loop):
@@ -116,7 +121,8 @@ def test_a_step_takes_hardly_longer_than_on_tensors_at_hand(benchmark, trained, 
     real, bare = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
     AtHand.in_place_of(bare.differentiate.feed)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(real), training(bare)), rounds=1)
-    efficiency = np.median(seconds[:, 1] / seconds[:, 0])
+    wall, processor = ratios(seconds)
+    efficiency = wall if DEVICE == "cuda" else processor
     benchmark.extra_info |= {"reference": "the same step on resident random tensors", "pipeline_efficiency": efficiency}
     assert where == "store" or efficiency >= LEAST_EFFICIENCY[DEVICE]
 
@@ -188,10 +194,11 @@ def test_a_step_against_a_plain_loop(benchmark, trained, small_cohort, tmp_path)
     loop = trained()
     plain = plain_step(trained("training.memory_format=contiguous"), small_cohort, tmp_path)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(loop), plain), rounds=1)
-    ratio = np.median(seconds[:, 1] / seconds[:, 0])
+    wall, processor = ratios(seconds)
     benchmark.extra_info |= {
         "reference": "per-sample files and transforms, similarity pair by pair, defaults",
-        "pairs_per_second": loop.run.config.training.batch_size / np.median(seconds[:, 0]),
-        "times_faster_than_plain_loop": ratio,
+        "pairs_per_second": loop.run.config.training.batch_size / np.median(seconds[0, :, 0]),
+        "times_faster_than_plain_loop": wall,
+        "times_less_cpu_time": processor,
     }
-    assert ratio >= LEAST_RATIO[DEVICE]
+    assert wall >= LEAST_RATIO[DEVICE]
