@@ -101,14 +101,14 @@ def assert_same_weights(found, expected):
     assert_alike(found, expected)
 
 
-def assert_same_course(found, expected, tolerance=1e-5):
+def assert_same_course(found, expected):
     """Loss and gradients of the first step, to 1e-5 of the largest gradient or of 1, and weights after the third.
 
     Three steps of batch norm and ReLU make more of a rounding than one: the weights to 1e-4.
     """
     assert_alike(found["loss"], expected["loss"])
     largest = max(1.0, *(gradient.abs().max().item() for gradient in expected["gradients"].values()))
-    torch.testing.assert_close(found["gradients"], expected["gradients"], rtol=tolerance, atol=tolerance * largest)
+    torch.testing.assert_close(found["gradients"], expected["gradients"], rtol=1e-5, atol=1e-5 * largest)
     assert_alike(found["weights"], expected["weights"], tolerance=1e-4)
 
 

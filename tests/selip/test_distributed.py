@@ -24,8 +24,6 @@ shared = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(shared)
 
 ROOT = FILE.parents[2]
-LOOSER = {"mae": 1e-4}
-"""One process alone comes to gradients of mae that differ by 3.7e-5 with one thread and with two: that is rounding."""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +57,16 @@ def launched(cohort_folder, cohort, folder):
 
 @pytest.fixture(scope="module")
 def alone(launched, cohort):
-    """What one process comes to, while the two are at work."""
+    """What one process comes to, while the two are at work.
+
+    Of two threads, which share a batch as the two processes do: one thread alone adds up in another order, and comes to
+    gradients of mae that differ by 3.7e-5 from those of two.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     with shared.prepared_once():
-        return {name: shared.three_steps(name, cohort, shared.config(*shared.BARE)) for name in shared.TRAINED}
+        yield {name: shared.three_steps(name, cohort, shared.config(*shared.BARE)) for name in shared.TRAINED}
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +77,8 @@ def two(launched, alone, folder):
 
 @pytest.mark.parametrize("name", shared.TRAINED)
 def test_loss_gradients_and_weights_are_those_of_one_process(name, alone, two):
-    tolerance = LOOSER.get(name, 1e-5)
     for found in two:
-        shared.assert_same_course(found["methods"][name], alone[name], tolerance)
+        shared.assert_same_course(found["methods"][name], alone[name])
     assert any(gradient.abs().max() > 1e-3 for gradient in alone[name]["gradients"].values())
 
 
