@@ -13,7 +13,7 @@ from rich.table import Table
 
 from selip.cohort_cli import app as cohort_app
 from selip.compare_cli import compare_command
-from selip.endings import EXPECTED, end
+from selip.endings import end
 from selip.environment import is_first_process, launched_processes
 from selip.errors import INTERRUPTED, InputError
 from selip.export_cli import app as export_app
@@ -47,12 +47,12 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun 
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 fine, 1 regressed, 2 wrong input, 3 inconclusive, 130 interrupted."""
+    """Runs the command line. Exit codes: 0 fine, 1 regressed, 2 wrong input, 3 inconclusive, 70 defect, 130 stopped."""
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
-    except EXPECTED as error:
+    except (Exception, KeyboardInterrupt) as error:
         code = end(error)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -11,9 +12,8 @@ import typer
 from selip.environment import is_first_process
 from selip.errors import INTERRUPTED, INTERRUPTED_LINE, InputError, is_out_of_memory, out_of_memory_line
 
-WRONG_INPUT = 2
+WRONG_INPUT, DEFECT = 2, 70
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
-EXPECTED: Any = (InputError, USAGE_ERROR, OSError, MemoryError, RuntimeError, KeyboardInterrupt)  # typer.Abort is one
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -21,7 +21,8 @@ def end(error: BaseException) -> int:
     """Says in one line on standard error why a command ends, and returns its exit code.
 
     Args:
-        error: One of EXPECTED; what the user or the machine did not cause is raised again.
+        error: What neither the user nor the machine caused is a defect: its trace is shown, and the code is its own,
+            so that nobody takes it for a regression.
     """
     code, line = _ending(error)
     if line:
@@ -41,7 +42,8 @@ def _ending(error: BaseException) -> tuple[int, str]:
         return WRONG_INPUT, out_of_memory_line(error)
     if isinstance(error, OSError):
         return WRONG_INPUT, _on_disk(error)
-    raise error
+    traceback.print_exception(error)
+    return DEFECT, f"a defect of selip, not of your input: {type(error).__name__}; please report the lines above"
 
 
 def _on_disk(error: OSError) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import selip.files
+from selip import cli
 from selip.endings import end
 from selip.errors import InputError, UnavailableError
 
@@ -57,9 +58,15 @@ def test_what_the_user_or_the_machine_caused_is_one_line(error, code, line, caps
     assert said.count("\n") == 1
 
 
-def test_a_mistake_of_ours_is_not_hidden():
-    with pytest.raises(RuntimeError, match="ours"):
-        end(RuntimeError("ours"))
+def test_a_mistake_of_ours_is_shown_and_is_no_regression(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "app", lambda **_: {}["ours"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 70
+    *trace, line = capsys.readouterr().err.splitlines()
+    assert trace[0].startswith("Traceback")
+    assert trace[-1] == "KeyError: 'ours'"
+    assert line.startswith("selip: a defect of selip, not of your input: KeyError;")
 
 
 @pytest.fixture
