@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 
 from selip.environment import ENVIRONMENT
-from selip.errors import INTERRUPTED, INTERRUPTED_LINE
+from selip.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE
 
 
 def main() -> None:
@@ -21,6 +22,9 @@ def main() -> None:
     except KeyboardInterrupt:  # while modules are loaded, or again while the first one is answered
         sys.stderr.write(f"selip: {INTERRUPTED_LINE}\n")
         sys.exit(INTERRUPTED)
+    except ImportError:  # a broken installation is no regression
+        traceback.print_exc()
+        sys.exit(DEFECT)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is the end of the process
 

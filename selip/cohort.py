@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +34,10 @@ STUDY_COLUMNS = (
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
 COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 ROWS_PER_SHARD = 64
-BYTES_PASSED_OVER = 2**18  # of voxels that are read and dropped, in the time that another slice takes to begin
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
 IGNORE = 255  # of a mask: not scored, neither truth nor prediction
+zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that zarr decodes at once; its default is one
 BROKEN_STORE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for damaged files
 
 
@@ -187,12 +186,10 @@ class Cohort:
         store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")
-        # As slices, over small gaps too: orthogonal indexing of a sharded array is 10 to 100 times slower.
-        steps, most = np.diff(wanted), 1 + BYTES_PASSED_OVER // math.prod(store.shape[1:])
-        runs = np.split(wanted, np.flatnonzero((steps < 1) | (steps > most)) + 1)
+        # Runs of neighbours as slices: orthogonal indexing of a sharded array is 10 to 100 times slower.
+        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
         try:
-            with zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD}):  # volumes that are decoded in one call
-                parts = [_rows(store, run) for run in runs if len(run)]
+            parts = [np.asarray(store[int(run[0]) : int(run[-1]) + 1]) for run in runs if len(run)]
         except BROKEN_STORE as error:
             raise InputError(f"got a damaged store.zarr/{array} in {self.root} ({error}); build it again") from error
         return np.concatenate(parts) if parts else np.empty((0, *store.shape[1:]), np.uint8)
@@ -210,13 +207,6 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if missing:
         raise InputError(f"got {path} without the columns {', '.join(missing)}; build the cohort again")
     return table
-
-
-def _rows(store: zarr.Array, wanted: np.ndarray) -> np.ndarray:
-    """Rows of a stored array, ascending, by one slice."""
-    first = int(wanted[0])
-    found = np.asarray(store[first : int(wanted[-1]) + 1])
-    return found if len(found) == len(wanted) else found[wanted - first]
 
 
 def voxel_hash(array: np.ndarray) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import typer
 
 from selip.environment import is_first_process
-from selip.errors import INTERRUPTED, INTERRUPTED_LINE, InputError, is_out_of_memory, out_of_memory_line
+from selip.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE, InputError, is_out_of_memory, out_of_memory_line
 
-WRONG_INPUT, DEFECT = 2, 70
+WRONG_INPUT = 2
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -25,8 +26,11 @@ def end(error: BaseException) -> int:
             so that nobody takes it for a regression.
     """
     code, line = _ending(error)
-    if line:
-        sys.stderr.write(f"selip: {line}\n")
+    with suppress(OSError):  # nobody may be listening any more
+        if code == DEFECT:
+            traceback.print_exception(error)
+        if line:
+            sys.stderr.write(f"selip: {line}\n")
     return code
 
 
@@ -42,7 +46,6 @@ def _ending(error: BaseException) -> tuple[int, str]:
         return WRONG_INPUT, out_of_memory_line(error)
     if isinstance(error, OSError):
         return WRONG_INPUT, _on_disk(error)
-    traceback.print_exception(error)
     return DEFECT, f"a defect of selip, not of your input: {type(error).__name__}; please report the lines above"
 
 

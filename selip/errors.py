@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Sequence
 
-INTERRUPTED = 130
+DEFECT, INTERRUPTED = 70, 130
 INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
 MAX_REASON = 200  # characters
 

@@ -204,7 +204,7 @@ class _Traffic(TorchDispatchMode):
             sizes = [_bytes_touched(one) for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
             written = sum(_bytes_touched(one) for one in tree_leaves(given) if isinstance(one, torch.Tensor))
             if func.overloadpacket in LOOKUPS:
-                sizes = [min(size, written) for size in sizes]
+                sizes[0] = min(sizes[0], written)
             self.bytes += sum(sizes) + written
         return given
 

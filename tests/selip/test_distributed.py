@@ -64,9 +64,11 @@ def alone(launched, cohort):
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    with shared.prepared_once():
-        yield {name: shared.three_steps(name, cohort, shared.config(*shared.BARE)) for name in shared.TRAINED}
-    torch.set_num_threads(threads)
+    try:
+        with shared.prepared_once():
+            return {name: shared.three_steps(name, cohort, shared.config(*shared.BARE)) for name in shared.TRAINED}
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

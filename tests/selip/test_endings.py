@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,13 @@ def test_a_mistake_of_ours_is_shown_and_is_no_regression(monkeypatch, capsys):
     assert trace[0].startswith("Traceback")
     assert trace[-1] == "KeyError: 'ours'"
     assert line.startswith("selip: a defect of selip, not of your input: KeyError;")
+
+
+def test_a_broken_installation_is_no_regression():
+    code = "import sys; sys.modules['selip.cli'] = None; from selip.__main__ import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 70
+    assert "selip.cli" in ended.stderr
 
 
 @pytest.fixture
