@@ -30,7 +30,7 @@ def value_of(frame: pd.DataFrame, metric: str, statistic: str) -> float:
 
 
 def narrowed(side: Side, methods: tuple[str, ...]) -> Side:
-    """The side with these methods and the ranking metric of each benchmark alone."""
+    """The side with these methods and the ranking metric of each of their benchmarks alone."""
     return _mapped(side, lambda frame, metric, benchmark, rng: frame, methods, np.random.default_rng(0))
 
 
@@ -56,7 +56,8 @@ def _mapped(side: Side, change: Change, methods: tuple[str, ...], rng: np.random
                 scored.append(record.model_copy(update={"metrics": {key: entry}}))
             rows.append(replace(row, scored=tuple(scored)))
         records = tuple(record for row in rows for record in row.scored)
-        boards[name] = replace(board, records=records, rows=tuple(rows), items=items)
+        if records:
+            boards[name] = replace(board, records=records, rows=tuple(rows), items=items)
     return replace(side, boards=boards)
 
 
