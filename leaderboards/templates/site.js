@@ -190,7 +190,11 @@ function makeFilters() {
   form.hidden = false;
   offer(form, chosenIn(form));
   form.addEventListener("input", () => applyFilters(form));
-  form.addEventListener("reset", () => setTimeout(() => applyFilters(form)));
+  form.querySelector("[type=reset]").addEventListener("click", (event) => {
+    event.preventDefault(); // the event comes before the fields are empty
+    form.reset();
+    applyFilters(form);
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 

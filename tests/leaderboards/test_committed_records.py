@@ -75,6 +75,12 @@ def test_committed_page_is_the_one_of_the_records(folder, page, rebuilt):
     pd.testing.assert_frame_equal(made, committed)  # to 1e-5: another machine rounds sums otherwise
 
 
+@pytest.mark.parametrize("part", ["site.js", "site.css"])
+def test_the_committed_html_page_has_the_present_script_and_style(part):
+    present = (ROOT / "leaderboards" / "templates" / part).read_text()
+    assert present.strip() in (STANDARD / "leaderboard" / "index.html").read_text()
+
+
 def test_the_committed_audit_is_the_one_of_the_records(rebuilt):
     assert (rebuilt(QUICK) / "audit.md").read_text() == (QUICK / "leaderboard" / "audit.md").read_text()
 
