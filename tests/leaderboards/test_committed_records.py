@@ -95,6 +95,7 @@ def test_the_ablation_is_of_the_same_full_selip_as_quick(records):
     full = next(record for record in read_records(ABLATION / "records") if not record.ablation)
     assert full.split_fingerprint == records["selip"].split_fingerprint
     assert full.training.batch_order_hash == records["selip"].training.batch_order_hash
+    assert full.metrics == records["selip"].metrics, "the same numbers, of another run"
     assert all("dirty" not in record.git_commit for record in read_records(ABLATION / "records"))
 
 
