@@ -9,8 +9,8 @@ The steps, and the policy of each:
    millimetres (`TEMPLATE_CENTRE_MM`); right for files that are in MNI space already. All volumes of a study share one
    grid, so that they and the mask stay aligned.
 3. *Resample* with MONAI (trilinear). Where the grid is coarser than the file a Gaussian comes first, as wide as the
-   difference of the two voxels' point spread (Cardoso et al., MICCAI 2015): no aliasing, small lesions blur
-   instead of falling between samples. Outside the file's field of view the value is the file's 0.1 percentile.
+   difference of the two voxels' point spread (Cardoso et al., MICCAI 2015): no aliasing, small lesions blur instead of
+   falling between samples. Outside the file's field of view the value is the file's 0.1 percentile.
 4. *Intensity* on the final grid (`percentile_minmax`; arXiv:2503.19801): clip to the 0.1-99.9 percentiles, min-max.
 
 Masks go the same way, as shares of lesion, and become whole levels again so that the volume of each level is kept and

@@ -105,6 +105,21 @@ def test_readme_shows_the_table_of_the_records():
     assert table.strip() in (ROOT / "README.md").read_text()
 
 
+def test_numbers_in_the_sentences_of_the_readme_are_those_of_the_pages():
+    said = " ".join((ROOT / "README.md").read_text().split())
+    ranks = pd.read_csv(QUICK / "leaderboard" / "overall.csv").groupby("method", sort=False)["average_rank"].first()
+    assert f"average ranks are {', '.join(f'{method} {rank:.2f}' for method, rank in ranks.items())};" in said
+    table = pd.read_csv(ABLATION / "leaderboard" / "ablation.csv").fillna({"ablation": ""})
+    table = table[table["pool"] + "/" + table["metric"] == KEY].set_index("ablation")
+    value = {name: f"{value:.3f}".lstrip("0") for name, value in table["value"].items()}
+    best = table.loc["mean_mix"]
+    bounds = ", ".join(f"{best[f'difference_{side}']:.3f}".lstrip("0") for side in ("lower", "upper"))
+    gain, holm = (f"{best[column]:.3f}".lstrip("0") for column in ("difference", "p_holm"))
+    assert f"({value['mean_mix']} and {value['']}, +{gain} [{bounds}], Holm p {holm})" in said
+    for words, name in (("Syntax alone", "syntax_only"), ("semantics alone", "semantic_only"), ("at all", "lambda_0")):
+        assert f"{words} ({value[name]})" in said
+
+
 def test_standard_is_every_method_and_seed_on_every_benchmark_and_its_page_shows_their_means():
     """Every cell scored or skipped with a reason, from one clean commit; the means are those of the committed table."""
     records = read_records(STANDARD / "records")
