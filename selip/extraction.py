@@ -14,6 +14,7 @@ from selip.extraction_frames import Frame, polarity_of
 from selip.extraction_lesions import Reading, read
 from selip.extraction_lexicon import LANGUAGES, lexicon, sentences
 from selip.extraction_neighbours import apart
+from selip.extraction_state import strange_words, understood
 from selip.extraction_types import Extraction, Fact, Lesion, Place, Span
 
 __all__ = ["LANGUAGES", "Extraction", "Fact", "Lesion", "Place", "extract"]
@@ -38,7 +39,12 @@ def extract(text: str, language: str = "en") -> Extraction:
     known = lexicon(language)
     reading = read(sentences(text, known), known)
     lesions = tuple(frame.lesion() for frame in reading.frames)
-    return Extraction(text, tuple(_facts(reading)), lesions, reading.normal)
+    doubted = tuple(frame.lesion() for frame in reading.doubted)
+    facts = tuple(_facts(reading))
+    if lesions or any(fact.values == ("present",) for fact in facts):
+        return Extraction(text, facts, lesions, False, strange_words(reading.sentences, known), doubted)
+    normal, words = understood(reading.sentences, known)
+    return Extraction(text, facts, lesions, normal and not doubted, words, doubted)
 
 
 def _facts(reading: Reading) -> Iterator[Fact]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from selip.extraction_items import T1C
 from selip.extraction_signals import MIXED, UNEVEN, Enhancement, Signal
 from selip.extraction_types import Lesion, Place, Span
+from selip.findings import CONTRASTS
+
+_READ = frozenset({"", *CONTRASTS})  # SWI, T2* and others are read, so that no other contrast gets their signal
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Frame:
         """The lesion as it is given out; enhancement is what T1c shows."""
         signals: dict[str, str] = {}
         for signal in self.main_signals:
+            if signal.contrast not in _READ:
+                continue
             known = signals.setdefault(signal.contrast, signal.phrase)
             if known != signal.phrase and polarity_of(self.main_signals, signal.contrast) == MIXED:
                 signals[signal.contrast] = "mixed signal"

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from selip.extraction_denial import DENIABLE, Unsaid, unsaid_marks
 from selip.extraction_frames import Frame, merged
 from selip.extraction_lexicon import Lexicon, Sentence
 from selip.extraction_places import Located, places_of
-from selip.extraction_scope import Sign, denied_marks, signs, taken_regions, zone_marks
+from selip.extraction_scope import Sign, signs, taken_regions, zone_marks
 from selip.extraction_signals import Enhancement, Signal, signals_of
 from selip.extraction_types import Place, Span
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
-_SEEN = frozenset({"lesion", "signal"})
 _REACH_OF_ARTICLE = 7  # words
 
 
@@ -32,35 +32,63 @@ class Reading:
 
     Attributes:
         frames: Lesions in their order.
+        doubted: Lesions that are neither affirmed nor denied.
         signs: Yes/no statements.
-        normal: Whether something is called normal, or a lesion denied.
+        sentences: What was read, and what each sentence does not say is there.
     """
 
     frames: list[Frame] = field(default_factory=list)
+    doubted: list[Frame] = field(default_factory=list)
     signs: list[Sign] = field(default_factory=list)
-    normal: bool = False
+    sentences: list[tuple[Sentence, Unsaid]] = field(default_factory=list)
 
 
 def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
     """Lesions and statements of a report."""
     reading = Reading()
     for number, sentence in enumerate(text_sentences):
-        denied = denied_marks(sentence, known)
-        reading.signs += signs(sentence, denied, known)
-        reading.normal = reading.normal or _is_normal(sentence, denied)
-        events = _events(sentence, denied, known)
-        if events:
-            _SentenceReader(reading.frames, sentence, number, known).read(events)
-    reading.frames = merged(reading.frames)
+        unsaid = unsaid_marks(sentence, known)
+        reading.sentences.append((sentence, unsaid))
+        if sentence.marks:
+            reading.signs += signs(sentence, unsaid, known)
+            if not _outside(sentence):
+                _read_sentence(reading, sentence, number, unsaid, known)
+    reading.frames = merged(reading.frames) or _unplaced(reading.sentences)
     reading.signs += [
         Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
     ]
     return reading
 
 
-def _is_normal(sentence: Sentence, denied: frozenset[int]) -> bool:
-    marks = sentence.marks
-    return any(marks[index].kind in _SEEN for index in denied) or any(mark.kind == "normal" for mark in marks)
+def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
+    events = _events(sentence, unsaid.absent, known)
+    events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
+    if events:
+        reader = _SentenceReader(reading.frames, sentence, number, known)
+        reader.read(events)
+        reading.signs += [Sign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
+    if unsaid.uncertain:
+        deniable = {index for index, mark in enumerate(sentence.marks) if mark.kind in DENIABLE}
+        doubts = _events(sentence, frozenset(deniable - unsaid.uncertain), known)
+        doubts = [event for event in doubts if event.kind != "enhancement" or event.value.present]
+        _SentenceReader(reading.doubted, sentence, number, known).read(doubts)
+
+
+def _outside(sentence: Sentence) -> bool:
+    """Whether a sentence speaks of no part of the brain, but of a sinus or the scalp."""
+    kinds = {mark.kind for mark in sentence.marks}
+    return "outside" in kinds and "region" not in kinds
+
+
+def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:
+    """A lesion of which no more is said than that it is there."""
+    there = any(
+        mark.kind == "lesion" and mark.value != "site" and index not in unsaid.absent
+        for sentence, unsaid in said
+        if not _outside(sentence)
+        for index, mark in enumerate(sentence.marks)
+    )
+    return [Frame()] if there else []
 
 
 def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[_Event]:
@@ -196,7 +224,7 @@ class _SentenceReader:
         return frame.signal_first and bool(frame.places) and signal.at < self.last_place
 
     def _enhancement(self, enhancement: Enhancement) -> None:
-        if self.waits:
+        if self.waits or (self.frame is None and not enhancement.present):  # a denied one opens no lesion
             self.enhancements.append(enhancement)
             return
         frame = self.frame or self._begin(signal_first=True)

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import yaml
 
 from selip.errors import InputError
+from selip.extraction_layout import PUNCTUATION, Layout, pieces, unmarked
 
 LANGUAGES = ("en", "zh")
 _SIDE = "<side>"
-_SPECIAL = frozenset({"regions", "unpaired", "vague", "words", "spaced", "prefixes"})
-_PUNCTUATION = r"[,(/):;!?，、（）：；。！？]|\.(?=\s|$|[\"')\]])|\n(?=\s*(?:\n|[-*•\d]|[A-Z]))"
-_ENDS = frozenset(".;!?\n。；！？")
+_SPECIAL = frozenset({
+    "regions", "unpaired", "vague", "words", "spaced", "prefixes", "headings", "abbreviations", "asks", "goes_on",
+    "plain", "parts",
+})  # fmt: skip
 _LONGEST = 200  # words of a sentence; a longer one is cut, so that the time for any text grows with its length only
 
 
@@ -48,10 +49,12 @@ class Sentence(NamedTuple):
     Attributes:
         words: Its words in the form that the lexicon compares, and its commas and brackets.
         marks: Its marks in their order, without overlap.
+        found: Where its words stand in the text.
     """
 
     words: list[str]
     marks: list[Mark]
+    found: list[re.Match[str]]
 
     def between(self, index: int) -> list[str]:
         """Words between a mark and the one before it (or the start)."""
@@ -72,9 +75,12 @@ class Lexicon:
         area: Region of a finding to the region of the facts.
         unpaired: Regions that lie on the midline.
         vague: Regions that give way to any other.
+        parts: Regions that stand for several.
         words: Function words by what they do.
         token: Finds the words of a text.
         spaced: Whether words are written apart.
+        layout: Headings, abbreviations and what may stand at the end of a line.
+        vocabulary: Every word that is understood.
     """
 
     entries: Mapping[str, tuple[_Entry, ...]]
@@ -82,9 +88,12 @@ class Lexicon:
     area: Mapping[str, str]
     unpaired: frozenset[str]
     vague: frozenset[str]
+    parts: Mapping[str, Sequence[str]]
     words: Mapping[str, frozenset[str]]
     token: re.Pattern[str]
     spaced: bool
+    layout: Layout
+    vocabulary: frozenset[str]
 
 
 @cache
@@ -99,20 +108,49 @@ def lexicon(language: str) -> Lexicon:
     data = yaml.safe_load((files("selip") / "wording" / f"{language}.yaml").read_text(encoding="utf-8"))
     spaced = data["spaced"]
     phrases = {phrase: entry for phrase, *entry in _phrases(data)}
-    token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced(phrases))
+    token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced([*phrases, *_headings(data), *data["plain"]]))
     entries: dict[str, list[_Entry]] = {}
     for phrase, (kind, value) in phrases.items():
-        split = [_plain(match[0]) for match in token.finditer(phrase)]
+        split = _split(phrase, token)
         entries.setdefault(split[0], []).append((split, kind, value))
+    said = {word for some in entries.values() for words, _, _ in some for word in words}
+    plain = (word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token))
     return Lexicon(
         entries={word: tuple(sorted(some, key=lambda entry: -len(entry[0]))) for word, some in entries.items()},
         sides={word: side for side, some in data["side"].items() for word in some if len(token.findall(word)) == 1},
         area={region: area for area, regions in data["regions"].items() for region in regions},
         unpaired=frozenset(data["unpaired"]),
         vague=frozenset(data["vague"]),
+        parts=data["parts"],
         words={name: frozenset(map(_plain, some)) for name, some in data["words"].items()},
         token=token,
         spaced=spaced,
+        layout=_layout(data, entries, token),
+        vocabulary=frozenset(said).union(plain, *(_split(phrase, token) for phrase in _headings(data))),
+    )
+
+
+def _headings(data: Mapping[str, Any]) -> Iterator[str]:
+    for some in data["headings"].values():
+        yield from some
+
+
+def _split(phrase: str, token: re.Pattern[str]) -> list[str]:
+    return [_plain(match[0]) for match in token.finditer(phrase)]
+
+
+def _layout(data: Mapping[str, Any], entries: Mapping[str, list[_Entry]], token: re.Pattern[str]) -> Layout:
+    single = {words[0]: kind for some in entries.values() for words, kind, _ in some if len(words) == 1}
+    starts = {word: some[0][1] for word, some in entries.items()}
+    return Layout(
+        headings={
+            tuple(_split(phrase, token)): kind for kind, some in data["headings"].items() for phrase in some
+        },
+        abbreviations=frozenset(map(_plain, data["abbreviations"])),
+        sides=frozenset(map(_plain, data["abbreviations"])) & {word for word, kind in single.items() if kind == "side"},
+        asks=frozenset(map(_plain, data["asks"])),
+        goes_on=frozenset(map(_plain, data["goes_on"])),
+        kinds=starts | single,
     )
 
 
@@ -132,12 +170,13 @@ def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _spaced(prefixes: Sequence[str]) -> str:
     first = "".join(sorted({prefix[0] for prefix in prefixes}))  # most words are done with by their first letter
-    return rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[a-z]{{5}})|[A-Za-z0-9]+(?:['’][a-z]+)?|{_PUNCTUATION}"
+    prefix = rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[A-Za-z]{{5}})"
+    return rf"{prefix}|(?<!\*)[Tt]2\s?\*(?!\*)|[A-Za-z0-9]+(?:['’][A-Za-z]+)?|{PUNCTUATION}"
 
 
-def _unspaced(phrases: Mapping[str, object]) -> str:
+def _unspaced(phrases: Sequence[str]) -> str:
     longest = "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
-    return rf"(?i:{longest})|[A-Za-z0-9]+|{_PUNCTUATION}|[^\s\W]"
+    return rf"(?i:{longest})|[A-Za-z0-9]+|{PUNCTUATION}|[^\s\W]"
 
 
 @lru_cache(2**14)
@@ -146,20 +185,22 @@ def _plain(word: str) -> str:
     word = word.lower()
     if word[-2:] in ("'s", "’s"):
         return word[:-2]
+    if word[-3:] == "ies" and len(word) > 5:
+        return word[:-3] + "y"
+    if word[-4:] == "sses":
+        return word[:-2]
     return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word
 
 
 def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
-    """The sentences of a text that have a mark."""
+    """The sentences of a text that speak of findings."""
+    text = unmarked(text)
     found = list(known.token.finditer(text))
     words = [_plain(match[0]) for match in found]
-    ends = [at for at, word in enumerate(words) if word in _ENDS]
-    for before, end in pairwise((-1, *ends, len(words))):
-        for first in range(before + 1, end, _LONGEST):
-            piece = slice(first, min(first + _LONGEST, end))
-            marks = _marks(words[piece], found[piece], known)
-            if marks:
-                yield Sentence(words[piece], marks)
+    for piece in pieces(text, found, words, known.layout):
+        for first in range(0, len(piece.words), _LONGEST):
+            some, where = piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST]
+            yield Sentence(some, _marks(some, where, known), where)
 
 
 def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from selip.extraction_lexicon import Lexicon, Sentence
@@ -51,9 +52,16 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
             continue
         region = "periventricular white matter" if index in near else marks[index].value
         spans = tuple(sorted({_span(sentence, at) for at in (index, side.mark) if at is not None}))
-        found.append(Located(index, Place(region, side.name, known.area[region], spans)))
+        found += [Located(index, place) for place in _parts(region, side, spans, known)]
     exact = [item for item in found if item.place.region not in known.vague]
     return _named_once(exact or found)
+
+
+def _parts(region: str, side: _Side, spans: tuple[Span, ...], known: Lexicon) -> Iterator[Place]:
+    """The region; of one that stands for several, as the posterior fossa, each of them."""
+    for part in known.parts.get(region, (region,)):
+        middle = part != region and part in known.unpaired and side.name == UNSPECIFIED
+        yield Place(part, _MIDLINE if middle else side.name, known.area[part], spans)
 
 
 def _named_once(found: list[Located]) -> list[Located]:

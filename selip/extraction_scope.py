@@ -1,16 +1,16 @@
-"""What reaches how far in a sentence: denials, what is said of surroundings, and structures that are pushed aside."""
+"""What reaches how far in a sentence: what is said of surroundings, and structures that are pushed aside."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from selip.extraction_denial import Unsaid
 from selip.extraction_lexicon import Lexicon, Mark, Sentence
 from selip.extraction_types import Span
 
 VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricle"})
 SIDES = frozenset({"side", "direction"})
-DENIABLE = frozenset({"enhancement", "edema", "shift", "change", "lesion", "type", "signal", "midline"})
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
 _BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
 _SKIPPED_IN_ZONE = frozenset({"side", "degree", "shape", "part", "larger"})
@@ -28,48 +28,6 @@ class Sign(NamedTuple):
     kind: str
     present: bool
     spans: tuple[Span, ...]
-
-
-def denied_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
-    """Numbers of the marks that a sentence denies: "no edema or midline shift", "edema is not seen"."""
-    found: set[int] = set()
-    for index, mark in enumerate(sentence.marks):
-        if mark.kind == "negation" and mark.last == len(sentence.words):  # "edema: none"
-            found.update(_back(sentence, index, known))
-        elif mark.kind == "negation":
-            found.update(_ahead(sentence, index, known))
-        elif mark.kind == "enhancement" and mark.value == "denied":
-            found.add(index)
-        elif mark.kind == "negation_behind":
-            found.update(_back(sentence, index, known))
-    return frozenset(found)
-
-
-def _ahead(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
-    """A comma ends a denial, unless an "or" comes: "no edema, mass effect or shift". So does an "and" in most."""
-    words, marks = known.words, sentence.marks
-    rest = sentence.words[marks[index].last :]
-    reach = next((at for at, word in enumerate(rest) if word in words["break"]), len(rest))
-    listing = marks[index].value == "no" and not words["alternative"].isdisjoint(rest[:reach])
-    stops = words["break"] if listing else words["break"] | words["comma"]
-    for later in range(index + 1, len(marks)):
-        if marks[later].kind == "negation":
-            return
-        gap, deniable = sentence.between(later), marks[later].kind in DENIABLE
-        ended = not words["join"].isdisjoint(gap) and not (deniable and gap[-1] in words["join"])
-        if ended or not stops.isdisjoint(gap):
-            return
-        if deniable:
-            yield later
-
-
-def _back(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
-    stops = known.words["break"] | known.words["comma"]
-    for earlier in range(index, 0, -1):
-        if not stops.isdisjoint(sentence.between(earlier)):
-            return
-        if sentence.marks[earlier - 1].kind in DENIABLE:
-            yield earlier - 1
 
 
 def zone_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
@@ -156,11 +114,13 @@ def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
     return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
 
-def signs(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> Iterator[Sign]:
+def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
     """The yes/no statements of a sentence about edema, midline and ventricles."""
-    marks = sentence.marks
+    marks, denied = sentence.marks, unsaid.denied
     for index, mark in enumerate(marks):
         span = (mark.start, mark.end)
+        if index in unsaid.uncertain:
+            continue
         if mark.kind == "edema":
             yield Sign("edema", index not in denied, (span,))
         elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):

@@ -65,6 +65,7 @@ def signals_of(
         for signal in _signals(sentence, items[number], lists)
     ]
     signals += [signal for signal in _relaxations(sentence, denied) if signal.at not in zone]
+    signals += [signal for signal in _restrictions(sentence, denied) if signal.at not in zone]
     shown = [_enhancement(sentence, item, denied) for item in items if item.kind == "E"]
     return sorted(signals, key=lambda signal: signal.at), shown
 
@@ -171,6 +172,14 @@ def _relaxations(sentence: Sentence, denied: frozenset[int]) -> list[Signal]:
                 found.append(Signal(marks[at].value, polarity, f"{polarity} signal", (span,), index))
                 at += 1
     return found
+
+
+def _restrictions(sentence: Sentence, denied: frozenset[int]) -> Iterator[Signal]:
+    """Restricted diffusion is high on DWI and low on ADC."""
+    for index, mark in enumerate(sentence.marks):
+        if mark.value == "restricted" and index not in denied:
+            for contrast, polarity in (("DWI", "high"), ("ADC", "low")):
+                yield Signal(contrast, polarity, f"{polarity} signal", ((mark.start, mark.end),), index)
 
 
 def _enhancement(sentence: Sentence, item: Item, denied: frozenset[int]) -> Enhancement:

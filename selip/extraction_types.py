@@ -96,6 +96,7 @@ class Extraction:
         lesions: What it describes, in its order.
         normal: Whether it calls the study normal, or denies all that it speaks of.
         not_understood: Words of statements that were not understood, each once, in their order.
+        uncertain: Lesions that are neither affirmed nor denied, as "possible infarct".
     """
 
     text: str
@@ -103,6 +104,7 @@ class Extraction:
     lesions: tuple[Lesion, ...] = ()
     normal: bool = False
     not_understood: tuple[str, ...] = ()
+    uncertain: tuple[Lesion, ...] = ()
 
     @property
     def state(self) -> State:

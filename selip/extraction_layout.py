@@ -1,0 +1,219 @@
+"""The layout of a text: markup, line breaks, full stops and headings; letter case is no part of it.
+
+A line break is a space, unless an empty line, a list mark or a heading follows, or the text has lines in place of
+full stops. What stands below a heading as "Indication" or "Technique" is no finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+PUNCTUATION = (
+    r",(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])"
+    r"|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s)"
+)
+SILENT, BODY = "silent", "body"
+_STOPS = frozenset(".;!?\n。；！？-–—•·*")
+_BULLETS = frozenset("-–—•·*")
+_COLONS = frozenset(":：")
+_LONGEST_HEADING = 4  # words
+_REACH_OF_LABEL = 4  # words
+
+_BLOCKS = frozenset({
+    "p", "div", "li", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "section", "article",
+    "blockquote", "dl", "dt", "dd", "pre", "body", "html", "head", "title", "paragraph", "list", "item", "caption",
+})  # fmt: skip
+_INLINE = ("br", "span", "b", "i", "u", "em", "strong", "td", "th", "tbody", "thead", "font", "sup", "sub", "center")
+_ODD = re.compile(r"[<&\\\r\x0b\x0c\x85\u2028\u2029]|_x000D_")
+_MARKUP = re.compile(
+    rf"(?:<|&lt;)/?(?P<tag>{'|'.join(sorted((*_BLOCKS, *_INLINE), key=len, reverse=True))})(?![a-z0-9])[^<>&]{{0,200}}?"
+    r"(?:>|&gt;)(?:[ \t]*\r?\n)?|&amp;|&(?:nbsp|lt|gt|quot|apos|#\d+|#x[0-9a-f]+);"
+    r"|(?P<line>\\\.br\\|\\[nr](?![a-z])|_x000D_\r?\n?|\r\n?|[\x0b\x0c\x85\u2028\u2029])|\\t(?![a-z])",
+    re.IGNORECASE,
+)
+_MARKER = re.compile(r"\s*(?:[-–—•·*+>#]\s|\(?\d{1,2}[.)](?:\s|[A-Za-z]))")
+
+
+class Piece(NamedTuple):
+    """A sentence, or a part of one up to a semicolon: its words as they are compared, and where they stand."""
+
+    words: list[str]
+    found: list[re.Match[str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a language is laid out.
+
+    Attributes:
+        headings: Words of a heading to "silent", "body" or "end".
+        abbreviations: Words behind which a full stop ends nothing.
+        sides: Words as "rt", behind which a full stop ends nothing before a place or a lesion.
+        asks: Words that ask for another one: no line ends a sentence with them.
+        goes_on: Words that begin no sentence.
+        kinds: Single words to the kind of their mark.
+    """
+
+    headings: Mapping[tuple[str, ...], str]
+    abbreviations: frozenset[str]
+    sides: frozenset[str]
+    asks: frozenset[str]
+    goes_on: frozenset[str]
+    kinds: Mapping[str, str]
+
+    @cached_property
+    def last_words(self) -> frozenset[str]:
+        """The last words of all headings."""
+        return frozenset(words[-1] for words in self.headings)
+
+
+def unmarked(text: str) -> str:
+    """`text`, as long as it is, with spaces and line breaks in place of its markup."""
+    return _MARKUP.sub(_blank, text) if _ODD.search(text) else text
+
+
+def _blank(match: re.Match[str]) -> str:
+    said, tag = match[0].lower(), (match["tag"] or "").lower()
+    if said == "&amp;":
+        return " and "
+    line = "\n\n" if tag in _BLOCKS else "\n" if tag == "br" or match["line"] or "\n" in said else ""
+    return (line + " " * len(said))[: len(said)]
+
+
+def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[Piece]:
+    """The sentences of a text that speak of findings.
+
+    Args:
+        text: Without markup.
+        found: Its words and punctuation.
+        words: The same, as the lexicon compares them.
+        layout: Of its language.
+    """
+    page = _Page(text, found, words, layout)
+    headings = list(page.headings()) if not _COLONS.isdisjoint(words) or "\n" in words else []
+    cuts = {at: at + 1 for at in page.ends}
+    cuts |= {start: behind for start, behind, _ in headings}
+    silent = list(page.silent(headings))
+    for before, cut in pairwise((-1, *sorted(cuts), len(words))):
+        first = cuts.get(before, 0)
+        if first >= cut + page.asking(cut) or any(start <= first < behind for start, behind in silent):
+            continue
+        kept = [at for at in range(first, cut + page.asking(cut)) if at not in page.dropped]
+        yield Piece([words[at] for at in kept], [found[at] for at in kept])
+
+
+class _Page:
+    """A text whose sentence ends are looked for."""
+
+    def __init__(self, text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> None:
+        self.text, self.found, self.words, self.layout = text, found, words, layout
+        self.ends: list[int] = []
+        self.dropped: set[int] = set()
+        for at, word in enumerate(words):
+            if word in _STOPS:
+                if self._ends(at, word):
+                    self.ends.append(at)
+                elif word != "?":
+                    self.dropped.add(at)
+
+    def asking(self, at: int) -> bool:
+        """Whether a question mark ends a sentence, of which it then is a word."""
+        return at < len(self.words) and self.words[at] == "?"
+
+    def _ends(self, at: int, word: str) -> bool:
+        """Whether a full stop, a line break or a dash ends a sentence."""
+        if word == ".":
+            return not self._abbreviates(at)
+        if word == "\n":
+            return self._breaks(at)
+        if word == "?":
+            start = self.found[at].start()
+            return not (self.text[start - 1 : start].strip() == "" and self.text[start + 1 : start + 2].isalpha())
+        return word not in _BULLETS or self._parts(at)
+
+    def _neighbours(self, at: int) -> tuple[str, str]:
+        return self.words[at - 1] if at else "\n", self.words[at + 1] if at + 1 < len(self.words) else "\n"
+
+    def _abbreviates(self, at: int) -> bool:
+        before, behind = self._neighbours(at)
+        if before in self.layout.sides:
+            return self.layout.kinds.get(behind) in {"region", "lesion", "type", "signal"}
+        return before in self.layout.abbreviations and behind != "\n"
+
+    def _parts(self, at: int) -> bool:
+        """Whether a dash parts statements: not "2 - 3", "iso - hypo", "T1 - weighted", "oedema - none"."""
+        before, behind = self._neighbours(at)
+        one, other = (self.layout.kinds.get(word, word) for word in (before, behind))
+        joined = one == other and one in {"region", "signal", "contrast"}
+        label = one in {"contrast", "edema", "enhancement", "shift", "midline"}
+        return not (joined or label or (before.isdigit() and behind.isdigit()))
+
+    def _breaks(self, at: int) -> bool:
+        """Whether a line break ends a sentence."""
+        before, behind = self._neighbours(at)
+        start = self.found[at].end()
+        rest = self.text[start : start + 200].split("\n", 1)
+        if not rest[0].strip() or _MARKER.match(rest[0] + " "):
+            return True
+        if before in _STOPS:
+            return not self._wrapped
+        if before in self.layout.asks or behind in self.layout.goes_on or self.text[:start].rstrip()[-1:] in "-,":
+            return False
+        label = self.words[at + 2 : at + 2 + _REACH_OF_LABEL]
+        if not _COLONS.isdisjoint(label[: label.index("\n")] if "\n" in label else label):
+            return True
+        return not self._stopped and not self._wrapped
+
+    @cached_property
+    def _stopped(self) -> bool:
+        """Whether a full stop ends a line or the text."""
+        return bool(re.search(r"[.;!?]\s*(?:\n|$)", self.text))
+
+    @cached_property
+    def _wrapped(self) -> bool:
+        """Whether no line had room for the first word of the next one."""
+        lines = [line.strip() for line in self.text.split("\n")]
+        width = max(map(len, lines))
+        return all(
+            len(one) + 1 + len(other.split(None, 1)[0]) > width for one, other in pairwise(lines) if one and other
+        )
+
+    def headings(self) -> Iterator[tuple[int, int, str]]:
+        """First word of each heading, the word behind its colon, dash or line, and its kind."""
+        for at, word in enumerate(self.words):
+            if at and (word in _COLONS or word == "\n" or word in _BULLETS):
+                start = self._heading_before(at, word)
+                if start is not None:
+                    yield start, at + 1, self.layout.headings[tuple(self.words[start:at])]
+
+    def _heading_before(self, at: int, word: str) -> int | None:
+        words, known = self.words, self.layout.headings
+        if words[at - 1] not in self.layout.last_words:
+            return None
+        starts = (start for start in range(max(0, at - _LONGEST_HEADING), at) if tuple(words[start:at]) in known)
+        start = next(starts, None)
+        if start is not None and word not in _COLONS and start and words[start - 1] not in _STOPS:
+            return None
+        return start
+
+    def silent(self, headings: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
+        """Ranges of words below headings that give no finding.
+
+        Up to the next heading, if findings have one of their own; else up to a line that was broken on purpose, or
+        the end of the sentence.
+        """
+        for number, (_, behind, kind) in enumerate(headings):
+            if kind != SILENT:
+                continue
+            later = headings[number + 1 :]
+            limit = later[0][0] if later else len(self.words)
+            if not any(kind == BODY for _, _, kind in later):
+                ends = [at for at in self.ends if behind < at < limit]
+                lines = [at for at in ends if self.words[at] == "\n"]
+                limit = min([limit, *(lines or ends)[:1]])
+            yield behind, limit
