@@ -41,10 +41,21 @@ def extract(text: str, language: str = "en") -> Extraction:
     lesions = tuple(frame.lesion() for frame in reading.frames)
     doubted = tuple(frame.lesion() for frame in reading.doubted)
     facts = tuple(_facts(reading))
+    denied = tuple(dict.fromkeys(_denied(reading)))
     if lesions or any(fact.values == ("present",) for fact in facts):
-        return Extraction(text, facts, lesions, False, strange_words(reading.sentences, known), doubted)
+        return Extraction(text, facts, lesions, False, strange_words(reading.sentences, known), doubted, denied)
     normal, words = understood(reading.sentences, known)
-    return Extraction(text, facts, lesions, normal and not doubted, words, doubted)
+    return Extraction(text, facts, lesions, normal and not doubted, words, doubted, denied)
+
+
+def _denied(reading: Reading) -> Iterator[str]:
+    """Lesion types that are denied by name, other lesions by the words for them."""
+    for sentence, unsaid in reading.sentences:
+        for mark in (sentence.marks[index] for index in sorted(unsaid.denied)):
+            if mark.kind == "type":
+                yield mark.value
+            elif mark.kind == "lesion" and mark.value != "adjective":
+                yield " ".join(sentence.words[mark.first : mark.last])
 
 
 def _facts(reading: Reading) -> Iterator[Fact]:

@@ -52,7 +52,9 @@ def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
         name, marks = _reached(sentence, index, known)
         if name:
             found[name].update(marks)
-    signs = {index for index in found["past"] if sentence.marks[index].kind not in _LESION}
+    kinds = {sentence.marks[index].kind for index in found["past"]}
+    keeps = _LESION if kinds.isdisjoint(_LESION) else _LESION | {"enhancement"}
+    signs = {index for index in found["past"] if sentence.marks[index].kind not in keeps}
     uncertain = found["uncertain"] - found["past"]
     return Unsaid(
         frozenset((found["denied"] | signs) - uncertain), frozenset(uncertain), frozenset(found["past"] - signs)

@@ -103,8 +103,12 @@ def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layo
         first = cuts.get(before, 0)
         if first >= cut + page.asking(cut) or any(start <= first < behind for start, behind in silent):
             continue
-        kept = [at for at in range(first, cut + page.asking(cut)) if at not in page.dropped]
-        yield Piece([words[at] for at in kept], [found[at] for at in kept])
+        behind = cut + page.asking(cut)
+        if page.dropped:
+            kept = [at for at in range(first, behind) if at not in page.dropped]
+            yield Piece([words[at] for at in kept], [found[at] for at in kept])
+        else:
+            yield Piece(words[first:behind], found[first:behind])
 
 
 class _Page:

@@ -15,8 +15,9 @@ from selip.extraction_scope import Sign, signs, taken_regions, zone_marks
 from selip.extraction_signals import Enhancement, Signal, signals_of
 from selip.extraction_types import Place, Span
 
-_BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast"})
+_BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast", "region"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
+_NO_LESION = frozenset({"site", "adjective"})
 _REACH_OF_ARTICLE = 7  # words
 
 
@@ -83,7 +84,7 @@ def _outside(sentence: Sentence) -> bool:
 def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:
     """A lesion of which no more is said than that it is there."""
     there = any(
-        mark.kind == "lesion" and mark.value != "site" and index not in unsaid.absent
+        mark.kind == "lesion" and mark.value not in _NO_LESION and index not in unsaid.absent
         for sentence, unsaid in said
         if not _outside(sentence)
         for index, mark in enumerate(sentence.marks)
@@ -134,6 +135,8 @@ def _counts_lesions(sentence: Sentence, index: int) -> bool:
     if not rest:
         return False
     first = sentence.marks[rest[0]]
+    if first.kind == "signal" and sentence.found[first.first][0].lower().endswith("ies"):  # "multiple hyperintensities"
+        return True
     if first.kind == "signal" and len(rest) > 1 and not sentence.between(rest[1]):
         first = sentence.marks[rest[1]]
     return first.kind in _LESION

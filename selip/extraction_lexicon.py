@@ -71,6 +71,7 @@ class Lexicon:
 
     Attributes:
         entries: First word to the phrases that begin with it, longest first: words, kind, value.
+        seconds: First word to the second one ("" for none) to those phrases.
         sides: Side words of one word to their side.
         area: Region of a finding to the region of the facts.
         unpaired: Regions that lie on the midline.
@@ -84,6 +85,7 @@ class Lexicon:
     """
 
     entries: Mapping[str, tuple[_Entry, ...]]
+    seconds: Mapping[str, Mapping[str, tuple[_Entry, ...]]]
     sides: Mapping[str, str]
     area: Mapping[str, str]
     unpaired: frozenset[str]
@@ -115,8 +117,10 @@ def lexicon(language: str) -> Lexicon:
         entries.setdefault(split[0], []).append((split, kind, value))
     said = {word for some in entries.values() for words, _, _ in some for word in words}
     plain = (word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token))
+    ordered = {word: tuple(sorted(some, key=lambda entry: -len(entry[0]))) for word, some in entries.items()}
     return Lexicon(
-        entries={word: tuple(sorted(some, key=lambda entry: -len(entry[0]))) for word, some in entries.items()},
+        entries=ordered,
+        seconds={word: _by_second(some) for word, some in ordered.items()},
         sides={word: side for side, some in data["side"].items() for word in some if len(token.findall(word)) == 1},
         area={region: area for area, regions in data["regions"].items() for region in regions},
         unpaired=frozenset(data["unpaired"]),
@@ -128,6 +132,11 @@ def lexicon(language: str) -> Lexicon:
         layout=_layout(data, entries, token),
         vocabulary=frozenset(said).union(plain, *(_split(phrase, token) for phrase in _headings(data))),
     )
+
+
+def _by_second(entries: Sequence[_Entry]) -> dict[str, tuple[_Entry, ...]]:
+    seconds = dict.fromkeys((words[1] if len(words) > 1 else "") for words, _, _ in entries)
+    return {second: tuple(entry for entry in entries if "".join(entry[0][1:2]) == second) for second in seconds}
 
 
 def _headings(data: Mapping[str, Any]) -> Iterator[str]:
@@ -171,7 +180,8 @@ def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def _spaced(prefixes: Sequence[str]) -> str:
     first = "".join(sorted({prefix[0] for prefix in prefixes}))  # most words are done with by their first letter
     prefix = rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[A-Za-z]{{5}})"
-    return rf"{prefix}|(?<!\*)[Tt]2\s?\*(?!\*)|[A-Za-z0-9]+(?:['’][A-Za-z]+)?|{PUNCTUATION}"
+    star = r"(?:(?<=[^*][Tt]2)|(?<=^[Tt]2))\s?\*(?!\*)"  # T2*, not *T2*
+    return rf"{prefix}|[A-Za-z0-9]+(?:['’][A-Za-z]+|{star})?|{PUNCTUATION}"
 
 
 def _unspaced(phrases: Sequence[str]) -> str:
@@ -204,19 +214,26 @@ def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
 
 
 def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:
-    marks, entries, last = [], known.entries, 0
+    marks: list[Mark] = []
+    seconds, last = known.seconds, 0
     for first, word in enumerate(words):
-        if first < last or word not in entries:
+        if first < last or word not in seconds:
             continue
-        for phrase, kind, value in entries[word]:
-            behind = first + len(phrase)
-            if words[first:behind] == phrase:
-                if (
-                    kind == "region" and behind - first >= _SHORTEST_AROUND_SIDE
-                ):  # "base of the left skull": left, then skull
-                    inside = [at for at in range(first + 1, behind) if words[at] in known.sides]
-                    marks += [Mark("side", known.sides[words[at]], first, first, *found[at].span()) for at in inside]
-                marks.append(Mark(kind, value, first, behind, found[first].start(), found[behind - 1].end()))
-                last = behind
-                break
+        entry = _longest(words, first, seconds[word])
+        if entry is None:
+            continue
+        phrase, kind, value = entry
+        last = first + len(phrase)
+        if kind == "region" and last - first >= _SHORTEST_AROUND_SIDE:  # "base of the left skull": left, then skull
+            inside = [at for at in range(first + 1, last) if words[at] in known.sides]
+            marks += [Mark("side", known.sides[words[at]], first, first, *found[at].span()) for at in inside]
+        marks.append(Mark(kind, value, first, last, found[first].start(), found[last - 1].end()))
     return marks
+
+
+def _longest(words: list[str], first: int, seconds: Mapping[str, tuple[_Entry, ...]]) -> _Entry | None:
+    """The longest phrase that begins at a word."""
+    for entry in seconds.get(words[first + 1], ()) if first + 1 < len(words) else ():
+        if words[first : first + len(entry[0])] == entry[0]:
+            return entry
+    return seconds[""][0] if "" in seconds else None

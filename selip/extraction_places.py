@@ -48,6 +48,7 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
             index in taken
             or _only_side(sentence, index, known)
             or _denied_there(sentence, index, content, denied, known)
+            or _unreached(sentence, index, known)
         ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
@@ -102,6 +103,16 @@ def _denied_there(sentence: Sentence, index: int, content: list[int], denied: fr
     return known.words["comma"].isdisjoint(words) and known.words["break"].isdisjoint(words)
 
 
+def _unreached(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a lesion is said not to reach a region: "does not extend into the cavernous sinus"."""
+    marks, words = sentence.marks, known.words
+    negation = next((mark for mark in reversed(marks[:index]) if mark.kind in {"negation", *CONTENT}), None)
+    if negation is None or negation.kind != "negation":
+        return False
+    gap = sentence.words[negation.last : marks[index].first]
+    return not words["reach"].isdisjoint(gap) and (words["comma"] | words["break"]).isdisjoint(gap)
+
+
 def _sides(sentence: Sentence, known: Lexicon) -> dict[int, _Side]:
     """Number of each region's mark to its side; a side holds for the list of regions behind it up to the next one."""
     marks, found, carried = sentence.marks, dict[int, _Side](), _Side(UNSPECIFIED)
@@ -127,13 +138,16 @@ def _regions_before(sentence: Sentence, index: int, found: dict[int, _Side], kno
     leads = (
         known.spaced and words["side_behind"].isdisjoint(gap) and sentence.words[marks[index].first] != "bilaterally"
     )
-    if not index or marks[index - 1].kind != "region" or leads or not words["comma"].isdisjoint(gap):
+    last = index - 1
+    while not leads and last > 0 and marks[last].kind in {"lesion", "type"} and not sentence.between(last):
+        last -= 1
+    if not index or marks[last].kind != "region" or leads or not words["comma"].isdisjoint(gap):
         return []
     if index + 1 < len(marks) and marks[index + 1].kind == "region":
         ahead = sentence.between(index + 1)
         if words["comma"].isdisjoint(ahead) and words["join"].isdisjoint(ahead):
             return []
-    behind, at = [], index - 1
+    behind, at = [], last
     while at >= 0 and marks[at].kind == "region" and found[at].mark is None:
         behind.append(at)
         at -= 1

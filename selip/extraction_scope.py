@@ -13,7 +13,8 @@ VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricl
 SIDES = frozenset({"side", "direction"})
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
 _BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
-_SKIPPED_IN_ZONE = frozenset({"side", "degree", "shape", "part", "larger"})
+_SIGNAL = frozenset({"signal", "degree", "shape", "contrast"})
+_DESCRIBES = frozenset({"signal", "edema", "parenchyma", "relaxation", "type", "enhancement"})
 
 
 class Sign(NamedTuple):
@@ -31,18 +32,22 @@ class Sign(NamedTuple):
 
 
 def zone_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
-    """Numbers of the marks that speak of what surrounds a lesion: to the end, or to a comma after "edema"."""
+    """Numbers of the marks that speak of what surrounds a lesion, up to a comma.
+
+    A zone that a comma parts from its description reaches over that ("around the lesion, high signal is seen"), and a
+    list of signals goes on.
+    """
     marks, found = sentence.marks, set[int]()
     for index, mark in enumerate(marks):
         if mark.kind != "zone" or beside_region(sentence, index) or _counts(sentence, mark):
             continue
-        follower = next((later for later in marks[index + 1 :] if later.kind not in _SKIPPED_IN_ZONE), None)
-        short = follower is not None and follower.kind in {"edema", "parenchyma"}
-        if not short:
-            return frozenset(found).union(range(index + 1, len(marks)))
+        described = ""
         for later in range(index + 1, len(marks)):
-            if not known.words["comma"].isdisjoint(sentence.between(later)):
+            kind = marks[later].kind
+            listed = described == "signal" and kind in _SIGNAL
+            if described and not listed and not known.words["comma"].isdisjoint(sentence.between(later)):
                 break
+            described = described or (kind if kind in _DESCRIBES else "")
             found.add(later)
     return frozenset(found)
 
@@ -101,11 +106,22 @@ def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
             found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
         elif mark.kind == "shift":
             found.update(_chain(sentence, index, 1, known))
-        elif mark.kind == "edema" and index + 1 < len(sentence.marks) and sentence.marks[index + 1].kind != "zone":
-            gap = sentence.between(index + 1)
-            if (known.words["join"] | known.words["comma"] | {":"}).isdisjoint(gap):
-                found.update(_chain(sentence, index, 1, known))
+        elif mark.kind == "edema":
+            found.update(_of_edema(sentence, index, known))
     return frozenset(found)
+
+
+def _of_edema(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
+    """Regions that edema lies in: "left parietal edema", "edema extends into the thalamus", not around a lesion."""
+    marks, found = sentence.marks, []
+    stops = known.words["join"] | known.words["comma"] | {":"}
+    if index + 1 < len(marks) and marks[index + 1].kind != "zone" and stops.isdisjoint(sentence.between(index + 1)):
+        found += _chain(sentence, index, 1, known)
+    at = index - 1
+    while at >= 0 and marks[at].kind in _STRUCTURE and marks[at].last == marks[at + 1].first:
+        found.append(at)
+        at -= 1
+    return found
 
 
 def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:

@@ -138,7 +138,7 @@ def _is_evidence(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> bool:
     marks = sentence.marks
     if not known.words["further"].isdisjoint(sentence.words):
         return False
-    if any(marks[index].kind in _SEEN for index in unsaid.denied):
+    if any(marks[index].kind in _SEEN and marks[index].value != "adjective" for index in unsaid.denied):
         return True
     tissue = any(mark.kind == "parenchyma" or mark.value == _WHITE_MATTER for mark in marks)
     tissue = tissue or not known.words["study"].isdisjoint(sentence.words)

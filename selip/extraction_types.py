@@ -96,6 +96,7 @@ class Extraction:
         lesions: What it describes, in its order.
         normal: Whether it calls the study normal, or denies all that it speaks of.
         not_understood: Words of statements that were not understood, each once, in their order.
+        denied: What it says is not there, as "acute infarct" or "mass", each once.
         uncertain: Lesions that are neither affirmed nor denied, as "possible infarct".
     """
 
@@ -105,6 +106,7 @@ class Extraction:
     normal: bool = False
     not_understood: tuple[str, ...] = ()
     uncertain: tuple[Lesion, ...] = ()
+    denied: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:

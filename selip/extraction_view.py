@@ -67,6 +67,9 @@ def as_mapping(found: Extraction) -> dict[str, Any]:
             }
             for fact in found.facts
         ],
+        "denied": list(found.denied),
+        "uncertain": [asdict(finding) for lesion in found.uncertain for finding in lesion.findings()],
+        "not_understood": list(found.not_understood),
         "findings": [asdict(finding) for finding in found.findings()],
         "clauses": [clause.text if clause.location else clause.signal for clause in found.clauses()],
     }

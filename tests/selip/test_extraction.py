@@ -20,7 +20,13 @@ from selip.findings import NORMAL_TEXT, findings_text, parse_findings_text, swap
 
 KINDS = ("location", "signal", "enhancement", "edema", "midline_shift", "ventricle_compression", "multiplicity")
 SWAPPED = {"left": "right", "right": "left"}
-PHRASES = [" ".join(words) for some in lexicon("en").entries.values() for words, _, _ in some]
+ABBREVIATED = {"l", "lt", "r", "rt"}  # swap_sides swaps the words
+PHRASES = [
+    " ".join(words)
+    for some in lexicon("en").entries.values()
+    for words, _, _ in some
+    if ABBREVIATED.isdisjoint(words)
+]
 ANY_CHARACTER = st.characters()
 radiology = st.lists(
     st.sampled_from([*PHRASES, *'.,;:()/\n"-', "with", "on", "and", "or", "the", "is", "of", "5 mm"])

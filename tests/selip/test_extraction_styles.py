@@ -149,7 +149,7 @@ SENTENCES = {
     "Left insular mass: high signal on DWI sequence, ADC value is decreased.": "left @ insula; DWI high; ADC low",
     "Left insular mass of mixed long and short T1 signal.": "left @ insula; T1 mixed",
     "Left insular mass, isohypointense on T1-WI and with uneven signal on T2-WI.": "left @ insula; T1 mixed; T2 mixed",
-    "Diffusion restriction in the left insula with low ADC.": "left @ insula; ADC low",
+    "Diffusion restriction in the left insula with low ADC.": "left @ insula; DWI high; ADC low",
     "Bifrontal mass crossing the corpus callosum.": "bilateral @ frontal lobe",
     "Mass in the left frontal-parietal parasagittal area.": (
         "left @ frontal lobe; left @ parietal lobe; left @ falx/parasagittal"
