@@ -22,6 +22,7 @@ _STOPS = frozenset(".;!?\n。；！？-–—•·*")
 _BULLETS = frozenset("-–—•·*")
 _COLONS = frozenset(":：")
 _LONGEST_HEADING = 4  # words
+_NARROWEST = 20  # letters of a line that was wrapped
 _REACH_OF_LABEL = 4  # words
 
 _BLOCKS = frozenset({
@@ -33,7 +34,7 @@ _ODD = re.compile(r"[<&\\\r\x0b\x0c\x85\u2028\u2029]|_x000D_")
 _MARKUP = re.compile(
     rf"(?:<|&lt;)/?(?P<tag>{'|'.join(sorted((*_BLOCKS, *_INLINE), key=len, reverse=True))})(?![a-z0-9])[^<>&]{{0,200}}?"
     r"(?:>|&gt;)(?:[ \t]*\r?\n)?|&amp;|&(?:nbsp|lt|gt|quot|apos|#\d+|#x[0-9a-f]+);"
-    r"|(?P<line>\\\.br\\|\\[nr](?![a-z])|_x000D_\r?\n?|\r\n?|[\x0b\x0c\x85\u2028\u2029])|\\t(?![a-z])",
+    r"|(?P<line>\\\.br\\|\\[nr]|_x000D_\r?\n?|\r\n?|[\x0b\x0c\x85\u2028\u2029])|\\t",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"\s*(?:[-–—•·*+>#]\s|\(?\d{1,2}[.)](?:\s|[A-Za-z]))")
@@ -141,7 +142,13 @@ class _Page:
         return word not in _BULLETS or self._parts(at)
 
     def _neighbours(self, at: int) -> tuple[str, str]:
-        return self.words[at - 1] if at else "\n", self.words[at + 1] if at + 1 < len(self.words) else "\n"
+        """The words around a stop; a line break behind it does not count, nor does a full stop that ends nothing."""
+        before, behind = at - 1, at + 1
+        while before in self.dropped:
+            before -= 1
+        if self.words[behind : behind + 1] == ["\n"]:
+            behind += 1
+        return (self.words[before] if at else "\n"), "".join(self.words[behind : behind + 1]) or "\n"
 
     def _abbreviates(self, at: int) -> bool:
         before, behind = self._neighbours(at)
@@ -166,12 +173,12 @@ class _Page:
             return True
         if before in _STOPS:
             return not self._wrapped
-        if before in self.layout.asks or behind in self.layout.goes_on or self.text[:start].rstrip()[-1:] in "-,":
+        if before in self.layout.asks | self.layout.abbreviations or self.text[:start].rstrip()[-1:] in "-,":
             return False
         label = self.words[at + 2 : at + 2 + _REACH_OF_LABEL]
         if not _COLONS.isdisjoint(label[: label.index("\n")] if "\n" in label else label):
             return True
-        return not self._stopped and not self._wrapped
+        return behind not in self.layout.goes_on and not self._stopped and not self._wrapped
 
     @cached_property
     def _stopped(self) -> bool:
@@ -183,7 +190,7 @@ class _Page:
         """Whether no line had room for the first word of the next one."""
         lines = [line.strip() for line in self.text.split("\n")]
         width = max(map(len, lines))
-        return all(
+        return width >= _NARROWEST and all(
             len(one) + 1 + len(other.split(None, 1)[0]) > width for one, other in pairwise(lines) if one and other
         )
 

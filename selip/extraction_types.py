@@ -135,10 +135,14 @@ class Extraction:
     def texts(self, contrasts: Sequence[str]) -> dict[str, str]:
         """Findings text of each contrast; a contrast about which nothing is said is absent.
 
-        A normal report gives all of them the normal sentence. A signal of no named contrast counts for each.
+        A normal report gives all of them the normal sentence. A signal of no named contrast counts for each. Where
+        enhancement is denied, T1c shows what T1 does, or that nothing enhances.
         """
         findings = self.findings()
         if not findings:
             return dict.fromkeys(contrasts, findings_text(())) if self.normal else {}
         said = {name: [*clauses_of(findings, name), *clauses_of(findings, "")] for name in contrasts}
+        if "T1c" in said and any(fact.as_list == ["enhancement", "absent"] for fact in self.facts):
+            dark = [Clause(finding.location, "no enhancement") for finding in findings]
+            said["T1c"] = said["T1c"] or list(clauses_of(findings, "T1")) or dark
         return {name: findings_text(clauses) for name, clauses in said.items() if clauses}
