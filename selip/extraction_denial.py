@@ -44,9 +44,9 @@ _NOTHING = Unsaid()
 
 def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
     """What a sentence denies ("no edema or midline shift"), doubts, or calls gone."""
-    switches = [index for index, mark in enumerate(sentence.marks) if mark.kind in _SWITCHES]
-    if not switches:
+    if _SWITCHES.isdisjoint(sentence.kinds):
         return _NOTHING
+    switches = [index for index, mark in enumerate(sentence.marks) if mark.kind in _SWITCHES]
     found: dict[str, set[int]] = {"denied": set(), "uncertain": set(), "past": set()}
     for index in switches:
         name, marks = _reached(sentence, index, known)

@@ -14,13 +14,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 PUNCTUATION = (
-    r",(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])"
-    r"|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s)"
+    r"(?=[^ \w])(?:,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])"
+    r"|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s))"
 )
 SILENT, BODY = "silent", "body"
 _STOPS = frozenset(".;!?\n。；！？-–—•·*")
 _BULLETS = frozenset("-–—•·*")
 _COLONS = frozenset(":：")
+_LINES = _BULLETS | {"\n"}
 _LONGEST_HEADING = 4  # words
 _NARROWEST = 20  # letters of a line that was wrapped
 _REACH_OF_LABEL = 4  # words
@@ -96,20 +97,18 @@ def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layo
         layout: Of its language.
     """
     page = _Page(text, found, words, layout)
-    headings = list(page.headings()) if not _COLONS.isdisjoint(words) or "\n" in words else []
+    headings = list(page.headings()) if page.may_have_headings else []
     cuts = {at: at + 1 for at in page.ends}
     cuts |= {start: behind for start, behind, _ in headings}
-    silent = list(page.silent(headings))
-    for before, cut in pairwise((-1, *sorted(cuts), len(words))):
-        first = cuts.get(before, 0)
-        if first >= cut + page.asking(cut) or any(start <= first < behind for start, behind in silent):
-            continue
-        behind = cut + page.asking(cut)
-        if page.dropped:
-            kept = [at for at in range(first, behind) if at not in page.dropped]
-            yield Piece([words[at] for at in kept], [found[at] for at in kept])
-        else:
-            yield Piece(words[first:behind], found[first:behind])
+    silent = {at for start, behind in page.silent(headings) for at in range(start, behind)}
+    first = 0
+    for cut in (*(sorted(cuts) if headings else page.ends), len(words)):
+        behind = cut + 1 if words[cut : cut + 1] == ["?"] else cut  # a question mark is a word of its sentence
+        if first < behind and first not in silent:
+            piece = page.piece(first, behind)
+            if piece.words:
+                yield piece
+        first = cuts.get(cut, 0)
 
 
 class _Page:
@@ -126,20 +125,34 @@ class _Page:
                 elif word != "?":
                     self.dropped.add(at)
 
-    def asking(self, at: int) -> bool:
-        """Whether a question mark ends a sentence, of which it then is a word."""
-        return at < len(self.words) and self.words[at] == "?"
+    @property
+    def may_have_headings(self) -> bool:
+        """Whether there is a colon, a dash or a line break."""
+        return not _COLONS.isdisjoint(self.words) or not _LINES.isdisjoint(self.words)
+
+    def piece(self, first: int, behind: int) -> Piece:
+        """The words of a range, without stops that end nothing."""
+        if not self.dropped:
+            return Piece(self.words[first:behind], self.found[first:behind])
+        kept = [at for at in range(first, behind) if at not in self.dropped]
+        return Piece([self.words[at] for at in kept], [self.found[at] for at in kept])
 
     def _ends(self, at: int, word: str) -> bool:
         """Whether a full stop, a line break or a dash ends a sentence."""
         if word == ".":
-            return not self._abbreviates(at)
+            return not (at and self.words[at - 1] in self.layout.abbreviations and self._abbreviates(at))
         if word == "\n":
             return self._breaks(at)
         if word == "?":
-            start = self.found[at].start()
-            return not (self.text[start - 1 : start].strip() == "" and self.text[start + 1 : start + 2].isalpha())
+            return not self._queries(at)
         return word not in _BULLETS or self._parts(at)
+
+    def _queries(self, at: int) -> bool:
+        """Whether a question mark stands before what it doubts: "?infarct"."""
+        start = self.found[at].start()
+        opens = not at or self.words[at - 1] in _STOPS or self.words[at - 1] in _COLONS
+        ahead = self.text[start + 1 : start + 3].lstrip() if opens else self.text[start + 1 : start + 2]
+        return not self.text[max(0, start - 1) : start].strip() and ahead[:1].isalpha()
 
     def _neighbours(self, at: int) -> tuple[str, str]:
         """The words around a stop; a line break behind it does not count, nor does a full stop that ends nothing."""
@@ -154,7 +167,7 @@ class _Page:
         before, behind = self._neighbours(at)
         if before in self.layout.sides:
             return self.layout.kinds.get(behind) in {"region", "lesion", "type", "signal"}
-        return before in self.layout.abbreviations and behind != "\n"
+        return behind != "\n"
 
     def _parts(self, at: int) -> bool:
         """Whether a dash parts statements: not "2 - 3", "iso - hypo", "T1 - weighted", "oedema - none"."""

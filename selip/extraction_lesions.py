@@ -63,7 +63,8 @@ def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
 
 def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
     events = _events(sentence, unsaid.absent, known)
-    events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
+    if unsaid.hidden:
+        events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
     if events:
         reader = _SentenceReader(reading.frames, sentence, number, known)
         reader.read(events)
@@ -77,8 +78,7 @@ def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Un
 
 def _outside(sentence: Sentence) -> bool:
     """Whether a sentence speaks of no part of the brain, but of a sinus or the scalp."""
-    kinds = {mark.kind for mark in sentence.marks}
-    return "outside" in kinds and "region" not in kinds
+    return "outside" in sentence.kinds and "region" not in sentence.kinds
 
 
 def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:

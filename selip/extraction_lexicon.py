@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from selip.errors import InputError
-from selip.extraction_layout import PUNCTUATION, Layout, pieces, unmarked
+from selip.extraction_layout import PUNCTUATION, Layout, Piece, pieces, unmarked
 
 LANGUAGES = ("en", "zh")
 _SIDE = "<side>"
@@ -50,11 +50,13 @@ class Sentence(NamedTuple):
         words: Its words in the form that the lexicon compares, and its commas and brackets.
         marks: Its marks in their order, without overlap.
         found: Where its words stand in the text.
+        kinds: Those of its marks.
     """
 
     words: list[str]
     marks: list[Mark]
     found: list[re.Match[str]]
+    kinds: frozenset[str]
 
     def between(self, index: int) -> list[str]:
         """Words between a mark and the one before it (or the start)."""
@@ -62,6 +64,12 @@ class Sentence(NamedTuple):
 
 
 _Entry = tuple[list[str], str, str]
+_PLURALS = {
+    "gyri": "gyrus", "nuclei": "nucleus", "sulci": "sulcus", "foci": "focus", "thalami": "thalamus",
+    "hippocampi": "hippocampus", "metastases": "metastasis", "stenoses": "stenosis", "diagnoses": "diagnosis",
+    "haematomata": "haematoma", "hematomata": "hematoma", "cavernomata": "cavernoma", "globi": "globus",
+    "pallidi": "pallidus",
+}  # fmt: skip
 _SHORTEST_AROUND_SIDE = 4  # words: "base of left skull"
 
 
@@ -191,8 +199,9 @@ def _unspaced(phrases: Sequence[str]) -> str:
 
 @lru_cache(2**14)
 def _plain(word: str) -> str:
-    """A word as the lexicon compares it: small letters, no genitive, no plural s."""
+    """A word as the lexicon compares it: small letters, no genitive, no plural."""
     word = word.lower()
+    word = _PLURALS.get(word, word)
     if word[-2:] in ("'s", "’s"):
         return word[:-2]
     if word[-3:] == "ies" and len(word) > 5:
@@ -208,20 +217,30 @@ def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
     found = list(known.token.finditer(text))
     words = [_plain(match[0]) for match in found]
     for piece in pieces(text, found, words, known.layout):
-        for first in range(0, len(piece.words), _LONGEST):
-            some, where = piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST]
-            yield Sentence(some, _marks(some, where, known), where)
+        for some, where in [piece] if len(piece.words) <= _LONGEST else _cut(piece):
+            marks = _marks(some, where, known)
+            yield Sentence(some, marks, where, frozenset([mark.kind for mark in marks]))
+
+
+def _cut(piece: Piece) -> Iterator[Piece]:
+    for first in range(0, len(piece.words), _LONGEST):
+        yield Piece(piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST])
 
 
 def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:
     marks: list[Mark] = []
     seconds, last = known.seconds, 0
-    for first, word in enumerate(words):
-        if first < last or word not in seconds:
+    for first, (word, ahead) in enumerate(zip(words, [*words[1:], ""], strict=True)):
+        some = seconds.get(word)
+        if some is None or first < last:
             continue
-        entry = _longest(words, first, seconds[word])
-        if entry is None:
-            continue
+        for entry in some.get(ahead, ()):  # the longest first
+            if words[first : first + len(entry[0])] == entry[0]:
+                break
+        else:
+            if "" not in some:
+                continue
+            entry = some[""][0]
         phrase, kind, value = entry
         last = first + len(phrase)
         if kind == "region" and last - first >= _SHORTEST_AROUND_SIDE:  # "base of the left skull": left, then skull
@@ -229,11 +248,3 @@ def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list
             marks += [Mark("side", known.sides[words[at]], first, first, *found[at].span()) for at in inside]
         marks.append(Mark(kind, value, first, last, found[first].start(), found[last - 1].end()))
     return marks
-
-
-def _longest(words: list[str], first: int, seconds: Mapping[str, tuple[_Entry, ...]]) -> _Entry | None:
-    """The longest phrase that begins at a word."""
-    for entry in seconds.get(words[first + 1], ()) if first + 1 < len(words) else ():
-        if words[first : first + len(entry[0])] == entry[0]:
-            return entry
-    return seconds[""][0] if "" in seconds else None

@@ -13,6 +13,9 @@ VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricl
 SIDES = frozenset({"side", "direction"})
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
 _BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
+_TAKING = frozenset({"change", "crossing", "shift", "edema"})
+_SIGNS = frozenset({"edema", "shift", "in_place", "midline", "change"})
+_NONE: frozenset[int] = frozenset()
 _SIGNAL = frozenset({"signal", "degree", "shape", "contrast"})
 _DESCRIBES = frozenset({"signal", "edema", "parenchyma", "relaxation", "type", "enhancement"})
 
@@ -38,6 +41,8 @@ def zone_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     list of signals goes on.
     """
     marks, found = sentence.marks, set[int]()
+    if "zone" not in sentence.kinds:
+        return _NONE
     for index, mark in enumerate(marks):
         if mark.kind != "zone" or beside_region(sentence, index) or _counts(sentence, mark):
             continue
@@ -69,14 +74,16 @@ def affected(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
     """Numbers of the marks of the structures that a change speaks of, as "compression of the anterior horn"."""
     where = sentence.marks[index].value.split()[-1]
     ahead = _chain(sentence, index, 1, known) if where != "behind" else []
-    if where == "before" or (where == "either" and _leads_on(sentence, index)):
+    if where == "before" or (where == "either" and _leads_on(sentence, index, known)):
         return ahead
     return _chain(sentence, index, -1, known)
 
 
-def _leads_on(sentence: Sentence, index: int) -> bool:
+def _leads_on(sentence: Sentence, index: int, known: Lexicon) -> bool:
     """Whether another change follows that names the structure: "compression and narrowing of the ventricle"."""
     marks = sentence.marks
+    if index + 1 < len(marks) and not known.words["comma"].isdisjoint(sentence.between(index + 1)):
+        return False
     return index + 1 < len(marks) and marks[index + 1].kind == "change" and marks[index + 1].value.endswith("before")
 
 
@@ -99,6 +106,8 @@ def _chain(sentence: Sentence, index: int, step: int, known: Lexicon, allowed: f
 def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
     """Numbers of the regions that are not the place of a lesion: compressed, crossed, or the place of edema."""
     found: set[int] = set()
+    if _TAKING.isdisjoint(sentence.kinds):
+        return _NONE
     for index, mark in enumerate(sentence.marks):
         if mark.kind == "change":
             found.update(affected(sentence, index, known))
@@ -133,6 +142,8 @@ def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
 def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
     """The yes/no statements of a sentence about edema, midline and ventricles."""
     marks, denied = sentence.marks, unsaid.denied
+    if _SIGNS.isdisjoint(sentence.kinds):
+        return
     for index, mark in enumerate(marks):
         span = (mark.start, mark.end)
         if index in unsaid.uncertain:

@@ -13,7 +13,6 @@ _PREDICATES = frozenset({"negation", "negation_behind", "normal", "in_place"})
 _SEEN = frozenset({"lesion", "type", "signal"})
 _WHOLE = frozenset({"normal", "ignored", "contrast", "agent", "degree", "negation", "negation_behind"})
 _HEAVY = frozenset({"degree", "shape", "multiple", "signal"})
-_WHITE_MATTER = "cerebral white matter"
 
 Said = Sequence[tuple[Sentence, Unsaid]]
 """The sentences of a report, and what each does not say is there."""
@@ -63,28 +62,33 @@ def _strange(sentence: Sentence, known: Lexicon) -> list[int]:
 
 def _unclear(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> list[int]:
     """Numbers of known words that assert something, though no finding, as "the ventricles are prominent"."""
-    marks = sentence.marks
-    kinds = {mark.kind for mark in marks}
+    marks, kinds = sentence.marks, sentence.kinds
     if unsaid.uncertain or ("outside" in kinds and "region" not in kinds):
         return []
     denied = set(_denied_words(sentence, known))
     loose = [
         mark
         for index, mark in enumerate(marks)
-        if index not in unsaid.absent and mark.first not in denied and _is_loose(marks, index)
+        if _not_normal(marks, index)
+        or (index not in unsaid.absent and mark.first not in denied and _is_loose(marks, index))
     ]
-    if not loose and _PREDICATES.isdisjoint(kinds):
+    central = "midline" in kinds and any(mark.value == "centre" for mark in marks)
+    if not loose and not central and _PREDICATES.isdisjoint(kinds):
         loose = [mark for mark in marks if mark.kind in _PLACES]
     return [at for mark in loose for at in range(mark.first, mark.last)]
 
 
 def _is_loose(marks: list[Mark], index: int) -> bool:
-    """Whether a mark asserts something by itself: of a degree, a change or a signal, or "not normal"."""
-    kind = marks[index].kind
-    if kind == "degree" and index + 1 < len(marks) and marks[index + 1].kind == "normal":
+    """Whether a mark asserts something by itself: a degree, a change or a signal, but not "clearly normal"."""
+    if marks[index].kind == "degree" and index + 1 < len(marks) and marks[index + 1].kind == "normal":
         return False
-    not_normal = kind == "normal" and index > 0 and marks[index - 1].kind == "negation"
-    return kind in _ASSERTIVE or (not_normal and marks[index - 1].last == marks[index].first)
+    return marks[index].kind in _ASSERTIVE
+
+
+def _not_normal(marks: list[Mark], index: int) -> bool:
+    before = marks[index - 1] if index else None
+    denied = before is not None and before.kind == "negation" and before.last == marks[index].first
+    return denied and marks[index].kind == "normal"
 
 
 def _denied_words(sentence: Sentence, known: Lexicon) -> Iterator[int]:
@@ -140,6 +144,4 @@ def _is_evidence(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> bool:
         return False
     if any(marks[index].kind in _SEEN and marks[index].value != "adjective" for index in unsaid.denied):
         return True
-    tissue = any(mark.kind == "parenchyma" or mark.value == _WHITE_MATTER for mark in marks)
-    tissue = tissue or not known.words["study"].isdisjoint(sentence.words)
-    return tissue and any(mark.kind == "normal" for mark in marks)
+    return not known.words["tissue"].isdisjoint(sentence.words) and any(mark.kind == "normal" for mark in marks)
