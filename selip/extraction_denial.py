@@ -75,7 +75,9 @@ def _reached(sentence: Sentence, index: int, known: Lexicon) -> tuple[str, Itera
         return "denied", _back(sentence, index, known)
     if mark.kind == "exclusion":
         doubted = mark.value == "ahead" or any(_excludes(sentence, at) == mark for at in range(index))
-        return "uncertain" if doubted else "denied", (_ahead if mark.value == "ahead" else _back)(sentence, index, known)
+        return "uncertain" if doubted else "denied", (_ahead if mark.value == "ahead" else _back)(
+            sentence, index, known
+        )
     if mark.kind.startswith("gone"):
         return _gone(sentence, index, known)
     return "uncertain", _doubted(sentence, index, known)

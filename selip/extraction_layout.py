@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 PUNCTUATION = (
-    r"(?=[^ \w])(?:,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])"
-    r"|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s))"
+    r"(?=[^ \w])(?:,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])"
+    r"|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s))"
 )
 SILENT, BODY = "silent", "body"
 _STOPS = frozenset(".;!?\n。；！？-–—•·*")

@@ -124,7 +124,9 @@ def lexicon(language: str) -> Lexicon:
         split = _split(phrase, token)
         entries.setdefault(split[0], []).append((split, kind, value))
     said = {word for some in entries.values() for words, _, _ in some for word in words}
-    plain = (word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token))
+    plain = (
+        word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token)
+    )
     ordered = {word: tuple(sorted(some, key=lambda entry: -len(entry[0]))) for word, some in entries.items()}
     return Lexicon(
         entries=ordered,
@@ -160,9 +162,7 @@ def _layout(data: Mapping[str, Any], entries: Mapping[str, list[_Entry]], token:
     single = {words[0]: kind for some in entries.values() for words, kind, _ in some if len(words) == 1}
     starts = {word: some[0][1] for word, some in entries.items()}
     return Layout(
-        headings={
-            tuple(_split(phrase, token)): kind for kind, some in data["headings"].items() for phrase in some
-        },
+        headings={tuple(_split(phrase, token)): kind for kind, some in data["headings"].items() for phrase in some},
         abbreviations=frozenset(map(_plain, data["abbreviations"])),
         sides=frozenset(map(_plain, data["abbreviations"])) & {word for word, kind in single.items() if kind == "side"},
         asks=frozenset(map(_plain, data["asks"])),

@@ -124,8 +124,12 @@ def _of_edema(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
     """Regions that edema lies in: "left parietal edema", "edema extends into the thalamus", not around a lesion."""
     marks, found = sentence.marks, []
     stops = known.words["join"] | known.words["comma"] | {":"}
-    if index + 1 < len(marks) and marks[index + 1].kind != "zone" and stops.isdisjoint(sentence.between(index + 1)):
-        found += _chain(sentence, index, 1, known)
+    if index + 1 < len(marks) and stops.isdisjoint(sentence.between(index + 1)):
+        around = marks[index + 1].kind == "zone"
+        if not around:
+            found += _chain(sentence, index, 1, known)
+        elif index + 2 < len(marks) and not known.words["reach"].isdisjoint(sentence.between(index + 2)):
+            found += _chain(sentence, index + 1, 1, known)
     at = index - 1
     while at >= 0 and marks[at].kind in _STRUCTURE and marks[at].last == marks[at + 1].first:
         found.append(at)

@@ -36,13 +36,14 @@ def understood(said: Said, known: Lexicon) -> tuple[bool, tuple[str, ...]]:
     whole, evidence, clear = False, False, True
     missed: dict[str, None] = {}
     for sentence, unsaid in said:
-        if not sentence.marks and known.vocabulary.issuperset(sentence.words):
+        more = not known.words["more"].isdisjoint(sentence.words)
+        if not sentence.marks and not more and known.vocabulary.issuperset(sentence.words):
             continue
         words = _written(sentence, _strange(sentence, known) or _unclear(sentence, unsaid, known))
         missed.update(dict.fromkeys(words))
         whole = whole or _is_whole(sentence, unsaid, known)
         evidence = evidence or _is_evidence(sentence, unsaid, known)
-        clear = clear and not words and not unsaid.hidden and known.words["more"].isdisjoint(sentence.words)
+        clear = clear and not words and not unsaid.hidden and not more
     return whole or (evidence and clear), tuple(missed)
 
 
@@ -75,7 +76,16 @@ def _unclear(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> list[int]:
     central = "midline" in kinds and any(mark.value == "centre" for mark in marks)
     if not loose and not central and _PREDICATES.isdisjoint(kinds):
         loose = [mark for mark in marks if mark.kind in _PLACES]
+    loose = loose or _excepted(sentence, known)
     return [at for mark in loose for at in range(mark.first, mark.last)]
+
+
+def _excepted(sentence: Sentence, known: Lexicon) -> list[Mark]:
+    """Marks of places behind an exception: "no infarct except in the pons", not "but normal ventricles"."""
+    words = sentence.words
+    last = max((at for at, word in enumerate(words) if word in known.words["exception"]), default=len(words))
+    behind = [mark for mark in sentence.marks if mark.first > last]
+    return [] if any(mark.kind in _PREDICATES for mark in behind) else [mark for mark in behind if mark.kind in _PLACES]
 
 
 def _is_loose(marks: list[Mark], index: int) -> bool:

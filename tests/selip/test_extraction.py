@@ -22,10 +22,7 @@ KINDS = ("location", "signal", "enhancement", "edema", "midline_shift", "ventric
 SWAPPED = {"left": "right", "right": "left"}
 ABBREVIATED = {"l", "lt", "r", "rt"}  # swap_sides swaps the words
 PHRASES = [
-    " ".join(words)
-    for some in lexicon("en").entries.values()
-    for words, _, _ in some
-    if ABBREVIATED.isdisjoint(words)
+    " ".join(words) for some in lexicon("en").entries.values() for words, _, _ in some if ABBREVIATED.isdisjoint(words)
 ]
 ANY_CHARACTER = st.characters()
 radiology = st.lists(

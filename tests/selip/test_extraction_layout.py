@@ -131,7 +131,8 @@ def test_sentences_are_cut_by_grammar(text, parts):
 @pytest.mark.parametrize("break_", [" ", "\n", "\n\n", "<br>"])
 @pytest.mark.parametrize("heading", ["Indication", "CLINICAL HISTORY", "Technique", "Comparison", "reason for exam"])
 def test_sections_that_give_no_finding(heading, break_):
-    text = f"{heading}: Rule out glioma. Left frontal meningioma, high on T2.{break_}FINDINGS: An infarct in the left pons."
+    said = "Rule out glioma. Left frontal meningioma, high on T2."
+    text = f"{heading}: {said}{break_}FINDINGS: An infarct in the left pons."
     (finding,) = extract(text).findings()
     assert (finding.lesion_type, finding.region) == ("infarct", "pons")
 

@@ -57,13 +57,21 @@ UNKNOWN = (
     "We cannot exclude a lesion in the right cerebellum.",
     "No haemorrhage. Possible infarct in the left thalamus.",
     "No infarct. The meningioma has been resected.",
+    "Craniotomy on the left. No infarct.",
+    "There is no infarct except in the left pons.",
+    "Mass not seen in the left thalamus but in the right thalamus.",
+    "Infarct in the left thalamus is unlikely.",
     "Normal flow voids. Globally thickened calvarium.",
 )
 
 
 @pytest.mark.parametrize(
     ("text", "state"),
-    [(text, state) for state, some in (("normal", NORMAL), ("abnormal", ABNORMAL), ("unknown", UNKNOWN)) for text in some],
+    [
+        (text, state)
+        for state, some in (("normal", NORMAL), ("abnormal", ABNORMAL), ("unknown", UNKNOWN))
+        for text in some
+    ],
 )
 def test_state(text, state):
     found = extract(text)

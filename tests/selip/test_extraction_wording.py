@@ -22,7 +22,8 @@ GUIDE_REGIONS = {
     "cerebral hemisphere", "other",
 }  # fmt: skip
 NO_PHRASES = {
-    "spaced", "prefixes", "unpaired", "vague", "words", "parts", "headings", "abbreviations", "asks", "goes_on", "plain",
+    "spaced", "prefixes", "unpaired", "vague", "words", "parts", "headings", "abbreviations", "asks", "goes_on",
+    "plain",
 }  # fmt: skip
 RIGHT = {"left": "right", "l": "r", "lt": "rt"}
 languages = pytest.mark.parametrize("language", LANGUAGES)
