@@ -51,6 +51,8 @@ def extract(text: str, language: str = "en") -> Extraction:
 def _denied(reading: Reading) -> Iterator[str]:
     """Lesion types that are denied by name, other lesions by the words for them."""
     for sentence, unsaid in reading.sentences:
+        if not unsaid.denied:
+            continue
         for mark in (sentence.marks[index] for index in sorted(unsaid.denied)):
             if mark.kind == "type":
                 yield mark.value

@@ -21,7 +21,7 @@ SILENT, BODY = "silent", "body"
 _STOPS = frozenset(".;!?\n。；！？-–—•·*")
 _BULLETS = frozenset("-–—•·*")
 _COLONS = frozenset(":：")
-_LINES = _BULLETS | {"\n"}
+_BEHIND_HEADING = _BULLETS | _COLONS | {"\n"}
 _LONGEST_HEADING = 4  # words
 _NARROWEST = 20  # letters of a line that was wrapped
 _REACH_OF_LABEL = 4  # words
@@ -128,7 +128,7 @@ class _Page:
     @property
     def may_have_headings(self) -> bool:
         """Whether there is a colon, a dash or a line break."""
-        return not _COLONS.isdisjoint(self.words) or not _LINES.isdisjoint(self.words)
+        return not _BEHIND_HEADING.isdisjoint(self.words)
 
     def piece(self, first: int, behind: int) -> Piece:
         """The words of a range, without stops that end nothing."""
@@ -210,7 +210,7 @@ class _Page:
     def headings(self) -> Iterator[tuple[int, int, str]]:
         """First word of each heading, the word behind its colon, dash or line, and its kind."""
         for at, word in enumerate(self.words):
-            if at and (word in _COLONS or word == "\n" or word in _BULLETS):
+            if at and word in _BEHIND_HEADING:
                 start = self._heading_before(at, word)
                 if start is not None:
                     yield start, at + 1, self.layout.headings[tuple(self.words[start:at])]

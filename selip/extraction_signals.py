@@ -64,8 +64,10 @@ def signals_of(
         if not zone.intersection(items[number].marks)
         for signal in _signals(sentence, items[number], lists)
     ]
-    signals += [signal for signal in _relaxations(sentence, denied) if signal.at not in zone]
-    signals += [signal for signal in _restrictions(sentence, denied) if signal.at not in zone]
+    if "relaxation" in sentence.kinds:
+        signals += [signal for signal in _relaxations(sentence, denied) if signal.at not in zone]
+    if "lesion" in sentence.kinds:
+        signals += [signal for signal in _restrictions(sentence, denied) if signal.at not in zone]
     shown = [_enhancement(sentence, item, denied) for item in items if item.kind == "E"]
     return sorted(signals, key=lambda signal: signal.at), shown
 

@@ -54,9 +54,11 @@ def _written(sentence: Sentence, words: list[int]) -> list[str]:
 def _strange(sentence: Sentence, known: Lexicon) -> list[int]:
     """Numbers of the words that are neither known nor denied."""
     words, vocabulary = sentence.words, known.vocabulary
+    if vocabulary.issuperset(words):
+        return []
     strange = [at for at, word in enumerate(words) if word not in vocabulary and not word[0].isdigit()]
     if not strange:
-        return strange
+        return []
     denied = set(_denied_words(sentence, known))
     return [at for at in strange if at not in denied]
 
