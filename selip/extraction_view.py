@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selip.extraction_types import Extraction
+from selip.extraction_types import Extraction, State
 
 STYLES = {
     "location": "bold cyan",
@@ -34,10 +35,11 @@ def marked_text(found: Extraction) -> Text:
 
 def as_tables(name: str, found: Extraction) -> RenderableType:
     """One report: its marked text, its facts with the words that say them, and its findings."""
-    heading = Text(name, style="bold underline")
+    heading = Text(f"{name}: {found.state}", style="bold underline")
     if not found.recognised:
         clauses = Text("\n".join(f"  {clause.signal}" for clause in found.clauses()))
-        return Group(heading, marked_text(found), Text("nothing recognised; its sentences stand as they are:"), clauses)
+        lead = Text("nothing recognised; its sentences stand as they are:")
+        return Group(heading, marked_text(found), lead, clauses, *_notes(found))
     facts = Table("fact", "value", "words")
     for fact in found.facts:
         words = " … ".join(found.text[start:end] for start, end in fact.spans)
@@ -49,7 +51,16 @@ def as_tables(name: str, found: Extraction) -> RenderableType:
     parts: list[RenderableType] = [heading, marked_text(found)]
     parts += [facts] if found.facts else []
     parts += [findings] if found.lesions else [Text("no lesion")]
-    return Group(*parts, Text())
+    return Group(*parts, *_notes(found), Text())
+
+
+def _notes(found: Extraction) -> Iterator[Text]:
+    """What is denied, uncertain and not understood, a line each."""
+    doubts = [finding for lesion in found.uncertain for finding in lesion.findings()]
+    uncertain = [f"{finding.lesion_type or 'lesion'} ({finding.location})" for finding in doubts]
+    for name, words in (("denied", found.denied), ("uncertain", uncertain), ("not understood", found.not_understood)):
+        if words:
+            yield Text(f"{name}: {', '.join(words)}")
 
 
 def as_mapping(found: Extraction) -> dict[str, Any]:
@@ -81,11 +92,13 @@ def facts_of(extractions: Mapping[str, Extraction]) -> dict[str, list[list[str]]
 
 
 def summary(extractions: Mapping[str, Extraction]) -> str:
-    """How many reports there are, and of how many nothing was recognised."""
+    """How many reports there are, in which state, and of how many nothing was recognised."""
     unknown = sum(not found.recognised for found in extractions.values())
     facts = sum(len(found.facts) for found in extractions.values())
+    states = Counter(found.state for found in extractions.values())
     return (
-        f"{len(extractions)} reports, {facts} facts; nothing recognised in {unknown}, whose sentences stand as they are"
+        f"{len(extractions)} reports, {facts} facts; nothing recognised in {unknown}, whose sentences stand as they "
+        f"are; {', '.join(f'{name} {states[name]}' for name in get_args(State))}"
     )
 
 

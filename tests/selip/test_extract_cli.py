@@ -41,6 +41,14 @@ def test_sentences_stand_where_nothing_is_recognised(run):
     assert "[bold]Nothing[/bold] else" in out
 
 
+def test_what_is_denied_uncertain_and_not_understood_has_a_line(run):
+    _, out, _ = run("--text", "No infarct. Possible glioma in the left pons. Extensive pachygyria.")
+    lines = out.splitlines()
+    for line in ("text: unknown", "denied: infarct", "uncertain: glioma (left pons)", "not understood: pachygyria"):
+        assert line in [one.strip() for one in lines]
+    assert lines[-1].endswith("normal 0, abnormal 0, unknown 1")
+
+
 def test_facts_of_a_json_file(run, write):
     code, out, err = run(write("reports.json", json.dumps({"a": REPORT, "b": ""})), "--facts")
     assert code == 0
@@ -58,6 +66,7 @@ def test_json_has_spans_findings_and_clauses(run, write):
     assert found["clauses"] == ["at left thalamus shows low signal"]
     assert found["findings"][0]["region"] == "thalamus"
     assert found["recognised"]
+    assert (found["state"], found["normal"], found["uncertain"], found["not_understood"]) == ("abnormal", False, [], [])
 
 
 def test_chinese(run):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 import time
 from collections import Counter
 
@@ -180,3 +182,21 @@ def test_two_thousand_reports_a_second(radgenome):
     for text in texts:
         extract(text)
     assert len(texts) / (time.process_time() - began) > 2000
+
+
+LAYOUTS = {
+    "upper": str.upper,
+    "wrapped": lambda text: textwrap.fill(text, 40, break_long_words=False),
+    "wrapped capitals": lambda text: textwrap.fill(text, 72).upper(),
+    "crlf": lambda text: textwrap.fill(text, 60).replace("\n", "\r\n"),
+    "paragraphs": lambda text: "<p>" + text.replace(". ", ".</p>\n<p>") + "</p>",
+    "list": lambda text: "- " + text.replace(". ", ".\n- "),
+    "no space": lambda text: re.sub(r"(?<=[a-z])\. (?=[A-Z])", ".", text),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_of_real_reports_changes_nothing(radgenome, layout):
+    for text in list(radgenome["global_finding"].values())[::4]:
+        found, changed = extract(text), extract(LAYOUTS[layout](text))
+        assert (as_set(found), found.findings(), found.state) == (as_set(changed), changed.findings(), changed.state)
