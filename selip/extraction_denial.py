@@ -12,6 +12,7 @@ _LESION = frozenset({"lesion", "type", "signal"})
 _SWITCHES = frozenset({
     "negation", "negation_behind", "enhancement", "hedge", "hedge_behind", "exclusion", "gone", "gone_behind",
 })  # fmt: skip
+_ENDS_OF_NOUN = ("relation", "preposition", "given", "alternative", "join", "comma", "break", "refusal")
 _REACH_OF_NOT = 4  # words: "cannot be completely excluded"
 
 
@@ -122,7 +123,7 @@ def _ahead(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
     words, marks = known.words, sentence.marks
     listed = _end_of_list(sentence, index, known)
     for later in range(index + 1, len(marks)):
-        if marks[later].kind in {"negation", "course"}:
+        if marks[later].kind in {"negation", "course"} or (later > index + 1 and _is_given(sentence, later, known)):
             return
         gap, deniable = sentence.between(later), marks[later].kind in DENIABLE
         ended = not words["join"].isdisjoint(gap) and not (deniable and gap[-1] in words["join"])
@@ -163,8 +164,22 @@ def _bare(sentence: Sentence, later: int, known: Lexicon) -> bool:
 
 def _back(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
     stops = known.words["break"] | known.words["comma"]
+    found: list[int] = []
     for earlier in range(index, 0, -1):
         if not stops.isdisjoint(sentence.between(earlier)):
-            return
+            break
         if sentence.marks[earlier - 1].kind in DENIABLE:
-            yield earlier - 1
+            found.append(earlier - 1)
+    yield from (at for at in found if at == found[-1] or not _is_given(sentence, at, known))
+
+
+def _is_given(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a lesion is taken as known where something else of it is denied: "no oedema around the meningioma"."""
+    mark, words = sentence.marks[index], known.words
+    if mark.kind not in {"lesion", "type"}:
+        return False
+    at = mark.first - 1
+    ends = {word for name in _ENDS_OF_NOUN for word in words[name]}
+    while at >= 0 and sentence.words[at] not in ends:
+        at -= 1
+    return at > 0 and sentence.words[at] in words["given"] and sentence.words[at - 1] in words["about"]

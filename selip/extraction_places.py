@@ -97,10 +97,21 @@ def _span(sentence: Sentence, index: int) -> Span:
 def _denied_there(sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon) -> bool:
     """Whether what is said before a region is denied of it: "no lesion in the cerebellum"."""
     before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
-    if before is None or before not in denied:
+    if before is None or before not in denied or _leads_to_lesion(sentence, index, content, denied, known):
         return False
     words = sentence.words[sentence.marks[before].last : sentence.marks[index].first]
     return known.words["comma"].isdisjoint(words) and known.words["break"].isdisjoint(words)
+
+
+def _leads_to_lesion(
+    sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon
+) -> bool:
+    """Whether a region is that of a lesion right behind it that is there: "no oedema around the frontal mass"."""
+    after = next((at for at in content if at > index), None)
+    if after is None or after in denied:
+        return False
+    words = sentence.words[sentence.marks[index].last : sentence.marks[after].first]
+    return all(word not in known.words[kind] for word in words for kind in ("comma", "break", "preposition", "join"))
 
 
 def _unreached(sentence: Sentence, index: int, known: Lexicon) -> bool:

@@ -158,6 +158,11 @@ STAYS = (
     "Without gadolinium there is {}.",
     "{} without enhancement.",
     "No midline shift. {}.",
+    "No oedema around the {}.",
+    "There is no mass effect from the {}.",
+    "No enhancement of the {}.",
+    "No haemorrhage within the {}.",
+    "Oedema around the {} is not seen.",
 )
 things = st.sampled_from(["acute infarct in the left thalamus", "left frontal meningioma", "mass in the right pons"])
 
@@ -173,6 +178,24 @@ def test_doubt_is_kept_as_doubt(thing, frame):
 def test_what_is_denied_is_neither_there_nor_uncertain(thing, frame):
     found = extract(frame.format(thing))
     assert (found.findings(), found.uncertain, len(found.denied)) == ([], (), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("The mass in the left insula shows no haemorrhage or calcification.", ("haemorrhage", "calcification")),
+        ("No haemorrhage in the left thalamus or infarct.", ("haemorrhage", "infarct")),
+        (
+            "No restricted diffusion to suggest the presence of acute infarct.",
+            ("restricted diffusion", "acute infarct"),
+        ),
+        ("No evidence of the infarct.", ("infarct",)),
+        ("No mass, infarct, haemorrhage.", ("mass", "infarct", "haemorrhage")),
+        ("No infarct, ring enhancement in the left insula.", ("infarct",)),
+    ],
+)
+def test_the_reach_of_a_denial(text, denied):
+    assert extract(text).denied == denied
 
 
 @given(things, st.sampled_from(GONE))
