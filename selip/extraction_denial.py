@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from selip.extraction_lexicon import Lexicon, Mark, Sentence
+from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
 
 DENIABLE = frozenset({"enhancement", "edema", "shift", "change", "lesion", "type", "signal", "midline"})
 _LESION = frozenset({"lesion", "type", "signal"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from selip.extraction_denial import Unsaid
-from selip.extraction_lexicon import Lexicon, Mark, Sentence
+from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
 
 _ASSERTIVE = frozenset({"degree", "shape", "multiple", "change", "signal", "larger", "relaxation", "zone", "crossing"})
 _PLACES = frozenset({"region", "midline", "edema", "near", "parenchyma", "part"})

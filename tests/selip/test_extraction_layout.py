@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selip.extraction import extract
 from selip.extraction_layout import unmarked
-from selip.extraction_lexicon import lexicon, sentences
+from selip.reports.extraction.extractor import extract
+from selip.reports.extraction.lexicon import lexicon, sentences
 
 SENTENCES = (
     "A mass in the left frontoparietal region shows low signal on T1 and high signal on T2-weighted images.",

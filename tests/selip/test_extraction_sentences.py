@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selip.extraction import extract
+from selip.reports.extraction.extractor import extract
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "radiology_sentences.csv"
 POLARITIES = ("mixed", "high", "low", "iso")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selip.cohorts.phantom import wording
-from selip.extraction import extract
-from selip.extraction_view import as_mapping
-from selip.findings import NORMAL_TEXT
+from selip.data.findings import NORMAL_TEXT
+from selip.reports.extraction.extractor import extract
+from selip.reports.extraction.tables import as_mapping
 
 NORMAL = (
     "Normal brain MRI.",
