@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def selip_targets(preparation: Preparation) -> Iterator[torch.Tensor]:
             f"got selip.kl={config.kl}, diagonal={config.diagonal}, kl_clamp={config.kl_clamp:g}, similarity.normal="
             f"{normal} for a control that copies SeLIP's targets; allowed: symmetric, in, 0 and not masked"
         )
-    selip = prepare_selip(preparation)
+    selip = prepare_selip(replace(preparation, device=torch.device("cpu")))
     for ids in sampled_batches(preparation):
         blank = torch.zeros(len(ids), 1)  # T does not depend on embeddings
         targets = selip(Batch(blank, blank, torch.ones(()), ids)).targets
@@ -91,11 +92,9 @@ def matched_objective(vectors: torch.Tensor, preparation: Preparation) -> Object
         vectors: (N, W) float32 of unit length, one for each text of `preparation.texts`.
         preparation: What is known of the run.
     """
-    temperature = matched_temperature(vectors, preparation)
+    temperature, there = matched_temperature(vectors, preparation), vectors.to(preparation.device)
 
     def targets_of(batch: Batch) -> torch.Tensor:
-        nonlocal vectors
-        vectors = vectors.to(batch.text_ids.device)
-        return cosine_targets(vectors[batch.text_ids], temperature)
+        return cosine_targets(there[batch.text_ids], temperature)
 
     return soft_target_objective(targets_of, scale=1 + preparation.config.selip.kl_weight)

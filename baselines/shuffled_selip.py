@@ -53,7 +53,7 @@ def prepare(preparation: Preparation) -> Objective:
             f"got training texts of which a shuffle moves {moved.sum()}; shuffled_selip needs at least {FEWEST_MOVED}"
         )
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    return prepare_with(similarity.permuted(order), preparation.config.selip)
+    return prepare_with(similarity.permuted(order).to(preparation.device), preparation.config.selip)
 
 
 METHOD = Method(

@@ -19,23 +19,19 @@ from selip.similarity import TextSimilarity
 
 
 def soft_sigmoid(similarity: TextSimilarity) -> PairwiseSigmoid:
-    """The pairwise loss whose labels are S of a batch's texts; the tables follow the batch to its device once."""
-
-    def on_device(batch: Batch) -> TextSimilarity:
-        nonlocal similarity
-        similarity = similarity.to(batch.text_ids.device)
-        return similarity
+    """The pairwise loss whose labels are S of a batch's texts; its tables are where batches will be."""
 
     def weights(batch: Batch) -> torch.Tensor | None:
-        dropped = on_device(batch).dropped(batch.text_ids)
+        dropped = similarity.dropped(batch.text_ids)
         return None if dropped is None else (~dropped).float()
 
-    return PairwiseSigmoid(lambda batch: on_device(batch)(batch.text_ids), weights)
+    return PairwiseSigmoid(lambda batch: similarity(batch.text_ids), weights)
 
 
 def prepare(preparation: Preparation) -> Objective:
     """Labels are the similarity that the run's settings describe."""
-    return soft_sigmoid(TextSimilarity.of(preparation.texts, preparation.config.similarity))
+    similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
+    return soft_sigmoid(similarity.to(preparation.device))
 
 
 METHOD = Method(

@@ -1,8 +1,8 @@
 """Embeddings that were computed before, by the hash of all that they depend on, so that no score encodes twice.
 
-An entry is named by its content: weights (the contrast reading is among them), towers, tokens, voxels or texts, device
-and library. A cohort, split or checkpoint that changed is therefore another entry, and none is ever out of date. The
-number of threads is left out: it moves the last bit of sums and nothing else.
+An entry is named by its content: weights (the contrast reading is among them), towers, tokens, voxels or texts, device,
+kernels and library. A cohort, split or checkpoint that changed is therefore another entry, and none is ever out of
+date. The number of threads is left out: it moves the last bit of sums and nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from selip.execution import kernel_choices
 from selip.files import content_hash
 from selip.model import DualEncoder, weights_hash
 from selip.sealed import read_sealed, write_sealed
@@ -89,4 +90,4 @@ def encoder_identity(model: DualEncoder) -> str:
     device = model.log_logit_scale.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     parts = [weights_hash(model), asdict(model.config), model.shape, model.tokens.to_json()]
-    return content_hash([PROTOCOL, torch.__version__, name, *parts])
+    return content_hash([PROTOCOL, torch.__version__, name, kernel_choices(), *parts])

@@ -13,6 +13,7 @@ from selip.config import ModelConfig
 from selip.findings import CONTRASTS
 from selip.loading import Volumes
 from selip.portable_tower import SPREAD_FLOOR, make_resnet, standardise
+from selip.repeatable import with_repeating_gradients
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
@@ -121,7 +122,7 @@ class VolumeTower(nn.Module):
         super().__init__()
         self.stages = config.stages
         self.pooled_shape = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
-        self.net = make_resnet(resnet_arguments(config), self.stages, self.pooled_shape)
+        self.net = with_repeating_gradients(make_resnet(resnet_arguments(config), self.stages, self.pooled_shape))
         # Maps follow the format of the weights; both convolutions and pooling are faster in it, on a CPU too.
         self.net.to(memory_format=torch.channels_last_3d)
         expansion = 4 if DEPTHS[config.volume_tower][0] == "bottleneck" else 1

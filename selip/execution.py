@@ -1,30 +1,81 @@
-"""How the device executes a step: the optimiser's kernels, memory format, compilation; the method stays the same."""
+"""How the device executes a step: kernels, precision, memory format, compilation; the method stays the same."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from selip.model import DualEncoder, parameter_groups
+from selip.environment import ENVIRONMENT
+from selip.model import DualEncoder, parameter_groups, scoring_device
 from selip.tracking import Tracking
 from selip.training_config import TrainingConfig
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
 
 def repeat_exactly() -> None:
-    """Chooses kernels that repeat their numbers, for the process, where there are such."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    """Chooses kernels that repeat their numbers, for the process; an operation without one is an error of torch.
+
+    On a GPU attention takes the plain path, as kernels of fused attention add up in any order, and float32 is float32:
+    torch rounds convolutions to TF32 unless told not to. A CPU's fused attention repeats and stays.
+    """
+    os.environ.setdefault(WORKSPACE, ENVIRONMENT[WORKSPACE])  # for who does not come by the command line
+    torch.use_deterministic_algorithms(True)
     # Filling new memory before it is written costs time and changes no number.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
+    torch.backends.cudnn.benchmark = False  # it chooses by the clock
+    _allow_tf32(False)
+    if scoring_device().type != "cpu":
+        torch.backends.cuda.enable_math_sdp(True)
+        for choose in (torch.backends.cuda.enable_flash_sdp, torch.backends.cuda.enable_mem_efficient_sdp):
+            choose(False)
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def make_accelerator(config: TrainingConfig, tracking: Tracking) -> Accelerator:
-    """Precision, processes and tracker of a run."""
+def kernel_choices() -> list[bool]:
+    """What `repeat_exactly` chose, or who else; numbers may depend on it."""
+    return [
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cuda.flash_sdp_enabled(),
+        torch.backends.cuda.mem_efficient_sdp_enabled(),
+        torch.backends.cuda.cudnn_sdp_enabled(),
+    ]
+
+
+def precision_of(config: TrainingConfig) -> str:
+    """The precision that a run trains in, as its record says: "no", "tf32" or "bf16"."""
     automatic = "bf16" if torch.cuda.is_available() else "no"
-    precision = automatic if config.precision == "auto" else config.precision
-    return Accelerator(mixed_precision=precision, **tracking.of_accelerator)
+    return automatic if config.precision == "auto" else config.precision
+
+
+@contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    """Inside, CUDA may round the factors of float32 products and convolutions where `precision` is "tf32"."""
+    _allow_tf32(precision == "tf32")
+    try:
+        yield
+    finally:
+        _allow_tf32(False)
+
+
+def _allow_tf32(allowed: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def make_accelerator(tracking: Tracking) -> Accelerator:
+    """Processes and tracker of a run.
+
+    Its own precision is that of the process, once for all, so the forward pass brings its own (selip/step.py).
+    """
+    return Accelerator(mixed_precision="no", **tracking.of_accelerator)
 
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -25,6 +25,7 @@ from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.evaluation_config import EvaluationConfig
+from selip.execution import repeat_exactly
 from selip.executors.base import Execute
 from selip.executors.local import ONE_BY_ONE
 from selip.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
@@ -211,6 +212,7 @@ def evaluate_checkpoint(
         contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
             such a contrast is standardised by its own mean and spread.
     """
+    repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
     opened, reading = Cohort.open(cohort), Reading()
     if contrasts is not None:
@@ -225,6 +227,7 @@ def evaluate_checkpoint(
 
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    repeat_exactly()
     cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))

@@ -80,7 +80,7 @@ def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """`array` as a tensor on `device`; the host does not wait for the copy."""
     tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 Loader = Callable[[int, slice], torch.Tensor]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from selip.objective import Objective
 from selip.similarity import TextTable
@@ -55,6 +56,8 @@ class Preparation:
         config: Resolved configuration.
         sizes: Sizes of the towers' outputs.
         label_names: (K,) names of the columns of Batch.labels; empty when the cohort has no labels.
+        device: Where batches will be. Tables that the objective looks things up in are brought there now, not at the
+            first step, which would wait for them.
     """
 
     texts: TextTable
@@ -63,6 +66,7 @@ class Preparation:
     config: RunConfig
     sizes: Sizes
     label_names: tuple[str, ...] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 @dataclass(frozen=True)

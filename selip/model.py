@@ -164,7 +164,12 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
         raise InputError(
             f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
         ) from error
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), facts
+    return model.eval().to(scoring_device()), facts
+
+
+def scoring_device() -> torch.device:
+    """Where a checkpoint is scored: the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @torch.no_grad()

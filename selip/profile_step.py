@@ -72,7 +72,7 @@ class StepProfile:
         method: Name of the method.
         device: Name of the device.
         threads: Threads of the host.
-        precision: "no" is float32, "bf16" bfloat16 autocast.
+        precision: "no" is float32, "tf32" the same with rounded products on CUDA, "bf16" bfloat16 autocast.
         batch_size: Pairs a step.
         steps: Steps that were timed.
         seconds: Median seconds of each of PARTS.
@@ -130,7 +130,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
     memory = peak_memory_mb()
     short = replace(config, training=replace(config.training, steps=BEFORE_TIMING + steps, validations=1))
     loop = loop_of(Run(method, cohort, short, seed=0, validate=lambda embeddings: 0.0))
-    device, precision = loop.accelerator.device, loop.accelerator.mixed_precision
+    device, precision = loop.accelerator.device, loop.differentiate.precision
     flops, traffic = count_work(lambda: loop(0))
     for step in range(1, BEFORE_TIMING - 1):
         loop(step)

@@ -71,7 +71,7 @@ class Training(_Strict):
         chosen_step: Step of the kept weights, chosen on val.
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
-        precision: Mixed precision of the forward pass; "no" is float32.
+        precision: Of training: "no" is float32, "tf32" float32 with products that CUDA may round, "bf16" bfloat16.
         own_tower: Volume tower that the method brought in place of the common one; "" for the common one.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.

@@ -17,6 +17,7 @@ from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError, UnavailableError
 from selip.evaluation_config import EvaluationConfig
+from selip.execution import repeat_exactly
 from selip.experiment_cohorts import Cohorts
 from selip.finished import finished_training
 from selip.grid import Planned
@@ -113,6 +114,7 @@ def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
     facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
     left = _not_done(cell, setting)
     forget_peak_memory()
+    repeat_exactly()  # a training that is finished does not do it
     try:
         with within_memory(TRAINING_SIZES):
             model, checkpoint, training, seconds = _trained(cell, method, setting, facts)

@@ -15,6 +15,7 @@ from selip.embed import embed_cohort, embed_volumes
 from selip.embedding_cache import EmbeddingCache
 from selip.embeddings import Embeddings
 from selip.errors import InputError
+from selip.execution import repeat_exactly
 from selip.findings import CONTRASTS, parse_findings_text
 from selip.mismatches import mismatches
 from selip.model import DualEncoder, load_checkpoint
@@ -67,6 +68,7 @@ def search_cohort(
     """
     if (text is None) == (volume is None):
         raise InputError(f"got --text {text} and --volume {volume}; allowed: exactly one of them")
+    repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
     notes = mismatches(facts, opened, "test")

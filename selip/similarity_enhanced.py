@@ -110,11 +110,9 @@ def _kl(distribution: torch.Tensor, logits: torch.Tensor, dropped: torch.Tensor,
 
 
 def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
-    """SeLIP's objective over a given similarity of text ids."""
+    """SeLIP's objective over a given similarity of text ids, whose tables are where batches will be."""
 
     def objective(batch: Batch) -> Loss:
-        nonlocal similarity
-        similarity = similarity.to(batch.text_ids.device)
         ids = batch.text_ids
         return selip_loss(batch.logits, similarity(ids), config, similarity.dropped(ids))
 
@@ -124,7 +122,7 @@ def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
 def prepare(preparation: Preparation) -> Objective:
     """SeLIP's objective for a run."""
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    return prepare_with(similarity, preparation.config.selip)
+    return prepare_with(similarity.to(preparation.device), preparation.config.selip)
 
 
 METHOD = Method(

@@ -25,7 +25,7 @@ from selip.distributed import average_gradients, check_batch_size, check_same, i
 from selip.embed import embed_cohort
 from selip.embeddings import Embeddings
 from selip.errors import InputError
-from selip.execution import arrange, make_accelerator, make_optimizer, repeat_exactly
+from selip.execution import arrange, make_accelerator, make_optimizer, precision_of, repeat_exactly
 from selip.feed import Feed
 from selip.files import content_hash
 from selip.memory import keep_freed_memory
@@ -91,7 +91,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         initial_weights_hash=weights_hash(common),
         own_tower=model.config.volume_tower if run.method.tower else "",
         batch_order_hash=plan.hash,
-        precision=accelerator.mixed_precision,
+        precision=precision_of(run.config.training),
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
     )
     if run.method.prepare is not None:
@@ -119,7 +119,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     config = run.config.training
     join()
     check_batch_size(config.batch_size)
-    accelerator = make_accelerator(config, run.tracking)
+    accelerator = make_accelerator(run.tracking)
     data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
@@ -166,18 +166,20 @@ class _Loop:
     ) -> None:
         self.run, self.accelerator, config = run, accelerator, run.config.training
         torch.manual_seed(run.seed)  # for the method's own layers
-        known = Preparation(data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names)
+        known = Preparation(
+            data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names, accelerator.device
+        )  # fmt: skip
         objective = prepare(known)
         own = objective if isinstance(objective, nn.Module) else nn.Module()
         self.model = model.to(accelerator.device)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
         self.optimizer = accelerator.prepare(make_optimizer(self.model, own, config))
-        self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
+        self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, precision_of(config)])
         if process_count() > 1:
             share_statistics(self.parts, accelerator.device)
         arrange(self.model.volume_tower, config)
         feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
-        self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch)
+        self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch, precision_of(config))
 
     def __call__(self, step: int) -> None:
         """Takes `step` (from 0) and reads nothing back."""

@@ -29,7 +29,9 @@ class TrainingConfig:
         schedule: "cosine" to zero, or "polynomial" of power 0.9 (the paper's).
         gradient_clip: Largest global gradient norm.
         validations: Evenly spaced validations; the best keeps its weights.
-        precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
+        precision: "no" is float32; "tf32" the same, but CUDA may round the factors of products and convolutions;
+            "bf16" bfloat16 autocast; "auto" is float32 on a CPU and bfloat16 autocast on CUDA. Scores are computed in
+            float32.
         micro_batch: Pairs that a process encodes at a time, by GradCache (selip/step.py), for batches that do not fit
             in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
         resident_gib: Training voxels that are kept in memory, in GiB; a larger cohort is read ahead from its store,
@@ -49,7 +51,7 @@ class TrainingConfig:
     schedule: Literal["cosine", "polynomial"] = "cosine"
     gradient_clip: PositiveFloat = 1.0
     validations: int = 8
-    precision: Literal["auto", "no", "bf16"] = "auto"
+    precision: Literal["auto", "no", "tf32", "bf16"] = "auto"
     micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
     resident_gib: Annotated[NonNegativeFloat | None, Field(exclude_if=lambda value: value is None)] = None
     memory_format: Annotated[

@@ -171,7 +171,7 @@ def plain_step(loop, cohort, folder):
         torch.use_deterministic_algorithms(False)
         volumes, rows, texts = next(batches)
         ids, mask = model.tokens(texts)
-        with loop.accelerator.autocast():
+        with loop.differentiate.autocast():
             embedded = model.encode_volume(volumes.to(DEVICE), data.contrasts[rows.to(DEVICE)])
             encoded = model.encode_text(ids.to(DEVICE), mask.to(DEVICE))
         logits = model.logit_scale * embedded.float() @ encoded.float().T
