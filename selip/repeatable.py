@@ -131,14 +131,14 @@ class _OrderedMaxPool(torch.autograd.Function):
         (places,), (kernel, stride, padding) = ctx.saved_tensors, ctx.window
         covered = [stride * (cells - 1) + kernel for cells in gradient.shape[2:]]
         padded = [max(one, size + 2 * padding) for one, size in zip(covered, ctx.shape[2:], strict=True)]
-        total = gradient.new_zeros(*gradient.shape[:2], *padded)
+        total, zero = gradient.new_zeros(*gradient.shape[:2], *padded), gradient.new_zeros(())
         for number, offsets in enumerate(product(range(kernel), repeat=3)):
             # Of windows at one place within them no two meet, so each entry gets one number a time.
             ends = (
                 offset + stride * (cells - 1) + 1 for offset, cells in zip(offsets, gradient.shape[2:], strict=True)
             )
             where = tuple(slice(begin, end, stride) for begin, end in zip(offsets, ends, strict=True))
-            total[:, :, *where] += torch.where(places == number, gradient, 0)
+            total[:, :, *where].add_(torch.where(places == number, gradient, zero))
         inner = tuple(slice(padding, padding + size) for size in ctx.shape[2:])
         return total[:, :, *inner], None, None, None
 
