@@ -16,7 +16,7 @@ from accelerate import PartialState
 from torch import distributed, nn
 
 from selip.environment import launched_processes
-from selip.errors import InputError
+from selip.errors import InputError, is_out_of_memory, one_line, out_of_memory_line
 
 T = TypeVar("T")
 
@@ -92,21 +92,32 @@ def on_main(work: Callable[[], T]) -> T:
     """What `work` returns on the main process, for all of them; the others wait.
 
     Raises:
-        InputError: On every process, when `work` raised it; so does an OSError.
+        InputError: On every process, when `work` raised it; so does an OSError. On the others, when memory ran out.
+        RuntimeError: On the others, when `work` raised another error on the main process: none waits for it.
     """
     if process_count() == 1:
         return work()
     outcome: list[Any] = [None, None]
+    own: Exception | None = None
     if is_main():
         try:
             outcome[0] = work()
-        except (InputError, OSError) as error:
-            outcome[1] = error
+        except Exception as error:
+            own, outcome[1] = error, _for_others(error)
     distributed.broadcast_object_list(outcome)
     value, raised = outcome
     if raised is not None:
-        raise raised
+        raise own or raised
     return value
+
+
+def _for_others(error: Exception) -> Exception:
+    """An error of the main process as the other processes raise it; any other kind may not be sendable."""
+    if is_out_of_memory(error):
+        return InputError(out_of_memory_line(error))
+    if isinstance(error, (InputError, OSError)):
+        return error
+    return RuntimeError(f"process 0 ended by {type(error).__name__}: {one_line(error)}")
 
 
 def check_same(values: Iterable[object]) -> None:

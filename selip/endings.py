@@ -36,7 +36,9 @@ def end(error: BaseException) -> int:
 
 def _ending(error: BaseException) -> tuple[int, str]:
     if isinstance(error, InputError):
-        return WRONG_INPUT, str(error) if is_first_process() else ""  # all of a launcher are wrong in the same way
+        # All of a launcher are wrong in the same way, but memory runs out of one alone, and that ends all.
+        is_heard = is_first_process() or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
+        return WRONG_INPUT, str(error) if is_heard else ""
     if isinstance(error, USAGE_ERROR):
         message = " ".join(error.format_message().split())  # none when help was shown because nothing was asked
         return WRONG_INPUT, f"{message}; 'selip --help' lists what is allowed" if message else ""

@@ -18,6 +18,7 @@ from selip import cli, distributed, encoders, experiment, trainer
 from selip.catalogue import experiment_file, find_method
 from selip.cohort import Cohort
 from selip.errors import InputError
+from selip.memory import within_memory
 from selip.settings import read_experiment
 from selip.trainer import Run, train
 from selip.training_data import initial_model
@@ -147,17 +148,27 @@ def command(*words):
             return stop.code, said.getvalue()
 
 
-def refused(work):
-    """What an InputError says, or nothing."""
+def refused(work, kinds=InputError):
+    """What an error of `kinds` says, or nothing."""
     try:
         work()
-    except InputError as error:
+    except kinds as error:
         return str(error)
     return ""
 
 
 def deny():
     raise InputError("only the main process saw this")
+
+
+def run_out_of_memory():
+    """As a validation does on the main process of a GPU that is full."""
+    with within_memory(["model.width"]):
+        distributed.on_main(fill_memory)
+
+
+def fill_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB. GPU 0 is full")
 
 
 def train_command(cohort_folder, out, *more):
@@ -172,6 +183,8 @@ def main(cohort_folder, folder):
         "refused": command(*train_command(cohort_folder, folder / "refused", "training.batch_size=7")),
         "on_main": distributed.on_main(lambda: rank),
         "denied": refused(lambda: distributed.on_main(deny)),
+        "memory": refused(run_out_of_memory),
+        "defect": refused(lambda: distributed.on_main(lambda: {}["missing"]), (KeyError, RuntimeError)),
         "differ": refused(lambda: distributed.check_same([rank])),
         "same": refused(lambda: distributed.check_same(["both"])),
     }

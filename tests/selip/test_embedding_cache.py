@@ -150,6 +150,16 @@ def test_a_second_score_encodes_nothing(checkpoint, small_cohort_folder, passes)
     assert notes_again == notes
 
 
+@pytest.mark.parametrize("command", [
+    lambda checkpoint, cohort: evaluate_checkpoint(checkpoint, cohort, "retrieval", "test"),
+    lambda checkpoint, cohort: search_cohort(checkpoint, cohort, "test", "acute infarct in the left thalamus", None, None, 1),
+])  # fmt: skip
+def test_a_checkpoint_is_scored_by_the_kernels_of_training(command, checkpoint, small_cohort_folder):
+    torch.use_deterministic_algorithms(False)
+    command(checkpoint, small_cohort_folder)
+    assert torch.are_deterministic_algorithms_enabled()
+
+
 def test_a_damaged_entry_is_one_note_and_the_same_score(checkpoint, small_cohort_folder, passes):
     first, notes = evaluate_checkpoint(checkpoint, small_cohort_folder, "retrieval", "test")
     entry = max((checkpoint.parent / "embeddings").iterdir(), key=lambda path: path.stat().st_size)

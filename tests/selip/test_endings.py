@@ -15,6 +15,7 @@ import selip.files
 from selip import cli
 from selip.endings import end
 from selip.errors import InputError, UnavailableError
+from selip.memory import within_memory
 
 CPU_MEMORY = (
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -58,6 +59,17 @@ def test_what_the_user_or_the_machine_caused_is_one_line(error, code, line, caps
     said = capsys.readouterr().err
     assert said.startswith(f"selip: {line}")
     assert said.count("\n") == 1
+
+
+def test_a_process_behind_the_first_speaks_of_its_own_memory_alone(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert end(InputError("got a; allowed: b")) == 2
+    assert not capsys.readouterr().err
+    with pytest.raises(InputError) as caught, within_memory(["model.width"]):
+        raise RuntimeError(CPU_MEMORY)
+    assert end(caught.value) == 2
+    assert capsys.readouterr().err.startswith("selip: got too little memory for 40000000000 bytes")
 
 
 def test_a_mistake_of_ours_is_shown_and_is_no_regression(monkeypatch, capsys):

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from benchmarks import BENCHMARKS
 from selip import run_cell
@@ -79,9 +80,18 @@ def test_a_benchmark_that_fails_leaves_the_others_and_is_done_again(config, tmp_
     assert status["selip", "retrieval"] == "ok"
     assert (status["selip", "few_shot"], status["mae", "few_shot"]) == ("failed", "ok")
     first = list(scored)
-    monkeypatch.setattr(run_cell, "_score", lambda *arguments: scored.append(arguments[4]) or real(*arguments))
+    repeats = []
+
+    def again(*arguments):
+        scored.append(arguments[4])
+        repeats.append(torch.are_deterministic_algorithms_enabled())
+        return real(*arguments)
+
+    monkeypatch.setattr(run_cell, "_score", again)
+    torch.use_deterministic_algorithms(False)
     run_experiment(few, tmp_path / "run", True, ["selip"], REPORT)
     assert scored[len(first) :] == ["few_shot"], "what was scored is not scored again"
+    assert repeats == [True], "kernels are those of training, though none was trained"
 
 
 def test_a_second_cohort_on_another_grid_is_refused_before_anything_is_trained(config, tmp_path):

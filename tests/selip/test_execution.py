@@ -103,7 +103,8 @@ def test_a_gpu_takes_plain_attention_and_a_cpu_its_own(monkeypatch, kernels_as_t
     repeat_exactly()
     backends = torch.backends.cuda
     assert backends.math_sdp_enabled()
-    assert not (backends.flash_sdp_enabled() or backends.mem_efficient_sdp_enabled() or backends.cudnn_sdp_enabled())
+    enabled = (backends.flash_sdp_enabled(), backends.mem_efficient_sdp_enabled(), backends.cudnn_sdp_enabled())
+    assert enabled == (False, False, False)
 
 
 def test_float32_is_float32_outside_a_step_that_asks_for_tf32(kernels_as_they_were):
