@@ -216,9 +216,13 @@ def list_registered(
 
 
 @app.command()
-def doctor() -> None:
-    """Print versions, device and whether the packaged weights are the official ones."""
+def doctor(gpu: Annotated[bool, typer.Option("--gpu", help="Fail when no GPU can be used.")] = False) -> None:
+    """Print versions, device, whether a GPU can be used, and whether the packaged weights are the official ones."""
     from selip.doctor import diagnose
+    from selip.gpu import find_gpu, why_not_usable
 
     for name, value in diagnose().items():
         typer.echo(f"{name:22} {value}")
+    reason = why_not_usable(find_gpu())
+    if gpu and reason:
+        raise InputError(f"got no GPU that can be used: {reason}")

@@ -7,16 +7,18 @@ from importlib import import_module
 import torch
 
 from selip.errors import InputError
+from selip.gpu import describe_gpu, find_gpu
 from selip.text_towers import minilm_folder
 from selip.versions import git_commit, package_versions
 
 
 def diagnose() -> dict[str, str]:
-    """Versions, device, and the parts that break most often: torchvision beside torch, packaged weights."""
+    """Versions, device, whether a GPU can be used, and the parts that break most often."""
     return {
         **package_versions(),
         "commit": git_commit() or "not a checkout",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        **describe_gpu(find_gpu()),
         "threads": str(torch.get_num_threads()),
         "torchvision": _imports("torchvision"),
         "open_clip": _imports("open_clip"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from selip.gpu import Gpu
 from selip.records import read_record, read_records
 
 
@@ -240,6 +241,15 @@ def test_doctor(command):
     code, out, _ = command("doctor")
     assert code == 0
     assert "minilm weights         official" in out
+    assert out.count("\ngpu path ") == 1
+
+
+def test_a_doctor_asked_for_a_gpu_refuses_a_machine_without(command, monkeypatch):
+    monkeypatch.setattr("selip.gpu.find_gpu", lambda: Gpu(runtime=(13, 2)))
+    code, _, said = command("doctor", "--gpu")
+    assert code == 2
+    assert said.startswith("selip: got no GPU that can be used: no NVIDIA driver answers; install one")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,12 @@ def test_a_second_score_encodes_nothing(checkpoint, small_cohort_folder, passes)
     assert notes_again == notes
 
 
+QUERY = "acute infarct in the left thalamus"
+
+
 @pytest.mark.parametrize("command", [
     lambda checkpoint, cohort: evaluate_checkpoint(checkpoint, cohort, "retrieval", "test"),
-    lambda checkpoint, cohort: search_cohort(checkpoint, cohort, "test", "acute infarct in the left thalamus", None, None, 1),
+    lambda checkpoint, cohort: search_cohort(checkpoint, cohort, "test", QUERY, None, None, 1),
 ])  # fmt: skip
 def test_a_checkpoint_is_scored_by_the_kernels_of_training(command, checkpoint, small_cohort_folder):
     torch.use_deterministic_algorithms(False)
