@@ -19,6 +19,7 @@ from selip.training_data import TrainingData
 
 MASKED_SHARE = 0.6
 MASK_GRID_VOXELS = 6
+WIDTH_STEP = 32  # tokens
 FIRST_ROW_BITS = 40  # seeds of steps stay below
 WITHOUT_GRADIENT = frozenset({"inputs"})
 """Views that no weight stands behind."""
@@ -100,7 +101,7 @@ class Feed:
         if draws.masked is not None:
             known["masked"] = draws.masked
         if "word_mask" in self.fields:
-            known["word_mask"] = self.mask[self._there(draws.shown), : self._longest(draws.shown)]
+            known["word_mask"] = self.mask[self._there(draws.shown), : self._width(draws.shown)]
         if "labels" in self.fields:
             known["labels"] = self.data.labels[self._there(self.plan.rows[draws.step])]
         empty = torch.empty(0, device=self.device)
@@ -129,19 +130,28 @@ class Feed:
         return {name: view for name, view in views.items() if name in self.fields}
 
     def _text_views(self, shown: np.ndarray, rows: slice) -> dict[str, torch.Tensor]:
-        """Each text is encoded once, padded to the longest of the whole batch."""
+        """Each text is encoded once, padded to the width of the whole batch."""
         if not {"texts", "words"} & self.fields:
             return {}
         unique, inverse = np.unique(shown[rows], return_inverse=True)
-        longest = self._longest(shown)
+        width = self._width(shown)
         numbers, back = self._there(unique), self._there(inverse)
-        ids, mask = self.ids[numbers, :longest], self.mask[numbers, :longest]
+        ids, mask = self.ids[numbers, :width], self.mask[numbers, :width]
         hidden = self.model.text_tower.hidden(ids, mask)
         texts = self.model.project_texts(self.model.text_tower.pool(hidden, mask))
         return {name: view[back] for name, view in (("texts", texts), ("words", hidden)) if name in self.fields}
 
-    def _longest(self, shown: np.ndarray) -> int:
-        return int(self.lengths[shown].max())
+    def _width(self, shown: np.ndarray) -> int:
+        longest = int(self.lengths[shown].max())
+        return longest if self.device.type == "cpu" else min(stepped(longest), self.ids.shape[1])
+
+
+def stepped(longest: int) -> int:
+    """The next of a few widths for texts of `longest` tokens: a GPU plans its kernels and memory anew for each width.
+
+    A CPU plans nothing, and pays for every token.
+    """
+    return -(-longest // WIDTH_STEP) * WIDTH_STEP
 
 
 def draw_mask(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:

@@ -15,6 +15,9 @@ from threadpoolctl import threadpool_limits
 from selip.cohort_commands import Report
 from selip.errors import InputError
 
+CORES_BESIDE_A_GPU = 8
+"""Of a run whose training is on a GPU; probes, surface distances and bootstrap are on the CPU."""
+
 Job = Callable[[int, Report], bool]
 """Executes the run of a number and says whether all went well; importable by name, so that another process can."""
 Outcome = bool | str
@@ -42,15 +45,19 @@ class ExecutorOptions:
     folder: Path = Path("jobs")
 
 
-def threads_of_a_run(asked: int) -> int:
-    """`asked`, or for 0 one thread, on a machine with a GPU torch's own default.
+def threads_of_a_run(asked: int, side_by_side: int = 1) -> int:
+    """`asked`, or for 0 one thread, on a machine with a GPU a share of torch's own default.
+
+    Args:
+        asked: Threads of a run; 0 chooses.
+        side_by_side: Runs that share the machine.
 
     Raises:
         InputError: When it is negative.
     """
     if asked < 0:
         raise InputError(f"got {asked} threads; allowed: from 1 on, 0 chooses; mend --threads")
-    return asked or (torch.get_num_threads() if torch.cuda.is_available() else 1)
+    return asked or (max(1, torch.get_num_threads() // side_by_side) if torch.cuda.is_available() else 1)
 
 
 def run_with_threads(job: Job, number: int, threads: int, report: Report) -> bool:

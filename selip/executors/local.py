@@ -31,7 +31,8 @@ class Local:
     Attributes:
         workers: Processes; 1 stays in this one. 0: one on a GPU, or when several train together, else as many as there
             are cores for their threads.
-        threads: Threads a run computes with; 0: one, and on a machine with a GPU torch's own default.
+        threads: Threads a run computes with; 0: one, and on a machine with a GPU the workers' share of torch's own
+            default.
 
     Raises:
         InputError: When either is negative.
@@ -60,6 +61,7 @@ class Local:
         threads = threads_of_a_run(self.threads)
         chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
         workers = min(self.workers or chosen, len(numbers))
+        threads = threads_of_a_run(self.threads, max(1, workers))
         if workers <= 1:
             return [run_with_threads(job, number, threads, report) for number in numbers]
         return _in_processes(job, numbers, report, workers, threads)

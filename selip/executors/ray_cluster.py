@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from selip.cohort_commands import Report
 from selip.environment import ENVIRONMENT
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, Outcome, lost, run_elsewhere
 
 HERE = "local"
 
@@ -27,7 +27,7 @@ class RayCluster:
 
     Attributes:
         address: Of the cluster, as "auto" or "10.0.0.1:6379"; "local" starts one of this machine's cores.
-        threads: Threads, and cores, of a run; 0: one.
+        threads: Threads, and cores, of a run; 0: one, beside a GPU its share of the cores.
         retries: How often a run whose machine was lost is started again.
     """
 
@@ -48,8 +48,8 @@ class RayCluster:
         """
         ray, ours = _connect(self.address)
         try:
-            gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
-            task = ray.remote(num_cpus=max(1, self.threads), num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
+            cores, gpus = share_of(ray.cluster_resources())
+            task = ray.remote(num_cpus=self.threads or cores, num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
             waiting = {task.remote(job, number, self.threads, os.getcwd()): number for number in numbers}
             done: dict[int, Outcome] = {}
             while waiting:
@@ -61,6 +61,14 @@ class RayCluster:
             if ours:
                 ray.shutdown()
         return [done[number] for number in numbers]
+
+
+def share_of(resources: Mapping[str, float]) -> tuple[int, int]:
+    """Cores and GPUs of a run on a cluster of these resources, such that no GPU waits for cores."""
+    gpus = int(resources.get("GPU", 0))
+    if not gpus:
+        return 1, 0
+    return max(1, min(CORES_BESIDE_A_GPU, int(resources.get("CPU", 1)) // gpus)), 1
 
 
 def _connect(address: str) -> tuple[ModuleType, bool]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
-from selip.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, Outcome, lost, run_elsewhere
 
 MINUTES = 24 * 60
 
@@ -21,7 +21,7 @@ class Slurm:
 
     Attributes:
         folder: Where submitit keeps submissions and logs; on a disk that all nodes see.
-        threads: Threads, and cores, of a run; 0: one.
+        threads: Threads, and cores, of a run; 0: one, or CORES_BESIDE_A_GPU for a job that asks for a GPU.
         parameters: What submitit's `update_parameters` takes, as {"slurm_partition": "gpu", "gpus_per_node": 1}.
         cluster: "slurm", or "local" for processes of this machine.
     """
@@ -35,6 +35,13 @@ class Slurm:
     def of(cls, options: ExecutorOptions) -> Slurm:
         """The executor that a command line asks for."""
         return cls(options.folder, options.threads, options.parameters)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What submitit is told of a job: enough cores beside a GPU, whatever SLURM calls that it asks for one."""
+        beside_gpu = any("gpu" in name or "gres" in name for name in self.parameters)
+        cores = self.threads or (CORES_BESIDE_A_GPU if beside_gpu else 1)
+        return {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": cores, **self.parameters}
 
     def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
         """Executes the runs `numbers`; the outcome of each. Interrupted, it cancels them.
@@ -58,10 +65,9 @@ class Slurm:
             raise InputError(
                 "got --executor slurm without submitit; allowed: with it; pip install 'selip-bench[slurm]'"
             ) from error
-        settings = {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": max(1, self.threads), **self.parameters}
         try:
             executor = submitit.AutoExecutor(self.folder, cluster=self.cluster)
-            executor.update_parameters(**settings)
+            executor.update_parameters(**self.settings)
             count = len(numbers)
             return executor.map_array(
                 run_elsewhere, [job] * count, numbers, [self.threads] * count, [os.getcwd()] * count

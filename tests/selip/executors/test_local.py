@@ -14,6 +14,7 @@ import pytest
 
 from selip.cohort_commands import Report
 from selip.errors import InputError
+from selip.executors.base import threads_of_a_run
 from selip.executors.local import Local
 
 
@@ -54,6 +55,13 @@ def test_only_the_run_whose_process_is_killed_is_lost_and_a_line_says_how_to_go_
     assert well is True
     assert any("1 side by side" in line for line in lines)
     assert any(line == f"run 1 was lost: {lost}" for line in lines)
+
+
+@pytest.mark.parametrize(("asked", "workers", "threads"), [(0, 1, 16), (0, 4, 4), (0, 5, 3), (0, 40, 1), (2, 4, 2)])
+def test_workers_on_a_gpu_share_the_threads(asked, workers, threads, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 16)
+    assert threads_of_a_run(asked, workers) == threads
 
 
 def test_numbers_below_zero_are_refused():
