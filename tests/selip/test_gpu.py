@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+from baselines import METHODS
 from selip import trainer
 from selip.catalogue import experiment_file, find_method
 from selip.experiment import validation_score
@@ -33,7 +34,7 @@ def test_volumes_stay_on_the_device(small_cohort):
     assert load_training_data(small_cohort, torch.device("cuda")).volumes.is_cuda
 
 
-@pytest.mark.parametrize("method", ["selip", "clip", "label_smoothing", "shuffled_selip"])
+@pytest.mark.parametrize("method", METHODS)
 def test_training_in_bfloat16_ends_finite_and_repeats(method, small_cohort, config, tmp_path):
     runs = [
         train(Run(find_method(method), small_cohort, config, 0, validation_score), tmp_path / f"{number}.safetensors")
@@ -82,12 +83,17 @@ def refusing_to_wait():
         torch.cuda.set_sync_debug_mode("default")
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "random_init"])
+def test_no_step_of_any_method_waits_for_the_device(method, looped, config):
+    assert looped(method, config, refusing_to_wait).isfinite().all()
+
+
 SMOOTH = ("augment.rotation_degrees=10", "augment.scale=0.1", "augment.bias_field=0.1", "augment.shift_voxels=1")
 
 
-@pytest.mark.parametrize("overrides", [(), ("training.resident_gib=0",), ("training.micro_batch=4",), SMOOTH])
+@pytest.mark.parametrize("overrides", [("training.resident_gib=0",), ("training.micro_batch=4",), SMOOTH])
 @pytest.mark.parametrize("method", ["selip", "clip", "siglip_soft", "gloria", "mae", "simclr", "supervised"])
-def test_no_step_waits_for_the_device(method, overrides, looped, tiny_run):
+def test_no_step_waits_whatever_is_on(method, overrides, looped, tiny_run):
     config = read_experiment(experiment_file("quick"), [*tiny_run, *overrides]).run
     assert looped(method, config, refusing_to_wait).isfinite().all()
 
