@@ -40,7 +40,7 @@ class AveragePool(nn.AdaptiveAvgPool3d):
         """(B, C, I, J, K) to (B, C, *output_size)."""
         if input.device.type == "cpu":
             return super().forward(input)
-        return averaged(input, self.output_size)
+        return averaged(input, self.output_size)  # type: ignore[arg-type]
 
 
 REPEATING: dict[type[nn.Module], type[nn.Module]] = {nn.MaxPool3d: MaxPool, nn.AdaptiveAvgPool3d: AveragePool}

@@ -1,7 +1,8 @@
 """Trains, scores and renders on the simulated accelerator: python driver.py COHORT OUT CASE [CASE ...]
 
 A case is KIND|NAME[|OVERRIDE...]. What was seen of each is a line of JSON in OUT, written when the case has ended:
-case, error ("" where all went well), numbers, kernels, waits, moved, steps (kernels inside training steps alone).
+case, error ("" where all went well), numbers, kernels, waits, moved (bytes); the number of training steps, their
+kernels and bytes.
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ class OnTheCard:
     """Makes the trainer and whoever loads a checkpoint compute on the simulated device."""
 
     def __init__(self):
-        self.in_steps: Counter = Counter()
+        self.forget()
         self.plain_step, self.plain_accelerator = trainer._Loop._step, trainer.make_accelerator
         trainer._Loop._step, trainer.make_accelerator = self.step(), self.accelerator
         model.scoring_device = lambda: card.DEVICE
         torch.Generator = card.Generator
         torch.__future__.set_overwrite_module_params_on_conversion(True)
+
+    def forget(self):
+        """Starts anew what training steps are counted in."""
+        self.steps, self.kernels, self.moved = 0, Counter(), 0
 
     def accelerator(self, tracking):
         made = self.plain_accelerator(tracking)
@@ -58,10 +63,12 @@ class OnTheCard:
 
     def step(self):
         def watched(loop, number):
-            before = Counter(card.SEEN.kernels)
+            before, moved = Counter(card.SEEN.kernels), card.SEEN.moved
             with card.refusing_to_wait():
                 outcome = self.plain_step(loop, number)
-            self.in_steps += card.SEEN.kernels - before
+            self.steps += 1
+            self.kernels += card.SEEN.kernels - before
+            self.moved += card.SEEN.moved - moved
             return outcome
 
         return watched
@@ -145,7 +152,7 @@ class Cases:
 def seen_of(case, cases, on_card):
     kind, name, *overrides = case.split("|")
     card.SEEN.clear()
-    on_card.in_steps.clear()
+    on_card.forget()
     error, numbers = "", []
     try:
         numbers = getattr(cases, kind)(name, *overrides)
@@ -153,7 +160,8 @@ def seen_of(case, cases, on_card):
         error = f"{type(problem).__name__}: {problem}\n{''.join(traceback.format_tb(problem.__traceback__)[-6:])}"
     return {
         "case": case, "error": error, "numbers": numbers, "kernels": card.SEEN.kernels, "waits": card.SEEN.waits,
-        "moved": card.SEEN.moved, "steps": on_card.in_steps,
+        "moved": card.SEEN.moved, "steps": on_card.steps, "kernels_of_steps": on_card.kernels,
+        "moved_in_steps": on_card.moved,
     }  # fmt: skip
 
 

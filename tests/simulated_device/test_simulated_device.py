@@ -34,7 +34,10 @@ def loaded(name):
     return module
 
 
-table = loaded("deterministic")
+table, counts = loaded("deterministic"), loaded("counts")
+COUNTED = json.loads(counts.COUNTS.read_text())
+MORE = 1.05
+"""Times the kernels and bytes of a step that another torch may take; above it, counts.py writes new ones on purpose."""
 SMOOTH = "augment.rotation_degrees=10|augment.scale=0.1|augment.bias_field=0.1|augment.shift_voxels=1"
 METHODS = [f"train|{name}" for name in baselines.METHODS]
 CHUNKED = [f"train|{name}|training.micro_batch=4" for name in ("selip", "gloria", "mae", "simclr")]
@@ -73,6 +76,17 @@ def test_what_is_planted_is_refused_and_the_rest_is_not(name, seen):
 def test_no_step_mixes_devices_or_waits(case, seen):
     assert not seen[case]["error"]
     assert bool(seen[case]["steps"]) == (case != "train|random_init")
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_a_step_takes_no_more_kernels_and_bytes_than_it_did(case, seen):
+    found = counts.counts_of(seen[case])
+    assert found["kernels"] <= MORE * COUNTED[case]["kernels"]
+    assert found["bytes"] <= MORE * COUNTED[case]["bytes"]
+
+
+def test_every_method_that_trains_is_counted():
+    assert {case for case in METHODS if case != "train|random_init"} <= COUNTED.keys()
 
 
 @pytest.mark.parametrize("case", [*SCORES, *OTHERS])
