@@ -56,12 +56,15 @@ class Intensity(nn.Module):
                 self._fit_voxels(contrast, volumes, (contrasts == contrast).nonzero().flatten())
 
     def _fit_voxels(self, contrast: int, volumes: Volumes, positions: torch.Tensor) -> None:
-        """A slab of the voxels of all volumes at a time, wherever they are: so numbers do not depend on the place."""
+        """A slab of the voxels of all volumes at a time, wherever they are: so numbers do not depend on the place.
+
+        They are brought to where the statistics are, which on a GPU takes a fraction of a CPU's time.
+        """
         _, right, front, top = volumes.shape
         planes = max(1, FIT_BYTES // (4 * len(positions) * front * top))
         for start in range(0, right, planes):
             slab = slice(start, start + planes)
-            blocks = [volumes[some][:, slab].cpu() for some in positions.split(FIT_VOLUMES)]
+            blocks = [volumes[some][:, slab].to(self.mean.device) for some in positions.split(FIT_VOLUMES)]
             part = torch.cat(blocks).float() / 255
             self.mean[contrast, slab] = part.mean(0)
             self.scale[contrast, slab] = 1 / part.std(0, correction=0).clamp_min(SPREAD_FLOOR)

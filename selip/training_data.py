@@ -99,9 +99,14 @@ def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
 
 
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:
-    """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics."""
+    """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics.
+
+    It is where `data` is. Weights are drawn on the CPU, so that they are the same everywhere; what is computed of
+    volumes is computed there.
+    """
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
+    model = model.to(data.contrasts.device)
     model.intensity.fit(data.volumes, data.contrasts.cpu())
     if config.centre_projections:
         _centre_projections(model, data)
@@ -127,7 +132,7 @@ def with_own_tower(
 @torch.no_grad()
 def model_sizes(model: DualEncoder) -> Sizes:
     """Sizes of what the towers of `model` give, from one volume of zeros."""
-    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape))[-1]
+    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape, device=model.log_logit_scale.device))[-1]
     channels, *cells = last.shape[1:]
     words = model.text_tower.features
     return Sizes(model.volume_tower.features, (channels, *cells), words, model.shape)
@@ -141,9 +146,10 @@ def _centre_projections(model: DualEncoder, data: TrainingData) -> None:
     et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
     """
     rows = torch.linspace(0, len(data.volumes) - 1, min(CENTRING_VOLUMES, len(data.volumes))).long()
-    stored = data.volumes[rows].cpu().unsqueeze(1).float() / 255
-    volumes = model.volume_features(stored, data.contrasts[rows].cpu())
-    texts = model.text_tower(*model.tokens(data.texts.texts))
+    device = data.contrasts.device
+    stored = data.volumes[rows].to(device).unsqueeze(1).float() / 255
+    volumes = model.volume_features(stored, data.contrasts[rows])
+    texts = model.text_tower(*(one.to(device) for one in model.tokens(data.texts.texts)))
     for features, projection in ((volumes, model.volume_projection), (texts, model.text_projection)):
         direction = F.normalize(features.mean(0), dim=0)
         projection.weight -= torch.outer(projection.weight @ direction, direction)

@@ -27,7 +27,7 @@ REASONS = {
         binary_cross_entropy_with_logits linalg_vector_norm logsumexp mean min native_layer_norm
         native_layer_norm_backward std sum
     """,
-    CUBLAS: "addmm bmm mm",
+    CUBLAS: "addmm bmm mm mv",
     CUDNN: "convolution convolution_backward",
     BATCH_NORM: "native_batch_norm native_batch_norm_backward",
     SORTED: "embedding_dense_backward index_put",
