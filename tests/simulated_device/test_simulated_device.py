@@ -21,10 +21,13 @@ from selip.trainer import Run, train
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "driver.py"
-pytestmark = pytest.mark.skipif(
-    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
-    reason="this torch has no backends in Python",
-)
+pytestmark = [
+    pytest.mark.timeout(600),  # a minute on a machine of its own
+    pytest.mark.skipif(
+        not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+        reason="this torch has no backends in Python",
+    ),
+]
 
 
 def loaded(name):
@@ -62,7 +65,7 @@ def seen(small_cohort_folder, tmp_path_factory):
         "OMP_NUM_THREADS": "1",
     }
     line = [sys.executable, str(DRIVER), str(small_cohort_folder), str(out), *CASES]
-    ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=560, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     return {one["case"]: one for one in map(json.loads, out.read_text().splitlines())}
 
