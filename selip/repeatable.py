@@ -18,7 +18,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from selip.loading import to_device
+from selip.training.voxel_loading import to_device
 
 Network = TypeVar("Network", bound=nn.Module)
 

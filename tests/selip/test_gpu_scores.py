@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.fine_tune import Classifier, Scans, classify, fit
-from selip.catalogue import experiment_file, find_benchmark, find_method
-from selip.embed import embed_cohort
-from selip.experiment import evaluate_checkpoint, score_options, validation_score
-from selip.model import weights_hash
-from selip.profile_step import profile_step
-from selip.records import read_records
-from selip.run_cell import majority_texts
-from selip.settings import read_experiment
-from selip.subject import Subject
-from selip.trainer import Run, train
-from selip.training_data import contrast_positions
+from benchmarks.tasks.fine_tune import Classifier, Scans, classify, fit
+from selip.experiments.catalogue import experiment_file, find_benchmark, find_method
+from selip.experiments.experiment import evaluate_checkpoint, score_options, validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.profiling.step_profile import profile_step
+from selip.experiments.run import majority_texts
+from selip.models.dual_encoder import weights_hash
+from selip.models.encoding import embed_cohort
+from selip.models.scored_model import Subject
+from selip.records.record import read_records
+from selip.training.trainer import Run, train
+from selip.training.training_data import contrast_positions
 
 pytestmark = [
     pytest.mark.gpu,

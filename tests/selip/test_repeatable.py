@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.decoder import monai_unet
-from selip.config import ModelConfig
-from selip.encoders import VolumeTower
+from benchmarks.segmentation.decoder import monai_unet
+from selip.experiments.config import ModelConfig
+from selip.models.volume_towers import VolumeTower
 from selip.repeatable import (
     AveragePool,
     MaxPool,

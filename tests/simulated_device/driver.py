@@ -18,17 +18,18 @@ import card  # before anything that computes  # isort: skip
 import numpy as np
 import torch
 
-from benchmarks.fine_tune import Classifier, Scans, classify, fit
-from benchmarks.segmentation_fit import predict
-from selip import model, trainer
-from selip.catalogue import experiment_file, find_benchmark, find_method
-from selip.cohort import Cohort
-from selip.experiment import score_options, validation_score
-from selip.run_cell import majority_texts
-from selip.settings import read_experiment
-from selip.subject import Subject
-from selip.trainer import Run, train
-from selip.training_data import contrast_positions
+from benchmarks.segmentation.training import predict
+from benchmarks.tasks.fine_tune import Classifier, Scans, classify, fit
+from selip.data.cohort import Cohort
+from selip.experiments.catalogue import experiment_file, find_benchmark, find_method
+from selip.experiments.experiment import score_options, validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.run import majority_texts
+from selip.models import dual_encoder as model
+from selip.models.scored_model import Subject
+from selip.training import trainer
+from selip.training.trainer import Run, train
+from selip.training.training_data import contrast_positions
 
 TINY = (
     "model.volume_tower=resnet10", "model.width=4", "model.stem_kernel=3", "model.pooled_shape=[2, 2, 1]",
@@ -111,8 +112,8 @@ class Cases:
     def render(self, name):
         from selip.cohorts.phantom import device_render
         from selip.cohorts.phantom.anatomy import build_atlas
-        from selip.cohorts.phantom.cases import draw_studies
         from selip.cohorts.phantom.generate import lesion_points
+        from selip.cohorts.phantom.patients import draw_studies
         from selip.cohorts.phantom.profiles import resolve
 
         profile, atlas = resolve("quick", {"n_patients": 2}), build_atlas(step_mm=8)

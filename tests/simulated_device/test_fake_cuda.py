@@ -10,14 +10,15 @@ import torch
 from torch._subclasses import FakeTensorMode
 from torch.func import functional_call
 
-from benchmarks.decoder import make_segmenter, monai_unet
-from selip import execution, repeatable
-from selip.catalogue import experiment_file
-from selip.config import ModelConfig
-from selip.encoders import make_volume_tower
-from selip.execution import repeat_exactly
-from selip.settings import read_experiment
-from selip.text_towers import PretrainedTower, ScratchTower, minilm_folder
+from benchmarks.segmentation.decoder import make_segmenter, monai_unet
+from selip import repeatable
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.config import ModelConfig
+from selip.experiments.experiment_file import read_experiment
+from selip.models.text_towers import PretrainedTower, ScratchTower, minilm_folder
+from selip.models.volume_towers import make_volume_tower
+from selip.training import device_setup as execution
+from selip.training.device_setup import repeat_exactly
 
 SHAPE = (32, 48, 16)
 EACH_ONCE = """

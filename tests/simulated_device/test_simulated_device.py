@@ -14,10 +14,10 @@ import torch
 from torch.utils import backend_registration
 
 import baselines
-from selip.catalogue import experiment_file, find_method
-from selip.experiment import validation_score
-from selip.settings import read_experiment
-from selip.trainer import Run, train
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment import validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.training.trainer import Run, train
 
 HERE = Path(__file__).parent
 DRIVER = HERE / "driver.py"
