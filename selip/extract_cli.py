@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 import typer
 from rich.console import Console
 
@@ -16,6 +14,7 @@ from selip.errors import InputError
 from selip.extraction import Extraction, extract
 from selip.extraction_view import as_mapping, facts_of, pages, summary
 from selip.progress import reporting
+from selip.tables import is_no_report, parse_table, read_utf8
 
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
@@ -25,7 +24,7 @@ REPORT_COLUMN = "report"
 def extract_command(
     source: Annotated[
         Path | None,
-        typer.Argument(help="A .json file of {id: text}, or a .csv file with columns report and study or id."),
+        typer.Argument(help="A .json file of {id: text}, or a .csv or .tsv file with columns report and study or id."),
     ] = None,
     text: Annotated[str | None, typer.Option(help="A report itself, in place of a file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts with spans, findings, clauses as JSON.")] = False,
@@ -51,6 +50,8 @@ def extract_command(
     else:
         found = _asked(reports, endpoint, model, cache)
     show(found, as_json, as_facts)
+    if silent := [name for name, report in reports.items() if is_no_report(report)]:
+        typer.echo(f"{len(silent)} of them hold no report (empty, or as {reports[silent[0]][:20]!r})", err=True)
 
 
 def _asked(reports: Mapping[str, str], address: str, model: str, cache: Path | None) -> dict[str, Extraction]:
@@ -80,21 +81,16 @@ def read_reports(path: Path) -> dict[str, str]:
     """Id to report.
 
     Args:
-        path: A .json file of {id: text}, or a .csv file with a column "report" and a column "study" or "id"
-            (without one, rows are numbered from 1). The reports of a study must be equal.
+        path: A .json file of {id: text}, or a .csv or .tsv file with a column "report" and a column "study" or
+            "id" (without one, rows are numbered from 1), see `selip.tables`. The reports of a study must be equal.
 
     Raises:
         InputError: When the file is missing, empty, not UTF-8 or not of this form.
     """
-    readers = {".json": _read_json, ".csv": _read_csv}
+    readers = {".json": _read_json, ".csv": _read_csv, ".tsv": _read_csv}
     if path.suffix.lower() not in readers:
-        raise InputError(f"got {path}; allowed: a .json or .csv file; name one, or give the report with --text")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"got {path}, not UTF-8 at byte {error.start}; allowed: UTF-8; save it as that") from error
-    except OSError as error:
-        raise InputError(f"got {path}: {error.strerror}; allowed: a file that can be read; check the path") from error
+        raise InputError(f"got {path}; allowed: a .json or .csv file, or .tsv; name one, or give a report by --text")
+    content = read_utf8(path)
     if not content.strip():
         raise InputError(f"got {path}, which is empty; allowed: at least one report; fill it")
     return _checked(readers[path.suffix.lower()](content, path), str(path))
@@ -113,25 +109,22 @@ def _read_json(content: str, path: Path) -> dict[str, str]:
 
 
 def _read_csv(content: str, path: Path) -> dict[str, str]:
-    try:
-        table = pd.read_csv(StringIO(content), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(f"got {path}, not CSV ({' '.join(str(error).split())}); allowed: CSV; correct it") from error
-    if REPORT_COLUMN not in table:
+    table = parse_table(content, path)
+    if REPORT_COLUMN not in table.columns:
         raise InputError(
-            f"got {path} with columns {', '.join(map(str, table))}; allowed: a column {REPORT_COLUMN}; add it"
+            f"got {path} with columns {', '.join(table.columns)}; allowed: a column {REPORT_COLUMN}; add it"
         )
-    column = next((name for name in ID_COLUMNS if name in table), None)
-    names = table[column] if column else (pd.RangeIndex(len(table)) + 1).astype(str)
+    column = next((name for name in ID_COLUMNS if name in table.columns), None)
+    names = [row[column] if column else str(number) for number, row in enumerate(table.rows, start=1)]
     reports: dict[str, str] = {}
-    for name, report in zip(names, table[REPORT_COLUMN], strict=True):
+    for name, report in zip(names, (row[REPORT_COLUMN] for row in table.rows), strict=True):
         if reports.setdefault(name, report) != report:
             raise InputError(f"got {path} with two reports of {name}; allowed: one a {column}; name them differently")
     return reports
 
 
 def _checked(reports: dict[str, str], source: str) -> dict[str, str]:
-    if not any(report.strip() for report in reports.values()):
+    if all(map(is_no_report, reports.values())):
         raise InputError(f"got {source} without any text; allowed: at least one report; write one")
     for name, report in reports.items():
         try:

@@ -46,7 +46,7 @@ def _above_half(image: Image) -> NDArray[np.uint8]:
     if image.values.any() and not found.any():
         low, high = float(image.values.min()), float(image.values.max())
         raise InputError(
-            f"got mask {image.path} with values from {low:g} to {high:g} and no lesion voxel (above 0.5); allowed: lesion "
-            "voxels above 0.5, or zeros alone; set lesion voxels to 1"
+            f"got mask {image.path} with values from {low:g} to {high:g} and no lesion voxel (above 0.5); allowed: "
+            "lesion voxels above 0.5, or zeros alone; set lesion voxels to 1"
         )
     return found

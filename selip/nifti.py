@@ -135,8 +135,8 @@ def _affine_mm(image: nib.Nifti1Image, path: Path) -> NDArray[np.float64]:
     widest = float((np.linalg.norm(affine[:3, :3], axis=0) * image.shape[:3]).max())
     if unit and not HEAD_MM[0] <= widest <= HEAD_MM[1]:
         raise InputError(
-            f"got {path}, {widest:g} mm wide by the {unit} of its header; allowed: {HEAD_MM[0]:g} to {HEAD_MM[1]:g} mm; "
-            "set the header's unit (xyzt_units)"
+            f"got {path}, {widest:g} mm wide by the {unit} of its header; allowed: {HEAD_MM[0]:g} to "
+            f"{HEAD_MM[1]:g} mm; set the header's unit (xyzt_units)"
         )
     return affine
 

@@ -12,7 +12,7 @@ so WT = level >= 1, TC = level >= 2, ET = level >= 3. IGNORE (255) is not scored
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,15 @@ class Adapter:
     expected: Mapping[str, int]
     centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
+
+
+def unfit_label(labels: Iterable[str]) -> str:
+    """A label that no task can take, with what is allowed; "" when all are fit.
+
+    Labels become classes, and classes are part of a metric's key, which "/" divides.
+    """
+    found = next((label for label in sorted(labels) if "/" in label or not label.isprintable()), "")
+    return f"label {found[:60]!r}; allowed: one name, without '/'; write a hyphen or choose one" if found else ""
 
 
 def adapter_source(adapter: Adapter) -> CohortSource:

@@ -22,7 +22,7 @@ from selip.cohort_writer import CohortWriter, check_free
 from selip.cohorts.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.import_piece import SUFFIX as PIECE
 from selip.cohorts.import_piece import make_pieces, piece_of
-from selip.cohorts.import_plan import counts_line, patient_parts, unfit
+from selip.cohorts.import_plan import counts_line, patient_parts, tidied, unfit
 from selip.cohorts.import_recipe import Recipe, SetFacts
 from selip.cohorts.import_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
 from selip.cohorts.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
@@ -105,7 +105,7 @@ def import_studies(
     Raises:
         InputError: A setting is wrong, `out` is in use, no study came through, or with `strict` one did not.
     """
-    recipe, out = Recipe(**options), Path(out)
+    recipe, out, scan = Recipe(**options), Path(out), tidied(scan)
     with _work_folder(out) as work:
         problems = [problem(line) for line in scan.problems]
         _say_some(say, problems)

@@ -10,6 +10,7 @@ from pathlib import Path
 from selip.cohorts.adapter import StudyFiles
 
 FILE = "quarantine.csv"
+NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ def problem(line: str) -> Quarantined:
     """A problem line of a scan, as "BraTS20_Training_007: no t2 volume"."""
     study, colon, reason = line.partition(": ")
     return Quarantined(study, "", reason) if colon else Quarantined("", "", line)
+
+
+def counted(names: Sequence[str], what: str) -> str:
+    """How many there are of something, as "1 folder" or "3 folders"."""
+    return f"{len(names)} {what}{'s' * (len(names) != 1)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first NAMES_SHOWN of some names."""
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
 def write_quarantine(path: Path, entries: Sequence[Quarantined]) -> None:

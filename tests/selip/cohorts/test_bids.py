@@ -129,6 +129,36 @@ def test_is_lesion_mask(kind, lesion):
     assert is_lesion_mask(kind) is lesion
 
 
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("sub-CON-04/anat/sub-CON-04_T1w.nii.gz", "sub-CON-04"),
+        ("sub-CON_05/anat/sub-CON_05_T1w.nii.gz", "sub-CON_05"),
+        ("sub-01/ses-A.1/anat/sub-01_ses-A.1_T2w.nii", "sub-01_ses-A.1"),
+        ("sub-01/ses-A-1/anat/sub-01_ses-A-1_T2w.nii", "sub-01_ses-A-1"),
+        ("sub-04/anat/04_T1w.nii.gz", "sub-04"),
+        ("sub-04/func/sub-04_task-rest_bold.nii.gz", "sub-04"),
+    ],
+)
+def test_a_folder_in_which_nothing_is_read_is_named_and_counted(source, write_scan, place, name):
+    before = scan(source)
+    write_scan(source / place)
+    after = scan(source)
+    (line,) = {*after.problems} - {*before.problems}
+    assert line.startswith("1 folder with no anat or dwi volume of a readable name")
+    assert f"({name})" in line
+    assert [study.study for study in after.studies] == [study.study for study in before.studies]
+
+
+def test_rows_and_examinations_that_do_not_meet_are_named(source):
+    (source / "participants.tsv").write_text("participant_id\tsession_id\tage\nsub-01\t1\t24\nsub-CON-04\t1\t40\n")
+    (source / "participants.json").write_text('{"age": {"Units": "months"}}')
+    found = scan(source)
+    assert [study.age for study in found.studies] == ["2", "", ""]
+    assert "1 row of a participant or session that is not here (sub-con-04_ses-1)" in found.problems
+    assert "2 examinations without a row in participants.tsv (sub-01_ses-2, sub-02)" in found.problems
+
+
 @pytest.mark.parametrize("inner", ["sub-02", "sub-02/dwi"])
 def test_a_folder_given_too_low_is_still_read(source, inner):
     (study,) = scan(source / inner).studies

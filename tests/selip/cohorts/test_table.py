@@ -122,6 +122,28 @@ def test_tables_of_spreadsheets_are_read(rows, tmp_path):
     assert check_cohort(cohort.root) == []
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_another_delimiter_gives_the_same_cohort(delimiter, rows, tmp_path):
+    for row in rows:
+        row["report"] = f"{row['report']} Seen on T2, and on FLAIR"
+    path = write_csv(tmp_path / "mine.csv", rows)
+    first = import_table(path, tmp_path / "one", **GRID)
+    with path.open(newline="") as stream:
+        records = list(csv.reader(stream))
+    with path.open("w", newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([[name.upper() for name in records[0]], *records[1:]])
+    assert import_table(path, tmp_path / "two", **GRID).info == first.info
+
+
+def test_optional_fields_may_hold_placeholders_and_ages_are_read_as_people_write_them(rows, tmp_path):
+    for row, age in zip(rows, ("089Y", "089Y", "45,5", "n/a"), strict=True):
+        row |= {"age": age, "labels": "nan", "site": "-", "split": "None", "mask": row.get("mask", "N/A")}
+    cohort = run(rows, tmp_path)
+    assert list(cohort.studies["age"]) == ["89", "45.5", ""]
+    assert {*cohort.studies["labels"], *cohort.studies["site"]} == {"[]", ""}
+    assert list(cohort.studies["has_mask"]) == ["1", "0", "0"]
+
+
 def test_root_names_another_data_folder(rows, tmp_path):
     (tmp_path / "tables").mkdir()
     path = write_csv(tmp_path / "tables" / "mine.csv", rows)
@@ -199,6 +221,9 @@ BAD_TABLE = {
     "folder": (put(2, path="p2"), ["row 4", "study 's2'", "'p2'", "no file"]),
     "contrast": (put(2, contrast="SWI"), ["row 4", "study 's2'", "'SWI'", "T1, T2, FLAIR, DWI, ADC, T1c"]),
     "empty report": (put(2, report="  "), ["row 4", "study 's2'", "empty report"]),
+    "placeholder for a report": (put(2, report="N/A"), ["row 4", "study 's2'", "report 'N/A', which is none"]),
+    "number for a report": (put(2, report="0"), ["row 4", "report '0', which is none"]),
+    "label of no task": (put(2, labels="tumour; WHO II/III"), ["row 4", "label 'WHO II/III'", "without '/'"]),
     "empty study": (put(2, study=""), ["row 4", "study ''"]),
     "line break in an id": (put(2, patient="a\nb"), ["row 4", r"'a\nb'", "printable"]),
     "duplicate contrast": (put(1, contrast="T1"), ["row 3", "study s1, T1", "row 2", "one volume of a contrast"]),
@@ -282,7 +307,10 @@ def test_a_bad_table_is_one_line_and_leaves_nothing(case, rows, tmp_path):
         (b"", "without rows"),
         (b"patient,study,contrast,path,report\n", "without rows"),
         (b"patient,study,contrast,path\na,b,T1,c\n", "no column 'report'"),
-        (b"patient;study;contrast;path;report\na;b;T1;c;d\n", "no column 'patient'"),
+        (b"patient|study|contrast|path|report\na|b|T1|c|d\n", "no column 'patient'"),
+        (b"patient;study;contrast;path;report\na;b;T1;c;d;e\n", "row 2 with 6 fields"),
+        (b"patient,study,contrast,path,report,Path \na,b,T1,c,d,e\n", "column 'path' twice"),
+        (b"patient,study,contrast,path,report\n\na,b,T1,c,d\na,b,T1,c,d,e\na,b\n", "row 4 with 6 fields"),
         (b"patient,study,contrast,path,report,path\na,b,T1,c,d,e\n", "column 'path' twice"),
         (b"patient,study,contrast,path,report\na,b,T1,c\n", "row 2 with 4 fields"),
         (b"patient,study,contrast,path,report\na,b,T1,c,d,e\n", "row 2 with 6 fields"),
