@@ -25,7 +25,7 @@ from selip.cohorts.import_piece import make_pieces, piece_of
 from selip.cohorts.import_plan import counts_line, patient_parts, tidied, unfit
 from selip.cohorts.import_recipe import Recipe, SetFacts
 from selip.cohorts.import_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
-from selip.cohorts.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
+from selip.cohorts.quarantine import FILE, Quarantined, counted, problem, quarantine, some, write_quarantine
 from selip.errors import InputError
 from selip.files import remove_leftovers
 from selip.findings import CONTRASTS
@@ -187,8 +187,10 @@ def _write_studies(
 ) -> None:
     """Writes the studies in their order, and says where their texts came from."""
     counts: Counter[str] = Counter()
+    small: dict[str, int] = {}
     for study in studies:
         piece = piece_of(study, work, recipe)
+        small |= {study.study: piece.pieces_left_out} if piece.pieces_left_out else {}
         found = study_texts(study, piece.findings, recipe.texts, recipe.language)
         counts.update(found.sources.values())
         volumes = [{"contrast": contrast, "text": found.texts[contrast]} for contrast in study.volumes]
@@ -196,6 +198,9 @@ def _write_studies(
     writer.info = replace(writer.info, findings_source=findings_source(counts))
     shares = [f"{counts[source]} {words}" for source, words in SOURCE_WORDS.items() if counts[source]]
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
+    if small:
+        masks = f"{sum(small.values())} pieces of {counted([*small], 'mask')}"
+        say(f"{masks} are too small for the words that are measured ({some([*small])})")
 
 
 def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str, str]:
