@@ -23,8 +23,8 @@ class Quarantined:
 
     @property
     def line(self) -> str:
-        """Study and reason in one line."""
-        return f"{self.study}: {self.reason}"
+        """Study, if it is of one, and reason in one line."""
+        return f"{self.study}: {self.reason}" if self.study else self.reason
 
 
 def quarantine(study: StudyFiles, reason: str, root: Path | None) -> Quarantined:
@@ -43,8 +43,9 @@ def problem(line: str) -> Quarantined:
 
 
 def counted(names: Sequence[str], what: str) -> str:
-    """How many there are of something, as "1 folder" or "3 folders"."""
-    return f"{len(names)} {what}{'s' * (len(names) != 1)}"
+    """How many there are of something, as "1 study" or "3 studies"."""
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{len(names)} {what if len(names) == 1 else several}"
 
 
 def some(names: Sequence[str]) -> str:
