@@ -100,7 +100,7 @@ def _check_header(image: nib.Nifti1Image, path: Path) -> None:
     if not all(map(_is_invertible, affines)) or not np.isfinite(image.affine).all():
         raise InputError(f"got {path} with a singular or non-finite affine; allowed: an invertible one; set sform")
     if len(affines) > 1:
-        _check_agreement(*affines, path)
+        _check_agreement(affines[0], affines[1], path)
 
 
 def _is_invertible(affine: NDArray[np.float64]) -> bool:

@@ -139,10 +139,10 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
         if is_out_of_memory(error):
             raise  # of this machine, not of the file
         return " ".join(str(error).split()) or type(error).__name__
-    known: dict[str, Any] = {} if piece.mask is None else {"mask": piece.mask}
-    stream = io.BytesIO()
     words = {"findings": np.array(piece.findings), "pieces_left_out": np.array(piece.pieces_left_out)}
-    np.savez_compressed(stream, arrays=piece.arrays, **words, **known)
+    known: dict[str, Any] = words if piece.mask is None else words | {"mask": piece.mask}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, arrays=piece.arrays, **known)
     write_atomically(path, stream.getvalue())
     return ""
 
