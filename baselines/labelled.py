@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from selip.errors import UnavailableError
-from selip.method import Preparation
+from selip.system.errors import UnavailableError
+from selip.training.method import Preparation
 
 
 def require_labels(preparation: Preparation, method: str) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes
 from selip.cohorts.participants import read_people
 
 LAYOUT = """[rawdata/]sub-strokecase0001/ses-0001/{dwi/*_dwi.nii.gz, dwi/*_adc.nii.gz, anat/*_FLAIR.nii.gz} and

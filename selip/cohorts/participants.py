@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selip.cohorts.layout import Listing, find_tables, read_json, read_table, years, years_per
-from selip.cohorts.quarantine import counted, some
-from selip.errors import InputError
+from selip.cohorts.importing.file_layout import Listing, find_tables, read_json, read_table, years, years_per
+from selip.cohorts.importing.quarantine import counted, some
+from selip.system.errors import InputError
 from selip.tables import is_placeholder
 
 USED = ("age", "site", "center", "diagnosis", "group")

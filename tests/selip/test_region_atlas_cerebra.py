@@ -14,8 +14,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from selip.ontology import ontology
-from selip.region_atlas import region_atlas
+from selip.reports.ontology import ontology
+from selip.reports.region_atlas import region_atlas
 
 FOLDER = Path("MNI/cerebra")
 NAMES = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selip.errors import InputError
+from selip.system.errors import InputError
 from selip.tables import id_key, is_no_report, is_placeholder, parse_table, read_table
 
 HERE = Path("t.csv")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from selip.cohorts.layout import list_files
+from selip.cohorts.importing.file_layout import list_files
 from selip.cohorts.participants import read_people
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 
 @pytest.fixture
