@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.finite import check_finite
 from benchmarks.metrics import true_entries
 
 COSINE_STEP = 1e-7
@@ -28,12 +29,18 @@ Steps = npt.NDArray[np.float32]
 
 
 def exact_steps(a: npt.NDArray, b: npt.NDArray) -> Steps:
-    """(n,) cosines in whole steps of the rows of `a` and `b` (n, E), of unit length."""
+    """(n,) cosines in whole steps of the rows of `a` and `b` (n, E), of unit length.
+
+    Raises:
+        InputError: When a cosine is not finite.
+    """
     summed = [
         np.einsum("ne,ne->n", a[part].astype(np.float64), b[part].astype(np.float64))
         for part in (slice(start, start + PAIRS_AT_ONCE) for start in range(0, max(1, len(a)), PAIRS_AT_ONCE))
     ]
-    return _whole(np.concatenate(summed))
+    cosines = np.concatenate(summed)
+    check_finite(cosines, "cosines")
+    return _whole(cosines)
 
 
 def _whole(cosines: npt.NDArray[np.float64]) -> Steps:

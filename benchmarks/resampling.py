@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.finite import check_no_infinity
 from selip.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ def resampler_of(values: FloatArray, weights: FloatArray, codes: IntArray, stati
         statistic: "mean" or "median", weighted.
 
     Raises:
-        InputError: When there is no such statistic.
+        InputError: When there is no such statistic, or a score is infinite.
     """
     if statistic not in _STATISTICS:
         raise InputError(f"got statistic {statistic!r}; allowed: {', '.join(_STATISTICS)}; choose one of them")
@@ -66,6 +67,7 @@ def _median_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) 
 
     Column by column: `cumulated[p, v]` is the weight of patient p on values up to the v-th distinct one.
     """
+    check_no_infinity(values, "scores")
     tables = []
     for column in values.T:
         known = np.isfinite(column)
@@ -115,7 +117,7 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
         statistic: "mean" or "median", weighted.
 
     Raises:
-        InputError: When there is no such statistic.
+        InputError: When there is no such statistic, or a score is infinite.
     """
     if statistic != "mean":
         return joined([resampler_of(*table, statistic) for table in tables])
@@ -132,6 +134,7 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
 
 def _sums_and_masses(values: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, FloatArray]:
     """(P, C) weighted sum of each patient's known scores, and (P, C) their weight."""
+    check_no_infinity(values, "scores")
     known = np.isfinite(values)
     sums = patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
     return sums, patient_sums(known * weights[:, None], codes)
