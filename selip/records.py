@@ -76,6 +76,7 @@ class Training(_Strict):
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
         parameters: Trainable parameters.
+        never_flipped: Training pairs whose text has sides that cannot be swapped with certainty: flips leave them out.
         history: One row a validation: step, loss, val_score and more.
     """
 
@@ -88,6 +89,7 @@ class Training(_Strict):
     target_entropy: float | None = None
     target_diagonal: float | None = None
     parameters: int
+    never_flipped: int = 0
     history: list[dict[str, float]] = []
 
 

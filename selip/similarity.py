@@ -24,6 +24,7 @@ from selip.findings import Clause, flip_text, parse_findings_text
 from selip.pooling import FloatArray, averaging_matrix, best_match_pool, best_of, mean_pool
 from selip.registry import unknown
 from selip.semantics import PARTS, SEMANTIC, WHOLE, location_match, signal_match
+from selip.sides import can_flip
 from selip.syntax import SYNTAX, character_dice, word_dice
 
 __all__ = [
@@ -158,6 +159,10 @@ class TextTable:
         if missing is not None:
             raise InputError(f"got a text outside the table: {missing!r}; build the table with it")
         return np.array([index[text] for text in texts], dtype=np.int64)
+
+    def can_flip(self) -> np.ndarray:
+        """(N,) bool, whether the sides of a text can be swapped with certainty; else it is its own twin."""
+        return np.array([can_flip(text) for text in self.texts])
 
     def is_normal(self) -> np.ndarray:
         """(N,) bool, whether a text has no clause."""

@@ -93,6 +93,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         batch_order_hash=plan.hash,
         precision=accelerator.mixed_precision,
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        never_flipped=int((~data.texts.can_flip()[data.text_ids]).sum()),
     )
     if run.method.prepare is not None:
         state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
@@ -124,7 +125,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
-        data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
+        data.text_ids, data.texts.twin, data.texts.can_flip(), steps=config.steps, batch_size=config.batch_size,
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
     )  # fmt: skip
     return accelerator, data, common, model, plan
