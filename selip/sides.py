@@ -40,7 +40,7 @@ class Sides(NamedTuple):
     certain: bool
 
 
-@lru_cache(2**14)
+@lru_cache(2**17)
 def read_sides(text: str) -> Sides:
     """Exchanges the sides of a text, letter case kept."""
     return _Reader(text).read()
