@@ -13,7 +13,8 @@ import torch
 from selip.cohort import IGNORE, Cohort, lesion_of
 from selip.encoders import Intensity
 from selip.errors import InputError, UnavailableError
-from selip.findings import findings_from_json, is_normal
+from selip.findings import findings_from_json
+from selip.states import NORMAL, states_of
 from selip.training_data import contrast_positions
 
 MM3_PER_ML = 1000.0
@@ -120,7 +121,7 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     """
     rows = cohort.rows(part)
     studies = cohort.studies.reset_index().set_index("study_id").loc[cohort.volumes["study_id"].iloc[rows]]
-    is_case = (studies["has_mask"] == "1").to_numpy() & ~cohort.volumes["text"].iloc[rows].map(is_normal).to_numpy(bool)
+    is_case = (studies["has_mask"] == "1").to_numpy() & (states_of(cohort.volumes.iloc[rows]) != NORMAL)
     if not is_case.any():
         raise UnavailableError(
             f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "

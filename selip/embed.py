@@ -13,6 +13,8 @@ from selip.embedding_cache import EmbeddingCache, encoder_identity
 from selip.embeddings import Embeddings
 from selip.errors import InputError
 from selip.model import DualEncoder, embed_texts
+from selip.states import COLUMN as STATE
+from selip.states import states_of
 from selip.training_data import contrast_positions
 
 ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
@@ -64,7 +66,8 @@ def embed_cohort(
     rows = cohort.rows(split)
     if not len(rows):
         raise InputError(f"got an empty {split} part in {cohort.root}; allowed: a part with volumes, or --split all")
-    items = cohort.volumes.iloc[rows][ITEM_COLUMNS].reset_index(drop=True)
+    table = cohort.volumes.iloc[rows]
+    items = table[ITEM_COLUMNS].assign(**{STATE: states_of(table)}).reset_index(drop=True)
     known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
     volumes, features = encoder.volumes(cohort.read_volumes(rows), items["contrast"].tolist())

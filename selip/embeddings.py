@@ -16,7 +16,8 @@ class Embeddings:
     """Embeddings of the scored part of a cohort.
 
     Attributes:
-        items: One row a volume: volume_id, study_id, patient_id, contrast, site, text.
+        items: One row a volume: volume_id, study_id, patient_id, contrast, site, text, and
+            state where `selip.states` is to take it from there.
         volumes: (N, E) float32 of unit length; row i belongs to items.iloc[i].
         features: (N, F) float32, before projection.
         encode_text: Texts (n,) to embeddings (n, E) float32 of unit length.

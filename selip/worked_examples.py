@@ -9,8 +9,8 @@ import numpy as np
 from selip.cohort import Cohort, lesion_of
 from selip.embeddings import Embeddings
 from selip.files import content_hash
-from selip.findings import is_normal
 from selip.search import Hit, nearest_texts, nearest_volumes
+from selip.states import ABNORMAL, states_of
 
 EXAMPLES = 3
 SHOWN = 5
@@ -18,7 +18,7 @@ SHOWN = 5
 
 def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str) -> dict[str, list[dict[str, Any]]]:
     """Keyword arguments of leaderboard examples, by direction; the same queries for each method."""
-    abnormal = [row for row, text in enumerate(embeddings.items["text"]) if not is_normal(text)]
+    abnormal = [row for row, state in enumerate(states_of(embeddings.items)) if state == ABNORMAL]
     rows = sorted(abnormal, key=lambda row: content_hash(embeddings.items["volume_id"].iloc[row]))[:EXAMPLES]
     if not rows:
         return {}

@@ -26,11 +26,13 @@ from selip.cohorts.import_plan import counts_line, patient_parts, unfit
 from selip.cohorts.import_recipe import Recipe, SetFacts
 from selip.cohorts.import_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
 from selip.cohorts.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
+from selip.cohorts.report_reading import ReportReading, reading_lines
 from selip.errors import InputError
 from selip.files import remove_leftovers
 from selip.findings import CONTRASTS
 from selip.locks import FILE as LOCK
 from selip.locks import held
+from selip.states import COLUMN as STATE
 from selip.volumes import Centre
 
 PROBLEMS_SHOWN = 20
@@ -119,7 +121,7 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort") as writer:
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / FILE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
@@ -185,17 +187,24 @@ def _write_studies(
     recipe: Recipe,
     say: Say,
 ) -> None:
-    """Writes the studies in their order, and says where their texts came from."""
+    """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()
+    readings: list[tuple[str, ReportReading]] = []
     for study in studies:
         piece = piece_of(study, work, recipe)
         found = study_texts(study, piece.findings, recipe.texts, recipe.language)
         counts.update(found.sources.values())
-        volumes = [{"contrast": contrast, "text": found.texts[contrast]} for contrast in study.volumes]
+        readings += [(study.study, found.reading)] if found.reading else []
+        volumes = [
+            {"contrast": contrast, "text": found.texts[contrast], STATE: found.states[contrast]}
+            for contrast in study.volumes
+        ]
         writer.add_study(_study_values(study, found, parts[study.patient]), volumes, piece.arrays, piece.mask)
     writer.info = replace(writer.info, findings_source=findings_source(counts))
     shares = [f"{counts[source]} {words}" for source, words in SOURCE_WORDS.items() if counts[source]]
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
+    for line in reading_lines(readings, recipe.language):
+        say(line)
 
 
 def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str, str]:
