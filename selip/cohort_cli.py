@@ -77,7 +77,7 @@ def cohort_import(
 def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder.")]) -> None:
     """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
     from selip.cohort import Cohort
-    from selip.cohort_check import check_cohort
+    from selip.cohort_check import check_cohort, state_line
     from selip.near_duplicates import near_duplicate_reports
 
     problems = check_cohort(directory)
@@ -86,7 +86,9 @@ def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder
     if problems:
         raise InputError(f"got a cohort with {len(problems)} problems in {directory}; build or import it again")
     typer.echo(f"{directory}: sound")
-    alike = near_duplicate_reports(Cohort.open(directory))
+    cohort = Cohort.open(directory)
+    typer.echo(state_line(cohort))
+    alike = near_duplicate_reports(cohort)
     listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
     typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")
 

@@ -23,7 +23,7 @@ SOURCE_WORDS: Mapping[str, str] = {
     UNSAID: "the report's sentences, as it says nothing of that contrast",
     UNRECOGNISED: "the report's sentences, as no finding was recognised",
     REPORT: "the report as it is",
-    LABELS: "the study's labels",
+    LABELS: "the study's labels alone",
 }
 
 

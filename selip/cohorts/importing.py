@@ -26,13 +26,14 @@ from selip.cohorts.import_plan import counts_line, patient_parts, unfit
 from selip.cohorts.import_recipe import Recipe, SetFacts
 from selip.cohorts.import_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
 from selip.cohorts.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
-from selip.cohorts.report_reading import ReportReading, reading_lines
+from selip.cohorts.report_reading import ReportReading, label_lines, reading_lines
 from selip.errors import InputError
 from selip.files import remove_leftovers
 from selip.findings import CONTRASTS
 from selip.locks import FILE as LOCK
 from selip.locks import held
 from selip.states import COLUMN as STATE
+from selip.states import STATES
 from selip.volumes import Centre
 
 PROBLEMS_SHOWN = 20
@@ -189,11 +190,13 @@ def _write_studies(
 ) -> None:
     """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()
+    states: Counter[str] = Counter()
     readings: list[tuple[str, ReportReading]] = []
     for study in studies:
         piece = piece_of(study, work, recipe)
         found = study_texts(study, piece.findings, recipe.texts, recipe.language)
         counts.update(found.sources.values())
+        states.update(found.states.values())
         readings += [(study.study, found.reading)] if found.reading else []
         volumes = [
             {"contrast": contrast, "text": found.texts[contrast], STATE: found.states[contrast]}
@@ -203,7 +206,8 @@ def _write_studies(
     writer.info = replace(writer.info, findings_source=findings_source(counts))
     shares = [f"{counts[source]} {words}" for source, words in SOURCE_WORDS.items() if counts[source]]
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
-    for line in reading_lines(readings, recipe.language):
+    say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
+    for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
         say(line)
 
 

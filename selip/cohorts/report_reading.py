@@ -1,4 +1,4 @@
-"""The reading of a report at import: its state, what was not understood, and whether its language was read."""
+"""The reading of reports and labels at import: their state, and in a line each what was not understood."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selip.cohorts.adapter import StudyFiles
 from selip.extraction import LANGUAGES, Extraction, extract
 from selip.languages import UNTOLD, language_of
-from selip.states import ABNORMAL, NORMAL, UNKNOWN
+from selip.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 
 SHOWN, WORDS_SHOWN, WORD_LENGTH = 10, 6, 30
 LARGE_SHARE = 0.5  # of reports in which nothing was read
@@ -64,6 +65,18 @@ def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) 
             f"{_first(against)}; mend the label or the report"
         )
     return [line for line in lines if line]
+
+
+def label_lines(studies: Sequence[StudyFiles]) -> list[str]:
+    """What an import says of labels that neither call a study normal nor name a finding, as "control"."""
+    labels = Counter(label for study in studies for label in sorted({*study.labels}) if label_state([label]) == UNKNOWN)
+    if not labels:
+        return []
+    listed = ", ".join(f"{label} {count}" for label, count in labels.most_common(SHOWN))
+    return [
+        f"{labels.total()} labels say neither normal nor a finding: {listed}; nothing follows from them, so name the "
+        "finding, or normal"
+    ]
 
 
 def _counts_line(readings: Sequence[tuple[str, ReportReading]]) -> str:
