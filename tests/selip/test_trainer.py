@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,18 @@ def test_random_init_is_the_initial_model(small_cohort, config, tmp_path):
     model, facts, training = train(make(small_cohort, config, "random_init"), tmp_path / "random")
     assert weights_hash(model) == training.initial_weights_hash
     assert (facts.step, training.steps) == (0, 0)
+
+
+def test_the_record_counts_the_pairs_whose_sides_cannot_be_swapped(small_cohort, config, tmp_path):
+    rows = small_cohort.rows("train")
+    volumes = small_cohort.volumes.copy()
+    volumes.loc[rows[:3], "text"] = ["Right away: left mass.", "Zmiana w lewym płacie.", "左侧额叶占位"]
+    doubtful = replace(small_cohort, volumes=volumes)
+    counts = [
+        train(make(cohort, config, "random_init"), tmp_path / str(number))[2].never_flipped
+        for number, cohort in enumerate((small_cohort, doubtful))
+    ]
+    assert counts == [0, 2]
 
 
 def test_same_seed_same_weights_and_resumed_the_same(small_cohort, config, tmp_path, monkeypatch):
