@@ -4,7 +4,7 @@ Third parties add their own through the entry-point group "selip.methods".
 """
 
 METHODS = {
-    "selip": "selip.similarity_enhanced:METHOD",
+    "selip": "baselines.selip:METHOD",
     "clip": "baselines.clip:METHOD",
     "clip_x2": "baselines.clip_x2:METHOD",
     "label_smoothing": "baselines.label_smoothing:METHOD",

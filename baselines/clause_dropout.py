@@ -12,8 +12,8 @@ negatives, as there. Evaluation uses whole texts.
 from __future__ import annotations
 
 from baselines.clip import prepare
-from selip.findings import parse_findings_text
-from selip.method import Method
+from selip.data.findings import parse_findings_text
+from selip.training.method import Method
 
 
 def clause_texts(text: str) -> tuple[str, ...]:

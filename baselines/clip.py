@@ -8,8 +8,8 @@ batch count as negatives, as in CLIP; unique-text batches avoid them.
 
 from __future__ import annotations
 
-from selip.method import Method, Objective, Preparation
-from selip.objective import identity_targets, soft_target_objective
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import identity_targets, soft_target_objective
 
 
 def clip_objective(scale: float) -> Objective:

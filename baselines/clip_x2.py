@@ -9,7 +9,7 @@ loss. Under Adam only gradient clipping and epsilon feel it; this row shows how 
 from __future__ import annotations
 
 from baselines.clip import clip_objective
-from selip.method import Method, Objective, Preparation
+from selip.training.method import Method, Objective, Preparation
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import torch
 
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
 
 CROSS_MODAL = 0.25
 IN_MODAL = 0.25

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from scipy.optimize import brentq
 
-from selip.errors import InputError
-from selip.method import Objective, Preparation
-from selip.objective import Batch, row_entropy, soft_target_objective
-from selip.similarity_enhanced import prepare as prepare_selip
+from baselines.selip import prepare as prepare_selip
+from selip.system.errors import InputError
+from selip.training.method import Objective, Preparation
+from selip.training.objective import Batch, row_entropy, soft_target_objective
 
 SAMPLED_BATCHES = 200
 TEMPERATURES = (1e-4, 1e2)  # at its ends T is the ties of the largest cosine, and uniform to 1e-4 nats

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
 
 ATTENTION_TEMPERATURE = 4.0
 AGGREGATION_TEMPERATURE = 5.0

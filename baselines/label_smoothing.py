@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from baselines.entropy_match import selip_targets
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, identity_targets, soft_target_objective
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, identity_targets, soft_target_objective
 
 
 def off_diagonal_mass(preparation: Preparation) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from selip.errors import UnavailableError
-from selip.method import Preparation
+from selip.system.errors import UnavailableError
+from selip.training.method import Preparation
 
 
 def require_labels(preparation: Preparation, method: str) -> None:

@@ -16,8 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from baselines.labelled import require_labels, unknown_apart
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, soft_target_objective
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, soft_target_objective
 
 
 def medclip_targets(labels: torch.Tensor) -> torch.Tensor:

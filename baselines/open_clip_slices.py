@@ -4,13 +4,13 @@
 
 Source: open_clip (Ilharco et al., doi:10.5281/zenodo.5143773) for the tower, Radford et al. 2021, arXiv:2103.00020 for
 the loss. Size, weights and freezing of the tower are the settings `model.slices`; the default is a small one with
-random weights. See selip/slice_tower.py for what is lost between slices.
+random weights. See selip/models/slice_tower.py for what is lost between slices.
 """
 
 from __future__ import annotations
 
 from baselines.clip import prepare
-from selip.method import Method
+from selip.training.method import Method
 
 METHOD = Method(
     name="open_clip_slices",

@@ -5,6 +5,6 @@ Source: floor; no objective.
 
 from __future__ import annotations
 
-from selip.method import Method
+from selip.training.method import Method
 
 METHOD = Method(name="random_init", summary="floor: the initial weights, untrained", source="floor", prepare=None)

@@ -13,9 +13,9 @@ from __future__ import annotations
 import torch
 
 from baselines.entropy_match import matched_objective
-from selip.errors import InputError, UnavailableError
-from selip.method import Method, Objective, Preparation
-from selip.sentence_embeddings import sentence_embeddings
+from selip.similarity.sentence_embeddings import sentence_embeddings
+from selip.system.errors import InputError, UnavailableError
+from selip.training.method import Method, Objective, Preparation
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from selip.errors import UnavailableError
-from selip.method import Method, Objective, Preparation
-from selip.similarity import TextSimilarity
-from selip.similarity_enhanced import prepare_with
+from baselines.selip import prepare_with
+from selip.similarity.text_similarity import TextSimilarity
+from selip.system.errors import UnavailableError
+from selip.training.method import Method, Objective, Preparation
 
 FEWEST_MOVED = 4
 

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss, identity_targets
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, Loss, identity_targets
 
 LOG_SCALE = math.log(10)
 BIAS = -10.0

@@ -13,9 +13,9 @@ from __future__ import annotations
 import torch
 
 from baselines.siglip import PairwiseSigmoid
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch
-from selip.similarity import TextSimilarity
+from selip.similarity.text_similarity import TextSimilarity
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch
 
 
 def soft_sigmoid(similarity: TextSimilarity) -> PairwiseSigmoid:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, Loss
 
 TEMPERATURE = 0.1
 

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from baselines.labelled import require_labels
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, Loss
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, Loss
 
 
 class LesionTypes(nn.Module):

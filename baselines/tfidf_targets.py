@@ -18,8 +18,8 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from baselines.entropy_match import matched_objective
-from selip.errors import UnavailableError
-from selip.method import Method, Objective, Preparation
+from selip.system.errors import UnavailableError
+from selip.training.method import Method, Objective, Preparation
 
 WORD = re.compile(r"\b\w\w")
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 
 from baselines.labelled import require_labels, unknown_apart
-from selip.method import Method, Objective, Preparation
-from selip.objective import Batch, soft_target_objective
+from selip.training.method import Method, Objective, Preparation
+from selip.training.objective import Batch, soft_target_objective
 
 
 def unicl_targets(labels: torch.Tensor) -> torch.Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 BENCHMARKS = {
-    "retrieval": "benchmarks.retrieval:BENCHMARK",
-    "zero_shot": "benchmarks.zero_shot:BENCHMARK",
-    "linear_probe": "benchmarks.linear_probe:BENCHMARK",
-    "few_shot": "benchmarks.few_shot:BENCHMARK",
-    "fine_tune": "benchmarks.fine_tune:BENCHMARK",
-    "segmentation": "benchmarks.segmentation:BENCHMARK",
+    "retrieval": "benchmarks.tasks.retrieval:BENCHMARK",
+    "zero_shot": "benchmarks.tasks.zero_shot:BENCHMARK",
+    "linear_probe": "benchmarks.tasks.linear_probe:BENCHMARK",
+    "few_shot": "benchmarks.tasks.few_shot:BENCHMARK",
+    "fine_tune": "benchmarks.tasks.fine_tune:BENCHMARK",
+    "segmentation": "benchmarks.tasks.segmentation:BENCHMARK",
 }

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from selip.evaluation_config import ProbeConfig, SegmentationConfig
-from selip.records import Metric
-from selip.subject import Subject
+from benchmarks.settings import ProbeConfig, SegmentationConfig
+from selip.models.scored_model import Subject
+from selip.records.record import Metric
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ScoreOptions:
 
     @property
     def resampling(self) -> dict[str, Any]:
-        """The keyword arguments of the bootstraps in benchmarks.intervals."""
+        """The keyword arguments of the bootstraps in benchmarks.statistics.intervals."""
         return {"n_resamples": self.n_resamples, "seed": self.seed, "confidence": self.confidence}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 
 def check_finite(values: npt.ArrayLike, name: str) -> None:

@@ -17,7 +17,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs pa
 
 def reference() -> Iterator[str]:
     """Markdown lines on every command, in the order of `selip --help`."""
-    from selip.cli import app
+    from selip.cli.main import app
 
     yield from _command(typer.main.get_command(app), "selip")
 

@@ -7,8 +7,8 @@ import signal
 import sys
 import traceback
 
-from selip.environment import ENVIRONMENT
-from selip.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE
+from selip.system.environment import ENVIRONMENT
+from selip.system.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        from selip import cli
+        from selip.cli.main import main as cli
 
         cli.main()
     except KeyboardInterrupt:  # while modules are loaded, or again while the first one is answered

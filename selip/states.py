@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from selip.findings import is_normal, parse_findings_text
+from selip.data.findings import is_normal, parse_findings_text
 
 COLUMN = "state"
 """Column of volumes.csv, of imported cohorts alone."""

@@ -50,6 +50,6 @@ def small_cohort_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_cohort(small_cohort_folder):
-    from selip.cohort import Cohort
+    from selip.data.cohort import Cohort
 
     return Cohort.open(small_cohort_folder)

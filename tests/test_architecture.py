@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("selip", "baselines", "benchmarks", "leaderboards")
 COMPOSITION_ROOT = {
-    "selip/cli.py",
-    "selip/catalogue.py",
-    "selip/compare_cli.py",
-    "selip/experiment.py",
-    "selip/export_cli.py",
-    "selip/sharing_cli.py",
+    "selip/cli/main.py",
+    "selip/experiments/catalogue.py",
+    "selip/cli/compare.py",
+    "selip/experiments/experiment.py",
+    "selip/cli/export.py",
+    "selip/cli/sharing.py",
     "selip/__main__.py",
 }
 SOURCES = [path for stage in STAGES for path in sorted((ROOT / stage).rglob("*.py"))]
@@ -67,7 +67,7 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 
 def test_commands_of_the_readme_exist(capsys, monkeypatch):
-    from selip.cli import main
+    from selip.cli.main import main
 
     readme = (ROOT / "README.md").read_text()
     commands = {tuple(match.split()) for match in re.findall(r"^selip (cohort \w+|\w+)", readme, re.MULTILINE)}

@@ -13,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from selip.cli import app
+from selip.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 CI = ROOT / "docs" / "ci"

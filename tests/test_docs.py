@@ -20,9 +20,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from selip import cli, dry_run, experiment
+from selip.cli.main import main as cli
 from selip.cohorts.phantom_glioma import COHORT as GLIOMA
-from selip.registry import registered
+from selip.experiments import dry_run, experiment
+from selip.system.registry import registered
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
@@ -140,7 +141,7 @@ def check_other(words):
 
 NOT_HERE = {
     "margin_clip": "the method of the README: tests/test_readme.py",
-    "--endpoint": "needs a server: tests/selip/test_extraction_endpoint.py",
+    "--endpoint": "needs a server: tests/selip/reports/extraction/test_endpoint_extractor.py",
 }
 
 
@@ -163,7 +164,7 @@ def test_commands_of(page, made, small_cohort_folder, tiny_run, tmp_path, monkey
     for words in lines:
         if any(mark in " ".join(words) for mark in NOT_HERE):
             continue
-        if words[0] == "torchrun":  # tests/selip/test_distributed.py has several processes
+        if words[0] == "torchrun":  # tests/selip/training/test_distributed.py has several processes
             words = ["selip", *words[words.index("selip") + 1 :]]
         if words[0] != "selip":
             check_other(words)

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import baselines
-from selip.catalogue import experiment_file, find_method
-from selip.experiment import validation_score
-from selip.settings import read_experiment
-from selip.trainer import Run, train
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment import validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.training.trainer import Run, train
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 

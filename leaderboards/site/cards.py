@@ -8,18 +8,18 @@ from statistics import fmean
 
 import yaml
 
-from leaderboards.board import Row
-from leaderboards.curves import CAPTIONS, curves_of, history_chart
-from leaderboards.differences import ranked
-from leaderboards.facts import runs_of
-from leaderboards.families import metric_words, words
-from leaderboards.marks import Estimate
-from leaderboards.sheets import Sheet
-from leaderboards.site.charts import Chart
+from leaderboards.figures.line_chart import Chart
+from leaderboards.figures.training_curves import CAPTIONS, curves_of, history_chart
+from leaderboards.scores.benchmark_records import Row
+from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.families import metric_words, words
+from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.tidy_table import entry_of
 from leaderboards.site.shrink import Shown
-from leaderboards.tables import entry_of
-from leaderboards.views import MISSING, Cell, Line, Table, hole_reason, number_cell
-from selip.records import Record, Training
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, number_cell
+from leaderboards.tables.columns import Estimate
+from leaderboards.tables.protocol import runs_of
+from selip.records.record import Record, Training
 
 CURVES = {"val_score": "Validation score while training", "loss": "Training loss"}
 COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
@@ -45,7 +45,7 @@ class Card:
         rank: Average rank over tasks, or place in a benchmark, in words; "" for none.
         scores: The ranking metric of each benchmark, or why there is none.
         facts: Subject and text.
-        commands: As of `leaderboards.pages.Runs`.
+        commands: As of `leaderboards.tables.document.Runs`.
         configurations: Anchor and hash of each.
         charts: Title, caption and training curve.
         pictures: Worked examples and cases.

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from leaderboards.pages import TEMPLATES, Block, Part, environment
-from leaderboards.sheets import Sheet
+from leaderboards.scores.benchmark_scores import Sheet
 from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
 from leaderboards.site.scales import mark_of, scales_of
 from leaderboards.site.shrink import Shown, shrunk
+from leaderboards.tables.document import TEMPLATES, Block, Part, environment
 
 LIMIT = 2_950_000
 """Bytes that the page stays under; pictures are shrunk to what tables and drawings leave of it."""

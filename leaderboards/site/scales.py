@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.marks import Estimate, Facet
-from leaderboards.site.charts import Axis
-from leaderboards.views import Cell, Table
+from leaderboards.figures.line_chart import Axis
+from leaderboards.tables.cells import Cell, Table
+from leaderboards.tables.columns import Estimate, Facet
 
 WIDTH, HEIGHT, EDGE = 84, 14, 2
 """Of a drawing, in CSS pixels; values lie between the edges."""

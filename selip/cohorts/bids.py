@@ -17,8 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import (
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
     Listing,
@@ -30,7 +30,7 @@ from selip.cohorts.layout import (
     read_text,
     years,
 )
-from selip.findings import CONTRASTS
+from selip.data.findings import CONTRASTS
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
     dwi/*_dwi.nii.gz, *_trace.nii.gz, *_adc.nii.gz}, masks as derivatives/.../sub-01*_{mask, msk, lesion, roi}.nii.gz,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import NIFTI, Group, years
-from selip.cohorts.tumours import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
 
 LAYOUT = (
     "BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_{t1,t1ce,t2,flair,seg}.nii[.gz], name_mapping.csv, survival_info.csv"

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import NIFTI, Group
-from selip.cohorts.tumours import BRATS_2023_LEVELS, Row, scan_tumours
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import NIFTI, Group
+from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, Row, scan_tumours
 
 LAYOUT = "BraTS-{GLI,MEN,MET,PED,SSA}-<nnnnn>-<nnn>/BraTS-<...>-{t1n,t1c,t2w,t2f,seg}.nii[.gz]"
 PATTERN = r"(?P<case>BraTS-(?:GLI|MEN|MET|PED|SSA)-\d{5}-\d{3})-(?P<kind>t1n|t1c|t2w|t2f|seg)" + NIFTI

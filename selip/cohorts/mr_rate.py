@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import (
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
     Listing,
@@ -39,8 +39,8 @@ from selip.cohorts.layout import (
     read_table,
     years,
 )
-from selip.errors import InputError
-from selip.findings import CONTRASTS
+from selip.data.findings import CONTRASTS
+from selip.system.errors import InputError
 
 LAYOUT = """mri/batch00/<study_uid>/img/<study_uid>_<series_id>.nii.gz (unzipped), metadata/batch00_metadata.csv,
     reports/batch00_reports.csv, splits.csv"""

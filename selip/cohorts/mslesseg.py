@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import (
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
     apply_split,

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import (
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import (
     NIFTI,
     Listing,
     find_tables,

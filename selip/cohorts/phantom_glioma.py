@@ -19,14 +19,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from selip.cohort import Cohort
-from selip.cohort_source import CohortSource
-from selip.cohorts.phantom.cases import PATIENT_STREAM, Points, Study, draw_lesion, generator
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom.generate import CITATION, LICENCE, cohort_info, write_cohort
 from selip.cohorts.phantom.lesions import Kind, Sign
+from selip.cohorts.phantom.patients import PATIENT_STREAM, Points, Study, draw_lesion, generator
 from selip.cohorts.phantom.physics import Site
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.cohorts.phantom.vessels import dural_sinuses
+from selip.data.cohort import Cohort
 
 HIGH, LOW = "high-grade glioma", "low-grade glioma"
 BRATS_2019 = (259, 76)

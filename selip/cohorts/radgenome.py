@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from selip.cohorts import brats2023, isles2022, wmh2017
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import Listing, apply_split, find_tables, list_files, read_json
-from selip.errors import InputError
-from selip.splits import SPLITS
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json
+from selip.data.splits import SPLITS
+from selip.system.errors import InputError
 
 SOURCES = (brats2023.ADAPTER, isles2022.ADAPTER, wmh2017.ADAPTER)
 LAYOUT = (

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selip.cohorts.adapter import StudyFiles
-from selip.extraction import LANGUAGES, Extraction, extract
+from selip.cohorts.importing.adapter import StudyFiles
 from selip.languages import UNTOLD, language_of
+from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
 from selip.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 
 SHOWN, WORDS_SHOWN, WORD_LENGTH = 10, 6, 30

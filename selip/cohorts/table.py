@@ -6,14 +6,14 @@ Columns, the last six optional:
     path: NIfTI file, relative to the CSV's folder (or to `root`).
     report: Free text of the study, the same in all its rows.
     findings: What this contrast shows, "at X shows Y; at Z shows W" or the normal sentence. Without it the text
-        of the pair comes from the report (`selip.cohorts.import_texts`).
+        of the pair comes from the report (`selip.cohorts.importing.study_texts`).
     mask: Lesion mask on the grid of this row's volume, one file a study; label values above one half are lesion.
     labels: Names separated by semicolons; the split is stratified on them.
     split: train, val or test, in all rows or in none; with none the split is seeded, by patient.
     site, age: Of the study; age in years.
 
 The whole table is checked before the first voxel is read, and one wrong row refuses it. A file that turns out to be
-unreadable leaves out its study (`selip.cohorts.importing`). Structured findings (the truth that graded relevance needs)
+unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded relevance needs)
 stay unknown where the table gives findings; else they are extracted from the report.
 """
 
@@ -23,12 +23,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selip.cohort import Cohort
-from selip.cohort_source import CohortSource
-from selip.cohorts.adapter import Scan, StudyFiles
-from selip.cohorts.import_recipe import SetFacts
-from selip.cohorts.importing import import_studies
-from selip.cohorts.table_rows import Row, check_splits, group_studies, read_rows
+from selip.cohorts.cohort_source import CohortSource
+from selip.cohorts.importing.adapter import Scan, StudyFiles
+from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.importer import import_studies
+from selip.cohorts.importing.volume_table import Row, check_splits, group_studies, read_rows
+from selip.data.cohort import Cohort
 
 
 def import_table(
@@ -50,7 +50,7 @@ def import_table(
         name: Name of the cohort; the CSV's by default.
         progress: Called with (studies done, studies in all).
         say: Takes lines about what was left out and where texts came from.
-        **options: Fields of `selip.cohorts.import_recipe.Recipe`; shape and spacing_mm are needed.
+        **options: Fields of `selip.cohorts.importing.import_settings.Recipe`; shape and spacing_mm are needed.
 
     Raises:
         InputError: One line that names row, study or file; nothing is imported then.

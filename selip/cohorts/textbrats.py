@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts import brats2020
-from selip.cohorts.adapter import Adapter, Scan, adapter_source
-from selip.cohorts.layout import Listing, apply_split, find_tables, list_files, read_json, read_text
-from selip.cohorts.tumours import BRATS_CITATION, BRATS_LICENCE
-from selip.errors import InputError
+from selip.cohorts.importing.adapter import Adapter, Scan, adapter_source
+from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json, read_text
+from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE
+from selip.system.errors import InputError
 
 LAYOUT = f"{brats2020.LAYOUT}, BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_flair_text.txt, [Train.json, Test.json]"
 CASE = re.compile(r"BraTS20_Training_\d{3}", re.IGNORECASE)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.layout import NIFTI, Group, years
-from selip.cohorts.tumours import Row, scan_tumours
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.tumour_sets import Row, scan_tumours
 
 LAYOUT = (
     "UCSF-PDGM-<nnnn>[_FU<nnn>d]_nifti/UCSF-PDGM-<nnnn>_{T1,T1c,T2,FLAIR,DWI,ADC,tumor_segmentation}.nii.gz, "

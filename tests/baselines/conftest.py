@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from selip.config import ModelConfig, RunConfig
-from selip.encoders import VolumeTower
-from selip.feed import draw_mask
-from selip.findings import NORMAL_TEXT
-from selip.method import VIEWS, Preparation, Sizes
-from selip.objective import Batch
-from selip.similarity import TextTable
+from selip.data.findings import NORMAL_TEXT
+from selip.experiments.config import ModelConfig, RunConfig
+from selip.models.volume_towers import VolumeTower
+from selip.similarity.text_similarity import TextTable
+from selip.training.batch_views import draw_mask
+from selip.training.method import VIEWS, Preparation, Sizes
+from selip.training.objective import Batch
 
 SIDES, PLACES = ("left", "right"), ("thalamus", "insula", "cerebellum", "frontal lobe", "temporal lobe")
 SIGNALS = ("high signal", "low signal with high rim", "patchy high signal")

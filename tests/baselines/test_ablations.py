@@ -11,15 +11,15 @@ import torch
 from torch.nn import functional as F
 
 from baselines.ablations import ABLATIONS, MIX_WEIGHTS, NAMED_MIXES
-from selip.catalogue import experiment_file, find_ablation, find_method
-from selip.config import RunConfig
-from selip.errors import InputError
-from selip.experiment import grid
-from selip.findings import NORMAL_TEXT
-from selip.method import Preparation, Sizes
-from selip.objective import Batch
-from selip.settings import read_experiment, to_mapping, with_overrides
-from selip.similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.data.findings import NORMAL_TEXT
+from selip.experiments.catalogue import experiment_file, find_ablation, find_method
+from selip.experiments.config import RunConfig
+from selip.experiments.experiment import grid
+from selip.experiments.experiment_file import read_experiment, to_mapping, with_overrides
+from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.system.errors import InputError
+from selip.training.method import Preparation, Sizes
+from selip.training.objective import Batch
 
 SIZE = 16
 SIGNALS = ("high signal", "slightly high signal", "low signal with high rim")

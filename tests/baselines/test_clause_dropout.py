@@ -8,15 +8,15 @@ import torch
 
 from baselines import clip
 from baselines.clause_dropout import METHOD, clause_texts
-from selip.batches import BatchPlan
-from selip.catalogue import experiment_file
-from selip.feed import Feed, ShownTexts
-from selip.findings import NORMAL_TEXT, flip_text, parse_findings_text
-from selip.model import embed_texts, weights_hash
-from selip.settings import read_experiment
-from selip.similarity import TextTable
-from selip.trainer import Run, train
-from selip.training_data import initial_model, load_training_data
+from selip.data.findings import NORMAL_TEXT, flip_text, parse_findings_text
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.experiment_file import read_experiment
+from selip.models.dual_encoder import embed_texts, weights_hash
+from selip.similarity.text_similarity import TextTable
+from selip.training.batch_plan import BatchPlan
+from selip.training.batch_views import Feed, ShownTexts
+from selip.training.trainer import Run, train
+from selip.training.training_data import initial_model, load_training_data
 
 ONE = "at left insula shows high signal"
 TWO = "at right thalamus shows low signal with high rim"

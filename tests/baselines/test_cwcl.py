@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from baselines.cwcl import METHOD, cwcl_targets, objective
-from selip.objective import Batch
+from selip.training.objective import Batch
 
 
 def make(seed, size=10, width=6, dtype=torch.float64):

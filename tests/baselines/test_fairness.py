@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from baselines import METHODS
-from selip.catalogue import experiment_file
-from selip.model import weights_hash
-from selip.registry import load
-from selip.settings import read_experiment
-from selip.trainer import Run, train
-from selip.training_data import initial_model, load_training_data, with_own_tower
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.experiment_file import read_experiment
+from selip.models.dual_encoder import weights_hash
+from selip.system.registry import load
+from selip.training.trainer import Run, train
+from selip.training.training_data import initial_model, load_training_data, with_own_tower
 
 STEPS = 2
 LIGHT = ("model.width=4", "model.centre_projections=false", "model.slices.slices=2", "training.batch_size=4")

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from baselines import medclip, unicl
 from baselines.clip import clip_objective
-from selip.errors import UnavailableError
-from selip.objective import Batch
-from selip.training_data import finding_sets
+from selip.system.errors import UnavailableError
+from selip.training.objective import Batch
+from selip.training.training_data import finding_sets
 
 METHODS = [unicl.METHOD, medclip.METHOD]
 LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"))

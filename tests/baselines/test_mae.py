@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from baselines.mae import METHOD, MaskedVoxels, masked_mean_squared_error
-from selip.feed import draw_mask
-from selip.method import Sizes
+from selip.training.batch_views import draw_mask
+from selip.training.method import Sizes
 
 SHAPE = (2, 1, 12, 9, 6)
 

@@ -13,14 +13,13 @@ from torch.nn import functional as F
 
 from baselines import METHODS
 from baselines.label_smoothing import off_diagonal_mass
+from baselines.selip import SelipConfig, selip_loss
 from baselines.shuffled_selip import permutation
-from selip import sentence_embeddings
-from selip.config import ModelConfig
-from selip.errors import UnavailableError
-from selip.method import VIEWS
-from selip.registry import load
-from selip.similarity import SimilarityConfig, TextSimilarity
-from selip.similarity_enhanced import SelipConfig, selip_loss
+from selip.experiments.config import ModelConfig
+from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, sentence_embeddings
+from selip.system.errors import UnavailableError
+from selip.system.registry import load
+from selip.training.method import VIEWS
 
 EVERY = {name: load(METHODS, "selip.methods", name) for name in METHODS}
 TRAINED = [name for name, method in EVERY.items() if method.prepare]

@@ -6,9 +6,9 @@ import torch
 
 from baselines import clip
 from baselines.open_clip_slices import METHOD
-from selip.config import ModelConfig
-from selip.encoders import make_volume_tower
-from selip.slice_tower import SliceTower
+from selip.experiments.config import ModelConfig
+from selip.models.slice_tower import SliceTower
+from selip.models.volume_towers import make_volume_tower
 
 
 def test_its_tower_is_the_slice_tower():

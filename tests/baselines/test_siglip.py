@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from baselines.siglip import BIAS, LOG_SCALE, METHOD, prepare
-from selip.objective import Batch
+from selip.training.objective import Batch
 
 
 def gradients(loss, leaves):

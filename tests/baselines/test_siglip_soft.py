@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from baselines import siglip
 from baselines.siglip_soft import METHOD, prepare, soft_sigmoid
-from selip.similarity import SimilarityConfig, TextSimilarity
+from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity
 
 MASKED = SimilarityConfig(normal="masked")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from baselines.supervised import METHOD, LesionTypes
-from selip.objective import Batch
+from selip.training.objective import Batch
 
 EMPTY = torch.empty(0)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from selip.embeddings import Embeddings
-from selip.findings import Finding, clauses_of, findings_text
+from selip.data.findings import Finding, clauses_of, findings_text
+from selip.models.embeddings import Embeddings
 
 REGIONS = ("thalamus", "frontal lobe", "parietal lobe", "occipital lobe", "cerebellum", "putamen", "insula")
 TYPES = {

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.intervals import paired_difference, patient_bootstrap
-from benchmarks.significance import sign_flip, smallest_detectable_difference
+from benchmarks.statistics.intervals import paired_difference, patient_bootstrap
+from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
 
 N_SETS, N_RESAMPLES, N_PATIENTS = 200, 500, 150
 

@@ -6,20 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import hard_metrics, score_metrics
-from benchmarks.cosines import exact_steps
 from benchmarks.finite import check_finite, check_no_infinity
-from benchmarks.hard_metrics import hard_resampler
-from benchmarks.intervals import patient_bootstrap
-from benchmarks.mask_metrics import dice_scores, lesion_f1, mask_scores, score_masks
-from benchmarks.metrics import ndcg, positive_ranks, rank_metrics, worst_order
-from benchmarks.ranking import search
-from benchmarks.ranks import friedman_ranks
-from benchmarks.resampling import Table, resampler_of, side_by_side
-from benchmarks.score_metrics import ece_resampler, rank_resampler
-from benchmarks.significance import sign_flip
-from benchmarks.statistics import STATISTICS, resampler_for
-from selip.errors import InputError
+from benchmarks.metrics.label_metrics import hard_resampler
+from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, mask_scores, score_masks
+from benchmarks.metrics.probability_metrics import ece_resampler, rank_resampler
+from benchmarks.metrics.rank_metrics import label_metrics as hard_metrics
+from benchmarks.metrics.rank_metrics import ndcg, positive_ranks, rank_metrics, worst_order
+from benchmarks.metrics.rank_metrics import probability_metrics as score_metrics
+from benchmarks.metrics.resampling import Table, resampler_of, side_by_side
+from benchmarks.retrieval.cosines import exact_steps
+from benchmarks.retrieval.gallery_ranking import search
+from benchmarks.statistics.average_ranks import friedman_ranks
+from benchmarks.statistics.intervals import patient_bootstrap
+from benchmarks.statistics.pool_statistics import STATISTICS, resampler_for
+from benchmarks.statistics.significance import sign_flip
+from selip.system.errors import InputError
 
 BROKEN = (np.nan, np.inf, -np.inf)
 N = 6

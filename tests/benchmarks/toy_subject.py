@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from selip.cohort import Cohort, CohortInfo
-from selip.embeddings import Embeddings
-from selip.findings import Finding, clauses_of, findings_from_json, findings_text, findings_to_json
-from selip.subject import Subject
+from selip.data.cohort import Cohort, CohortInfo
+from selip.data.findings import Finding, clauses_of, findings_from_json, findings_text, findings_to_json
+from selip.models.embeddings import Embeddings
+from selip.models.scored_model import Subject
 
 TYPES = {
     "infarct": {"FLAIR": "patchy high signal", "T1": "slightly low signal"},

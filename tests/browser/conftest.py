@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards import page_pictures
-from leaderboards.build import build_leaderboard
-from leaderboards.cases import draw_cases
-from leaderboards.examples import Example, draw_examples
+from leaderboards.figures.retrieval_pictures import Example, draw_examples
+from leaderboards.figures.segmentation_pictures import draw_cases
+from leaderboards.site.build import build_leaderboard
+from leaderboards.tables.document import pictures as page_pictures
 
 HERE = Path(__file__).parent
 STANDARD = HERE.parents[1] / "leaderboards" / "records" / "standard" / "records"

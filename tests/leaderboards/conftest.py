@@ -9,9 +9,9 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards import page_pictures
-from leaderboards.build import build_leaderboard
-from selip.records import CohortFacts, Record, Training, write_record
+from leaderboards.site.build import build_leaderboard
+from leaderboards.tables.document import pictures as page_pictures
+from selip.records.record import CohortFacts, Record, Training, write_record
 
 
 def loaded(name: str) -> ModuleType:

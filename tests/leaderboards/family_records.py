@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.intervals import intervals_of
-from benchmarks.statistics import LOWER_IS_BETTER, resampler_for
-from selip.records import Metric
+from benchmarks.statistics.intervals import intervals_of
+from benchmarks.statistics.pool_statistics import LOWER_IS_BETTER, resampler_for
+from selip.records.record import Metric
 
 CLASSES = {
     "lesion_type": ("glioma", "infarct", "plaque", "bleed"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.intervals import bootstrap_columns
-from selip.findings import NORMAL_TEXT
-from selip.records import Metric
+from benchmarks.statistics.intervals import bootstrap_columns
+from selip.data.findings import NORMAL_TEXT
+from selip.records.record import Metric
 
 CONTRASTS = ("T1", "T2", "FLAIR")
 SIDES = {"hard_negative_side": 0.2, "hard_negative_polarity": 0.35, "hard_negative_removed": 0.1}

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from baselines import METHODS
-from leaderboards.build import build_leaderboard
-from selip.records import read_records
+from leaderboards.site.build import build_leaderboard
+from selip.records.record import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "leaderboards" / "records"

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboards.board import boards_of
-from leaderboards.counterparts import Side, read_side
-from leaderboards.gate import compare
-from selip.records import read_record
+from leaderboards.gate.comparison import Side, read_side
+from leaderboards.gate.quality_gate import compare
+from leaderboards.scores.benchmark_records import boards_of
+from selip.records.record import read_record
 
 spec = importlib.util.spec_from_file_location("gate_tables", Path(__file__).with_name("gate_tables.py"))
 tables = importlib.util.module_from_spec(spec)

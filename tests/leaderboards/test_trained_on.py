@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboards.audit_facts import CrossingAudit
-from leaderboards.board import read_boards
-from leaderboards.crossings import crossing_table, on_crossing
-from leaderboards.facts import cohort_facts
-from leaderboards.retrieval_part import titled
-from selip.errors import InputError
+from leaderboards.pages.retrieval_page import titled
+from leaderboards.scores.audit_record import CrossingAudit
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.tables.leakage_table import crossing_table, on_crossing
+from leaderboards.tables.protocol import cohort_facts
+from selip.system.errors import InputError
 
 READING = {"evaluate_on": {"contrasts": {"T1": "T1", "DWI": None, "T1c": "T1"}}}
 

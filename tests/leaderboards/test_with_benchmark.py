@@ -8,22 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import retrieval
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.predictions import Answers, score_answers
-from benchmarks.retrieval import BENCHMARK
-from benchmarks.tasks import ITEM_COLUMNS, TASKS, Part, TaskData
-from leaderboards.board import read_board, read_boards
-from leaderboards.differences import compare
-from leaderboards.families import references_of
-from leaderboards.family_views import detail_tables
-from leaderboards.sheets import sheets_of
-from leaderboards.shortcuts import shortcuts_of
-from leaderboards.tables import tidy
-from leaderboards.views import abnormal_tables, pool_tables
-from selip.embeddings import Embeddings
-from selip.findings import Finding, clauses_of, findings_text
-from selip.records import write_record
+from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData, retrieval
+from benchmarks.classification.predictions import Answers, score_answers
+from benchmarks.tasks.retrieval import BENCHMARK
+from leaderboards.scores.benchmark_records import read_board, read_boards
+from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.families import references_of
+from leaderboards.scores.paired_differences import compare
+from leaderboards.scores.tidy_table import tidy
+from leaderboards.tables.benchmark_tables import detail_tables
+from leaderboards.tables.cells import abnormal_tables, pool_tables
+from leaderboards.tables.shortcuts import shortcuts_of
+from selip.data.findings import Finding, clauses_of, findings_text
+from selip.models.embeddings import Embeddings
+from selip.records.record import write_record
 
 REGIONS = ("thalamus", "frontal lobe", "putamen", "insula", "cerebellum")
 SIGNALS = {"FLAIR": "high signal", "T1": "low signal"}

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selip.cohort_commands import Report
-from selip.extraction_endpoint import Endpoint, extract_with_model
+from selip.experiments.cohort_building import Report
+from selip.reports.extraction.endpoint_extractor import Endpoint, extract_with_model
 
 KEY = "sk-very-secret-4711"
 

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 import torch
 
-from selip.cohort import SCHEMA_VERSION, Cohort, manifest_hash, voxel_hash
 from selip.cohorts.table import import_table
-from selip.config import ModelConfig
-from selip.files import sealed_json, write_atomically
-from selip.findings import CONTRASTS
-from selip.model import CheckpointFacts, DualEncoder
-from selip.text_towers import Tokens
+from selip.data.cohort import SCHEMA_VERSION, Cohort, manifest_hash, voxel_hash
+from selip.data.findings import CONTRASTS
+from selip.experiments.config import ModelConfig
+from selip.models.dual_encoder import CheckpointFacts, DualEncoder
+from selip.models.text_towers import Tokens
+from selip.system.files import sealed_json, write_atomically
 
 REAL_EXAMINATIONS = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 HEAD_SHAPE = (24, 28, 20)
@@ -124,11 +124,11 @@ def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, small_cohort_folder: Path, tiny_run: tuple[str]) -> Path:
     """A finished run directory of three methods; read only."""
-    from selip.catalogue import experiment_file
-    from selip.cohort_commands import Report
-    from selip.executors.local import ONE_BY_ONE
-    from selip.experiment import run_experiment
-    from selip.settings import read_experiment
+    from selip.experiments.catalogue import experiment_file
+    from selip.experiments.cohort_building import Report
+    from selip.experiments.executors.local import ONE_BY_ONE
+    from selip.experiments.experiment import run_experiment
+    from selip.experiments.experiment_file import read_experiment
 
     overrides = [f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
     out = tmp_path_factory.mktemp("run") / "tiny"
@@ -158,7 +158,7 @@ def same_records() -> Callable[[Path, Path], None]:
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs `selip ARGUMENTS` here: exit code, standard output and standard error."""
-    from selip.cli import main
+    from selip.cli.main import main
 
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -182,4 +182,4 @@ def run_again(small_cohort_folder: Path, tiny_run: tuple[str], command) -> Calla
 @pytest.fixture
 def no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs write no leaderboard, which takes most of the time of a small one."""
-    monkeypatch.setattr("selip.experiment.write_leaderboard", lambda *_: [])
+    monkeypatch.setattr("selip.experiments.experiment.write_leaderboard", lambda *_: [])

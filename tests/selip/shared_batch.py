@@ -14,13 +14,16 @@ import torch
 from torch import nn
 
 from baselines import METHODS
-from selip import cli, distributed, encoders, experiment, trainer
-from selip.catalogue import experiment_file, find_method
-from selip.cohort import Cohort
-from selip.errors import InputError
-from selip.settings import read_experiment
-from selip.trainer import Run, train
-from selip.training_data import initial_model
+from selip.cli.main import main as cli
+from selip.data.cohort import Cohort
+from selip.experiments import experiment
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment_file import read_experiment
+from selip.models import volume_towers as encoders
+from selip.system.errors import InputError
+from selip.training import distributed, trainer
+from selip.training.trainer import Run, train
+from selip.training.training_data import initial_model
 
 TRAINED = [name for name in METHODS if find_method(name).prepare]
 SMALL = (

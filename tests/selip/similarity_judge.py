@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from selip.ontology import place_grade, places, signal_place
+from selip.reports.ontology import place_grade, places, signal_place
 
 
 def words(clause):

@@ -12,14 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from selip.cohort import Cohort
-from selip.cohort_check import check_cohort
-from selip.errors import InputError
-from selip.files import SEAL, sealed_json, unsealed_json
-from selip.model import load_checkpoint
-from selip.per_item import read_per_item
-from selip.records import read_record
-from selip.sealed import read_sealed
+from selip.data.cohort import Cohort
+from selip.data.cohort_check import check_cohort
+from selip.models.dual_encoder import load_checkpoint
+from selip.records.per_item_scores import read_per_item
+from selip.records.record import read_record
+from selip.system.errors import InputError
+from selip.system.files import SEAL, sealed_json, unsealed_json
+from selip.system.sealed_tensors import read_sealed
 
 
 def flip(path: Path, position: int | None = None) -> None:

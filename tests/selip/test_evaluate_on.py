@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from selip import run_cell
-from selip.catalogue import experiment_file
-from selip.cohort import Cohort
-from selip.cohort_commands import Report
 from selip.cohorts.phantom.generate import build
-from selip.embed import embed_cohort
-from selip.errors import InputError
-from selip.experiment import evaluate_checkpoint, run_experiment
-from selip.files import write_atomically
-from selip.model import load_checkpoint
-from selip.records import read_records, write_record
-from selip.run_directory import IMAGE_ONLY, RunDirectory
-from selip.settings import read_experiment
+from selip.data.cohort import Cohort
+from selip.experiments import run as run_cell
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.cohort_building import Report
+from selip.experiments.experiment import evaluate_checkpoint, run_experiment
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
+from selip.models.dual_encoder import load_checkpoint
+from selip.models.encoding import embed_cohort
+from selip.records.record import read_records, write_record
+from selip.system.errors import InputError
+from selip.system.files import write_atomically
 
 REPORT = Report(line=lambda text: None, count=lambda name, done, total, detail: None)
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import BENCHMARKS
-from selip import run_cell
-from selip.catalogue import experiment_file
-from selip.cohort_commands import Report
-from selip.errors import InputError
-from selip.experiment import run_experiment
-from selip.records import read_records
-from selip.settings import read_experiment
+from selip.experiments import run as run_cell
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.cohort_building import Report
+from selip.experiments.experiment import run_experiment
+from selip.experiments.experiment_file import read_experiment
+from selip.records.record import read_records
+from selip.system.errors import InputError
 
 SMALL = (
     "evaluation.segmentation.steps=2", "evaluation.segmentation.validations=1", "evaluation.segmentation.arms=[frozen]",
@@ -71,7 +71,7 @@ def test_a_benchmark_that_fails_leaves_the_others_and_is_done_again(config, tmp_
         return real(cell, method, setting, facts, name, *rest)
 
     monkeypatch.setattr(run_cell, "_score", broken)
-    monkeypatch.setattr("selip.experiment.write_leaderboard", lambda *arguments: [])
+    monkeypatch.setattr("selip.experiments.experiment.write_leaderboard", lambda *arguments: [])
     few = replace(config, benchmarks=("retrieval", "few_shot"), transfer=None)
     with pytest.raises(InputError, match="1 of 2 runs failed"):
         run_experiment(few, tmp_path / "run", False, ["selip"], REPORT)

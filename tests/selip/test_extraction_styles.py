@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selip.extraction import extract
+from selip.reports.extraction.extractor import extract
 
 CONTRASTS = {"T1", "T2", "FLAIR", "DWI", "ADC"}
 REPORTS = {

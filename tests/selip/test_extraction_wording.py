@@ -8,10 +8,10 @@ import yaml
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import REGIONS
-from selip.extraction_lexicon import LANGUAGES, lexicon, sentences
-from selip.extraction_neighbours import apart
-from selip.extraction_types import Place
-from selip.findings import CONTRASTS
+from selip.data.findings import CONTRASTS
+from selip.reports.extraction.facts import Place
+from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
+from selip.reports.extraction.touching_regions import apart
 
 GUIDE_REGIONS = {
     "frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "insula", "cingulate",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from selip.errors import INTERRUPTED, INTERRUPTED_LINE
+from selip.system.errors import INTERRUPTED, INTERRUPTED_LINE
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 

@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 import torch
 
-from leaderboards.counterparts import Side, read_side
-from leaderboards.gate import compare
-from selip.catalogue import experiment_file, find_benchmark
-from selip.cohort import Cohort
-from selip.cohort_commands import Report
+from leaderboards.gate.comparison import Side, read_side
+from leaderboards.gate.quality_gate import compare
 from selip.cohorts.phantom.generate import build
-from selip.config import ExperimentConfig
-from selip.errors import InputError
-from selip.experiment import run_experiment, score_options
-from selip.model import DualEncoder, load_checkpoint
-from selip.records import read_records, write_record
-from selip.run_cell import majority_texts
-from selip.settings import read_experiment
-from selip.splits import split_fingerprint
-from selip.subject import Subject
+from selip.data.cohort import Cohort
+from selip.data.splits import split_fingerprint
+from selip.experiments.catalogue import experiment_file, find_benchmark
+from selip.experiments.cohort_building import Report
+from selip.experiments.config import ExperimentConfig
+from selip.experiments.experiment import run_experiment, score_options
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.run import majority_texts
+from selip.models.dual_encoder import DualEncoder, load_checkpoint
+from selip.models.scored_model import Subject
+from selip.records.record import read_records, write_record
+from selip.system.errors import InputError
 
 COMMITTED = Path(__file__).resolve().parents[2] / "leaderboards" / "records" / "quick"
 EASY = {
@@ -66,7 +66,7 @@ class Trained:
 def run(overrides: Sequence[str], out: Path) -> ExperimentConfig:
     config = read_experiment(experiment_file("quick"), overrides)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("selip.experiment.write_leaderboard", lambda *arguments: [])
+        patch.setattr("selip.experiments.experiment.write_leaderboard", lambda *arguments: [])
         run_experiment(config, out, out.exists(), ["selip", "run", "quick"], REPORT)
     return config
 

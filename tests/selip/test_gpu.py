@@ -8,15 +8,15 @@ from functools import partial
 import pytest
 import torch
 
-from selip import trainer
-from selip.catalogue import experiment_file, find_method
-from selip.experiment import validation_score
-from selip.model import weights_hash
-from selip.profile_step import count_synchronisations
-from selip.settings import read_experiment
-from selip.tracking import Tracking
-from selip.trainer import Run, train
-from selip.training_data import load_training_data
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment import validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.profiling.step_profile import count_synchronisations
+from selip.models.dual_encoder import weights_hash
+from selip.training import trainer
+from selip.training.trackers import Tracking
+from selip.training.trainer import Run, train
+from selip.training.training_data import load_training_data
 
 pytestmark = [
     pytest.mark.gpu,

@@ -10,14 +10,14 @@ import pytest
 import zarr
 from safetensors.torch import load_file
 
-from selip.catalogue import experiment_file
-from selip.cohort import Cohort
-from selip.cohort_commands import Report
-from selip.config import CohortConfig
-from selip.experiment import run_experiment
-from selip.files import tensors_hash
-from selip.records import read_records
-from selip.settings import read_experiment
+from selip.data.cohort import Cohort
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.cohort_building import Report
+from selip.experiments.config import CohortConfig
+from selip.experiments.experiment import run_experiment
+from selip.experiments.experiment_file import read_experiment
+from selip.records.record import read_records
+from selip.system.files import tensors_hash
 
 CHOOSING = ("linear_probe", "segmentation")  # fine_tune has a test of its own: it needs more patients than this
 SMALL = ("evaluation.segmentation.steps=4", "evaluation.segmentation.validations=2")

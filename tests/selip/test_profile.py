@@ -12,16 +12,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from selip import profile_step as profiling
-from selip.catalogue import experiment_file, find_method
-from selip.ceilings import Ceilings
-from selip.cli import main
+from selip.cli.main import main
 from selip.cohorts.phantom.profiles import PROFILES
-from selip.errors import InputError
-from selip.estimate import random_cohort
-from selip.profile_marks import Stopwatch, attached
-from selip.profile_step import BACKWARD, DATA, PARTS, TEXTS, VOLUMES, count_synchronisations, count_work
-from selip.settings import read_experiment, with_overrides
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment_file import read_experiment, with_overrides
+from selip.experiments.profiling import step_profile as profiling
+from selip.experiments.profiling.machine_limits import Ceilings
+from selip.experiments.profiling.step_profile import (
+    BACKWARD,
+    DATA,
+    PARTS,
+    TEXTS,
+    VOLUMES,
+    count_synchronisations,
+    count_work,
+)
+from selip.experiments.profiling.timeline import Stopwatch, attached
+from selip.experiments.time_estimate import random_cohort
+from selip.system.errors import InputError
 
 PROFILE = replace(PROFILES["quick"], shape=(16, 16, 8))
 CPU = torch.device("cpu")

@@ -11,11 +11,11 @@ import pytest
 from nilearn.image import resample_img
 from scipy import ndimage
 
-from selip.cohort import Cohort
-from selip.cohort_check import check_cohort
-from selip.findings import CONTRASTS, is_normal, parse_findings_text
-from selip.nifti import read_nifti
-from selip.volumes import Grid, percentile_minmax, study_grid
+from selip.data.cohort import Cohort
+from selip.data.cohort_check import check_cohort
+from selip.data.findings import CONTRASTS, is_normal, parse_findings_text
+from selip.data.nifti import read_nifti
+from selip.data.volumes import Grid, percentile_minmax, study_grid
 
 TABLE = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from selip.catalogue import experiment_file
-from selip.cohort import Cohort
-from selip.cohort_check import check_cohort
-from selip.cohort_commands import Report
 from selip.cohorts.table import import_table
-from selip.experiment import run_experiment
-from selip.records import read_records
-from selip.settings import read_experiment
+from selip.data.cohort import Cohort
+from selip.data.cohort_check import check_cohort
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.cohort_building import Report
+from selip.experiments.experiment import run_experiment
+from selip.experiments.experiment_file import read_experiment
+from selip.records.record import read_records
 
 PARTS = {"ms07": "test", "ms-raw01": "val"}
 TABLE = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"

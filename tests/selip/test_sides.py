@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selip.batches import plan_batches
-from selip.findings import NORMAL_TEXT, flip_text
+from selip.data.findings import NORMAL_TEXT, flip_text
 from selip.languages import is_of_known_language, language_of
 from selip.sides import can_flip, read_sides
-from selip.similarity import TextTable
+from selip.similarity.text_similarity import TextTable
+from selip.training.batch_plan import plan_batches
 
 PAIRS = [
     ("左侧额叶占位，T1呈低信号。", "右侧额叶占位，T1呈低信号。"),

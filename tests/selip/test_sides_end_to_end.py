@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from selip.cohort import Cohort
 from selip.cohorts.table import import_table
-from selip.findings import Finding
-from selip.mask_findings import findings_from_mask
-from selip.nifti import read_nifti
-from selip.template_space import mni_template
+from selip.data.cohort import Cohort
+from selip.data.findings import Finding
+from selip.data.nifti import read_nifti
+from selip.data.template_space import mni_template
+from selip.reports.mask_findings import findings_from_mask
 
 STEP = 4
 AXES = ["".join(codes) for order in permutations(("LR", "PA", "IS")) for codes in product(*order)]

@@ -8,13 +8,13 @@ from torchmetrics.functional.text import chrf_score
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import CALLOSUM, CORTEX, REGIONS, SURFACE
-from selip.errors import InputError
-from selip.findings import Clause, swap_sides
-from selip.ontology import ontology, place_grade, places, region_grade, signal_place
-from selip.pooling import averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.semantics import PARTS, embedding_cosine, location_grade, signal_grade
-from selip.sentence_embeddings import sentence_embeddings
-from selip.syntax import SYNTAX, chrf, lcs, levenshtein
+from selip.data.findings import Clause, swap_sides
+from selip.reports.ontology import ontology, place_grade, places, region_grade, signal_place
+from selip.similarity.clause_pooling import averaging_matrix, best_match_pool, best_of, mean_pool
+from selip.similarity.semantics import PARTS, embedding_cosine, location_grade, signal_grade
+from selip.similarity.sentence_embeddings import sentence_embeddings
+from selip.similarity.syntax import SYNTAX, chrf, lcs, levenshtein
+from selip.system.errors import InputError
 
 SIGNS = sorted({sign.phrase for kind in KINDS.values() for sign in kind.signs.values()})
 CLAUSES = [

@@ -16,7 +16,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-LOADED = ("nilearn.datasets", "selip.cli", "selip.cohorts.phantom.generate", "selip.experiment")
+LOADED = ("nilearn.datasets", "selip.cli.main", "selip.cohorts.phantom.generate", "selip.experiments.experiment")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,11 +53,11 @@ def become(arguments: list[str], log: str, cores: int, pages: bool) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.environ["LOKY_MAX_CPU_COUNT"] = str(cores)
-    import selip.experiment
+    import selip.experiments.experiment
     from selip.__main__ import main
 
     if not pages:
-        selip.experiment.write_leaderboard = lambda *_: []
+        selip.experiments.experiment.write_leaderboard = lambda *_: []
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["selip", *arguments]
     main()

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 
-from selip.cohorts.phantom.cases import PATIENT_STREAM, STUDY_STREAM, generator
+from selip.cohorts.phantom.patients import PATIENT_STREAM, STUDY_STREAM, generator
 from selip.cohorts.phantom.physics import SEQUENCES, TISSUES, Site, Tissue, signal
-from selip.volumes import percentile_minmax
+from selip.data.volumes import percentile_minmax
 
 CONTROL_POINTS = (5, 6, 5)
 NORMAL_TISSUES = ("grey matter", "white matter", "csf", "skull", "scalp")

@@ -12,8 +12,8 @@ import pytest
 import torch
 from monai import transforms
 
-from selip.augment import augment, draw, flip_left_right
-from selip.config import AugmentConfig
+from selip.experiments.config import AugmentConfig
+from selip.training.augmentation import augment, draw, flip_left_right
 
 pytestmark = [pytest.mark.speed, pytest.mark.benchmark(timer=time.process_time)]
 BATCH, SHAPE, LEAST_RATIO = 64, (40, 48, 16), 1.5

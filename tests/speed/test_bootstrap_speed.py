@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from benchmarks.intervals import bootstrap_columns
+from benchmarks.statistics.intervals import bootstrap_columns
 
 pytestmark = pytest.mark.speed
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.device_head import place_atlas
 from selip.cohorts.phantom.device_plan import plan_studies
 from selip.cohorts.phantom.device_render import render_plan
 from selip.cohorts.phantom.generate import lesion_points
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.render import render
 

@@ -13,11 +13,11 @@ import time
 import pytest
 
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import lesion_points, study_rows
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
-from selip.extraction import extract
-from selip.extraction_lexicon import lexicon
+from selip.reports.extraction.extractor import extract
+from selip.reports.extraction.lexicon import lexicon
 
 pytestmark = [pytest.mark.speed, pytest.mark.benchmark(timer=time.process_time)]
 N_REPORTS, N_SCANNED = 500, 50

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import build, lesion_points
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.render import render
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torchmetrics.functional import retrieval as reference
 
-from benchmarks import retrieval
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics import rank_metrics
-from benchmarks.ranking import search
-from selip.embeddings import Embeddings
+from benchmarks.classification.labels import retrieval
+from benchmarks.metrics.rank_metrics import rank_metrics
+from benchmarks.retrieval.gallery_ranking import search
+from selip.models.embeddings import Embeddings
 
 pytestmark = pytest.mark.speed
 

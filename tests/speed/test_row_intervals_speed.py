@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.intervals import hierarchical_bootstrap, paired_difference
-from benchmarks.row_intervals import hierarchical_columns
+from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference
+from benchmarks.statistics.table_intervals import hierarchical_columns
 
 pytestmark = pytest.mark.speed
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-import selip.semantics
-from selip.catalogue import experiment_file, find_method
-from selip.experiment import validation_score
-from selip.findings import Clause, findings_text
-from selip.settings import read_experiment
-from selip.similarity import ALLOWED, SimilarityConfig, TextSimilarity, TextTable, clause_similarity
-from selip.trainer import Run, train
+import selip.similarity.semantics
+from selip.data.findings import Clause, findings_text
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment import validation_score
+from selip.experiments.experiment_file import read_experiment
+from selip.similarity.text_similarity import ALLOWED, SimilarityConfig, TextSimilarity, TextTable, clause_similarity
+from selip.training.trainer import Run, train
 
 pytestmark = pytest.mark.speed
 JUDGE = Path(__file__).parents[1] / "selip" / "similarity_judge.py"
@@ -61,7 +61,7 @@ def encoded(monkeypatch):
     """Random vectors in place of sentence embeddings: encoding is timed apart, and is the library's."""
     vectors = np.random.default_rng(0).standard_normal((CLAUSES, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    monkeypatch.setattr(selip.semantics, "sentence_embeddings", lambda texts: vectors[: len(texts)])
+    monkeypatch.setattr(selip.similarity.semantics, "sentence_embeddings", lambda texts: vectors[: len(texts)])
     return vectors
 
 

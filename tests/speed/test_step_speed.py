@@ -29,14 +29,14 @@ from monai.transforms import (
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from selip.catalogue import experiment_file, find_method
-from selip.execution import repeat_exactly
-from selip.feed import Feed
-from selip.findings import flip_text, parse_findings_text
-from selip.settings import read_experiment
-from selip.similarity_enhanced import selip_loss
-from selip.state import RunState
-from selip.trainer import STEPS_BETWEEN_READS, Run, loop_of
+from baselines.selip import selip_loss
+from selip.data.findings import flip_text, parse_findings_text
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment_file import read_experiment
+from selip.training.batch_views import Feed
+from selip.training.device_setup import repeat_exactly
+from selip.training.resume_state import RunState
+from selip.training.trainer import STEPS_BETWEEN_READS, Run, loop_of
 
 pytestmark = [pytest.mark.speed, *([pytest.mark.gpu] if torch.cuda.is_available() else [])]
 JUDGE = Path(__file__).parents[1] / "selip" / "similarity_judge.py"

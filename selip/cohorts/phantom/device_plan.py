@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from selip.cohorts.phantom.cases import STUDY_STREAM, Focus, Lesion, Study
 from selip.cohorts.phantom.draws import Scan, draw_pose, draw_scan, tissues_of
+from selip.cohorts.phantom.patients import STUDY_STREAM, Focus, Lesion, Study
 from selip.cohorts.phantom.physics import TISSUES, weights_of
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.render import replaced_rows
-from selip.loading import to_device
+from selip.training.voxel_loading import to_device
 
 NO_LAYER = -1e3  # share of a radius that no sample is within
 VOXEL_NOISE = 2  # stream of a study, beside that of its scan and that of its wording

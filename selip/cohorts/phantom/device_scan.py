@@ -11,7 +11,7 @@ import torch
 
 from selip.cohorts.phantom.device_plan import Plan
 from selip.cohorts.phantom.physics import ADC_FLOOR, B_VALUE, MAX_ADC, bias_terms
-from selip.volumes import CLIP_PERCENTILES
+from selip.data.volumes import CLIP_PERCENTILES
 
 
 def scan_heads(fractions: torch.Tensor, plan: Plan, contrasts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES
-from selip.cohorts.phantom.cases import PATIENT_STREAM, STUDY_STREAM, Study, generator
+from selip.cohorts.phantom.patients import PATIENT_STREAM, STUDY_STREAM, Study, generator
 from selip.cohorts.phantom.physics import BIAS_TERMS, TISSUES, Site, Tissue, weights_of
 from selip.cohorts.phantom.profiles import Profile
 

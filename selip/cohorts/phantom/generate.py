@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
-from selip.cohort import Cohort, CohortInfo
-from selip.cohort_writer import CohortWriter
 from selip.cohorts.phantom import wording
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
-from selip.cohorts.phantom.cases import STUDY_STREAM, Points, Study, draw_studies, generator
+from selip.cohorts.phantom.patients import STUDY_STREAM, Points, Study, draw_studies, generator
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
-from selip.cohorts.workers import in_processes, living_workers
-from selip.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
-from selip.splits import assign_splits
+from selip.data.cohort import Cohort, CohortInfo
+from selip.data.cohort_writer import CohortWriter
+from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
+from selip.data.splits import assign_splits
+from selip.system.worker_processes import in_processes, living_workers
 
 LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
 CITATION = (

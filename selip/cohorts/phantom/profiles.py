@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from selip.cohorts.phantom.lesions import KINDS, kinds_shown
 from selip.cohorts.phantom.regions import REGIONS
-from selip.errors import InputError
-from selip.findings import CONTRASTS
+from selip.data.findings import CONTRASTS
+from selip.system.errors import InputError
 
 
 @dataclass(frozen=True)

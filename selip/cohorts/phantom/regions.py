@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
-from selip.cohorts.phantom.cases import Focus, Lesion, Study
 from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_pose, draw_scan, tissues_of
+from selip.cohorts.phantom.patients import Focus, Lesion, Study
 from selip.cohorts.phantom.physics import adc_map, bias_field, mixed, rician
 from selip.cohorts.phantom.profiles import Profile
-from selip.volumes import percentile_minmax
+from selip.data.volumes import percentile_minmax
 
 BRAIN_ROWS = (0, 1)
 CSF_ROW = 2

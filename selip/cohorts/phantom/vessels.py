@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from selip.cohorts.phantom.cases import Focus, Lesion
 from selip.cohorts.phantom.lesions import Kind
+from selip.cohorts.phantom.patients import Focus, Lesion
 
 RADIUS_MM = 6.0
 HALF_LENGTH_MM = 14.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from selip.cohorts.phantom.lesions import KINDS
-from selip.findings import Finding
+from selip.data.findings import Finding
 
 _Statement = tuple[tuple[str, ...], frozenset[str]]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from leaderboards.board import read_boards
-from leaderboards.differences import ranked
-from leaderboards.families import words
-from leaderboards.sheets import sheets_of
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.families import words
+from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures
 from leaderboards.site.shrink import Shown

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from selip.cohort_check import check_cohort
 from selip.cohorts.bids import COHORT, contrast_of, is_lesion_mask, scan
-from selip.errors import InputError
+from selip.data.cohort_check import check_cohort
+from selip.system.errors import InputError
 
 GRID = {"shape": (12, 12, 12), "spacing_mm": (10, 10, 10)}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.brats2019 import ADAPTER, COHORT, scan
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 KINDS = ("t1", "t1ce", "t2", "flair")
 CASES = (("HGG", "BraTS19_CBICA_AAB_1"), ("HGG", "BraTS19_TCIA01_131_1"), ("LGG", "BraTS19_2013_0_1"))

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from selip.cohort_check import check_cohort
 from selip.cohorts.isles2022 import COHORT, scan
-from selip.errors import InputError
+from selip.data.cohort_check import check_cohort
+from selip.system.errors import InputError
 
 CASES = ("sub-strokecase0001", "sub-strokecase0002", "sub-strokecase0003")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from selip.cohorts.ixi import COHORT, scan
-from selip.errors import InputError
-from selip.findings import NORMAL_TEXT
+from selip.data.findings import NORMAL_TEXT
+from selip.system.errors import InputError
 
 CASES = ("IXI002-Guys-0828", "IXI012-HH-1211", "IXI035-IOP-0873")
 

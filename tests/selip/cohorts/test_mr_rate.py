@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from selip.cohorts.mr_rate import scan
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 STUDIES = ("st-a", "st-b", "st-c")
 SERIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selip.cohorts.mslesseg import scan
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 KINDS = ("T1", "T2", "FLAIR")
 

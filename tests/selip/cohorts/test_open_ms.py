@@ -10,11 +10,11 @@ import pytest
 from nilearn.datasets import load_mni152_wm_template
 from nilearn.image import resample_to_img
 
-from selip.cohort_check import check_cohort
 from selip.cohorts.open_ms import COHORT, scan, scan_longitudinal
-from selip.errors import InputError
-from selip.nifti import read_nifti, same_grid
-from selip.volumes import Grid
+from selip.data.cohort_check import check_cohort
+from selip.data.nifti import read_nifti, same_grid
+from selip.data.volumes import Grid
+from selip.system.errors import InputError
 
 KINDS = ("T1", "T2", "FLAIR", "T1POST")
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from selip.cohort_check import check_cohort
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import lesion_points
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.physics import SITES, TISSUES, images_of
 from selip.cohorts.phantom.profiles import PROFILES, resolve
 from selip.cohorts.phantom.render import build_head, render
@@ -26,8 +25,9 @@ from selip.cohorts.phantom_glioma import (
     build_glioma,
     draw_gliomas,
 )
-from selip.errors import InputError
-from selip.findings import clauses_of, findings_from_json, findings_text
+from selip.data.cohort_check import check_cohort
+from selip.data.findings import clauses_of, findings_from_json, findings_text
+from selip.system.errors import InputError
 
 PATIENTS = 60
 

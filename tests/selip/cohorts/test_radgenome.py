@@ -7,7 +7,7 @@ import json
 import pytest
 
 from selip.cohorts.radgenome import scan
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 GLIOMAS = ("BraTS-GLI-00005-000", "BraTS-GLI-00005-001", "BraTS-GLI-00006-000")
 STROKE, HYPERINTENSITIES = "sub-strokecase0106_ses-0001", "Singapore_69"

@@ -12,18 +12,18 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.retrieval import pools
-from benchmarks.tasks import TASKS, load_task, named_items
-from selip.cli import main
-from selip.cohort import VOLUME_COLUMNS, Cohort
-from selip.cohort_check import check_cohort, state_line
-from selip.cohorts.adapter import Scan, StudyFiles
-from selip.cohorts.import_recipe import SetFacts
-from selip.cohorts.import_texts import study_texts
-from selip.cohorts.importing import import_studies
+from benchmarks.classification.labels import TASKS, load_task, named_items
+from benchmarks.tasks.retrieval import pools
+from selip.cli.main import main
+from selip.cohorts.importing.adapter import Scan, StudyFiles
+from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.importer import import_studies
+from selip.cohorts.importing.study_texts import study_texts
 from selip.cohorts.report_reading import ReportReading, read_report, reading_lines
-from selip.extraction_types import Extraction, Lesion
-from selip.findings import NORMAL_TEXT
+from selip.data.cohort import VOLUME_COLUMNS, Cohort
+from selip.data.cohort_check import check_cohort, state_line
+from selip.data.findings import NORMAL_TEXT
+from selip.reports.extraction.facts import Extraction, Lesion
 from selip.states import finding_labels, label_state, states_of, text_state
 
 GRID = {"shape": (4, 4, 4), "spacing_mm": (30.0, 30.0, 30.0), "workers": 1}

@@ -8,11 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from selip.cohort import Cohort
-from selip.cohort_check import check_cohort
 from selip.cohorts.table import import_table
-from selip.errors import InputError
-from selip.findings import NORMAL_TEXT
+from selip.data.cohort import Cohort
+from selip.data.cohort_check import check_cohort
+from selip.data.findings import NORMAL_TEXT
+from selip.system.errors import InputError
 
 GRID = {"shape": (16, 20, 12), "spacing_mm": (9.0, 9.0, 10.0), "texts": "report", "workers": 1}
 REQUIRED = ("patient", "study", "contrast", "path", "report")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from selip.cohorts.textbrats import scan
-from selip.errors import InputError
+from selip.system.errors import InputError
 
 CASES = tuple(f"BraTS20_Training_{number:03d}" for number in (1, 2, 3, 4))
 FOLDS = {CASES[0]: 1, CASES[1]: 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selip.cohorts.ucsf_pdgm import scan
-from selip.findings import CONTRASTS
+from selip.data.findings import CONTRASTS
 
 KINDS = ("T1", "T1c", "T2", "FLAIR", "DWI", "ADC")
 OTHERS = ("T1_bias", "T1c_bias", "SWI", "ASL", "DTI_eddy_FA", "brain_segmentation", "brain_parenchyma_segmentation")

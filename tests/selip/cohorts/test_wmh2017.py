@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from selip.cohort import IGNORE
 from selip.cohorts.wmh2017 import COHORT, scan
-from selip.errors import InputError
+from selip.data.cohort import IGNORE
+from selip.system.errors import InputError
 
 PLACES = ("training/Utrecht/0", "training/Singapore/50", "training/Amsterdam/GE3T/100", "test/Amsterdam/GE1T5/160")
 STUDIES = ("Amsterdam-GE1T5-160", "Amsterdam-GE3T-100", "Singapore-50", "Utrecht-0")

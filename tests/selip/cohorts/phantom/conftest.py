@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import build, lesion_points
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 
 CONTRASTS = ("T1", "T2", "FLAIR", "DWI", "ADC", "T1c")

@@ -10,15 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selip.cohort_check import check_cohort
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import build, flip_study, lesion_points
 from selip.cohorts.phantom.lesions import KINDS
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import PROFILES, resolve
 from selip.cohorts.phantom.render import render
-from selip.errors import InputError
-from selip.findings import (
+from selip.data.cohort_check import check_cohort
+from selip.data.findings import (
     clauses_of,
     findings_from_json,
     findings_text,
@@ -28,6 +27,7 @@ from selip.findings import (
     parse_findings_text,
     swap_sides,
 )
+from selip.system.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from selip.cohorts.phantom import wording
-from selip.cohorts.phantom.cases import draw_studies
 from selip.cohorts.phantom.generate import lesion_points
 from selip.cohorts.phantom.lesions import KINDS
+from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
-from selip.findings import Finding, clauses_of, findings_text
+from selip.data.findings import Finding, clauses_of, findings_text
 from selip.sides import can_flip
 
 THALAMUS = Finding("acute infarct", "thalamus", "left", {"FLAIR": "high signal", "DWI": "markedly high signal"}, 9.0)

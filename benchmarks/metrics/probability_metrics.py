@@ -1,0 +1,155 @@
+"""Metrics of class scores, for all resamples of patients at once: AUROC, AUPRC and calibration.
+
+With c the counts of a resample, AUROC is a ratio of forms in c: the pairs of a positive and a negative item that are
+ranked wrongly are summed for each pair of patients once, for all resamples. AUPRC needs the weight of positives and of
+negatives at or above each distinct score of a positive, which are sums over patients. Calibration needs sums in bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.finite import check_finite
+from benchmarks.metrics.label_metrics import defined_mean, ratio
+from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from selip.system.errors import InputError
+
+N_BINS = 10
+_EDGES = np.arange(1, N_BINS) / N_BINS
+
+
+class Ranking(NamedTuple):
+    """Weights of one class by patient and threshold; the G thresholds are the distinct scores of its positives.
+
+    Attributes:
+        carriers: (P+,) patients that have a positive item.
+        at: (P+, G) positives of a carrier with just this score.
+        found: (P+, G) positives of a carrier with this score or more.
+        false: (P, G) negatives with this score or more.
+        lost: (P, G) negatives with more than this score, and half of those with just this score.
+        masses: (P, 2) positives and negatives.
+    """
+
+    carriers: IntArray
+    at: FloatArray
+    found: FloatArray
+    false: FloatArray
+    lost: FloatArray
+    masses: FloatArray
+
+
+ByClass = Callable[[Ranking], Callable[[FloatArray], FloatArray]]
+
+
+def rank_resampler(
+    truths: FloatArray, scores: FloatArray, weights: FloatArray, codes: IntArray, metric: ByClass
+) -> Resampler:
+    """Mean over classes of a rank metric as a function of how often each patient is drawn, (R, P) to (R, 1).
+
+    A class without both kinds among the drawn items is left out of the mean; NaN where every class is.
+
+    Args:
+        truths: (n, K) in {0, 1}, NaN where unknown: such an item is left out of the class.
+        scores: (n, K), finite where the truth is known.
+        weights: (n,) weights > 0.
+        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+        metric: `auroc` or `auprc`.
+
+    Raises:
+        InputError: When a score is not finite where the truth is known.
+    """
+    classes = [metric(ranking(truth, score, weights, codes)) for truth, score in zip(truths.T, scores.T, strict=True)]
+    return lambda counts: defined_mean(np.stack([one(counts) for one in classes], axis=1))[:, None]
+
+
+def ranking(truth: FloatArray, score: FloatArray, weights: FloatArray, codes: IntArray) -> Ranking:
+    """Sums of one class (n,) that rank metrics are made from.
+
+    Raises:
+        InputError: When a score is not finite where the truth is known.
+    """
+    check_finite(score[np.isfinite(truth)], "scores of a known truth")
+    kinds = truth[:, None] == (1.0, 0.0)
+    positive, negative = kinds.T
+    thresholds = np.unique(score[positive])
+
+    def passing(chosen: npt.NDArray[np.bool_], side: Literal["left", "right"]) -> FloatArray:
+        """(P, G + 1) weight by the number of thresholds that an item reaches ("right") or exceeds ("left")."""
+        passed = np.searchsorted(thresholds, score[chosen], side)
+        sums = np.zeros((codes.max() + 1, len(thresholds) + 1))
+        np.add.at(sums, (codes[chosen], passed), weights[chosen])
+        return sums
+
+    carriers = np.unique(codes[positive])
+    found = passing(positive, "right")[carriers]
+    false = _at_or_above(passing(negative, "right"))
+    lost = (false + _at_or_above(passing(negative, "left"))) / 2
+    masses = patient_sums(kinds * weights[:, None], codes)
+    return Ranking(carriers, found[:, 1:], _at_or_above(found), false, lost, masses)
+
+
+def _at_or_above(sums: FloatArray) -> FloatArray:
+    return sums[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+
+
+def auroc(sums: Ranking) -> Callable[[FloatArray], FloatArray]:
+    """Area under the ROC curve, (R, P) to (R,): how often a positive scores above a negative; a tie counts half.
+
+    Mann and Whitney 1947, Ann. Math. Stat. 18:50; Hanley and McNeil 1982, Radiology 143:29.
+    """
+    pairs = sums.lost @ sums.at.T
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        lost = np.einsum("rp,rp->r", counts @ pairs, counts[:, sums.carriers])
+        return 1 - ratio(lost, (counts @ sums.masses).prod(axis=1))
+
+    return statistic
+
+
+def auprc(sums: Ranking) -> Callable[[FloatArray], FloatArray]:
+    """Average precision, (R, P) to (R,): mean over positives of the precision at their score, without interpolation.
+
+    Davis and Goadrich 2006, ICML. Items of one score are retrieved together.
+    """
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        own = counts[:, sums.carriers]
+        found, masses = own @ sums.found, counts @ sums.masses
+        precision = ratio(found, found + counts @ sums.false)
+        reached = np.where(found > 0, precision * (own @ sums.at), 0.0).sum(axis=1)
+        return np.where(masses[:, 1] > 0, ratio(reached, masses[:, 0]), np.nan)
+
+    return statistic
+
+
+def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
+    """Expected calibration error of the likeliest class, (R, P) to (R, 1) (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+
+    Ten bins of equal width, (0, .1], (.1, .2], ..., 0 in the first. The confidence is the highest score of an item, the
+    first class in order where two tie, and it is right when the item is of that class; for one class alone this is the
+    calibration of its probability. Items whose likeliest class has no known truth are left out.
+
+    Args:
+        truths: (n, K) in {0, 1}, NaN where unknown.
+        scores: (n, K) probabilities, finite where the truth is known.
+        weights: (n,) weights > 0.
+        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+
+    Raises:
+        InputError: When a score is no probability, or is missing where the truth is known.
+    """
+    check_finite(scores[np.isfinite(truths)], "scores of a known truth")
+    outside = scores[(scores < 0) | (scores > 1)]
+    if outside.size:
+        raise InputError(f"got a score of {outside[0]:.3g} for ece; allowed: probabilities in [0, 1]; take a softmax")
+    likeliest = np.where(np.isfinite(scores), scores, -1.0).argmax(axis=1)[:, None]
+    confidence, right = (np.take_along_axis(table, likeliest, axis=1)[:, 0] for table in (scores, truths))
+    known = np.isfinite(confidence) & np.isfinite(right)
+    in_bin = np.eye(N_BINS)[np.searchsorted(_EDGES, confidence)] * (known * weights)[:, None]
+    gaps = patient_sums(in_bin * np.where(known, confidence - right, 0.0)[:, None], codes)
+    mass = patient_sums((known * weights)[:, None], codes)
+    return lambda counts: ratio(np.abs(counts @ gaps).sum(axis=1, keepdims=True), counts @ mass)

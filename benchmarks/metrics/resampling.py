@@ -1,0 +1,204 @@
+"""Resamples of patients and seeds, evaluated all at once.
+
+A resample is a row of counts: how often each patient was drawn. A statistic of all resamples and all columns of a
+table is then a matrix product of counts and per-patient sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.finite import check_no_infinity
+from selip.system.errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+Resampler = Callable[[FloatArray], FloatArray]
+"""Counts (R, P) of the patients in each resample to the statistic (R, C) of each column."""
+
+
+class Table(NamedTuple):
+    """Scores of some items: values (n, C), NaN left out; weights (n,) > 0; codes (n,) number of each item's patient."""
+
+    values: FloatArray
+    weights: FloatArray
+    codes: IntArray
+
+
+_CHUNK_ENTRIES = 2**21
+_STATISTICS = ("mean", "median")
+
+
+def resampler_of(values: FloatArray, weights: FloatArray, codes: IntArray, statistic: str) -> Resampler:
+    """The statistic of a table as a function of how often each patient is drawn.
+
+    Args:
+        values: (n, C) scores; NaN is left out.
+        weights: (n,) weights > 0.
+        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+        statistic: "mean" or "median", weighted.
+
+    Raises:
+        InputError: When there is no such statistic, or a score is infinite.
+    """
+    if statistic not in _STATISTICS:
+        raise InputError(f"got statistic {statistic!r}; allowed: {', '.join(_STATISTICS)}; choose one of them")
+    make = _mean_resampler if statistic == "mean" else _median_resampler
+    return make(values, weights, codes)
+
+
+def _mean_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
+    """Weighted mean of each column: a ratio of two matrix products."""
+    sums, masses = _sums_and_masses(values, weights, codes)
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        mass = counts @ masses
+        return np.divide(counts @ sums, mass, out=np.full_like(mass, np.nan), where=mass > 0)
+
+    return statistic
+
+
+def _median_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
+    """Lower weighted median of each column: the smallest value that half of the weight does not exceed.
+
+    Column by column: `cumulated[p, v]` is the weight of patient p on values up to the v-th distinct one.
+    """
+    check_no_infinity(values, "scores")
+    tables = []
+    for column in values.T:
+        known = np.isfinite(column)
+        distinct, place = np.unique(column[known], return_inverse=True)
+        spread = np.zeros((codes.max() + 1, len(distinct)))
+        np.add.at(spread, (codes[known], place), weights[known])
+        tables.append((distinct, spread.cumsum(axis=1)))
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        return np.stack([_median_of(counts, *table) for table in tables], axis=1)
+
+    return statistic
+
+
+def _median_of(counts: FloatArray, distinct: FloatArray, cumulated: FloatArray) -> FloatArray:
+    if not len(distinct):
+        return np.full(len(counts), np.nan)
+    reached = counts @ cumulated
+    total = reached[:, -1:]
+    # Weights such as 1/3 do not add up exactly; without the slack the median would hang on their rounding.
+    median = distinct[(reached >= 0.5 * total * (1 - 1e-9)).argmax(axis=1)]
+    return np.where(total[:, 0] > 0, median, np.nan)
+
+
+def difference_of(a: Resampler, b: Resampler) -> Resampler:
+    """Paired difference: both statistics of the same counts."""
+    return lambda counts: a(counts) - b(counts)
+
+
+def mean_of(resamplers: Sequence[Resampler]) -> Resampler:
+    """Mean of several statistics of the same counts, as one a seed of training."""
+    return lambda counts: np.mean([resampler(counts) for resampler in resamplers], axis=0)
+
+
+def joined(resamplers: Sequence[Resampler]) -> Resampler:
+    """The columns of several statistics of the same patients, one after the other."""
+    return lambda counts: np.concatenate([resampler(counts) for resampler in resamplers], axis=1)
+
+
+def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
+    """The columns of several tables of the same patients, one after the other.
+
+    Means of all tables are one matrix product; columns that miss the same items share their divisor.
+
+    Args:
+        tables: One or more, whose codes number the same patients.
+        statistic: "mean" or "median", weighted.
+
+    Raises:
+        InputError: When there is no such statistic, or a score is infinite.
+    """
+    if statistic != "mean":
+        return joined([resampler_of(*table, statistic) for table in tables])
+    parts = [_sums_and_masses(*table) for table in tables]
+    sums, masses = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+    distinct, place = np.unique(masses, axis=1, return_inverse=True)
+
+    def means(counts: FloatArray) -> FloatArray:
+        mass = (counts @ distinct)[:, place]
+        return np.divide(counts @ sums, mass, out=np.full_like(mass, np.nan), where=mass > 0)
+
+    return means
+
+
+def _sums_and_masses(values: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, FloatArray]:
+    """(P, C) weighted sum of each patient's known scores, and (P, C) their weight."""
+    check_no_infinity(values, "scores")
+    known = np.isfinite(values)
+    sums = patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
+    return sums, patient_sums(known * weights[:, None], codes)
+
+
+def patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
+    """(P, C) sum of the items' columns (n, C) for each patient; codes (n,) number the patients from 0."""
+    sums = np.zeros((codes.max() + 1, columns.shape[1]))
+    np.add.at(sums, codes, columns)
+    return sums
+
+
+def replicates_of(resamplers: Sequence[Resampler], n_patients: int, n_resamples: int, seed: int) -> FloatArray:
+    """(R, C) statistic of every resample, averaged over the drawn seeds.
+
+    Args:
+        resamplers: One for each seed of training.
+        n_patients: Number of patients, the same for every seed of training.
+        n_resamples: Number R of resamples.
+        seed: Seed of the resamples.
+    """
+    parts = []
+    for patient_counts, seed_counts in _draws(n_patients, len(resamplers), n_resamples, seed):
+        drawn = zip(seed_counts.T, resamplers, strict=True)
+        parts.append(sum(share[:, None] * resampler(patient_counts) for share, resampler in drawn) / len(resamplers))
+    return np.concatenate(parts)
+
+
+def _draws(n_patients: int, n_seeds: int, n_resamples: int, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Counts of patients (r, P) and of seeds (r, K) for each resample, in chunks of bounded memory."""
+    patient_rng, seed_rng = np.random.default_rng(seed).spawn(2)
+    chunk = max(1, _CHUNK_ENTRIES // n_patients)
+    for start in range(0, n_resamples, chunk):
+        size = min(chunk, n_resamples - start)
+        yield _counts(patient_rng, size, n_patients), _counts(seed_rng, size, n_seeds)
+
+
+def _counts(rng: np.random.Generator, n_rows: int, n_units: int) -> FloatArray:
+    """(n_rows, n_units) how often each unit is among n_units draws with replacement."""
+    drawn = rng.integers(0, n_units, (n_rows, n_units)) + n_units * np.arange(n_rows)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_rows * n_units)
+    return counts.reshape(n_rows, n_units).astype(np.float64)
+
+
+def percentile_bounds(replicates: FloatArray, n_patients: int, confidence: float) -> FloatArray:
+    """(2, C) percentile bounds of replicates (R, C); resamples in which a column has no known item are left out.
+
+    NaN with fewer than two patients: then nothing is known of the spread.
+    """
+    bounds = np.full((2, replicates.shape[1]), np.nan)
+    known = np.isfinite(replicates).any(axis=0)
+    if n_patients > 1 and known.any():
+        tail = (1 - confidence) / 2
+        bounds[:, known] = np.nanquantile(replicates[:, known], [tail, 1 - tail], axis=0)
+    return bounds
+
+
+def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
+    """(C,) twice the smaller share of replicates (R, C) on either side of 0, at least 2 / (R + 1), at most 1.
+
+    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). Resamples in
+    which a column is not defined are left out. NaN where none is left, and with fewer than two patients.
+    """
+    known = np.isfinite(replicates).sum(axis=0)
+    below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
+    p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
+    return np.where((known > 0) & (n_patients > 1), p_values, np.nan)

@@ -1,0 +1,114 @@
+"""Statistics by name: from the per-item table of one pool to a function of how often each patient is drawn.
+
+A mean of per-item scores and an AUROC, which is none, are alike in this: a resample of the patients decides them. So
+both get their value, interval and paired differences from the same bootstrap, and from the records alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.metrics.class_columns import answers_of, scores_of
+from benchmarks.metrics.rank_metrics import label_metrics as hard_metrics
+from benchmarks.metrics.rank_metrics import probability_metrics as score_metrics
+from benchmarks.metrics.resampling import IntArray, Resampler, Table, resampler_of
+from selip.system.errors import InputError
+
+Maker = Callable[[pd.DataFrame, str], Resampler]
+"""Per-item table of a pool (patient_id, weight and the metric's columns) and name of a metric to its statistic."""
+PER_ITEM = ("mean", "median")
+LOWER_IS_BETTER = frozenset({"median", "ece"})
+
+
+def resampler_for(frame: pd.DataFrame, metric: str, statistic: str) -> Resampler:
+    """The statistic (R, 1) of one metric; the counts that it takes are of the patients in sorted order.
+
+    Args:
+        frame: Per-item scores of one pool: columns patient_id, weight, and `metric` for a mean or median or those of
+            `benchmarks.metrics.class_columns` for a metric of classification.
+        metric: Name of the metric.
+        statistic: One of STATISTICS.
+
+    Raises:
+        InputError: When there is no such statistic, or the table cannot give it.
+    """
+    if statistic not in STATISTICS:
+        raise InputError(f"got statistic {statistic!r}; allowed: {', '.join(STATISTICS)}; choose one of them")
+    return STATISTICS[statistic](frame, metric)
+
+
+def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether an item has what the metric counts: a score for a mean or median, else the truth of some class."""
+    if statistic in PER_ITEM:
+        return np.isfinite(table_of(frame, [metric]).values[:, 0])
+    if statistic in _HARD:
+        return np.isfinite(answers_of(frame, metric, statistic)[0])
+    return np.any(np.isfinite(scores_of(frame, metric, statistic)[0]), axis=1)
+
+
+def table_of(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    """Per-item scores of some metrics, with the place of each item's patient among the sorted patients.
+
+    Raises:
+        InputError: When the frame has no column of that name.
+    """
+    missing = [metric for metric in metrics if metric not in frame]
+    if missing:
+        raise InputError(f"got no column {', '.join(missing)} in a frame; allowed: its columns; score it there")
+    return Table(frame[list(metrics)].to_numpy(np.float64), frame["weight"].to_numpy(np.float64), _codes(frame))
+
+
+def _codes(frame: pd.DataFrame) -> IntArray:
+    return np.unique(frame["patient_id"].to_numpy(object), return_inverse=True)[1]
+
+
+def _per_item(statistic: str) -> Maker:
+    return lambda frame, metric: resampler_of(*table_of(frame, [metric]), statistic)
+
+
+def _hard(statistic: str, formula: hard_metrics.Formula) -> Maker:
+    def make(frame: pd.DataFrame, metric: str) -> Resampler:
+        weights = frame["weight"].to_numpy(np.float64)
+        return hard_metrics.hard_resampler(*answers_of(frame, metric, statistic), weights, _codes(frame), formula)
+
+    return make
+
+
+def _ranked(statistic: str, by_class: score_metrics.ByClass, is_macro: bool) -> Maker:
+    def make(frame: pd.DataFrame, metric: str) -> Resampler:
+        truths, scores = scores_of(frame, metric, statistic)
+        if not is_macro and truths.shape[1] > 1:
+            raise InputError(
+                f"got {metric!r} in a pool of {truths.shape[1]} classes; allowed: {statistic} of one class; "
+                f"name it as {statistic}:CLASS or take macro_{statistic}"
+            )
+        weights = frame["weight"].to_numpy(np.float64)
+        return score_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
+
+    return make
+
+
+def _ece(frame: pd.DataFrame, metric: str) -> Resampler:
+    weights = frame["weight"].to_numpy(np.float64)
+    return score_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
+
+
+_HARD: Mapping[str, hard_metrics.Formula] = {
+    "accuracy": hard_metrics.accuracy,
+    "balanced_accuracy": hard_metrics.balanced_accuracy,
+    "macro_f1": hard_metrics.macro_f1,
+    "mcc": hard_metrics.mcc,
+}
+STATISTICS: Mapping[str, Maker] = {
+    **{name: _per_item(name) for name in PER_ITEM},
+    "auroc": _ranked("auroc", score_metrics.auroc, is_macro=False),
+    "auprc": _ranked("auprc", score_metrics.auprc, is_macro=False),
+    "macro_auroc": _ranked("macro_auroc", score_metrics.auroc, is_macro=True),
+    "macro_auprc": _ranked("macro_auprc", score_metrics.auprc, is_macro=True),
+    **{name: _hard(name, formula) for name, formula in _HARD.items()},
+    "ece": _ece,
+}

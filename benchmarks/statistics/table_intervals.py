@@ -1,0 +1,122 @@
+"""Intervals of many rows of a table and of their differences, from the same draws of seeds and patients.
+
+One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here all methods
+and metrics are columns of one table for each seed, so the draws are made once and every difference is a subtraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.metrics.resampling import (
+    FloatArray,
+    Resampler,
+    joined,
+    percentile_bounds,
+    side_by_side,
+    two_sided_p_values,
+)
+from benchmarks.statistics.intervals import Difference, Interval, intervals_of, shared_patients
+from benchmarks.statistics.pool_statistics import PER_ITEM, resampler_for, table_of
+from selip.system.errors import InputError
+
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class RowIntervals:
+    """Intervals of rows and of pairs of rows.
+
+    Attributes:
+        intervals: By (row, metric).
+        differences: By (a, b, metric): row a minus row b.
+    """
+
+    intervals: Mapping[tuple[str, str], Interval]
+    differences: Mapping[tuple[str, str, str], Difference]
+
+
+def hierarchical_columns(
+    frames_by_row: Mapping[str, Sequence[pd.DataFrame]],
+    metrics: Sequence[str],
+    pairs: Sequence[tuple[str, str]] | None = None,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+    statistic: str = "mean",
+    confidence: float = 0.95,
+) -> RowIntervals:
+    """`hierarchical_bootstrap` of every row and `paired_difference` of every pair, in one pass.
+
+    Each result is that of the one-at-a-time function with the same seed, to rounding. Two resampled values that differ
+    by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
+
+    Args:
+        frames_by_row: Per-item scores of one pool, one frame a seed, for each row, with the columns that
+            `hierarchical_bootstrap` asks for. The k-th frames of all rows are of one seed; their items may differ,
+            their patients not.
+        metrics: Metrics to summarise, all by the same statistic.
+        pairs: Rows (a, b) to subtract, a - b; None for every pair, in the order of the rows.
+        n_resamples: Number of resamples.
+        seed: Seed of the resamples.
+        statistic: One of `benchmarks.statistics.pool_statistics.STATISTICS`, within a seed.
+        confidence: Coverage in (0, 1).
+
+    Raises:
+        InputError: When the rows differ in seeds or patients, or a metric or the row of a pair is not there.
+    """
+    pairs = list(combinations(frames_by_row, 2)) if pairs is None else list(pairs)
+    _check(frames_by_row, pairs)
+    patients = shared_patients([frame for frames in frames_by_row.values() for frame in frames])
+    resamplers = _resampler_by_seed(frames_by_row, metrics, statistic)
+    found, replicates = intervals_of(resamplers, len(patients), n_resamples, seed, confidence)
+    values, blocks = np.array([[interval.value for interval in found]]), {}
+    for place, row in enumerate(frames_by_row):
+        columns = slice(place * len(metrics), (place + 1) * len(metrics))
+        blocks[row] = (values[:, columns], replicates[:, columns])
+    names = [(row, metric) for row in frames_by_row for metric in metrics]
+    differences: dict[tuple[str, str, str], Difference] = {}
+    for a, b in pairs:
+        value, gaps = (_gap(ours, theirs) for ours, theirs in zip(blocks[a], blocks[b], strict=True))
+        rows = _differences(value[0], gaps, len(patients), confidence)
+        differences |= {(a, b, metric): row for metric, row in zip(metrics, rows, strict=True)}
+    return RowIntervals(dict(zip(names, found, strict=True)), differences)
+
+
+def _resampler_by_seed(
+    frames_by_row: Mapping[str, Sequence[pd.DataFrame]], metrics: Sequence[str], statistic: str
+) -> list[Resampler]:
+    """One resampler a seed, whose columns are row by row the metrics."""
+    by_seed = zip(*frames_by_row.values(), strict=True)
+    if statistic in PER_ITEM:
+        return [side_by_side([table_of(frame, metrics) for frame in frames], statistic) for frames in by_seed]
+    return [
+        joined([resampler_for(frame, name, statistic) for frame in frames for name in metrics]) for frames in by_seed
+    ]
+
+
+def _differences(values: FloatArray, gaps: FloatArray, n_patients: int, confidence: float) -> list[Difference]:
+    """Each metric's difference (C,) with bounds and p-value from its replicates (R, C)."""
+    p_values = two_sided_p_values(gaps, n_patients)
+    numbers = zip(values, *percentile_bounds(gaps, n_patients, confidence), p_values, strict=True)
+    return [Difference(*map(float, row)) for row in numbers]
+
+
+def _gap(a: FloatArray, b: FloatArray) -> FloatArray:
+    gap = a - b
+    gap[np.abs(gap) <= _ROUNDING * np.abs(a)] = 0.0
+    return gap
+
+
+def _check(frames_by_row: Mapping[str, Sequence[pd.DataFrame]], pairs: Sequence[tuple[str, str]]) -> None:
+    seeds = {row: len(frames) for row, frames in frames_by_row.items()}
+    if len(set(seeds.values())) != 1 or 0 in seeds.values():
+        raise InputError(f"got seeds by row {seeds}; allowed: one or more, the same in all; run the missing ones")
+    unknown = {row for pair in pairs for row in pair} - set(frames_by_row)
+    if unknown:
+        allowed = ", ".join(frames_by_row)
+        raise InputError(f"got pairs with {', '.join(sorted(unknown))}; allowed: {allowed}; name two of these rows")

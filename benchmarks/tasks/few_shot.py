@@ -1,0 +1,152 @@
+"""Few-shot classification: nearest class mean of frozen features, over several draws of the support set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.labels import TaskData, load_tasks
+from benchmarks.classification.predictions import POLICIES, fitted_parts, item_frame
+from benchmarks.classification.probes import REPRESENTATIONS, FloatArray, metadata_vectors, task_generator, vectors_of
+from benchmarks.statistics.metric_summary import summarise
+from selip.models.scored_model import Subject
+from selip.records.record import Metric
+
+METRIC = "{representation}_{shots}shot_balanced_accuracy"
+_TINY = 1e-12
+NOTES = {
+    "items": POLICIES["items"],
+    "classifier": "nearest class mean by cosine; vectors are centred on the mean of train, which needs no label, "
+    "and brought to unit length (CL2N of SimpleShot, arXiv:1911.04623); nothing is chosen",
+    "support": "volumes of train, each class its first shots in one random order of its patients, as many different "
+    "patients as there are; a class with fewer volumes gives all it has; drawn from seed, task, shots and draw alone",
+    "balanced accuracy": "mean over draws of an item's correctness, its classes weighted alike; the weights stay fixed "
+    "in the resamples",
+    "chance": "1 / K",
+    "metadata": POLICIES["metadata"],
+    "interval": "percentile bootstrap over patients with all their volumes, the draws held fixed; spread over draws is "
+    "in the notes of a task",
+}
+
+
+def score_subject(subject: Subject, options: ScoreOptions) -> Score:
+    """Scores every task that the cohorts allow.
+
+    Raises:
+        InputError: When there is no task, or the part to score is not test.
+    """
+    tasks, notes = load_tasks(subject, fitted_parts(subject))
+    metrics: dict[str, Metric] = {}
+    frames = []
+    for data in tasks:
+        known = {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
+        items, columns, spreads = score_task(data, known, options)
+        found = summarise(items, columns, options)
+        metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
+        notes[f"spread {data.task.name}"] = "; ".join(spreads)
+        own = {name: values for name, values in columns.items() if "/" not in name}
+        frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+
+
+def score_task(
+    data: TaskData, known: Mapping[str, Mapping[str, FloatArray]], options: ScoreOptions
+) -> tuple[pd.DataFrame, dict[str, FloatArray], list[str]]:
+    """Per-item correctness, averaged over draws.
+
+    Args:
+        data: The task; its last part is scored.
+        known: Representation to the vectors (n, F) of each part.
+        options: Shots, draws and seed.
+
+    Returns:
+        The items with weights that make their mean a balanced accuracy; the columns (n,), with "/chance" and
+        "/metadata"; and a line a column on the spread over draws.
+    """
+    *_, part = data.parts
+    items = item_frame(data, part)
+    items["weight"] = balancing_weights(data.parts[part].labels)
+    columns: dict[str, FloatArray] = {}
+    spreads = []
+    raw = metadata_vectors(data)
+    scaler = StandardScaler().fit(raw["train"])  # years beside one-hot columns
+    metadata = {name: scaler.transform(vectors) for name, vectors in raw.items()}
+    for shots in options.probe.shots:
+        beside = _correctness(data, metadata, shots, options).mean(axis=0)
+        for representation, vectors in known.items():
+            name = METRIC.format(representation=representation, shots=shots)
+            correct = _correctness(data, vectors, shots, options)
+            columns[name] = correct.mean(axis=0)
+            columns[f"{name}/chance"] = np.full(len(items), 1 / len(data.classes))
+            columns[f"{name}/metadata"] = beside
+            each = np.average(correct, axis=1, weights=items["weight"])
+            spreads.append(f"{name} {each.min():.3f} to {each.max():.3f}, sd {each.std():.3f}")
+    return items, columns, spreads
+
+
+def balancing_weights(labels: npt.NDArray[np.intp]) -> FloatArray:
+    """(n,) weights with which every class that occurs in `labels` (n,) weighs the same, n in all."""
+    counts = np.bincount(labels)
+    return len(labels) / np.count_nonzero(counts) / counts[labels]
+
+
+def _correctness(data: TaskData, vectors: Mapping[str, FloatArray], shots: int, options: ScoreOptions) -> FloatArray:
+    """(draws, n) whether each scored item gets its class."""
+    *_, scored = data.parts
+    prepared = {part: centred(vectors[part], vectors["train"].mean(axis=0)) for part in ("train", scored)}
+    train, n_classes = data.parts["train"], len(data.classes)
+    answers = [
+        nearest_mean(prepared["train"][support], train.labels[support], prepared[scored], n_classes)
+        for support in supports(train.labels, train.patients, shots, data.task.name, options)
+    ]
+    return np.asarray(answers == data.parts[scored].labels, dtype=np.float64)
+
+
+def supports(
+    labels: npt.NDArray[np.intp], patients: npt.NDArray, shots: int, task: str, options: ScoreOptions
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Rows of train in the support set of each draw; the same for every method.
+
+    Args:
+        labels: (n,) class numbers of train.
+        patients: (n,) patient of each.
+        shots: Volumes a class.
+        task: Name of the task.
+        options: Seed and number of draws.
+    """
+    for draw in range(options.probe.draws):
+        order = task_generator(options.seed, task, shots, draw).permutation(len(labels))
+        repeats = pd.Series(patients[order]).groupby([labels[order], patients[order]]).cumcount().to_numpy()
+        order = order[np.argsort(repeats, kind="stable")]
+        yield np.concatenate([order[labels[order] == label][:shots] for label in np.unique(labels)])
+
+
+def centred(vectors: FloatArray, mean: FloatArray) -> FloatArray:
+    """(n, F) unit vectors of `vectors` (n, F) less `mean` (F,)."""
+    shifted = vectors - mean
+    length = np.linalg.norm(shifted, axis=1, keepdims=True)
+    unit: FloatArray = shifted / np.maximum(length, _TINY)
+    return unit
+
+
+def nearest_mean(
+    support: FloatArray, labels: npt.NDArray[np.intp], queries: FloatArray, n_classes: int
+) -> npt.NDArray[np.intp]:
+    """(q,) class whose mean of support vectors (n, F) has the highest cosine with each query (q, F); ties: first."""
+    sums = np.eye(n_classes)[labels].T @ support
+    return np.asarray((queries @ centred(sums, np.zeros(sums.shape[1])).T).argmax(axis=1))
+
+
+BENCHMARK = Benchmark(
+    name="few_shot",
+    summary="nearest class mean from 1, 4, 16 and 64 volumes a class, over five draws of the support set",
+    protocol_version="1",
+    source="SimpleShot, CL2N (arXiv:1911.04623); policies in the benchmark's notes",
+    score=score_subject,
+    needs_text=False,
+)

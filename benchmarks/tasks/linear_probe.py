@@ -1,0 +1,109 @@
+"""Linear probe and nearest neighbours on frozen features, with a share of the labels or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import pandas as pd
+
+from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.labels import TaskData, load_tasks
+from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
+from benchmarks.classification.probes import (
+    REPRESENTATIONS,
+    Examples,
+    FloatArray,
+    Probe,
+    fit_linear,
+    fit_neighbours,
+    fraction_mask,
+    labelled,
+    metadata_vectors,
+    task_generator,
+    vectors_of,
+)
+from selip.models.scored_model import Subject
+from selip.records.record import Metric
+
+Vectors = Mapping[str, FloatArray]
+Fit = Callable[[Examples, Examples, int], Probe]
+NOTES = POLICIES | {
+    "representations": "features: before projection; embeddings: after it; encoder frozen in eval mode",
+    "linear": "standardised by train; multinomial logistic regression with an L2 penalty; C in 1e-4 to 1 by log-loss "
+    "on all of val",
+    "knn": "cosine of vectors standardised by train; k in 1 to 50 by log-loss on val; all labels of train",
+    "label fractions": "shares of the training patients, one seeded order for every method and nested; the first "
+    "patients of it are one of each class, so a small share is at least one patient a class",
+}
+
+
+def score_subject(subject: Subject, options: ScoreOptions) -> Score:
+    """Scores every task that the cohorts allow.
+
+    Raises:
+        InputError: When there is no task, or the part to score is not test.
+    """
+    tasks, notes = load_tasks(subject, fitted_parts(subject))
+    metrics: dict[str, Metric] = {}
+    frames = []
+    for data in tasks:
+        known = {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
+        answers, choices = answers_of(data, known, options)
+        frame, found = score_answers(data, subject.split, answers, options)
+        metrics |= found
+        frames.append(frame)
+        notes[f"chosen {data.task.name}"] = ", ".join(f"{model} {choice:g}" for model, choice in choices.items())
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+
+
+def answers_of(
+    data: TaskData, known: Mapping[str, Vectors], options: ScoreOptions
+) -> tuple[list[Answers], dict[str, float]]:
+    """Answers of every probe of a task on its last part, and what val chose for each.
+
+    Args:
+        data: The task.
+        known: Representation to the vectors (n, F) of each part.
+        options: Label fractions and seed.
+    """
+    *_, scored = data.parts
+    metadata, shares = metadata_vectors(data), majority(data, scored)
+    answers: list[Answers] = []
+    choices: dict[str, float] = {}
+    for arm, fit in arms(options, data.task.name).items():
+        beside = {"metadata": _fitted(data, metadata, fit).predict(metadata[scored]), "majority": shares}
+        probes = {name: _fitted(data, vectors, fit) for name, vectors in known.items()}
+        models = {f"{name}_{arm}": probe.predict(known[name][scored]) for name, probe in probes.items()}
+        answers.append(Answers(models, beside))
+        choices |= {f"{name}_{arm}": probe.choice for name, probe in probes.items()}
+    return answers, choices
+
+
+def _fitted(data: TaskData, vectors: Vectors, fit: Fit) -> Probe:
+    train, val = (labelled(data, part, vectors[part]) for part in ("train", "val"))
+    return fit(train, val, len(data.classes))
+
+
+def arms(options: ScoreOptions, task: str) -> dict[str, Fit]:
+    """Name to fit of every probe: `linear` with each share of the labels (100 % has no suffix), and `knn`."""
+    fits: dict[str, Fit] = {}
+    for fraction in options.probe.label_fractions:
+        suffix = "" if fraction == 1 else f"_{100 * fraction:g}pct"
+        fits[f"linear{suffix}"] = partial(_fit_share, fraction=fraction, seed=options.seed, task=task)
+    return fits | {"knn": fit_neighbours}
+
+
+def _fit_share(train: Examples, val: Examples, n_classes: int, fraction: float, seed: int, task: str) -> Probe:
+    seen = train if fraction == 1 else train.of(fraction_mask(train, fraction, task_generator(seed, task)))
+    return fit_linear(seen, val, n_classes)
+
+
+BENCHMARK = Benchmark(
+    name="linear_probe",
+    summary="logistic regression and nearest neighbours on frozen features, with 1, 10 and 100 % of the labels",
+    protocol_version="1",
+    source="linear probe as in CLIP (arXiv:2103.00020), section 3.2; policies in the benchmark's notes",
+    score=score_subject,
+    needs_text=False,
+)

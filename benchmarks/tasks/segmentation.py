@@ -1,0 +1,232 @@
+"""Segmentation of lesions: the encoder of a method under one decoder, frozen and fine-tuned.
+
+Train gives the masks to learn from, val chooses step and threshold, and the scored part is asked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import nn
+
+from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
+from benchmarks.classification.predictions import fitted_parts
+from benchmarks.classification.probes import Examples, fraction_mask, task_generator
+from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
+from benchmarks.segmentation.case_pictures import case_pictures
+from benchmarks.segmentation.cases import CasePart, load_cases
+from benchmarks.segmentation.decoder import make_segmenter, monai_unet
+from benchmarks.segmentation.reference_unet import NAME as UNET
+from benchmarks.segmentation.reference_unet import Reference, kept_reference
+from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
+from benchmarks.statistics.metric_summary import summarise
+from selip.models.scored_model import Subject
+from selip.records.record import Metric
+from selip.system.errors import InputError
+from selip.system.files import tensors_hash
+
+FloatArray = npt.NDArray[np.float64]
+PROTOCOL_VERSION = "1"
+METRICS = tuple(HIGHER_IS_BETTER)
+MEDIAN = "median_hd95_mm"
+NOTES = {
+    "cases": "volumes whose text is not normal and whose study has a mask; lesion is any level of the mask (the whole "
+    "tumour), and it is the study's, so it may hold a lesion that a contrast does not show; voxels marked as not "
+    "scored count neither as truth nor as prediction, in training as in scoring",
+    "empty masks": "both empty: Dice 1, HD95 0, NSD 1, F1 1; one empty: Dice 0, HD95 the volume's diagonal, "
+    "NSD 0, F1 0",
+    "network": "the method's volume tower with skip connections from its stages; decoder and order of cases start the "
+    "same for every method",
+    "arms": "frozen: the tower as pretrained, in eval mode; fine_tuned: all weights trained, at one rate; the "
+    "fine_tuned row of random_init is the network trained from scratch",
+    "label fractions": "shares of the training patients with cases, one seeded order for every method and nested; a "
+    "pool without a share has all; val is whole for each",
+    "choice": "step and threshold (0.1 to 0.9) by mean Dice on val alone",
+    "empty": "predicting nothing",
+    UNET: "MONAI's BasicUNet with 0.36 million parameters, from scratch, on the same cases by the same recipe; one for "
+    "each share of the labels, the same beside every method and arm",
+    "hd95_mm": "mean over volumes; median_hd95_mm: median over volumes, which a missed case hardly moves",
+    "lesion_f1": "lesions are components of 26 neighbours; one is found when a voxel of it is predicted",
+    "interval": "percentile bootstrap over patients with all their volumes; the trained networks are held fixed",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every network of a run is trained and scored on.
+
+    Attributes:
+        parts: Name of a part to its cases; the last one is scored.
+        spacing_mm: Voxel edges.
+        options: Settings and seed.
+    """
+
+    parts: Mapping[str, CasePart]
+    spacing_mm: tuple[float, float, float]
+    options: ScoreOptions
+
+    @property
+    def scored(self) -> CasePart:
+        """The cases that are scored."""
+        return list(self.parts.values())[-1]
+
+    def with_share(self, fraction: float) -> Task:
+        """The same with the cases of a share of the training patients."""
+        train = self.parts["train"]
+        patients = train.items["patient_id"].to_numpy(object)
+        examples = Examples(np.empty((len(patients), 0)), np.zeros(len(patients), np.intp), patients)
+        seen = fraction_mask(examples, fraction, task_generator(self.options.seed, "segmentation"))
+        return Task({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
+
+    def seed(self, network: str, fraction: float) -> int:
+        """Seed of a network's own weights and of the order of cases; the same for every method."""
+        return int(task_generator(self.options.seed, network, round(1e6 * fraction)).integers(2**31))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A network on the scored cases.
+
+    Attributes:
+        scores: (n,) rows with the columns METRICS.
+        predicted: (n, I, J, K) bool.
+        history: What val saw and chose, in words.
+    """
+
+    scores: pd.DataFrame
+    predicted: np.ndarray
+    history: str
+
+
+def score_subject(subject: Subject, options: ScoreOptions) -> Score:
+    """Trains and scores a network for each arm and share of the labels.
+
+    Raises:
+        InputError: When a part has no case, the part to score is not test, the grid is not the model's, or the training
+            diverges.
+    """
+    task = load_task(subject, options)
+    metrics: dict[str, Metric] = {}
+    notes = NOTES | {f"part {name}": part.facts for name, part in task.parts.items()}
+    frames: list[pd.DataFrame] = []
+    pictures: list[CasePicture] = []
+    for fraction in options.segmentation.label_fractions:
+        share, suffix = task.with_share(fraction), "" if fraction == 1 else f"_{100 * fraction:g}pct"
+        notes[f"labels {100 * fraction:g} %"] = share.parts["train"].facts
+        unet = reference(subject, share, fraction)
+        notes[f"val {UNET}{suffix}"] = unet.history if unet else "left out: the grid is too small for it"
+        for arm in options.segmentation.arms:
+            outcome = _arm(subject, share, arm, fraction)
+            pool = f"{arm}{suffix}"
+            notes[f"val {pool}"] = outcome.history
+            frame, found = pool_scores(pool, task, outcome, unet)
+            metrics |= found
+            frames.append(frame)
+            pictures += _pictures(pool, task, frame, outcome)
+    return Score(metrics, pd.concat(frames, ignore_index=True), notes, tuple(pictures))
+
+
+def load_task(subject: Subject, options: ScoreOptions) -> Task:
+    """The cases of all parts; errors as in `score_subject`."""
+    parts, info = fitted_parts(subject), subject.cohort.info
+    if info.shape != subject.model.shape:
+        raise InputError(
+            f"got volumes of {info.shape} voxels; allowed by this model: {subject.model.shape}; "
+            "import the cohort with --like CHECKPOINT"
+        )
+    cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
+    return Task(cases, info.spacing_mm, options)
+
+
+def run_network(task: Task, network: nn.Module, seed: int) -> Outcome:
+    """Trains `network` on train, lets val choose, and scores it."""
+    train, val = task.parts["train"].cases, task.parts["val"].cases
+    generator = torch.Generator().manual_seed(seed)
+    fitted = fit_segmentation(network, train, val, task.options.segmentation, generator)
+    scored = task.scored.cases
+    threshold = fitted.chosen.threshold
+    predicted = np.concatenate([found > threshold for found, _ in predict_cases(network, scored, train.shape)])
+    return Outcome(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
+
+
+def reference(subject: Subject, task: Task, fraction: float) -> Reference | None:
+    """MONAI's U-Net on `task`, kept in the subject's shared folder; None when the grid is too small for it."""
+    info, intensity, options = subject.cohort.info, subject.model.intensity, task.options
+    seed = task.seed(UNET, fraction)
+    try:
+        network = monai_unet(task.scored.cases.shape, seed=seed).to(_device(subject))
+    except InputError:
+        return None
+    recipe = {name: value for name, value in asdict(options.segmentation).items() if name not in ("arms", "width")}
+    key = [
+        PROTOCOL_VERSION, info.content_hash, info.split_fingerprint, subject.split, fraction, options.seed,
+        recipe | {"label_fractions": []}, intensity.rule, tensors_hash(intensity.state_dict()),
+    ]  # fmt: skip
+
+    def train() -> Reference:
+        outcome = run_network(task, network, seed)
+        return Reference(outcome.scores, outcome.history)
+
+    return kept_reference(subject.shared, key, task.scored.items["item_id"].tolist(), train)
+
+
+def pool_scores(
+    pool: str, task: Task, outcome: Outcome, unet: Reference | None
+) -> tuple[pd.DataFrame, dict[str, Metric]]:
+    """Per-item table of a pool, and its metrics with their intervals and references."""
+    truth = task.scored.cases.masks[:, 0].numpy()
+    tables = {"": outcome.scores, "/empty": score_masks(np.zeros_like(truth), truth, task.spacing_mm)}
+    tables |= {f"/{UNET}": unet.scores} if unet else {}
+    columns = {
+        f"{name}{suffix}": table[name.removeprefix("median_")].to_numpy(np.float64)
+        for name in (*METRICS, MEDIAN)
+        for suffix, table in tables.items()
+    }
+    items = task.scored.items.copy()
+    items.insert(0, "pool", pool)
+    own = {name: values for name, values in columns.items() if "/" not in name}
+    metrics = {
+        f"{pool}/{name}": metric.model_copy(
+            update={"higher_is_better": HIGHER_IS_BETTER[name.split("/")[0].removeprefix("median_")]}
+        )
+        for name, metric in summarise(items, columns, task.options, {MEDIAN}).items()
+    }
+    return pd.concat([items, pd.DataFrame(own)], axis=1), metrics
+
+
+def _arm(subject: Subject, task: Task, arm: str, fraction: float) -> Outcome:
+    seed, width = task.seed(arm, fraction), task.options.segmentation.width
+    network = make_segmenter(subject.model.volume_tower, frozen=arm == "frozen", seed=seed, width=width)
+    return run_network(task, network, seed)
+
+
+def _pictures(pool: str, task: Task, frame: pd.DataFrame, outcome: Outcome) -> tuple[CasePicture, ...]:
+    cases = task.scored.cases
+    voxels, truth = cases.volumes[:, 0].numpy(), cases.masks[:, 0].numpy()
+    return case_pictures(pool, frame, voxels, truth, outcome.predicted, task.spacing_mm)
+
+
+def _device(subject: Subject) -> torch.device:
+    device: torch.device = subject.model.log_logit_scale.device
+    return device
+
+
+def _history(fitted: Fitted) -> str:
+    seen = ", ".join(f"{one.step}: {one.dice:.4f} at {one.threshold:g}" for one in fitted.history)
+    return f"chosen step {fitted.chosen.step}, threshold {fitted.chosen.threshold:g}; Dice by step: {seen}"
+
+
+BENCHMARK = Benchmark(
+    name="segmentation",
+    summary="lesion masks from each method's encoder under one decoder, frozen and fine-tuned, 10 and 100 % of labels",
+    protocol_version=PROTOCOL_VERSION,
+    source="Dice, HD95 and NSD as in Metrics Reloaded (arXiv:2206.01653), with a written policy for empty masks",
+    score=score_subject,
+    needs_text=False,
+    sizes=("evaluation.segmentation.batch_size", "evaluation.segmentation.width"),
+)

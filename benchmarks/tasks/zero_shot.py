@@ -1,0 +1,213 @@
+"""Zero-shot classification: a volume against prompts for each class, without training on labels.
+
+The texts of training are clauses, "at <location> shows <signal>", so the name of a lesion type or lobe is mostly a word
+that no text tower was taught. A class is therefore described by the clauses that training texts have for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import yaml
+from scipy.special import softmax
+
+from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.class_summary import summarise_classification
+from benchmarks.classification.labels import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
+from benchmarks.classification.predictions import (
+    PARTS,
+    POLICIES,
+    Answers,
+    answer_columns,
+    item_frame,
+    majority,
+    score_answers,
+)
+from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors
+from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
+from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
+from selip.models.embeddings import Embeddings
+from selip.models.scored_model import Subject
+from selip.records.record import Metric
+from selip.system.errors import UnavailableError
+
+FloatArray = npt.NDArray[np.float64]
+Prompts = list[list[list[str]]]
+"""Prompts of each class, for each template."""
+MAX_CLAUSES = 64
+NOTES = POLICIES | {
+    "prompts": f"templates of templates.yaml, filled with the {MAX_CLAUSES} commonest clauses that training texts "
+    "have for the class; abnormal: all clauses, against the normal sentence; side: clauses with a side and their "
+    "mirror images, so both classes have the same places and signals; lobe: clauses of its regions; lesion type and "
+    "grade: clauses of the training volumes that show this type alone, as its name is no word of the texts",
+    "score": "cosine with the class's mean prompt of a template, mean over templates; softmax over the classes at the "
+    "model's own logit scale gives score and calibration",
+    "metadata": "contrast, site, age and spacing through a logistic regression on the labels of train, which zero-shot "
+    "uses for the prompts of lesion type and grade only",
+}
+
+
+@dataclass(frozen=True)
+class TrainingClauses:
+    """Clauses of the training texts, by how many volumes have them.
+
+    Attributes:
+        every: Of all texts that the model was trained on.
+        of_type: Lesion type to those of the volumes that show it alone.
+    """
+
+    every: Counter[Clause]
+    of_type: Mapping[str, Counter[Clause]]
+
+
+def score_subject(subject: Subject, options: ScoreOptions) -> Score:
+    """Scores every task that the cohorts and the training texts allow.
+
+    Raises:
+        InputError: When there is no task, or the embeddings cannot be scored.
+    """
+    is_own = subject.trained_on is None  # of another cohort the scored part alone is looked at
+    has_all = is_own and subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
+    tasks, notes = load_tasks(subject, PARTS if has_all else (subject.split,))
+    clauses = training_clauses(subject)
+    metrics: dict[str, Metric] = {}
+    frames = []
+    for data in tasks:
+        prompts = prompts_of(data, clauses)
+        if not prompts:
+            notes[f"task {data.task.name}"] = "left out: training texts have no clause for one of its classes"
+            continue
+        each = _cosines(subject, data, prompts)
+        frame, found = _score_task(subject, data, each, options)
+        metrics |= found
+        frames.append(frame)
+        notes[f"templates {data.task.name}"] = _spread(data, subject, each, options)
+    if not frames:
+        raise UnavailableError(
+            "got training texts without a clause for any class; allowed: texts such as 'at left thalamus shows high "
+            "signal'; train on a cohort that has them"
+        )
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+
+
+def training_clauses(subject: Subject) -> TrainingClauses:
+    """The clauses that prompts are made of."""
+    every = Counter(clause for text in subject.train_texts for clause in parse_findings_text(text) if clause.location)
+    typed = named_items(Task("lesion_type", lesion_type), subject.trained_on or subject.cohort, "train")
+    of_type = {
+        str(name): Counter(clause for text in texts for clause in parse_findings_text(text))
+        for name, texts in typed.groupby("label")["text"]
+    }
+    return TrainingClauses(every, of_type)
+
+
+def clauses_of_class(task: str, name: str, clauses: TrainingClauses) -> list[Clause]:
+    """The clauses that describe a class, the commonest first; none for "normal", and for what train never says."""
+    counts: Counter[Clause] = Counter()
+    if task == "abnormal":
+        counts = clauses.every if name == "abnormal" else counts
+    elif task == "lobe":
+        counts.update({one: count for one, count in clauses.every.items() if lobe_of(_region(one)) == name})
+    elif task == "side":
+        for one, count in clauses.every.items():
+            if one.side in {"left", "right"}:
+                counts[one if one.side == name else replace(one, location=swap_sides(one.location))] += count
+    else:
+        counts = clauses.of_type.get(name, counts)
+    return sorted(counts, key=lambda one: (-counts[one], one))[:MAX_CLAUSES]
+
+
+def _region(clause: Clause) -> str:
+    return " ".join(word for word in clause.location.split() if word.lower() not in SIDES)
+
+
+def templates() -> dict[str, list[str]]:
+    """The packaged templates: "clause" and "normal", as many of each."""
+    found: dict[str, list[str]] = yaml.safe_load(files("benchmarks").joinpath("templates.yaml").read_text("utf-8"))
+    return found
+
+
+def prompts_of(data: TaskData, clauses: TrainingClauses) -> Prompts:
+    """Prompts of each class for each template; empty when a class has none."""
+    described = [clauses_of_class(data.task.name, name, clauses) for name in data.classes]
+    wording = templates()
+    found = [
+        [
+            [normal] if name == "normal" else [_filled(clause, one) for one in chosen]
+            for name, chosen in zip(data.classes, described, strict=True)
+        ]
+        for clause, normal in zip(wording["clause"], wording["normal"], strict=True)
+    ]
+    return found if all(all(prompts) for prompts in found) else []
+
+
+def _filled(template: str, clause: Clause) -> str:
+    return template.format(location=clause.location, signal=clause.signal)
+
+
+def class_cosines(volumes: FloatArray, bank: TextBank, prompts: Sequence[Sequence[Iterable[str]]]) -> FloatArray:
+    """(T, n, K) cosine of volumes (n, E) with the mean prompt of each class, for each template."""
+    means = np.stack([[bank.of(one).astype(np.float64).mean(axis=0) for one in classes] for classes in prompts])
+    length = np.linalg.norm(means, axis=-1, keepdims=True)
+    unit = means / np.maximum(length, np.finfo(np.float64).tiny)
+    return np.asarray(volumes.astype(np.float64) @ unit.transpose(0, 2, 1))
+
+
+def _embedded(subject: Subject, data: TaskData) -> Embeddings:
+    return subject.transfer_embeddings(subject.split) if data.task.is_transfer else subject.embeddings()
+
+
+def _cosines(subject: Subject, data: TaskData, prompts: Prompts) -> FloatArray:
+    embeddings = _embedded(subject, data)
+    check_embeddings(embeddings)
+    bank = text_bank(embeddings, (one for classes in prompts for some in classes for one in some))
+    return class_cosines(embeddings.volumes[data.parts[subject.split].rows], bank, prompts)
+
+
+def _probabilities(subject: Subject, cosines: FloatArray) -> FloatArray:
+    scale = float(subject.model.logit_scale.detach())
+    probabilities: FloatArray = softmax(scale * cosines, axis=-1)
+    return probabilities
+
+
+def _score_task(
+    subject: Subject, data: TaskData, each: FloatArray, options: ScoreOptions
+) -> tuple[pd.DataFrame, dict[str, Metric]]:
+    """Per-item table and metrics of the mean over templates of cosines (T, n, K)."""
+    beside = {}
+    if "train" in data.parts:
+        metadata = metadata_vectors(data)
+        train, val = (labelled(data, part, metadata[part]) for part in ("train", "val"))
+        shortcut = fit_linear(train, val, len(data.classes))
+        beside = {"metadata": shortcut.predict(metadata[subject.split]), "majority": majority(data, subject.split)}
+    answers = Answers({"": _probabilities(subject, each.mean(axis=0))}, beside)
+    return score_answers(data, subject.split, [answers], options, by_class=("auroc", "auprc"))
+
+
+def _spread(data: TaskData, subject: Subject, each: FloatArray, options: ScoreOptions) -> str:
+    """Macro AUROC with each template alone, for the notes."""
+    singles = [
+        answer_columns(f"t{number}", _probabilities(subject, one), data.classes) for number, one in enumerate(each)
+    ]
+    frame = pd.concat([item_frame(data, subject.split), *singles], axis=1)
+    wanted = {f"t{number}_macro_auroc": "macro_auroc" for number in range(len(each))}
+    found = [one.value for one in summarise_classification(frame, wanted, replace(options, n_resamples=1)).values()]
+    if not found:
+        return "macro AUROC is not defined: no class has both kinds"
+    listed = ", ".join(f"{value:.3f}" for value in found)
+    return f"macro AUROC with one template alone: {listed}; spread {max(found) - min(found):.3f}"
+
+
+BENCHMARK = Benchmark(
+    name="zero_shot",
+    summary="classes from prompts alone: abnormality, lesion type, lobe, side; spread over templates",
+    protocol_version="1",
+    source="prompt ensembles as in CLIP (arXiv:2103.00020), section 3.1; policies in the benchmark's notes",
+    score=score_subject,
+)

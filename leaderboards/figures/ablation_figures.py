@@ -1,0 +1,189 @@
+"""Figures of the ablations: differences to full SeLIP, the map of syntax against semantics, the curve over lambda."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from leaderboards.figures.heat_map import heat_map_of
+from leaderboards.figures.line_chart import Chart, Curve, Point, chart_of
+from leaderboards.figures.plots import ROW_INCHES, Plot, draw_forest, titled
+from leaderboards.figures.theme import Theme, new_figure
+from leaderboards.scores.ablation_study import Ablated, Study
+from leaderboards.scores.paired_differences import PRIMARY
+from leaderboards.tables.ablation_tables import FULL_NAME
+from leaderboards.tables.cells import number
+
+MIX, LAMBDA = "similarity.mix", "selip.kl_weight"
+WEIGHTS = ("similarity.weight_syntax", "similarity.weight_semantic")
+FEWEST_CELLS = 3
+Cells = dict[tuple[float, float], pd.Series]
+"""(syntax weight, semantic weight) -> entry of the tidy frame."""
+
+
+def ablation_plots(study: Study) -> list[Plot]:
+    """The figures that these records allow."""
+    found = [_forest(study), _map(study), _curve(study)]
+    return [plot for plot in found if plot]
+
+
+def _forest(study: Study) -> Plot | None:
+    shown = [(one, one.differences[PRIMARY]) for one in study.ablations if PRIMARY in one.differences]
+    shown = [(one, comparison) for one, comparison in shown if comparison.known]
+    if not shown:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.2 + ROW_INCHES * len(shown))
+        names = [f"{one.known.group} · {one.name}{' *' if one.start else ''}" for one, _ in shown]
+        comparisons = [comparison for _, comparison in shown]
+        draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], theme)
+        return titled(figure, study.board.synthetic, f"Ablation − {FULL_NAME}, abnormal volumes")
+
+    caption = "Dot and 95 % interval of the paired difference; filled where it is one after Holm's adjustment."
+    star = " *: other weights, batches or steps than full SeLIP." if any(one.start for one, _ in shown) else ""
+    return Plot("ablation_differences", f"Differences to {FULL_NAME}", caption + star, draw)
+
+
+def mix_cells(study: Study) -> Cells:
+    """Cells of the map: rows that differ from full SeLIP in the mix of syntax and semantics alone.
+
+    A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
+    Of two rows that are one cell the weighted mean is kept.
+    """
+    found: Cells = {}
+    for wanted in ("mean", "syntax", "semantic"):
+        for one, entry in _scored(study):
+            settings = {**study.settings, **one.changes}
+            if _kind(settings, one.changes) == wanted:
+                found.setdefault(_weights(settings, wanted), entry)
+    if study.full is not None and study.settings.get(MIX) == "mean":
+        found[_weights(study.settings, "mean")] = _entry(study, "")
+    return found
+
+
+def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
+    """Which mix an ablation has when it changes nothing else; "" when it changes something else."""
+    if changes and set(changes) <= {MIX, *WEIGHTS}:
+        return str(settings.get(MIX))
+    return ""
+
+
+def _weights(settings: Mapping[str, object], kind: str) -> tuple[float, float]:
+    alone = {"syntax": (1.0, 0.0), "semantic": (0.0, 1.0)}
+    syntax, semantic = (float(str(settings.get(key, "nan"))) for key in WEIGHTS)
+    return alone.get(kind, (syntax, semantic))
+
+
+def _map(study: Study) -> Plot | None:
+    cells = mix_cells(study)
+    if len(cells) < FEWEST_CELLS:
+        return None
+    grid, full = _grid(cells), _entry(study, "") if study.full is not None else None
+    product = full is not None and study.settings.get(MIX) == "product"
+    beside = f"product (full SeLIP): {number(full['value'], PRIMARY)}" if full is not None and product else ""
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.6 + 0.55 * len(grid))
+        axes = figure.subplots()
+        style = {"annot": True, "fmt": ".3f", "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 9}}
+        sns.heatmap(grid, ax=axes, cbar=False, linecolor=theme.paper, **style)
+        _draw_missing(axes, grid, theme)
+        axes.set(xlabel="weight of semantics", ylabel="weight of syntax")
+        axes.set_title(beside, loc="right", fontsize=9, weight="normal")
+        axes.tick_params(length=0)
+        axes.tick_params(axis="y", rotation=0)
+        return titled(figure, study.board.synthetic, "Image → text R@10 by mix of S")
+
+    caption = (
+        "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
+        "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
+    )
+    drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
+    return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+
+
+def _missing(syntax: str, semantic: str) -> str:
+    """What a cell without value says: nothing where the weights are too large to exist."""
+    return "not run" if float(syntax) + float(semantic) <= 1 + 1e-9 else ""
+
+
+def _grid(cells: Cells) -> pd.DataFrame:
+    """Values, largest syntax weight on top; NaN where there is no cell."""
+    rows, columns = (sorted({weights[axis] for weights in cells}) for axis in (0, 1))
+    values = [[cells[a, b]["value"] if (a, b) in cells else np.nan for b in columns] for a in rows[::-1]]
+    return pd.DataFrame(values, [f"{a:g}" for a in rows[::-1]], [f"{b:g}" for b in columns])
+
+
+def _draw_missing(axes: Axes, grid: pd.DataFrame, theme: Theme) -> None:
+    axes.grid(visible=False)
+    for row, column in zip(*np.nonzero(grid.isna().to_numpy()), strict=True):
+        if _missing(grid.index[row], grid.columns[column]):
+            corner = (column + 0.03, row + 0.03)
+            axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=theme.faint, linewidth=0))
+
+
+def _curve(study: Study) -> Plot | None:
+    """R@10 over lambda: full SeLIP and the ablations that change lambda alone."""
+    points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
+    own = study.settings.get(LAMBDA)
+    if study.full is not None and own is not None:
+        points[float(own)] = _entry(study, "")
+    if len(points) < 2:
+        return None
+    places = sorted(points)
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(3.2)
+        axes = figure.subplots()
+        value, lower, upper = (np.array([points[x][field] for x in places], float) for field in _BOUNDS)
+        axes.vlines(places, lower, upper, color=theme.accent, linewidth=2)
+        axes.plot(places, value, "o-", color=theme.accent, ms=6.5)
+        if study.full is not None and own in points:
+            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=FULL_NAME)
+        _draw_chance(axes, points[places[0]]["chance"], theme)
+        axes.set(xlabel="lambda", ylabel="image → text R@10", xticks=places, xticklabels=[f"{x:g}" for x in places])
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
+        return titled(figure, study.board.synthetic, "R@10 over lambda, abnormal volumes")
+
+    caption = (
+        "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
+        "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
+    )
+    return Plot("ablation_lambda", "Curve over lambda", caption, draw, _chart({x: points[x] for x in places}, own))
+
+
+def _chart(points: Mapping[float, pd.Series], own: object) -> Chart:
+    """The curve for the HTML page; the dot is full SeLIP."""
+    line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
+    dots = [point for point in line if point.x == own]
+    chance = next(iter(points.values()))["chance"]
+    level = None if pd.isna(chance) else (float(chance), f"chance {chance:.3f}")
+    curve = Curve("R@10", [line], dots)
+    return chart_of([curve], "lambda", "image → text R@10", ["R@10"], level, list(points))
+
+
+_BOUNDS = ("value", "lower", "upper")
+
+
+def _draw_chance(axes: Axes, chance: float, theme: Theme) -> None:
+    if not pd.isna(chance):
+        axes.axhline(chance, color=theme.alarm, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
+
+
+def _scored(study: Study) -> Sequence[tuple[Ablated, pd.Series]]:
+    """Complete ablations with their entry of the primary metric."""
+    return [(one, entry) for one in study.ablations if (entry := _entry(study, one.name)) is not None]
+
+
+def _entry(study: Study, ablation: str) -> pd.Series | None:
+    pool, metric = PRIMARY.split("/", 1)
+    frame = study.frame
+    found = frame[(frame["ablation"] == ablation) & (frame["pool"] == pool) & (frame["metric"] == metric)]
+    return None if found.empty else found.iloc[0]

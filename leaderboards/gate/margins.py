@@ -1,0 +1,104 @@
+"""Margins: which metrics are guarded, and by how much each may fall before that is a regression."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from leaderboards.scores.benchmark_records import Board
+from leaderboards.scores.comparability import is_reference
+from leaderboards.scores.families import headline_of
+from selip.experiments.experiment_file import from_mapping, read_mapping
+from selip.system.errors import InputError
+from selip.system.registry import unknown
+
+PACKAGED = Path(__file__).with_name("margins.yaml")
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What a metric may lose.
+
+    Attributes:
+        absolute: In the metric's own unit, >= 0.
+        relative: As a share of the reference's value, >= 0.
+    """
+
+    absolute: Amount = 0.0
+    relative: Amount = 0.0
+
+    def of(self, reference: float) -> float:
+        """The larger of the two, in the metric's own unit."""
+        return max(self.absolute, self.relative * abs(reference))
+
+
+UNNAMED = Margin(absolute=0.05, relative=0.10)
+"""Margin of a metric that ranks a benchmark which no file names, as one of a third party."""
+Margins = Mapping[str, Mapping[str, Margin]]
+"""Benchmark to metric, `pool/metric` or the metric alone, to margin."""
+
+
+def read_margins(path: Path) -> Margins:
+    """Reads a file such as `margins.yaml`.
+
+    Raises:
+        InputError: When it cannot be read, or a value is no margin.
+    """
+    found: dict[str, dict[str, Margin]] = {}
+    for benchmark, margins in read_mapping(path, "margins file").items():
+        if not isinstance(margins, Mapping):
+            raise InputError(f"got {benchmark} in {path} that is no mapping; allowed: metric: {{absolute, relative}}")
+        found[str(benchmark)] = {
+            str(metric): from_mapping(Margin, values, f"{benchmark}.{metric}") for metric, values in margins.items()
+        }
+    return found
+
+
+def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict[str, Margin]]:
+    """Benchmark to the metrics that are guarded, `pool/metric`, with their margins.
+
+    The metric that ranks a benchmark always is, with the packaged margin; `own` adds metrics and replaces margins.
+
+    Raises:
+        InputError: When `own` names a benchmark or a metric that is not there.
+    """
+    packaged = read_margins(PACKAGED)
+    for benchmark in own:
+        if benchmark not in boards and benchmark not in packaged:
+            raise InputError(unknown("benchmark in the margins", benchmark, {*boards, *packaged}))
+    return {
+        name: _ranking(board, packaged.get(name, {})) | _named(board, own.get(name, {}))
+        for name, board in boards.items()
+    }
+
+
+def _ranking(board: Board, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
+    headline = headline_of(board)
+    return {headline.key: packaged.get(headline.key.split("/", 1)[1], UNNAMED)} if headline else {}
+
+
+def _named(board: Board, own: Mapping[str, Margin]) -> dict[str, Margin]:
+    """The metrics of a margins file by their full keys."""
+    headline = headline_of(board)
+    pool = headline.key.split("/", 1)[0] if headline else ""
+    keys = {key for record in board.records for key in record.metrics if not is_reference(key)}
+    found = {}
+    for name, margin in own.items():
+        key = name if "/" in name else f"{pool}/{name}"
+        if key not in keys:
+            raise InputError(_unknown_metric(board.benchmark, key, keys))
+        found[key] = margin
+    return found
+
+
+def _unknown_metric(benchmark: str, key: str, keys: Iterable[str]) -> str:
+    """As `selip.system.registry.unknown`, with the nearest names alone: a record has hundreds of metrics."""
+    near = difflib.get_close_matches(key, sorted(keys), n=3, cutoff=0.0)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"got unknown metric {key!r} of {benchmark} in the margins; allowed: metrics of its records{hint}"

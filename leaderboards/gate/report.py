@@ -1,0 +1,171 @@
+"""What a comparison says: a Markdown summary, JUnit XML for a CI server, and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from benchmarks.statistics.intervals import Interval
+from leaderboards.gate.comparison import Side
+from leaderboards.gate.quality_gate import CONFIDENCE, LEVEL, Gate, GateLine, seed_policy
+from leaderboards.pages.retrieval_page import titled
+from leaderboards.scores.families import metric_words, words
+from leaderboards.tables.cells import Cell, Line, Table, Verdict, interval, number
+from leaderboards.tables.document import Block, Part, to_markdown
+from leaderboards.tables.protocol import MISSING, cohort_facts
+
+SCHEMA_VERSION = 1
+COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
+_RULE = (
+    "pass: the lower bound of the difference is at or above minus the margin; regress: the upper bound is under it and "
+    f"Holm's adjustment over all lines agrees (one-sided, {LEVEL:g}); inconclusive: the interval straddles it"
+)
+
+
+def cells_of(line: GateLine) -> tuple[str, ...]:
+    """A line as text, in the order of COLUMNS; more is better in the difference, whatever the metric."""
+    key, metric = line.key, line.key.split("/", 1)[1]
+    bounds = interval(line.difference.lower, line.difference.upper, key) or "no interval"
+    numbers = (number(value, key) for value in (line.reference, line.candidate))
+    difference = f"{_signed(line.difference.value, key)} {bounds}"
+    name = f"{words(key.split('/', 1)[0])}, {metric_words(metric)}"
+    return (
+        line.pair.label, words(line.pair.benchmark), name, *numbers, difference, number(line.margin, key), line.outcome
+    )  # fmt: skip
+
+
+def summary(gate: Gate) -> str:
+    """The whole comparison in one sentence."""
+    count = Counter(line.outcome for line in gate.lines)
+    said = ", ".join(f"{count[outcome]} {outcome}" for outcome in ("regress", "inconclusive", "pass"))
+    return f"{gate.outcome} (exit code {gate.exit_code}): {said} of {len(gate.lines)} guarded metrics"
+
+
+def policy(gate: Gate) -> list[tuple[str, str]]:
+    """How the verdicts came about, subject and text."""
+    seeds = dict.fromkeys(seed_policy(*line.pair.seeds) for line in gate.lines)
+    found = [
+        ("intervals", f"{CONFIDENCE:.0%}, percentile, {gate.n_resamples} paired resamples of patients"),
+        ("seeds", "; ".join(seeds)),
+        ("verdict", _RULE),
+        ("margin", "the larger of an absolute loss and a share of the reference's value"),
+    ]
+    return [*found, ("not guarded", "; ".join(gate.left_out))] if gate.left_out else found
+
+
+def gate_markdown(gate: Gate) -> str:
+    """A page: the verdicts, the policy, and where both sides came from."""
+    board = next(iter(gate.reference.boards.values()))
+    about = [
+        *_origin("reference", gate.reference), *_origin("candidate", gate.candidate), *cohort_facts(board),
+        *policy(gate),
+    ]  # fmt: skip
+    lines = tuple(
+        Line((*map(Cell, cells[:-1]), Cell(cells[-1], strong=line.outcome != "pass")))
+        for line in gate.lines
+        for cells in [cells_of(line)]
+    )
+    caption = "Difference: candidate minus reference, turned so that more is better, [lower, upper]."
+    table = Table("Guarded metrics", caption, COLUMNS, lines)
+    title, said = titled("Quality gate", board), _sentences(gate)
+    return to_markdown(Part("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
+
+
+def _sentences(gate: Gate) -> list[Verdict]:
+    """What stands on top: the outcome, then every line that did not pass."""
+    first = Verdict("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")
+    return [first, *(Verdict("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass")]
+
+
+def _sentence(line: GateLine) -> str:
+    label, benchmark, name, reference, candidate, difference, margin, outcome = cells_of(line)
+    return f"{outcome}: {label}, {benchmark}, {name}: {reference} to {candidate}, {difference}, margin {margin}"
+
+
+def _origin(name: str, side: Side) -> list[tuple[str, str]]:
+    return [(name, str(side.path)), *((f"{name} {subject}", text) for subject, text in _facts(side).items())]
+
+
+def _facts(side: Side) -> dict[str, str]:
+    """Commits, commands and devices behind a side, each once."""
+    found = {
+        "commit": (record.git_commit for record in side.records),
+        "command": (record.command for record in side.records),
+        "device": (record.device for record in side.records),
+    }
+    return {subject: "; ".join(dict.fromkeys(filter(None, texts))) or MISSING for subject, texts in found.items()}
+
+
+def gate_junit(gate: Gate) -> str:
+    """JUnit XML, a test case a line: regress is a failure, inconclusive is skipped with the reason as its message.
+
+    A skipped case keeps what the data cannot tell apart from what is worse; that a comparison was inconclusive is said
+    by the exit code.
+    """
+    count = Counter(line.outcome for line in gate.lines)
+    numbers = {
+        "tests": len(gate.lines), "failures": count["regress"], "errors": 0, "skipped": count["inconclusive"],
+    }  # fmt: skip
+    attributes = {"name": "selip compare", **{name: str(value) for name, value in numbers.items()}}
+    suites = ElementTree.Element("testsuites", attributes)
+    suite = ElementTree.SubElement(suites, "testsuite", attributes)
+    properties = ElementTree.SubElement(suite, "properties")
+    for side, facts in (("reference", gate.reference), ("candidate", gate.candidate)):
+        for subject, text in _origin(side, facts):
+            ElementTree.SubElement(properties, "property", {"name": subject, "value": text})
+    for line in gate.lines:
+        where = {"classname": f"{line.pair.benchmark}.{line.pair.label}", "name": line.key}
+        case = ElementTree.SubElement(suite, "testcase", where)
+        if line.outcome != "pass":
+            kind = "failure" if line.outcome == "regress" else "skipped"
+            ElementTree.SubElement(case, kind, {"type": line.outcome, "message": _sentence(line)})
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def gate_json(gate: Gate) -> str:
+    """All of it as JSON; null where there is no interval."""
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "outcome": gate.outcome,
+        "exit_code": gate.exit_code,
+        "synthetic": any(record.synthetic for record in gate.reference.records),
+        "reference": {"path": str(gate.reference.path), **_facts(gate.reference)},
+        "candidate": {"path": str(gate.candidate.path), **_facts(gate.candidate)},
+        "policy": dict(policy(gate)),
+        "n_resamples": gate.n_resamples,
+        "left_out": list(gate.left_out),
+        "lines": [_line_mapping(line) for line in gate.lines],
+    }
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def _line_mapping(line: GateLine) -> dict[str, object]:
+    metric = line.pair.reference.scored[0].metrics[line.key]
+    seeds = dict(zip(("reference", "candidate"), line.pair.seeds, strict=True))
+    return {
+        "method": line.pair.reference.method,
+        "ablation": line.pair.reference.ablation,
+        "benchmark": line.pair.benchmark,
+        "metric": line.key,
+        "higher_is_better": metric.higher_is_better,
+        "n_patients": metric.n_patients,
+        "seeds": seeds,
+        "reference": line.reference,
+        "candidate": line.candidate,
+        "difference": dict(zip(Interval._fields, _finite(line.difference), strict=True)),
+        "margin": line.margin,
+        "p_holm": line.p_holm,
+        "outcome": line.outcome,
+    }
+
+
+def _finite(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _signed(value: float, key: str) -> str:
+    return f"{'+' if value > 0 else ''}{number(value, key)}"

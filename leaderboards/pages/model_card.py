@@ -1,0 +1,146 @@
+"""The model card of a shared checkpoint: a pure function of what the checkpoint says of itself and of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from leaderboards.scores.benchmark_records import Board, named
+from leaderboards.scores.families import REFERENCES, RETRIEVAL, cohort_of, headline_of, metric_words, task_keys
+from leaderboards.scores.overall_ranks import task_name
+from leaderboards.tables.cells import MISSING, interval, number
+from leaderboards.tables.document import markdown
+from selip.experiments.grid import cell_label
+from selip.records.record import CohortFacts, Metric, Record
+
+if TYPE_CHECKING:
+    from selip.models.dual_encoder import CheckpointFacts
+
+TASK_TYPES = {
+    RETRIEVAL: "image-text-retrieval",
+    "zero_shot": "zero-shot-image-classification",
+    "segmentation": "image-segmentation",
+}
+"""Benchmark to the hub's name for such a task; the others classify."""
+TAGS = ["selip-bench", "head-mri", "medical", "contrastive"]
+
+
+def model_card(facts: CheckpointFacts, records: Sequence[Record], place: str) -> str:
+    """Markdown with the YAML head that the Hugging Face hub reads, its results as a model index.
+
+    Args:
+        facts: Of the checkpoint.
+        records: Scored records of its very run; empty without any.
+        place: Where it is shared, as `selip pull` takes it.
+    """
+    name = cell_label(facts.method, records[0].ablation if records else "", facts.seed)
+    return markdown(
+        "model_card.md.j2",
+        front_matter=_front_matter(name, facts.synthetic, records),
+        title=f"{name}, step {facts.step}" + (" (SYNTHETIC)" if facts.synthetic else ""),
+        synthetic=facts.synthetic,
+        lines=[_line(*row) for row in _declared(records)],
+        protocols=", ".join(sorted({f"{record.benchmark} version {record.protocol_version}" for record in records})),
+        data=_data(facts, records),
+        train_texts=len(facts.train_texts),
+        made=_made(facts, records),
+        commands=list(dict.fromkeys(record.command for record in records if record.command)),
+        place=place,
+        contrasts=", ".join(facts.contrasts),
+        grid=_grid(facts),
+    )
+
+
+def _declared(records: Sequence[Record]) -> Iterator[tuple[Record, str, Metric]]:
+    """Record, key and metric of each task: the metric that its benchmark was declared to be ranked by."""
+    for record in sorted(records, key=lambda one: one.benchmark):
+        board = Board(record.benchmark, (record,), (), (), {})
+        headline = headline_of(board)
+        for key in task_keys(board) or ([headline.key] if headline else []):
+            if key in record.metrics:
+                yield record, key, record.metrics[key]
+
+
+def _line(record: Record, key: str, metric: Metric) -> tuple[str, ...]:
+    pool, name = key.split("/", 1)
+    floors = {floor: record.metrics.get(f"{key}/{floor}") for floor in ("chance", "empty")}
+    said = [f"{number(one.value, name)} ({REFERENCES[floor]})" for floor, one in floors.items() if one]
+    bounds = "" if metric.lower is None or metric.upper is None else interval(metric.lower, metric.upper, name)
+    return (
+        task_name(record.benchmark, key),
+        metric_words(name),
+        f"{number(metric.value, name)} {bounds}".strip(),
+        said[0] if said else MISSING,
+        f"{metric.n_items} of {metric.n_patients} patients",
+        _named(cohort_of(record, pool)),
+    )
+
+
+def _front_matter(name: str, synthetic: bool, records: Sequence[Record]) -> str:
+    results = [_eval_result(*row) for row in _declared(records)]
+    data = ModelCardData(
+        library_name="selip-bench",
+        license="apache-2.0" if synthetic else None,  # of real data it is for their owner to say
+        tags=[*TAGS, *(["synthetic"] if synthetic else [])],
+        model_name=name,
+        eval_results=results or None,
+    )
+    return data.to_yaml()
+
+
+def _eval_result(record: Record, key: str, metric: Metric) -> EvalResult:
+    pool, name = key.split("/", 1)
+    cohort = cohort_of(record, pool)
+    return EvalResult(
+        task_type=TASK_TYPES.get(record.benchmark, "image-classification"),
+        task_name=task_name(record.benchmark, key),
+        dataset_type=named(cohort),
+        dataset_name=_named(cohort),
+        dataset_config=f"{record.benchmark}/{pool}",  # results of one task and config are one entry of the index
+        dataset_split="test",
+        dataset_revision=cohort.content_hash,
+        metric_type=name,
+        metric_name=metric_words(name),
+        metric_value=metric.value,
+        metric_args={"lower": metric.lower, "upper": metric.upper, "level": 0.95},
+    )
+
+
+def _named(cohort: CohortFacts) -> str:
+    return named(cohort) + (" (SYNTHETIC)" if cohort.synthetic else "")
+
+
+def _data(facts: CheckpointFacts, records: Sequence[Record]) -> list[tuple[str, str]]:
+    found = []
+    if records:
+        trained_on = records[0].trained_on or records[0].cohort
+        found.append(("trained on", f"{_named(trained_on)}, {trained_on.n_patients} patients in all parts"))
+    return [
+        *found,
+        ("cohort hash", facts.cohort),
+        ("split fingerprint", facts.split_fingerprint),
+        ("contrasts", ", ".join(facts.contrasts)),
+        ("grid", _grid(facts)),
+        ("simulated", "yes" if facts.synthetic else "no"),
+    ]
+
+
+def _grid(facts: CheckpointFacts) -> str:
+    shape, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (facts.shape, facts.spacing_mm))
+    return f"{shape} voxels of {spacing} mm"
+
+
+def _made(facts: CheckpointFacts, records: Sequence[Record]) -> list[tuple[str, str]]:
+    model = facts.model
+    found = [
+        ("method", f"{facts.method}, seed {facts.seed}"),
+        ("towers", f"{model.volume_tower} of width {model.width}, text tower {model.text_tower}"),
+    ]
+    for record in records[:1]:
+        steps = f"{facts.step}, chosen on val, of {record.training.steps}" if record.training else str(facts.step)
+        versions = ", ".join(f"{name} {text}" for name, text in record.versions.items())
+        found += [("step", steps), ("commit", record.git_commit or MISSING)]
+        found += [("device", record.device or MISSING), ("versions", versions)]
+    return found

@@ -1,0 +1,146 @@
+"""The page over all tasks: methods by tasks, average ranks, declared contrasts of every benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from leaderboards.figures.rank_figure import rank_plot
+from leaderboards.pages.pictures import pictures_of
+from leaderboards.pages.retrieval_page import titled
+from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.families import metric_words, words
+from leaderboards.scores.overall_ranks import Overall, Task
+from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, number_cell, p_text
+from leaderboards.tables.columns import Estimate, facet_of
+from leaderboards.tables.difference_tables import declared_table
+from leaderboards.tables.document import Block, Part
+from leaderboards.tables.protocol import cohort_facts
+
+NOT_INDEPENDENT = (
+    "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
+    "the tests over tasks say less than their p-values."
+)
+
+
+def overall_part(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> Part:
+    """The page over all tasks."""
+    board = sheets[0].board
+    plot = rank_plot(overall, board.synthetic)
+    contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
+    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), pictures_of([plot] if plot else []))]
+    if contrasts:
+        table = declared_table(contrasts, "Declared contrasts, ranking metric of each benchmark")
+        caption = table.caption.replace(f"the {len(contrasts)} lines of the table", "each family of benchmarks")
+        caption = caption.replace("Holm over each metric", "Holm over each family of benchmarks")
+        blocks.append(Block("Declared contrasts", "", [replace(table, caption=caption)]))
+    title = titled("All tasks", board)
+    about = [*cohort_facts(board), *_facts(overall, sheets, n_resamples)]
+    return Part("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
+
+
+_LEAD = (
+    "The declared metric of each task, value [lower, upper]. A method with a hole is listed with what it lacks and has "
+    "no average rank."
+)
+
+
+def _facts(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> list[tuple[str, str]]:
+    keys = {sheet.name: sheet.headline.key for sheet in sheets if sheet.headline}
+    metrics = "; ".join(f"{words(name)}: {metric_words(key.split('/', 1)[1])}" for name, key in keys.items())
+    return [
+        ("tasks", f"{len(overall.tasks)}: {'; '.join(task.name for task in overall.tasks)}"),
+        ("declared metrics", metrics),
+        (
+            "average ranks",
+            "Friedman's test over tasks; critical difference of Nemenyi; cliques by Wilcoxon's signed-rank test with "
+            "Holm's steps over all pairs, at .05",
+        ),
+        ("independence", NOT_INDEPENDENT),
+        ("intervals", f"95 %, percentile, {n_resamples} resamples; see the page of each family"),
+    ]
+
+
+def _verdicts(overall: Overall, sheets: Sequence[Sheet]) -> list[Verdict]:
+    found = []
+    left_out = [label for label in overall.labels if overall.lacking[label]]
+    if overall.ranks is None:
+        found.append(Verdict("warn", "No method has every task, so there are no average ranks."))
+    else:
+        best, rank = next(iter(overall.ranks.ranks.items()))
+        n_methods, n_tasks = len(overall.ranks.ranks), len(overall.tasks)
+        found.append(Verdict("plain", f"Best average rank: {best}, {rank:.2f} of {n_methods}, over {n_tasks} tasks."))
+        found += _on_test(overall)
+    if left_out:
+        text = f"Not ranked, for want of a task: {', '.join(left_out)}. What each lacks stands below."
+        found.append(Verdict("plain", text))
+    found.append(Verdict("warn", NOT_INDEPENDENT))
+    seeds = min(len(sheet.board.seeds) for sheet in sheets)
+    if seeds < SEEDS_FOR_A_TEST:
+        text = f"{seeds} seed{'s' if seeds > 1 else ''}: no sign-flip test over seeds, which needs {SEEDS_FOR_A_TEST}."
+        found.append(Verdict("plain", text))
+    return found
+
+
+def _on_test(overall: Overall) -> list[Verdict]:
+    ranks = overall.ranks
+    if ranks is None:
+        return []
+    if pd.isna(ranks.statistic):
+        return [Verdict("plain", f"Ranks are not tested: {ranks.note}.")]
+    text = f"Friedman's test that all methods rank alike: chi-square {ranks.statistic:.1f}, p {p_text(ranks.p_value)}; "
+    text += f"Nemenyi's critical difference {ranks.critical_difference:.2f} ranks."
+    found = [Verdict("plain", text)]
+    if ranks.note:
+        found.append(Verdict("warn", f"No pair is tested: {ranks.note}."))
+    elif ranks.cliques:
+        said = "; ".join(", ".join(clique) for clique in ranks.cliques)
+        found.append(Verdict("plain", f"Not separable over tasks (Wilcoxon, Holm): {said}."))
+    return found
+
+
+def _tables(overall: Overall, sheets: Sequence[Sheet]) -> list[Table]:
+    return [_rank_table(overall, sheets), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
+
+
+def _rank_table(overall: Overall, sheets: Sequence[Sheet]) -> Table:
+    ranks = overall.ranks.ranks if overall.ranks else {}
+    best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
+    lines = []
+    for label in overall.labels:
+        cells = [_cell(overall, label, task, best[task.name]) for task in overall.tasks]
+        rank = Cell(f"{ranks[label]:.2f}") if label in ranks else Cell(MISSING)
+        lines.append(Line((Cell(label), rank, *cells)))
+    columns = ("method", "average rank", *(task.name for task in overall.tasks))
+    caption = f"{len(overall.tasks)} tasks; ranks over the {len(ranks)} methods that have them all. Strong: the best."
+    boards = {sheet.name: sheet.board for sheet in sheets}
+    facets = (None, None, *(facet_of(boards[task.benchmark], task.key) for task in overall.tasks))
+    return Table("Methods by tasks", caption, columns, tuple(lines), facets)
+
+
+def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
+    values = [numbers[0] for (_, name), numbers in overall.entries.items() if name == task]
+    return max(values) if higher_is_better else min(values)
+
+
+def _cell(overall: Overall, label: str, task: Task, best: float) -> Cell:
+    numbers = overall.entries.get((label, task.name))
+    if numbers is None:
+        return Cell(MISSING, why=overall.lacking[label][task.name])
+    return number_cell(Estimate(*numbers), task.key, strong=math.isclose(numbers[0], best))
+
+
+def _lacking_table(overall: Overall) -> Table:
+    """Methods with a hole, what they lack, and why."""
+    lines = []
+    for label in overall.labels:
+        reasons: dict[str, list[str]] = {}
+        for task, reason in overall.lacking[label].items():
+            reasons.setdefault(reason, []).append(task)
+        said = [(reason, "; ".join(tasks)) for reason, tasks in reasons.items()]
+        lines += [Line((Cell(label), Cell(tasks, prose=True), Cell(reason, prose=True))) for reason, tasks in said]
+    return Table("What keeps methods out of the ranks", "", ("method", "task", "reason"), tuple(lines))

@@ -1,0 +1,144 @@
+"""The study of ablations: full SeLIP and each change of it, on the same seeds and patients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from baselines.ablations import ABLATIONS, Ablation
+from leaderboards.scores.benchmark_records import FULL, Board, Row, ablations_of
+from leaderboards.scores.paired_differences import COMPARED, PRIMARY, Comparison, adjusted, compare_pairs
+from leaderboards.scores.tidy_table import tidy
+from leaderboards.tables.equal_terms import different_start
+from selip.records.record import Record
+
+UNKNOWN = Ablation("other", "", ())
+"""What stands for an ablation that is not registered here."""
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """One ablation.
+
+    Attributes:
+        row: Its records.
+        known: Its line of the registry: group, summary, overrides.
+        changes: Settings of its records that differ from full SeLIP's: dotted name -> value; empty without its records.
+        changed: The same as overrides that a user would type; those of the registry without records of full SeLIP.
+        start: In which of "weights", "batches", "steps" its training differs from full SeLIP's.
+        differences: Metric -> ablation minus full SeLIP, Holm-adjusted over the ablations; empty without full SeLIP.
+    """
+
+    row: Row
+    known: Ablation
+    changes: Mapping[str, Any]
+    changed: str
+    start: tuple[str, ...]
+    differences: Mapping[str, Comparison]
+
+    @property
+    def name(self) -> str:
+        """Name of the ablation."""
+        return self.row.ablation
+
+
+@dataclass(frozen=True)
+class Study:
+    """Full SeLIP and its ablations.
+
+    Attributes:
+        board: Their records, over the seeds that ablations were run with.
+        frame: Tidy frame of the compared metrics.
+        full: The complete row of full SeLIP, None when it has a hole.
+        settings: Run settings of full SeLIP, dotted; empty when no record of it is there.
+        ablations: By group in the order of the registry; those with a hole too.
+    """
+
+    board: Board
+    frame: pd.DataFrame
+    full: Row | None
+    settings: Mapping[str, Any]
+    ablations: tuple[Ablated, ...]
+
+    @property
+    def compared(self) -> list[Comparison]:
+        """Differences to full SeLIP in the primary metric, in the order of the table; those with an interval."""
+        found = [one.differences[PRIMARY] for one in self.ablations if PRIMARY in one.differences]
+        return [comparison for comparison in found if comparison.known]
+
+
+def study_of(board: Board, n_resamples: int) -> Study | None:
+    """The study in a board, None when it holds no ablation."""
+    ablated = ablations_of(board)
+    if ablated is None:
+        return None
+    full = ablated.row(FULL)
+    settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
+    rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation))
+    differences = {key: _differences(ablated, rows, full, key, n_resamples) for key in COMPARED} if full else {}
+    found = []
+    for row in rows:
+        known = ABLATIONS.get(row.ablation, UNKNOWN)
+        mine = {key: by_label[row.label] for key, by_label in differences.items() if row.label in by_label}
+        start = different_start(row, full) if full else ()
+        changes = _changes(ablated, row, settings)
+        typed = [f"{key}={_as_typed(value)}" for key, value in changes.items()] if settings else known.overrides
+        found.append(Ablated(row, known, changes, ", ".join(typed), start, mine))
+    return Study(ablated, tidy(ablated, n_resamples, COMPARED), full, settings, tuple(found))
+
+
+def settings_of(record: Record) -> dict[str, Any]:
+    """Run settings of a record by dotted name, as "selip.kl_weight"; empty when its configuration has none."""
+    return _flat(record.config.get("run", {}))
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean over seeds, None when a seed has no value."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
+
+
+def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found
+
+
+def _changes(board: Board, row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the records of a row changed: a registry may have moved on since, the records have not."""
+    record = next(record for record in board.records if record.ablation == row.ablation)
+    return {key: value for key, value in settings_of(record).items() if settings and settings.get(key) != value}
+
+
+def _differences(board: Board, rows: Sequence[Row], full: Row, key: str, n_resamples: int) -> dict[str, Comparison]:
+    """Each scored row minus full SeLIP, or minus the row that it is declared against; Holm over all rows."""
+    found = {row.ablation: row for row in rows if not row.hole}
+    pairs = [(row, _reference(row, found, full)) for row in found.values()]
+    known = [(row, reference) for row, reference in pairs if reference]
+    compared = compare_pairs(board, known, key, n_resamples)
+    return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
+
+
+def _reference(row: Row, found: Mapping[str, Row], full: Row) -> Row | None:
+    against = ABLATIONS.get(row.ablation, UNKNOWN).against
+    return found.get(against) if against else full
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    """Groups in the order of the registry, ablations of a group together; unknown names last."""
+    if name not in ABLATIONS:
+        return len(ABLATIONS), 0, name
+    groups = list(dict.fromkeys(one.group for one in ABLATIONS.values()))
+    return groups.index(ABLATIONS[name].group), list(ABLATIONS).index(name), name
+
+
+def _as_typed(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

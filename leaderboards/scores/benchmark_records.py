@@ -1,0 +1,216 @@
+"""Board: the records of one benchmark, checked to belong in one table, with their per-item scores.
+
+A row is a method with an ablation; a cell of the row is a seed. Records that differ in cohort, split, protocol,
+schema, or in what their metrics count are never put together: the reader is told which two, not given a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+
+from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
+from selip.records.per_item_scores import read_per_item
+from selip.records.record import CohortFacts, Record, read_records
+from selip.system.errors import InputError
+
+FULL = "selip"
+"""The method that ablations are of."""
+
+
+def named(cohort: CohortFacts) -> str:
+    """Cohort and profile."""
+    return "-".join(part for part in (cohort.name, cohort.profile) if part)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method with one ablation over the seeds of the board.
+
+    Attributes:
+        method: Name of the method.
+        ablation: Name of the ablation, "" for none.
+        scored: Records with status ok, by seed.
+        hole: Why the row has no number, "" when every seed is scored.
+        skipped: Whether the hole is no failure: every seed was skipped, as a task that the method cannot do.
+    """
+
+    method: str
+    ablation: str
+    scored: tuple[Record, ...]
+    hole: str
+    skipped: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that a table shows."""
+        return f"{self.method} [{self.ablation}]" if self.ablation else self.method
+
+
+@dataclass(frozen=True)
+class Board:
+    """Comparable records of one benchmark.
+
+    Attributes:
+        benchmark: Name of the benchmark.
+        records: All records, also failed and skipped ones, by method, ablation, seed and run id.
+        rows: One a method and ablation, by label.
+        seeds: Every seed that any record has; a row without one of them has a hole.
+        items: (run id, pool) -> per-item scores of that run in that pool, for the records that have them.
+    """
+
+    benchmark: str
+    records: tuple[Record, ...]
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+    items: dict[tuple[str, str], pd.DataFrame]
+
+    @property
+    def facts(self) -> Record:
+        """A record that stands for what all have in common: cohort, split, protocol."""
+        return self.records[0]
+
+    @property
+    def complete(self) -> tuple[Row, ...]:
+        """Rows without a hole."""
+        return tuple(row for row in self.rows if not row.hole)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the cohort is made, not measured."""
+        return self.facts.synthetic
+
+    @property
+    def cohort_name(self) -> str:
+        """Cohort and profile, e.g. "phantom-quick"; of a cohort that no model was trained on, both in words."""
+        if self.facts.trained_on is None:
+            return named(self.facts.cohort)
+        trained, scored = self.cohort_names
+        return f"trained on {trained}, scored on {scored}"
+
+    @property
+    def cohort_names(self) -> tuple[str, str]:
+        """Names of the cohort behind the models and of the scored one, with hashes where they are called alike."""
+        scored, trained = self.facts.cohort, self.facts.trained_on or self.facts.cohort
+        if named(scored) != named(trained) or scored == trained:
+            return named(trained), named(scored)
+        return f"{named(trained)} {trained.content_hash[:8]}", f"{named(scored)} {scored.content_hash[:8]}"
+
+    def row(self, method: str, ablation: str = "") -> Row | None:
+        """The complete row of a method, None when there is none."""
+        return next((row for row in self.complete if (row.method, row.ablation) == (method, ablation)), None)
+
+    def frames(self, row: Row, key: str) -> list[pd.DataFrame]:
+        """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
+        runs = [(record.run_id, key.split("/", 1)[0]) for record in row.scored if key in record.metrics]
+        found = [self.items[run] for run in runs if run in self.items]
+        return found if len(found) == len(row.scored) else []
+
+    def reference(self, key: str, suffix: str) -> float | None:
+        """The value beside a metric: `key` is `pool/metric`, `suffix` is "chance", "majority" or "candidates"."""
+        found = (record.metrics.get(f"{key}/{suffix}") for record in self.records)
+        return next((metric.value for metric in found if metric), None)
+
+
+def read_board(run_dir: Path, benchmark: str) -> Board:
+    """Reads `run_dir`/records and checks that the records of `benchmark` belong in one table.
+
+    Raises:
+        InputError: When there are none, when two may not stand in one table, or when two claim the same cell.
+    """
+    folder = run_dir / "records"
+    found = [record for record in read_records(folder) if record.benchmark == benchmark]
+    if not found:
+        raise InputError(
+            f"got no {benchmark} record in {folder}; allowed: records of {benchmark}; run 'selip run' with it first"
+        )
+    return _board_of(folder, benchmark, found)
+
+
+def read_boards(run_dir: Path) -> dict[str, Board]:
+    """Reads `run_dir`/records: one board a benchmark, by name, all of one cohort and split.
+
+    Raises:
+        InputError: When there is no record, when two may not stand on one page, or when two claim the same cell.
+    """
+    folder = run_dir / "records"
+    return boards_of(folder, read_records(folder))
+
+
+def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
+    """`read_boards` of records that were read from `folder`, all of it or a part."""
+    check_names(records)
+    check_same(records, SHARED)
+    by_benchmark: dict[str, list[Record]] = {}
+    for record in records:
+        by_benchmark.setdefault(record.benchmark, []).append(record)
+    return {name: _board_of(folder, name, found) for name, found in sorted(by_benchmark.items())}
+
+
+def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
+    records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
+    check_comparable(records)
+    scored = [record for record in records if record.status == "ok"]
+    check_same_metrics(scored)
+    items = {
+        (record.run_id, str(pool)): frame
+        for record in scored
+        if record.per_item
+        for pool, frame in read_per_item(folder, record).groupby("pool")
+    }
+    return _assembled(benchmark, records, items)
+
+
+def methods_of(board: Board) -> Board:
+    """The board without the ablations of SeLIP; as it is when it holds nothing else."""
+    records = tuple(record for record in board.records if not is_ablation(record))
+    return _assembled(board.benchmark, records, board.items) if records else board
+
+
+def ablations_of(board: Board) -> Board | None:
+    """Full SeLIP and its ablations, over the seeds that ablations were run with; None without ablations."""
+    seeds = {record.seed for record in board.records if is_ablation(record)}
+    records = tuple(record for record in board.records if record.method == FULL and record.seed in seeds)
+    return _assembled(board.benchmark, records, board.items) if seeds else None
+
+
+def is_ablation(record: Record) -> bool:
+    """Whether a record belongs on the page of ablations: SeLIP with a change."""
+    return record.method == FULL and bool(record.ablation)
+
+
+def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]) -> Board:
+    seeds = tuple(sorted({record.seed for record in records}))
+    names = sorted({(record.method, record.ablation) for record in records})
+    rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
+    return Board(benchmark, records, rows, seeds, items)
+
+
+def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> Row:
+    mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
+    scored = [record for record in mine if record.status == "ok"]
+    _check_one_per_seed(scored)
+    reasons: dict[str, list[int]] = {}
+    for seed in sorted(set(seeds) - {record.seed for record in scored}):
+        lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
+        reasons.setdefault("; ".join(lost) or "was not run", []).append(seed)
+    hole = "; ".join(f"seed{'s' if len(lost) > 1 else ''} {_listed(lost)} {why}" for why, lost in reasons.items())
+    skipped = all(record.status == "skipped" for record in mine) and {record.seed for record in mine} == set(seeds)
+    return Row(method, ablation, tuple(scored), hole, skipped)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _check_one_per_seed(scored: Sequence[Record]) -> None:
+    for one, two in pairwise(scored):
+        if one.seed == two.seed:
+            raise InputError(
+                f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
+                f"{two.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
+            )

@@ -1,0 +1,107 @@
+"""Which records may stand in one table: what must be equal, and what is said when it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from selip.records.record import Metric, Record
+from selip.system.errors import InputError
+
+SHARED: dict[str, Callable[[Record], object]] = {
+    "schema versions": lambda record: record.schema_version,
+    "cohort hashes": lambda record: record.cohort.content_hash,
+    "split fingerprints": lambda record: record.split_fingerprint,
+    "synthetic flags": lambda record: record.synthetic,
+    "training cohorts": lambda record: record.trained_on.content_hash if record.trained_on else "the scored one",
+    "training splits": lambda record: record.trained_on_split_fingerprint or "the scored one",
+    "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
+    "second splits": lambda record: record.transfer_split_fingerprint or "none",
+}
+"""What all records of a page have in common, whatever their benchmark."""
+PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
+"""What all records of one benchmark have in common beside that."""
+RESERVED = ("ablation", "audit", "classification", "index", "overall")
+"""Names of pages that no benchmark may have."""
+TRAINED_REFERENCES = ("monai_unet",)
+"""References that the settings of a run decide, so that those of an ablation may differ."""
+_ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
+
+
+def check_names(records: Sequence[Record]) -> None:
+    """Refuses a benchmark whose name is no name of a page.
+
+    Raises:
+        InputError: Names the benchmark.
+    """
+    for record in records:
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", record.benchmark, re.ASCII) or record.benchmark in RESERVED:
+            raise InputError(
+                f"got benchmark {record.benchmark!r} (run {record.run_id}); allowed: letters, digits, _, - and none of "
+                f"{', '.join(RESERVED)}; rename it in the record"
+            )
+
+
+def check_comparable(records: Sequence[Record]) -> None:
+    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
+
+    Raises:
+        InputError: Names the first two that differ.
+    """
+    check_same(records, PROTOCOL | SHARED)
+    configured: dict[str, Record] = {}
+    for record in records:
+        same = configured.setdefault(record.ablation, record)
+        if record.config_hash != same.config_hash:
+            raise InputError(
+                f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
+                f"{record.run_id}); {_ONE_TABLE}"
+            )
+
+
+def check_same(
+    records: Sequence[Record], keys: Mapping[str, Callable[[Record], object]], remedy: str = _ONE_TABLE
+) -> None:
+    """Refuses records that differ in one of `keys`, facts by their name; `remedy` says what is allowed and what to do.
+
+    Raises:
+        InputError: Names the first two that differ.
+    """
+    first = records[0]
+    for name, key in keys.items():
+        other = next((record for record in records if key(record) != key(first)), None)
+        if other:
+            raise InputError(
+                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); {remedy}"
+            )
+
+
+def check_same_metrics(scored: Sequence[Record]) -> None:
+    """Refuses records whose metrics of one name count other items or have other chance levels.
+
+    Raises:
+        InputError: Names the metric and the first two records that differ.
+    """
+    seen: dict[str, tuple[tuple[object, ...], str]] = {}
+    for record in scored:
+        for key, metric in record.metrics.items():
+            definition = counts_of(key, metric)
+            own = f"{key} {record.ablation}" if key.endswith(TRAINED_REFERENCES) else key
+            before, run_id = seen.setdefault(own, (definition, record.run_id))
+            if before != definition:
+                raise InputError(
+                    f"got {key} with {before} (run {run_id}) and {definition} (run {record.run_id}) as patients, "
+                    "items, direction, statistic (and value of a reference); allowed: one definition in a table; "
+                    "evaluate one of them again"
+                )
+
+
+def is_reference(key: str) -> bool:
+    """Whether a metric key is what a metric is read against, as `pool/metric/chance`, and not a metric."""
+    return key.count("/") > 1
+
+
+def counts_of(key: str, metric: Metric) -> tuple[object, ...]:
+    """What a metric counts: patients, items, direction, statistic, and of a reference its value."""
+    reference = (round(metric.value, 9),) if is_reference(key) else ()
+    return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)

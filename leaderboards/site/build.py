@@ -1,0 +1,101 @@
+"""Builds a leaderboard: records in, tables, figures and one page out. The same records give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from leaderboards.pages.audit_page import audit_part
+from leaderboards.pages.family_page import family_part
+from leaderboards.pages.overall_page import overall_part
+from leaderboards.pages.retrieval_page import ablation_part, retrieval_part, titled
+from leaderboards.scores.ablation_study import study_of
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import Sheet, sheets_of
+from leaderboards.scores.families import RETRIEVAL
+from leaderboards.scores.overall_ranks import overall_frame, overall_of
+from leaderboards.scores.tidy_table import to_csv
+from leaderboards.site.page import Site, site_of, to_html
+from leaderboards.tables.ablation_tables import ablation_frame
+from leaderboards.tables.benchmark_tables import family_frame
+from leaderboards.tables.document import Part, to_latex, to_markdown
+from leaderboards.tables.protocol import cohort_facts, protocol_facts
+from selip.system.files import write_atomically
+
+N_RESAMPLES = 10_000
+
+
+def build_leaderboard(
+    run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
+) -> list[Path]:
+    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
+
+    Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
+
+    Args:
+        run_dir: Run directory with a folder `records`, and `audit.json` where the cohort was looked at.
+        out: Folder to write to; `run_dir`/leaderboard when None. The page shows `run_dir`/leaderboard/examples/*.png.
+        n_resamples: Bootstrap resamples.
+        html: Whether to write `index.html`.
+
+    Returns:
+        The paths of what was written.
+
+    Raises:
+        InputError: When there are no records, or records that may not stand on one page.
+    """
+    out = out or run_dir / "leaderboard"
+    boards = read_boards(run_dir)
+    families = sheets_of(boards, n_resamples)
+    study = study_of(boards[RETRIEVAL], n_resamples) if RETRIEVAL in boards else None
+    sheets = [sheet for members in families.values() for sheet in members]
+    parts, files = _family_parts(families, n_resamples)
+    if study:
+        parts.append(ablation_part(study, n_resamples))
+        files["ablation.csv"] = to_csv(ablation_frame(study))
+    overall = overall_of(sheets) if len(boards) > 1 else None
+    if overall:
+        parts.insert(0, overall_part(overall, sheets, n_resamples))
+        files["overall.csv"] = to_csv(overall_frame(overall))
+    parts.append(audit_part(sheets, run_dir, n_resamples))
+    files |= _pages(parts)
+    if html:
+        ranks = overall.ranks.ranks if overall and overall.ranks else {}
+        files["index.html"] = to_html(_site(sheets, parts, ranks), _left(run_dir / "leaderboard" / "examples"))
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return [out / name for name in files]
+
+
+def _family_parts(
+    families: Mapping[str, Sequence[Sheet]], n_resamples: int
+) -> tuple[list[Part], dict[str, bytes | str]]:
+    """The page of each family and its CSV."""
+    parts: list[Part] = []
+    files: dict[str, bytes | str] = {}
+    for name, sheets in families.items():
+        is_retrieval = name == RETRIEVAL
+        parts.append(retrieval_part(sheets[0], n_resamples) if is_retrieval else family_part(name, sheets, n_resamples))
+        files[f"{name}.csv"] = to_csv(sheets[0].frame if is_retrieval else family_frame(sheets))
+    return parts, files
+
+
+def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
+    files: dict[str, bytes | str] = {}
+    for part in parts:
+        files |= {figure.path: figure.png for figure in part.figures}
+        files[f"{part.name}.md"] = to_markdown(part)
+        files[f"{part.name}.tex"] = to_latex(part)
+    return files
+
+
+def _left(examples: Path) -> list[Path]:
+    """Pictures that the runs left, by file name."""
+    return sorted(examples.glob("*.png"))
+
+
+def _site(sheets: Sequence[Sheet], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
+    board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "test pool abnormal", "seeds")
+    about = [fact for fact in [*cohort_facts(board), *protocol_facts(board)] if fact[0] in shown]
+    title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
+    return site_of(title, about, parts, sheets, ranks)

@@ -1,0 +1,162 @@
+"""Facts of a page: protocol and policy, the records behind it, and what repeats them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leaderboards.scores.benchmark_records import Board
+from leaderboards.scores.families import RETRIEVAL, words
+from leaderboards.scores.paired_differences import PRIMARY
+from leaderboards.scores.seed_intervals import resamples_of
+from leaderboards.tables.document import Runs
+from selip.data.contrast_mapping import reading_words
+from selip.records.record import CohortFacts, Record
+
+MISSING = "–"
+
+
+def facts(board: Board, n_resamples: int) -> list[tuple[str, str]]:
+    """Protocol and policy: what the numbers were made of, then the benchmark's own notes."""
+    return [*cohort_facts(board), *protocol_facts(board), *_how(board, n_resamples), *notes(board)]
+
+
+def joint_facts(boards: Sequence[Board], n_resamples: int) -> list[tuple[str, str]]:
+    """`facts` of several benchmarks on one cohort; what is of one benchmark alone is said with its name."""
+    found = [*cohort_facts(boards[0]), *(fact for board in boards for fact in protocol_facts(board))]
+    found += _how(max(boards, key=lambda board: len(board.seeds)), n_resamples)
+    owners: dict[tuple[str, str], list[str]] = {}
+    for board in boards:
+        for note in notes(board):
+            owners.setdefault(note, []).append(words(board.benchmark))
+    for (subject, text), names in owners.items():
+        found.append((subject if len(names) == len(boards) else f"{subject} ({', '.join(names)})", text))
+    return found
+
+
+def cohort_facts(board: Board) -> list[tuple[str, str]]:
+    """The cohort and its split, and those that the models were trained on where they are others."""
+    record, (trained, scored) = board.facts, board.cohort_names
+    found = [
+        ("cohort", _described(scored, record.cohort)),
+        ("cohort hash", record.cohort.content_hash),
+        ("split fingerprint", record.split_fingerprint),
+    ]
+    if record.trained_on is None:
+        return found
+    return [
+        *found,
+        ("trained on", f"{_described(trained, record.trained_on)}; {_ROLES}"),
+        ("training cohort hash", record.trained_on.content_hash),
+        ("training split fingerprint", record.trained_on_split_fingerprint),
+        ("contrasts", _contrasts(record.config)),
+    ]
+
+
+_ROLES = (
+    "its train part trained the models and gave words and majority answer, its val part chose the step; train and val "
+    "of the scored cohort only serve to fit and choose probes, fine-tuning and decoders"
+)
+
+
+def _described(name: str, cohort: CohortFacts) -> str:
+    made = "SYNTHETIC, " if cohort.synthetic else ""
+    shape, spacing = (" × ".join(f"{n:g}" for n in numbers) for numbers in (cohort.shape, cohort.spacing_mm))
+    return f"{name} ({made}{cohort.n_patients} patients, {shape} voxels of {spacing} mm)"
+
+
+def _contrasts(config: Mapping[str, Any]) -> str:
+    """How the models read the contrasts of a cohort that they were not trained on."""
+    reading = config.get("evaluate_on", {}).get("contrasts", {})
+    other = [f"{name} {how}" for name, how in reading_words(reading).items()]
+    own = [name for name, source in reading.items() if source == name]
+    return "; ".join([*([f"{', '.join(own)} read as trained"] if own else []), *other]) or MISSING
+
+
+def protocol_facts(board: Board) -> list[tuple[str, str]]:
+    """Protocol, sizes of the pools that a retrieval leaderboard leans on, seeds, devices."""
+    devices = ", ".join(dict.fromkeys(record.device for record in board.records if record.device))
+    seeds = ", ".join(map(str, board.seeds))
+    if board.benchmark == RETRIEVAL:
+        protocol = ("protocol", f"{board.benchmark} version {board.facts.protocol_version}")
+        return [protocol, *_sizes(board), ("seeds", seeds), ("device", devices or MISSING)]
+    text = f"version {board.facts.protocol_version}; seeds {seeds}; device {devices or MISSING}"
+    return [(f"protocol of {words(board.benchmark)}", text)]
+
+
+def _how(board: Board, n_resamples: int) -> list[tuple[str, str]]:
+    """How intervals and groups came about."""
+    text = f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several"
+    if len(board.seeds) > 1 and resamples_of(n_resamples) != n_resamples:
+        text += f" (medians and metrics of classification that no row is ranked by: {resamples_of(n_resamples)})"
+    groups = "rows share a letter when the 95 % interval of their paired difference holds 0 (not adjusted)"
+    return [("intervals", text), ("groups", groups)]
+
+
+def notes(board: Board) -> list[tuple[str, str]]:
+    """The benchmark's own notes: subject, and the texts that its records have, each once."""
+    found: dict[str, list[str]] = {}
+    for record in board.records:
+        for subject, text in record.notes.items():
+            if text not in found.setdefault(subject, []):
+                found[subject].append(text)
+    return [(subject, _joined(texts)) for subject, texts in found.items()]
+
+
+def _joined(texts: Sequence[str], most: int = 3) -> str:
+    """The texts, or the first and how many there are: what validation chose differs from run to run."""
+    more = f" / … ({len(texts)} texts, one or more a run: see the records)" if len(texts) > most else ""
+    return " / ".join(texts[:most] if not more else texts[:1]) + more
+
+
+def _sizes(board: Board) -> list[tuple[str, str]]:
+    """Items, patients, chance and majority of the pools that a leaderboard leans on."""
+    metrics = {key: metric for record in board.records for key, metric in record.metrics.items()}
+    found = []
+    for pool in ("abnormal", "all"):
+        key = PRIMARY.replace("abnormal", pool)
+        if key in metrics:
+            size = f"{metrics[key].n_items} volumes of {metrics[key].n_patients} patients"
+            levels = {suffix: board.reference(key, suffix) for suffix in ("chance", "majority")}
+            said = [f"{suffix} {level:.3f}" for suffix, level in levels.items() if level is not None]
+            found.append((f"test pool {pool}", "; ".join([size, *(f"image → text R@10 {text}" for text in said)])))
+    return found
+
+
+def runs_of(records: Sequence[Record], keys: Mapping[str, str], value_name: str) -> Runs:
+    """What ran and how it ended, and each command and commit once.
+
+    Args:
+        records: Of one part, also failed and skipped ones.
+        keys: Benchmark to the metric that a line shows.
+        value_name: What that is.
+    """
+    several = len({record.benchmark for record in records}) > 1
+    who: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        who.setdefault((record.git_commit or MISSING, record.command or MISSING), []).append(_label(record, False))
+    commands = [
+        {"who": f"{len(labels)} records: {', '.join(dict.fromkeys(labels))}", "commit": commit, "command": command}
+        for (commit, command), labels in who.items()
+    ]
+    return Runs(value_name, [_run_line(record, keys, several) for record in records], commands)
+
+
+def _run_line(record: Record, keys: Mapping[str, str], several: bool) -> dict[str, str]:
+    value = record.metrics.get(keys.get(record.benchmark, ""))
+    return {
+        "run": record.run_id,
+        "method": _label(record, several),
+        "seed": str(record.seed),
+        "status": record.status + (f": {record.reason}" if record.reason else ""),
+        "value": f"{value.value:.3f}" if value else MISSING,
+        "steps": f"{record.training.chosen_step} of {record.training.steps}" if record.training else MISSING,
+        "seconds": ", ".join(f"{name} {value:.0f}" for name, value in record.seconds.items()) or MISSING,
+        "device": record.device or MISSING,
+        "created": record.created or MISSING,
+    }
+
+
+def _label(record: Record, with_benchmark: bool) -> str:
+    name = f"{record.method} [{record.ablation}]" if record.ablation else record.method
+    return f"{name} · {words(record.benchmark)}" if with_benchmark else name

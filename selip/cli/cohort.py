@@ -1,0 +1,111 @@
+"""The `selip cohort` commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from selip.experiments.cohort_building import build_cohort, grid_like, import_cohort, parse_grid, rebuild_command
+from selip.experiments.config import CohortConfig
+from selip.system.errors import InputError
+from selip.system.progress import reporting
+
+app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
+
+
+@app.command("build")
+def cohort_build(
+    name: Annotated[str, typer.Argument(help="A generated cohort of 'selip list cohorts'.")],
+    out: OutOption,
+    profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
+    seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
+    patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="cuda makes the voxels on a GPU: the same heads with other noise.")
+    ] = "cpu",
+) -> None:
+    """Generate a cohort."""
+    with reporting() as report:
+        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers, device)
+    typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
+
+
+@app.command("import")
+def cohort_import(
+    name: Annotated[str, typer.Argument(help="An imported cohort of 'selip list cohorts', as table or brats2020.")],
+    source: Annotated[Path, typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.")],
+    out: OutOption,
+    root: Annotated[Path | None, typer.Option(help="For table: folder of its paths; default: the CSV's.")] = None,
+    like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,
+    shape: Annotated[str, typer.Option(help="Voxels along right, front, top.")] = "64,64,24",
+    spacing_mm: Annotated[str, typer.Option(help="Voxel edges in mm, same order.")] = "3,3.5,6",
+    centre: Annotated[
+        Literal["foreground", "world"] | None,
+        typer.Option(help="world: files are in MNI space; default: as the set is, foreground for table."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split, or of val, where the set has none.")] = 0,
+    texts: Annotated[
+        Literal["extracted", "report", "masks"],
+        typer.Option(
+            help="Where a contrast has no text: findings of the report (of the mask without one), or as named."
+        ),
+    ] = "extracted",
+    language: Annotated[str, typer.Option(help="Language of the reports.")] = "en",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse when one study cannot be imported.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
+) -> None:
+    """Import a public set that you downloaded, or your own volumes and reports.
+
+    A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
+    command is given again.
+    """
+    grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
+    options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}
+    with reporting() as report:
+        command = rebuild_command(sys.argv[1:])
+        cohort = import_cohort(name, source, out, grid, report, workers=workers, command=command, **options)
+    typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
+
+
+@app.command("check")
+def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder.")]) -> None:
+    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
+    from selip.data.cohort import Cohort
+    from selip.data.cohort_check import check_cohort, state_line
+    from selip.data.near_duplicates import near_duplicate_reports
+
+    problems = check_cohort(directory)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise InputError(f"got a cohort with {len(problems)} problems in {directory}; build or import it again")
+    typer.echo(f"{directory}: sound")
+    cohort = Cohort.open(directory)
+    typer.echo(state_line(cohort))
+    alike = near_duplicate_reports(cohort)
+    listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
+    typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")
+
+
+@app.command("show")
+def cohort_show(
+    directory: Annotated[Path, typer.Argument(help="A cohort folder.")],
+    png: Annotated[Path | None, typer.Option(help="Draw studies into this file.")] = None,
+    studies: Annotated[int, typer.Option(help="Number of studies to draw.")] = 6,
+) -> None:
+    """Count what is in a cohort, or draw volumes with lesion outlines and findings."""
+    from selip.data.cohort import Cohort
+    from selip.data.cohort_pictures import describe_cohort, show_cohort
+
+    cohort = Cohort.open(directory)
+    if png is None:
+        typer.echo(describe_cohort(cohort))
+    else:
+        show_cohort(cohort, png, studies)
+        typer.echo(str(png))

@@ -1,0 +1,39 @@
+"""`selip doctor`: what this installation is, and whether its parts fit together."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+
+from selip.models.text_towers import minilm_folder
+from selip.system.errors import InputError
+from selip.system.provenance import git_commit, package_versions
+
+
+def diagnose() -> dict[str, str]:
+    """Versions, device, and the parts that break most often: torchvision beside torch, packaged weights."""
+    return {
+        **package_versions(),
+        "commit": git_commit() or "not a checkout",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": str(torch.get_num_threads()),
+        "torchvision": _imports("torchvision"),
+        "open_clip": _imports("open_clip"),
+        "minilm weights": _minilm(),
+    }
+
+
+def _imports(module: str) -> str:
+    try:
+        import_module(module)
+    except (ImportError, RuntimeError) as error:
+        return f"does not import: {error}; install with the constraints file"
+    return "imports"
+
+
+def _minilm() -> str:
+    try:
+        return f"official ({minilm_folder()})"
+    except (ImportError, InputError, OSError) as error:
+        return str(error)

@@ -1,0 +1,59 @@
+"""How a command ends: its exit code, and the one line that says why."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any
+
+import typer
+
+from selip.system.environment import is_first_process
+from selip.system.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE, InputError, is_out_of_memory, out_of_memory_line
+
+WRONG_INPUT = 2
+USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def end(error: BaseException) -> int:
+    """Says in one line on standard error why a command ends, and returns its exit code.
+
+    Args:
+        error: What neither the user nor the machine caused is a defect: its trace is shown, and the code is its own,
+            so that nobody takes it for a regression.
+    """
+    code, line = _ending(error)
+    with suppress(OSError):  # nobody may be listening any more
+        if code == DEFECT:
+            traceback.print_exception(error)
+        if line:
+            sys.stderr.write(f"selip: {line}\n")
+    return code
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, InputError):
+        return WRONG_INPUT, str(error) if is_first_process() else ""  # all of a launcher are wrong in the same way
+    if isinstance(error, USAGE_ERROR):
+        message = " ".join(error.format_message().split())  # none when help was shown because nothing was asked
+        return WRONG_INPUT, f"{message}; 'selip --help' lists what is allowed" if message else ""
+    if isinstance(error, (typer.Abort, KeyboardInterrupt)):
+        return INTERRUPTED, INTERRUPTED_LINE
+    if is_out_of_memory(error):
+        return WRONG_INPUT, out_of_memory_line(error)
+    if isinstance(error, OSError):
+        return WRONG_INPUT, _on_disk(error)
+    return DEFECT, f"a defect of selip, not of your input: {type(error).__name__}; please report the lines above"
+
+
+def _on_disk(error: OSError) -> str:
+    if error.errno in _NO_ROOM:
+        where = f" for {error.filename}" if error.filename else ""
+        return (
+            f"got no room on disk{where}; allowed: room; make some and give the same command again, 'selip run' and "
+            "'train' with --resume: nothing is lost"
+        )
+    return f"got {error}; allowed: files that can be read and folders that can be written"

@@ -1,0 +1,85 @@
+"""The `selip profile` command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from selip.experiments.experiment_file import read_experiment
+from selip.system.errors import InputError
+
+if TYPE_CHECKING:
+    from selip.experiments.profiling.step_profile import StepProfile
+
+
+def profile_command(
+    method: Annotated[str, typer.Argument(help="A method of 'selip list methods'.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as training.batch_size=32.")] = None,
+    cohort: Annotated[Path | None, typer.Option(help="A cohort folder; without it volumes are noise.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps to time.")] = 20,
+    experiment: Annotated[str, typer.Option(help="Experiment whose run settings are taken.")] = "quick",
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show where a training step's time goes, and how near it comes to what this machine can do.
+
+    Without --cohort the volumes are noise on the grid of the experiment's phantom, with the texts of its patients: no
+    operation is faster for a voxel's value, and texts have their true lengths and repetitions.
+    """
+    from selip.data.cohort import Cohort
+    from selip.experiments.catalogue import experiment_file, find_method
+    from selip.experiments.dry_run import grid_profile
+    from selip.experiments.profiling.step_profile import profile_step
+    from selip.experiments.time_estimate import random_cohort
+
+    found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])
+    folder = cohort or config.cohort.path
+    if folder:
+        opened = Cohort.open(folder)
+    else:
+        phantom = grid_profile(config.cohort)
+        if phantom is None:
+            raise InputError(f"got cohort {config.cohort.name}, which is not built; allowed: phantom; name --cohort")
+        opened = random_cohort(phantom, config.run.training.batch_size)
+    profile = profile_step(found, config.run, opened, steps)
+    if as_json:
+        typer.echo(json.dumps(profile.to_mapping(), indent=1))
+        return
+    Console(highlight=False).print(as_table(profile))
+    for line in as_lines(profile):
+        typer.echo(line)
+
+
+def as_table(profile: StepProfile) -> Table:
+    """Median time of each part and its share of their sum."""
+    title = f"{profile.method}: a step of {profile.batch_size} pairs on {profile.device}"
+    table = Table("part", "ms", "share", title=title)
+    total = sum(profile.seconds.values())
+    for part, seconds in profile.seconds.items():
+        table.add_row(part, f"{1e3 * seconds:.2f}", f"{seconds / total:.1%}")
+    table.add_row("step", f"{1e3 * profile.step_seconds:.2f}", "")
+    return table
+
+
+def as_lines(profile: StepProfile) -> Iterator[str]:
+    """Speed, memory, work and its share of the ceilings, a line each."""
+    lower, middle, upper = profile.pairs_per_second
+    counts, ceilings = profile.counts, profile.ceilings
+    yield f"speed       {middle:.1f} pairs/s (quartiles {lower:.1f} to {upper:.1f}, {profile.steps} steps)"
+    yield f"precision   {profile.precision}, {profile.threads} threads"
+    yield f"memory      {profile.memory_mb:.0f} MiB at the peak, data and weights included"
+    yield (
+        f"operations  {counts.flops / 1e9:.2f} GFLOP a step, {profile.flops_share:.1%} of the matrix product's "
+        f"{ceilings.flops_per_second / 1e9:.1f} GFLOP/s ({ceilings.dtype})"
+    )
+    yield (
+        f"bytes       {counts.bytes / 1e9:.2f} GB a step, {profile.bytes_share:.1%} of the copy's "
+        f"{ceilings.bytes_per_second / 1e9:.1f} GB/s (caches uncounted)"
+    )
+    waits = "none to count without CUDA" if counts.synchronisations is None else f"{counts.synchronisations} a step"
+    yield f"host waits  {waits}"

@@ -1,0 +1,31 @@
+"""What a cohort file declares: how the cohort comes about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from selip.data.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class CohortSource:
+    """A registered cohort.
+
+    Attributes:
+        name: Registry name.
+        summary: One line for `selip list cohorts`.
+        source: Where it comes from, its terms.
+        build: Generates it: build(profile, seed, out, *, patients, workers, command, progress). None: it is imported.
+        on_device: Whether `build` also takes device=, where the voxels are made.
+        import_from: Imports what the user has: import_from(source, out, *, shape, spacing_mm, seed, root, centre,
+            texts, language, strict, workers, command, progress, say); `root` and `centre` are absent unless asked for.
+            None: it is generated.
+    """
+
+    name: str
+    summary: str
+    source: str
+    build: Callable[..., Cohort] | None = None
+    on_device: bool = False
+    import_from: Callable[..., Cohort] | None = None

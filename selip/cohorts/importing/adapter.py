@@ -1,0 +1,108 @@
+"""What a public set's adapter declares, and the examinations that it finds in a folder.
+
+An adapter is one file that turns the folder a user downloaded into a `Scan`: names and small tables are read, voxels
+never. `selip.cohorts.importing.importer` makes the cohort from it, the same way for every set.
+
+Levels of a mask are nested; a voxel has its HIGHEST one:
+
+    1 = lesion / whole tumour (WT), 2 = tumour core (TC), 3 = enhancing tumour (ET)
+
+so WT = level >= 1, TC = level >= 2, ET = level >= 3. IGNORE (255) is not scored: neither truth nor prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from selip.cohorts.cohort_source import CohortSource
+from selip.data.cohort import IGNORE as IGNORE
+from selip.data.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """One examination as found on disk; nothing is read but names and small tables.
+
+    Attributes:
+        patient: Id of the person; repeats of one person share it.
+        study: Id of the examination, unique.
+        volumes: Contrast of CONTRASTS -> NIfTI file.
+        mask: Label file, None when the set has none of this study.
+        mask_contrast: The volume whose grid the mask is on; "" is any of `volumes`.
+        levels: Label value in the file -> level; empty means every value above one half is level 1.
+        report: Free text; "" when the set has none.
+        texts: Contrast -> findings text, where the set gives one a contrast.
+        labels: Study labels, as "high-grade glioma".
+        split: train, val, test, or "" (then seeded, by patient).
+        site: Where it was acquired.
+        age: Years.
+    """
+
+    patient: str
+    study: str
+    volumes: Mapping[str, Path]
+    mask: Path | None = None
+    mask_contrast: str = ""
+    levels: Mapping[int, int] = field(default_factory=dict)
+    report: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    split: str = ""
+    site: str = ""
+    age: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What an adapter found in a folder.
+
+    Attributes:
+        studies: The examinations that can be imported.
+        problems: One line each, as "BraTS20_Training_007: no t2 volume"; the study is left out or incomplete, as the
+            line says.
+    """
+
+    studies: tuple[StudyFiles, ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A public set: its facts and how its folder is read.
+
+    Attributes:
+        name: Registry name.
+        summary: One line for `selip list cohorts`.
+        licence: Terms of the data.
+        citation: What to cite.
+        url: Where the data are had.
+        layout: What the folder must look like, shown when nothing is found.
+        expected: Published counts, as {"studies": 335, "patients": 335, "HGG": 259, "LGG": 76}; any other key than
+            "studies" and "patients" is a label.
+        centre: Where the grid lies, see `selip.data.volumes`.
+        scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    citation: str
+    url: str
+    layout: str
+    expected: Mapping[str, int]
+    centre: Literal["foreground", "world"]
+    scan: Callable[[Path], Scan]
+
+
+def adapter_source(adapter: Adapter) -> CohortSource:
+    """The registry entry of an adapter: what a cohort file calls COHORT."""
+
+    def import_from(source: Path | str, out: Path | str, **options: Any) -> Cohort:  # noqa: ANN401
+        from selip.cohorts.importing.importer import import_adapter
+
+        return import_adapter(adapter, Path(source), Path(out), **options)
+
+    return CohortSource(adapter.name, adapter.summary, f"{adapter.url} ({adapter.licence})", import_from=import_from)

@@ -1,0 +1,231 @@
+"""The one importer of every set: studies on disk to a cohort, in parallel, resumable, past bad files.
+
+Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden folder beside
+the output; when all are there, they are written in the order of the scan. So a killed import goes on where it was, and
+the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes up to twice its
+room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of the cohort.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.import_plan import counts_line, patient_parts, unfit
+from selip.cohorts.importing.import_settings import Recipe, SetFacts
+from selip.cohorts.importing.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
+from selip.cohorts.importing.study_import import SUFFIX as PIECE
+from selip.cohorts.importing.study_import import make_pieces, piece_of
+from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
+from selip.cohorts.report_reading import ReportReading, label_lines, reading_lines
+from selip.data.cohort import Cohort, CohortInfo
+from selip.data.cohort_writer import CohortWriter, check_free
+from selip.data.findings import CONTRASTS
+from selip.data.volumes import Centre
+from selip.states import COLUMN as STATE
+from selip.states import STATES
+from selip.system.errors import InputError
+from selip.system.files import remove_leftovers
+from selip.system.locks import FILE as LOCK
+from selip.system.locks import held
+
+PROBLEMS_SHOWN = 20
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+def import_adapter(
+    adapter: Adapter,
+    source: Path,
+    out: Path,
+    *,
+    root: Path | None = None,
+    centre: Centre | None = None,
+    progress: Progress | None = None,
+    say: Say = lambda line: None,
+    **options: Any,  # noqa: ANN401 (each field of Recipe has its own type)
+) -> Cohort:
+    """Scans the folder of a public set and imports what is there.
+
+    Args:
+        adapter: The set.
+        source: The folder that the user downloaded.
+        out: Cohort folder to make.
+        root: Not for adapters; only None is allowed.
+        centre: Overrides the adapter's.
+        progress: As `import_studies`.
+        say: As `import_studies`.
+        **options: Fields of `Recipe`.
+
+    Raises:
+        InputError: As `import_studies`, or nothing of the set's layout is in `source`.
+    """
+    if root is not None:
+        raise InputError(f"got --root {root}; allowed: only with table; leave it out, paths are within {source}")
+    if not source.is_dir():
+        raise InputError(f"got source {source}; allowed: the folder with the downloaded data; mend the path")
+    scan = adapter.scan(source)
+    if not scan.studies:
+        raise InputError(
+            f"got {source} with nothing of {adapter.name}; allowed: {' '.join(adapter.layout.split())}; "
+            "name the folder that holds it"
+        )
+    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.url}")
+    say(counts_line(scan, adapter.expected))
+    options["centre"] = centre or adapter.centre
+    return import_studies(adapter, scan, out, root=source, progress=progress, say=say, **options)
+
+
+def import_studies(
+    facts: Adapter | SetFacts,
+    scan: Scan,
+    out: Path | str,
+    *,
+    root: Path | None = None,
+    progress: Progress | None = None,
+    say: Say = lambda line: None,
+    **options: Any,  # noqa: ANN401
+) -> Cohort:
+    """Imports scanned studies into a new cohort; a killed import goes on when it is called the same way again.
+
+    Args:
+        facts: Name, licence and citation.
+        scan: The studies, and what is known to be wrong with them.
+        out: Cohort folder to make; must not exist, or be empty.
+        root: Folder that no file may lie outside of; None: not checked.
+        progress: Called with (studies done, studies in all).
+        say: Takes lines about what was found, left out and where texts came from.
+        **options: Fields of `Recipe`, which must have shape and spacing_mm.
+
+    Raises:
+        InputError: A setting is wrong, `out` is in use, no study came through, or with `strict` one did not.
+    """
+    recipe, out = Recipe(**options), Path(out)
+    with _work_folder(out) as work:
+        problems = [problem(line) for line in scan.problems]
+        _say_some(say, problems)
+        parts, note = patient_parts(scan.studies, recipe.seed)
+        say(note)
+        reasons = unfit(scan.studies, root, recipe.texts)
+        fit = [study for position, study in enumerate(scan.studies) if position not in reasons]
+        failed = make_pieces(fit, work, recipe, progress)
+        left_out = [quarantine(scan.studies[position], reason, root) for position, reason in reasons.items()]
+        left_out += [quarantine(fit[position], reason, root) for position, reason in sorted(failed.items())]
+        _say_some(say, left_out)
+        kept = [study for position, study in enumerate(fit) if position not in failed]
+        _refuse_failures(kept, left_out, recipe.strict)
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
+            _write_studies(writer, kept, parts, work, recipe, say)
+            write_quarantine(writer.partial / FILE, [*left_out, *problems])
+        shutil.rmtree(work, ignore_errors=True)
+    more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
+    say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
+    return Cohort.open(out)
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """The hidden folder beside `out` that keeps pieces until all are there, held by one import at a time."""
+    work = out.parent / f".{out.name}.import.partial"
+    if (out / "cohort.json").is_file():
+        shutil.rmtree(work, ignore_errors=True)  # of an import that was killed when all but this was done
+    check_free(out)
+
+    def refuse(holder: str) -> None:
+        raise InputError(
+            f"got output {out}, which {holder} imports to; allowed: one import; wait for it, or name another"
+        )
+
+    with held(work / LOCK, refuse):
+        remove_leftovers(work, "*.partial")
+        try:
+            yield work
+        finally:
+            if not any(work.glob(f"*{PIECE}")):
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def cohort_info(facts: Adapter | SetFacts, studies: Sequence[StudyFiles], recipe: Recipe) -> CohortInfo:
+    """Facts of the cohort, before its texts and hashes are known."""
+    used = {contrast for study in studies for contrast in study.volumes}
+    return CohortInfo(
+        name=facts.name,
+        profile=recipe.profile,
+        seed=recipe.seed,
+        synthetic=False,
+        shape=recipe.shape,
+        spacing_mm=recipe.spacing_mm,
+        contrasts=tuple(contrast for contrast in CONTRASTS if contrast in used),
+        licence=facts.licence,
+        citation=facts.citation,
+        command=recipe.command,
+    )
+
+
+def _refuse_failures(kept: Sequence[StudyFiles], left_out: Sequence[Quarantined], strict: bool) -> None:
+    """Refuses an import without a study and, if strict, one that leaves out any."""
+    if left_out and (strict or not kept):
+        allowed = "all, as asked" if strict else "one at least"
+        raise InputError(
+            f"got {len(left_out)} of {len(left_out) + len(kept)} studies that cannot be imported, first "
+            f"{left_out[0].line}; allowed: {allowed} can; mend the files and give the same command again"
+        )
+
+
+def _write_studies(
+    writer: CohortWriter,
+    studies: Sequence[StudyFiles],
+    parts: Mapping[str, str],
+    work: Path,
+    recipe: Recipe,
+    say: Say,
+) -> None:
+    """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
+    counts: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    readings: list[tuple[str, ReportReading]] = []
+    for study in studies:
+        piece = piece_of(study, work, recipe)
+        found = study_texts(study, piece.findings, recipe.texts, recipe.language)
+        counts.update(found.sources.values())
+        states.update(found.states.values())
+        readings += [(study.study, found.reading)] if found.reading else []
+        volumes = [
+            {"contrast": contrast, "text": found.texts[contrast], STATE: found.states[contrast]}
+            for contrast in study.volumes
+        ]
+        writer.add_study(_study_values(study, found, parts[study.patient]), volumes, piece.arrays, piece.mask)
+    writer.info = replace(writer.info, findings_source=findings_source(counts))
+    shares = [f"{counts[source]} {words}" for source, words in SOURCE_WORDS.items() if counts[source]]
+    say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
+    say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
+    for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
+        say(line)
+
+
+def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str, str]:
+    return {
+        "study_id": study.study,
+        "patient_id": study.patient,
+        "split": split,
+        "site": study.site,
+        "report": study.report,
+        "findings": found.findings,
+        "labels": json.dumps(sorted({*study.labels})),
+        "age": study.age,
+    }
+
+
+def _say_some(say: Say, entries: Sequence[Quarantined]) -> None:
+    for entry in entries[:PROBLEMS_SHOWN]:
+        say(entry.line)
+    if len(entries) > PROBLEMS_SHOWN:
+        say(f"... and {len(entries) - PROBLEMS_SHOWN} more")

@@ -1,0 +1,237 @@
+"""A cohort on disk: manifest tables, a volume store and one frozen split.
+
+    cohort.json    facts, grid, split fingerprint, content hash
+    studies.csv    one row a study (an examination), with findings, labels, report and split
+    volumes.csv    one row a volume (one contrast of a study), with the findings text it is paired with
+    store.zarr     arrays `volumes` (N, I, J, K) and `masks` (S, I, J, K), uint8, one row a volume / a study
+    quarantine.csv what an import left out, with the reason (imported cohorts)
+
+Voxel axes are RAS: axis 0 grows to the patient's right, axis 1 to the front, axis 2 to the top.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+from pydantic import TypeAdapter
+
+from selip.data.findings import Finding, findings_from_json
+from selip.data.splits import LEFT_OUT, SPLITS
+from selip.system.errors import InputError
+from selip.system.files import canonical_json, unsealed_json
+
+SCHEMA_VERSION = 1
+STUDY_COLUMNS = (
+    "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
+)  # fmt: skip
+VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
+COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+ROWS_PER_SHARD = 64
+CHARACTERS_AT_ONCE = 2**20
+LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
+IGNORE = 255  # of a mask: not scored, neither truth nor prediction
+zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that zarr decodes at once; its default is one
+BROKEN_STORE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for damaged files
+
+
+@dataclass(frozen=True)
+class CohortInfo:
+    """Facts about a cohort; the last two are filled in by `CohortWriter`.
+
+    Attributes:
+        name: Name of the cohort, as "phantom".
+        profile: Variant of it, as "quick".
+        seed: Seed it was generated or split with.
+        synthetic: Whether the volumes are simulated.
+        shape: Voxels along right, front, top.
+        spacing_mm: Voxel edges in millimetres along the same axes.
+        contrasts: Contrasts that occur.
+        licence: Terms of the data.
+        citation: What to cite.
+        command: Command that rebuilds it.
+        intensity: Rule by which voxels became uint8.
+        findings_source: Where texts and structured findings come from: "truth" (simulated), "given" (with the set),
+            "extracted" (from reports, by rule), "masks" (measured), "" (nobody knows: texts are reports); joined by
+            "+" where studies differ. Not part of the content hash, which covers the texts themselves.
+        renderer: What made simulated voxels, as "torch 2.15.0 on NVIDIA H100"; "" for numpy, or when imported.
+        split_fingerprint: Hash of patients and their parts.
+        content_hash: Hash of both manifests, voxel hashes included.
+    """
+
+    name: str
+    profile: str
+    seed: int
+    synthetic: bool
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    contrasts: tuple[str, ...]
+    licence: str = ""
+    citation: str = ""
+    command: str = ""
+    intensity: str = "minmax"
+    findings_source: str = ""
+    renderer: str = ""
+    split_fingerprint: str = ""
+    content_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """An opened cohort. Voxels are read lazily from the store."""
+
+    root: Path
+    info: CohortInfo
+    studies: pd.DataFrame
+    volumes: pd.DataFrame
+
+    @classmethod
+    def open(cls, root: Path | str, verify: bool = True) -> Cohort:
+        """Opens a cohort folder.
+
+        Args:
+            root: The folder.
+            verify: Whether the tables must be those of the content hash.
+
+        Raises:
+            InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
+        """
+        root = Path(root)
+        if not (root / "cohort.json").is_file():
+            raise InputError(
+                f"got {root}, which holds no cohort.json; allowed: a cohort folder; make one with 'selip cohort build'"
+            )
+        try:
+            facts = unsealed_json((root / "cohort.json").read_bytes())
+            version = facts.pop("schema_version", None)
+            info = TypeAdapter(CohortInfo).validate_python(facts)
+        except (ValueError, AttributeError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"got cohort schema {version} in {root}; allowed: {SCHEMA_VERSION}; build the cohort again"
+            )
+        paths = (root / "studies.csv", root / "volumes.csv")
+        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
+        if verify and manifest_hash(info, *paths) != info.content_hash:
+            raise InputError(f"got tables in {root} that are not those of its cohort.json; build the cohort again")
+        return cls(root, info, studies, volumes)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers (n,) int64 of the volumes in `split`; "all" gives every row that is not left out."""
+        if split == "all":
+            return np.flatnonzero(self.volumes["split"].to_numpy() != LEFT_OUT)
+        if split not in SPLITS:
+            raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}, all")
+        return np.flatnonzero(self.volumes["split"].to_numpy() == split)
+
+    def read_volumes(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Voxels (n, I, J, K) uint8 of the given rows of `volumes`.
+
+        Raises:
+            InputError: When the store is damaged: the voxels of a row are not those of its hash.
+        """
+        return self._verified("volumes", rows, self.volumes["sha256"], self.volumes["volume_id"])
+
+    def read_masks(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`; errors as in `read_volumes`.
+
+        A voxel has its highest level of LEVELS, so whole tumour is level >= 1, core >= 2 and enhancing >= 3 (a plain
+        lesion mask has level 1 alone); 0 is background and IGNORE is not scored. See `lesion_of`.
+        """
+        return self._verified("masks", rows, self.studies["mask_sha256"], self.studies["study_id"])
+
+    def _verified(
+        self, array: str, rows: Sequence[int] | range | np.ndarray, hashes: pd.Series, names: pd.Series
+    ) -> np.ndarray:
+        found = self.read(array, rows)
+        wanted = np.asarray(rows, dtype=np.int64)
+        for voxels, expected, row in zip(found, hashes.to_numpy()[wanted], wanted, strict=True):
+            if voxel_hash(voxels) != expected:
+                raise InputError(
+                    f"got other voxels of {names.iloc[row]} in {self.root} than were written (store.zarr/{array} is "
+                    "damaged); build the cohort again"
+                )
+        return found
+
+    def findings(self, study_id: str) -> list[Finding] | None:
+        """True findings of a study: empty when it is normal, None when nobody knows them."""
+        text = str(self.studies.set_index("study_id")["findings"].at[study_id])
+        return findings_from_json(text) if text else None
+
+    def store(self, array: str) -> zarr.Array:
+        """The array "volumes" or "masks" of the store, opened for reading.
+
+        Raises:
+            InputError: When it is missing or damaged.
+        """
+        try:
+            return zarr.open_array(self.root / "store.zarr" / array, mode="r")
+        except BROKEN_STORE as error:
+            raise InputError(f"got no store.zarr/{array} in {self.root} ({error}); build the cohort again") from error
+
+    def read(self, array: str, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Rows (n, I, J, K) uint8 of the stored array `array`, as they are.
+
+        Raises:
+            InputError: When the store is damaged.
+        """
+        store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")
+        # Runs of neighbours as slices: orthogonal indexing of a sharded array is 10 to 100 times slower.
+        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
+        try:
+            parts = [np.asarray(store[int(run[0]) : int(run[-1]) + 1]) for run in runs if len(run)]
+        except BROKEN_STORE as error:
+            raise InputError(f"got a damaged store.zarr/{array} in {self.root} ({error}); build it again") from error
+        return np.concatenate(parts) if parts else np.empty((0, *store.shape[1:]), np.uint8)
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"got no {path}; a cohort needs it; build the cohort again")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"got an unreadable {path} ({reason}); build the cohort again") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(f"got {path} without the columns {', '.join(missing)}; build the cohort again")
+    return table
+
+
+def voxel_hash(array: np.ndarray) -> str:
+    """SHA-256 (hex) of a volume's voxels in C order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def lesion_of(masks: np.ndarray) -> np.ndarray:
+    """Whether each voxel of stored masks is lesion, of any level (bool, same shape); IGNORE is not."""
+    return (masks > 0) & (masks != IGNORE)
+
+
+def manifest_hash(info: CohortInfo, studies: Path, volumes: Path) -> str:
+    """SHA-256 (hex) of a cohort's name, profile, grid, intensity rule and the text of both tables.
+
+    It is the hash of the canonical JSON of these seven as a list; the tables are read a piece at a time.
+    """
+    spacing_mm = [float(edge) for edge in info.spacing_mm]
+    head = canonical_json([info.name, info.profile, info.shape, spacing_mm, info.intensity])
+    digest = hashlib.sha256(head.removesuffix("]").encode())
+    for path in (studies, volumes):
+        digest.update(b',"')
+        with path.open(encoding="utf-8", newline="") as stream:  # reports keep their own line ends
+            while text := stream.read(CHARACTERS_AT_ONCE):
+                digest.update(json.dumps(text)[1:-1].encode())
+        digest.update(b'"')
+    digest.update(b"]")
+    return digest.hexdigest()

@@ -1,0 +1,83 @@
+"""What an executor is given, and what all of them need."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from selip.experiments.cohort_building import Report
+from selip.system.errors import InputError
+
+Job = Callable[[int, Report], bool]
+"""Executes the run of a number and says whether all went well; importable by name, so that another process can."""
+Outcome = bool | str
+"""Whether a run went well; in words, why its process or machine ended before it did."""
+Execute = Callable[[Job, Sequence[int], Report], list[Outcome]]
+"""Executes the runs of some numbers; the outcome of each, in their order."""
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """What a command line says about how runs are executed; each executor takes what concerns it.
+
+    Attributes:
+        workers: Processes on this machine; 0 chooses.
+        threads: Threads of a run; 0 chooses.
+        address: Address of a cluster.
+        parameters: Further parameters of a scheduler.
+        folder: Where a scheduler may keep its files.
+    """
+
+    workers: int = 0
+    threads: int = 0
+    address: str = "auto"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path("jobs")
+
+
+def threads_of_a_run(asked: int) -> int:
+    """`asked`, or for 0 one thread, on a machine with a GPU torch's own default.
+
+    Raises:
+        InputError: When it is negative.
+    """
+    if asked < 0:
+        raise InputError(f"got {asked} threads; allowed: from 1 on, 0 chooses; mend --threads")
+    return asked or (torch.get_num_threads() if torch.cuda.is_available() else 1)
+
+
+def run_with_threads(job: Job, number: int, threads: int, report: Report) -> bool:
+    """The run of `number` with `threads` threads in this process, numpy's products too."""
+    torch.set_num_threads(threads)
+    with threadpool_limits(threads, user_api="blas"):
+        return job(number, report)
+
+
+def lost(number: int, error: BaseException, report: Report) -> str:
+    """Says that the run of `number` was lost and returns why, in one line: the last error that `error` names."""
+    lines = str(error).splitlines()
+    reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line.strip())] or lines
+    reason = " ".join(reasons[-1:])[-300:].strip() or type(error).__name__
+    report.line(f"run {number + 1} was lost: {reason}")
+    return reason
+
+
+def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:
+    """The run of `number` on another machine, with its lines on standard output, which is the log there.
+
+    Args:
+        job: The job.
+        number: Number of the run.
+        threads: As asked for; 0 chooses.
+        folder: What relative paths of the experiment are relative to.
+    """
+    os.chdir(folder)
+    report = Report(line=lambda text: print(text, flush=True))
+    return run_with_threads(job, number, threads_of_a_run(threads), report)

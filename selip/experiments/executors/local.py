@@ -1,0 +1,150 @@
+"""Runs on this machine: here one after another, or in several processes side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
+
+from selip.experiments.cohort_building import Report
+from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, run_with_threads, threads_of_a_run
+from selip.system.child_processes import without_interrupts
+from selip.system.errors import InputError
+from selip.training.distributed import process_count
+
+
+@dataclass(frozen=True)
+class Local:
+    """Runs on this machine.
+
+    Attributes:
+        workers: Processes; 1 stays in this one. 0: one on a GPU, or when several train together, else as many as there
+            are cores for their threads.
+        threads: Threads a run computes with; 0: one, and on a machine with a GPU torch's own default.
+
+    Raises:
+        InputError: When either is negative.
+    """
+
+    workers: int = 0
+    threads: int = 0
+
+    @classmethod
+    def of(cls, options: ExecutorOptions) -> Local:
+        """The executor that a command line asks for."""
+        return cls(options.workers, options.threads)
+
+    def __post_init__(self) -> None:
+        """Checks both numbers."""
+        if self.workers < 0:
+            raise InputError(f"got {self.workers} workers; allowed: from 1 on, 0 chooses; mend --workers")
+        threads_of_a_run(self.threads)
+
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+        """Executes the runs `numbers`; the outcome of each.
+
+        When a process is killed, as the system does when memory runs out, the runs go on with half as many side by
+        side, and at last one by one: then the run whose process is killed is lost, and the others are not.
+        """
+        threads = threads_of_a_run(self.threads)
+        chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
+        workers = min(self.workers or chosen, len(numbers))
+        if workers <= 1:
+            return [run_with_threads(job, number, threads, report) for number in numbers]
+        return _in_processes(job, numbers, report, workers, threads)
+
+
+ONE_BY_ONE = Local(workers=1)
+KILLED = (
+    "its process was killed, by the system for lack of memory as a rule; lower training.batch_size, "
+    "training.micro_batch or model.width in a new --out, or run again with --resume and fewer --workers"
+)
+
+
+def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[Outcome]:
+    done: dict[int, Outcome] = {}
+    while left := [number for number in numbers if number not in done]:
+        here = left if workers > 1 else left[:1]
+        done |= _in_pool(job, here, report, workers, threads)
+        if all(number in done for number in here):
+            continue
+        if workers == 1:
+            report.line(f"run {here[0] + 1} was lost: {KILLED}")
+            done[here[0]] = KILLED
+        workers = max(1, workers // 2)
+        report.line(f"a process was killed (memory?); going on with {workers} side by side")
+    return [done[number] for number in numbers]
+
+
+def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
+    """Whether each run went well, less those that did not end because a process was killed."""
+    context = multiprocessing.get_context("spawn")
+    told = context.SimpleQueue()
+    stays_open, ours = context.Pipe(duplex=False)
+    listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
+    listener.start()
+    pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told))
+    done: dict[int, bool] = {}
+    try:
+        futures = _submitted(pool, job, numbers, threads)
+        for future in as_completed(futures):
+            with suppress(BrokenProcessPool):
+                done[futures[future]] = future.result()
+        if len(done) == len(numbers):  # not after a death: a process may have died with the lock of the queue
+            told.put(None)
+            listener.join()
+    finally:
+        ours.close()  # by which workers that still compute end, as they do however this process ends
+        pool.shutdown(cancel_futures=True)
+    return done
+
+
+def _submitted(pool: ProcessPoolExecutor, job: Job, numbers: Sequence[int], threads: int) -> dict[Future[bool], int]:
+    """The runs as futures, as far as the pool lives."""
+    futures: dict[Future[bool], int] = {}
+    with without_interrupts(), suppress(BrokenProcessPool):
+        for number in numbers:
+            futures[pool.submit(_work, job, number, threads)] = number
+    return futures
+
+
+def _listen(told: Any, report: Report) -> None:  # noqa: ANN401 (a queue of a context has no public type)
+    """Passes on what the workers tell, until None."""
+    for name, arguments in iter(told.get, None):
+        getattr(report, name)(*arguments)
+
+
+_TOLD: list[Any] = []  # the queue of a worker process, which a submitted job could not carry
+
+
+def _begin(stays_open: Connection, told: Any) -> None:  # noqa: ANN401
+    _TOLD[:] = [told]
+    threading.Thread(target=_end_with_parent, args=(stays_open,), daemon=True).start()
+
+
+def _end_with_parent(stays_open: Connection) -> None:
+    """Ends this process at once when the other end closes, as it does when the parent was killed."""
+    try:
+        stays_open.poll(None)
+    finally:
+        os._exit(1)
+
+
+def _work(job: Job, number: int, threads: int) -> bool:
+    def tell(name: str, *arguments: object) -> None:
+        """Hands a call of the report to the parent."""
+        _TOLD[0].put((name, arguments))
+
+    report = Report(line=partial(tell, "line"), count=partial(tell, "count"))
+    return run_with_threads(job, number, threads, report)

@@ -1,0 +1,247 @@
+"""Experiments: a grid of methods x seeds on one cohort becomes records. Part of the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from benchmarks.benchmark import Score, ScoreOptions
+from benchmarks.classification.labels import retrieval
+from benchmarks.settings import EvaluationConfig
+from leaderboards.figures.retrieval_pictures import Example, draw_examples
+from leaderboards.figures.segmentation_pictures import draw_cases
+from leaderboards.scores.audit_record import FILE as AUDIT_FILE
+from leaderboards.scores.audit_record import AuditFacts
+from leaderboards.site.build import build_leaderboard
+from selip.data.cohort import Cohort
+from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
+from selip.experiments.catalogue import check_names, find_ablation, find_benchmark, find_method
+from selip.experiments.cohort_building import Report
+from selip.experiments.config import ExperimentConfig, RunConfig
+from selip.experiments.executors.base import Execute
+from selip.experiments.executors.local import ONE_BY_ONE
+from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
+from selip.experiments.experiment_file import to_mapping, with_overrides
+from selip.experiments.grid import Planned, cell_label
+from selip.experiments.retrieval_examples import worked_examples
+from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
+from selip.experiments.run_directory import RunDirectory
+from selip.models.cohort_mismatches import mismatches
+from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
+from selip.models.embedding_cache import EmbeddingCache
+from selip.models.embeddings import Embeddings
+from selip.models.encoding import embed_cohort
+from selip.models.scored_model import Subject
+from selip.system.errors import InputError
+from selip.system.files import content_hash, write_atomically
+from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.trackers import check_tracker
+
+
+def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
+    """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too."""
+    changed = {name: with_overrides(config.run, find_ablation(name).overrides) for name in config.ablations}
+    rows = [(method, "", config.run) for method in config.methods]
+    rows += [("selip", name, run) for name, run in changed.items()]
+    return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
+def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
+    """The grid in the order it is run, with the ids of its records."""
+    protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
+    cells = []
+    for method, ablation, seed, run in grid(config):
+        about = [to_mapping(run), to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
+        ids = {
+            name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
+            for name, protocol in protocols.items()
+        }
+        cells.append(Planned(method, ablation, seed, run, ids))
+    return cells
+
+
+def validation_score(embeddings: Embeddings) -> float:
+    """What chooses the step: mean reciprocal rank on val, both directions averaged, among abnormal volumes if any."""
+    found = retrieval.score(embeddings, ScoreOptions(n_resamples=2)).metrics
+    pool = "abnormal" if "abnormal/image_to_text_MRR" in found else "all"
+    return (found[f"{pool}/image_to_text_MRR"].value + found[f"{pool}/text_to_image_MRR"].value) / 2
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    out: Path,
+    resume: bool,
+    command: Sequence[str],
+    report: Report,
+    execute: Execute = ONE_BY_ONE,
+    most: int | None = None,
+    track: str = "",
+) -> list[Path]:
+    """Runs what is not done yet of an experiment, leaves its records in `out`/records and writes its leaderboard.
+
+    Args:
+        config: The experiment.
+        out: Run directory.
+        resume: Whether `out` may hold a part of it already.
+        command: What the user typed.
+        report: Where progress goes.
+        execute: Executes runs by their numbers in the plan, see `selip.experiments.executors`.
+        most: Runs to do at most; the others stay to be done. None: all.
+        track: Tracker that losses are logged to, see `selip.training.trackers`; "" for none.
+
+    Returns:
+        The files of the leaderboard.
+
+    Raises:
+        InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
+            runs go on, and the leaderboard is written before the error.
+    """
+    check_tracker(track)
+    join()
+    check_names(config)
+    for *_, run in grid(config):
+        check_batch_size(run.training.batch_size)
+    directory = RunDirectory(out)
+    check_given(config)
+    with ExitStack() as until_done:
+        claim = directory.claimed(config, resume, report.line)
+        on_main(lambda: until_done.enter_context(claim))
+        return _run_claimed(config, directory, command, report, execute, most, track)
+
+
+def _run_claimed(
+    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None, track: str,
+) -> list[Path]:  # fmt: skip
+    out = directory.root
+    on_main(lambda: _build_cohorts(config, out, report))
+    cohorts = open_cohorts(config, out, report)
+    check_cohorts(cohorts)
+    cells = plan(config, cohorts)
+    left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_finished(cell, report.line)])
+    later = len(left) - len(left[:most])
+    left = left[:most]
+    report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
+    job = partial(execute_run, config, out.resolve(), tuple(command), track=track)
+    outcomes = execute(job, left, report) if left else []
+    setting = make_setting(config, out, cohorts, command, report)
+    for number, outcome in zip(left, outcomes, strict=True):
+        if isinstance(outcome, str):
+            leave_lost(cells[number], setting, outcome)
+    report.line("writing the leaderboard")
+    on_main(lambda: write_audit(out, cohorts))
+    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
+    failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
+    if failed:
+        raise InputError(
+            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
+            f"{directory.records}; mend that and run again with --resume"
+        )
+    return pages
+
+
+def execute_run(
+    config: ExperimentConfig, out: Path, command: Sequence[str], number: int, report: Report, track: str = ""
+) -> bool:
+    """Trains and scores run `number` of the plan in the claimed run directory `out`; whether all went well.
+
+    Needs nothing but its arguments and that folder, so that any process or machine which sees it can do it.
+    """
+    cohorts = open_cohorts(config, out, report)
+    cells = plan(config, cohorts)
+    report.line(f"[{number + 1}/{len(cells)}] {cells[number].label}")
+    setting = make_setting(config, out, cohorts, command, report, track)
+    return run_cell(cells[number], find_method(cells[number].method), setting)
+
+
+def make_setting(
+    config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report, track: str = ""
+) -> Setting:
+    """What the cells of an experiment in the run directory `out` have in common."""
+    return Setting(
+        cohorts, RunDirectory(out), config.evaluation,
+        tasks={name: find_benchmark(name) for name in config.benchmarks},
+        score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
+        validate=validation_score,
+        on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
+        command=command,
+        report=report,
+        track=track,
+    )  # fmt: skip
+
+
+def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
+    """Builds what is not there; gives nothing back, as tables are not to be sent to the other processes."""
+    open_cohorts(config, out, report)
+
+
+def write_audit(out: Path, cohorts: Cohorts) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
+    facts = AuditFacts.model_validate(audit_of(cohorts))
+    write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
+
+
+def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:
+    """Draws the cases of a benchmark that has some, for the full methods of the first seed."""
+    if cell.ablation or cell.seed != seed:
+        return
+    for pool in dict.fromkeys(case.pool for case in score.pictures):
+        cases = [case for case in score.pictures if case.pool == pool]
+        png = out / "leaderboard" / "examples" / f"segmentation-{cell.method}-{pool}.png"
+        draw_cases(png, f"{cell.method}, {pool.replace('_', ' ')}", cases, synthetic)
+
+
+def score_options(config: EvaluationConfig) -> ScoreOptions:
+    """How a benchmark scores under `config`."""
+    return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
+
+
+def evaluate_checkpoint(
+    checkpoint: Path, cohort: Path, benchmark: str, split: str, contrasts: Mapping[str, str | None] | None = None
+) -> tuple[Score, list[str]]:
+    """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know.
+
+    Args:
+        checkpoint: Of `selip train` or `selip run`.
+        cohort: Folder of what is scored.
+        benchmark: Name of the benchmark.
+        split: Part that is scored.
+        contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
+            such a contrast is standardised by its own mean and spread.
+    """
+    model, facts = load_checkpoint(checkpoint)
+    opened, reading = Cohort.open(cohort), Reading()
+    if contrasts is not None:
+        reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
+        opened = without_left_out(opened, reading)
+        model.intensity.read_as(read_as(reading))
+    notes = mismatches(facts, opened, split, reading)
+    cache = EmbeddingCache.beside(checkpoint, notes.append)
+    subject = Subject(model, opened, majority_texts(facts), facts.seed, split, cache=cache)
+    return find_benchmark(benchmark).score(subject, ScoreOptions()), notes
+
+
+def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
+    """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
+    for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
+        model.intensity.read_as(read_as(cohorts.reading))
+        embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+            png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
+            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+    return build_leaderboard(run_dir)
+
+
+def _trained_models(folder: Path, seed: int, report: Report) -> Iterator[tuple[DualEncoder, CheckpointFacts]]:
+    """The full methods of `seed` that were trained with texts; a checkpoint that cannot be read is said."""
+    for path in sorted(folder.glob(f"*-seed{seed}.safetensors")):
+        try:
+            model, facts = load_checkpoint(path)
+        except InputError as error:
+            report.line(f"no worked examples: {error}")
+            continue
+        if facts.step and path.stem == cell_label(facts.method, "", seed) and find_method(facts.method).learns_text:
+            yield model, facts

@@ -1,0 +1,144 @@
+"""A volume tower from a 2D image tower of open_clip: axial slices, one at a time, and the mean of their maps.
+
+Regions of neighbouring slices meet only in the mean, so where along the axis something lies is lost to the features
+(`stage_maps` keeps it), as is any shape across slices; in plane the mean forgets position too.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.modified_resnet import ModifiedResNet
+from torch import nn
+from torch.nn import functional as F
+
+from selip.experiments.config import ModelConfig, SliceConfig
+from selip.system.errors import InputError, UnavailableError
+from selip.system.registry import unknown
+
+IMAGE_CHANNELS = 3  # every image tower of open_clip takes RGB
+TINY = {"layers": [1, 1, 1, 1], "width": 12, "heads": 1, "output_dim": 1}  # the last two: a pooling that is cut off
+
+
+class SliceTower(nn.Module):
+    """Image tower over slices and pooling: (B, 1, I, J, K) to features (B, F). Has what VolumeTower has.
+
+    Attributes:
+        features: F, channels of the image tower's last map.
+        stage_channels: (F,), as there is one map.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        slices = config.slices
+        self.slices, self.image_size, self.frozen = slices.slices, slices.image_size, slices.freeze
+        # Channels last halves the time of small convolutions on a CPU.
+        self.net = make_image_tower(slices).requires_grad_(not self.frozen).to(memory_format=torch.channels_last)
+        self.features = _channels(self.net, slices)
+        self.stage_channels = (self.features,)
+        self.train()
+
+    def train(self, mode: bool = True) -> SliceTower:
+        """Frozen means eval mode: no dropout, no moving statistics."""
+        super().train(mode)
+        self.net.train(mode and not self.frozen)
+        return self
+
+    def stage_maps(self, volumes: torch.Tensor) -> list[torch.Tensor]:
+        """One map (B, C, i, j, k) of volumes (B, 1, I, J, K); k runs over the slices that are encoded."""
+        slices = evenly_spaced_slices(volumes, self.slices)
+        # Antialiased, as a plain bilinear resize drops pixels of a slice that is larger than the image.
+        images = F.interpolate(slices, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
+        maps = _last_map(self.net, images.flatten(0, 1).unsqueeze(1))
+        return [maps.unflatten(0, slices.shape[:2]).permute(0, 2, 3, 4, 1)]
+
+    def pool(self, regions: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) of the last map (B, C, i, j, k)."""
+        return regions.mean((2, 3, 4))
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
+        return self.pool(self.stage_maps(volumes)[-1])
+
+
+def evenly_spaced_slices(volumes: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, min(count, K), I, J): the middle axial slice of each of `count` equal parts of (B, 1, I, J, K)."""
+    depth = volumes.shape[-1]
+    count = min(count, depth)
+    positions = [(2 * part + 1) * depth // (2 * count) for part in range(count)]
+    return torch.stack([volumes[:, 0, :, :, position] for position in positions], dim=1)
+
+
+def make_image_tower(config: SliceConfig) -> Any:  # noqa: ANN401 (open_clip is untyped)
+    """The image tower that `config.model` names, with pretrained weights where `config.weights` names some.
+
+    Raises:
+        InputError: For a name that open_clip does not know.
+        UnavailableError: When the tower or its weights cannot be had here.
+    """
+    if config.model == "tiny" and not config.weights:
+        tower = ModifiedResNet(**TINY)
+        tower.attnpool = nn.Identity()
+        return tower
+    _check_names(config)
+    layers = open_clip.get_model_config(config.model)["vision_cfg"].get("layers")
+    size = None if isinstance(layers, list) else config.image_size  # a ResNet's map takes any size as it is
+    try:
+        with _without_log():
+            model = open_clip.create_model(
+                config.model, pretrained=config.weights or None, force_image_size=size, pretrained_text=False
+            )
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise _unavailable(config, error) from error
+    return model.visual
+
+
+def _check_names(config: SliceConfig) -> None:
+    names = ["tiny", *open_clip.list_models()]
+    if config.model not in names:
+        raise InputError(unknown("model.slices.model", config.model, names))
+    tags = ["", *open_clip.list_pretrained_tags_by_model(config.model)]
+    if config.weights not in tags:
+        raise InputError(unknown(f"model.slices.weights of {config.model}", config.weights, map(repr, tags)))
+
+
+@torch.no_grad()
+def _channels(tower: Any, config: SliceConfig) -> int:  # noqa: ANN401
+    image = torch.zeros(1, 1, config.image_size, config.image_size)
+    try:
+        return int(_last_map(tower.eval(), image).shape[1])
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise _unavailable(config, error) from error
+
+
+def _last_map(tower: Any, images: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    """(n, C, i, j) of images (n, 1, H, W), normalised where the tower ends in a norm."""
+    rgb = images.expand(-1, IMAGE_CHANNELS, -1, -1)
+    outputs = tower.forward_intermediates(rgb, indices=1, normalize_intermediates=True, intermediates_only=True)
+    last: torch.Tensor = outputs["image_intermediates"][-1]
+    return last
+
+
+def _unavailable(config: SliceConfig, error: Exception) -> UnavailableError:
+    reason = " ".join(str(error).split())[:200]
+    wanted = f"model.slices.model={config.model}, weights={config.weights!r}, image_size={config.image_size}"
+    return UnavailableError(
+        f"got {wanted}, which cannot be had here ({reason}); allowed anywhere: tiny, or ViT-B-32 with weights=''; "
+        "weights of a hub need a network once"
+    )
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Silences logging, as a failed download is told in one line and not in the hub's own retries."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)

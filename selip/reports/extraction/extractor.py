@@ -1,0 +1,86 @@
+"""Findings from a report, by a lexicon and a grammar: no weights, the same text always gives the same facts.
+
+Reading goes sentence by sentence. Words become marks (extraction_lexicon), marks become statements about places,
+signals and signs (extraction_places, extraction_signals, extraction_scope), statements become lesions
+(extraction_lesions).
+The wording of a language lies in wording/<language>.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from selip.reports.extraction.facts import Extraction, Fact, Lesion, Place, Span
+from selip.reports.extraction.lesion_frames import Frame, polarity_of
+from selip.reports.extraction.lesions import Reading, read
+from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
+from selip.reports.extraction.touching_regions import apart
+
+__all__ = ["LANGUAGES", "Extraction", "Fact", "Lesion", "Place", "extract"]
+
+_CONTRASTS = ("T1", "T2", "FLAIR", "DWI", "ADC")
+_SIGNS = ("enhancement", "edema", "midline_shift", "ventricle_compression")
+
+
+def extract(text: str, language: str = "en") -> Extraction:
+    """What a report says.
+
+    Args:
+        text: The report, any text.
+        language: One of LANGUAGES.
+
+    Returns:
+        Its facts and lesions; nothing is recognised in a text about other matters.
+
+    Raises:
+        InputError: When there is no wording for the language.
+    """
+    known = lexicon(language)
+    reading = read(sentences(text, known), known)
+    lesions = tuple(frame.lesion() for frame in reading.frames)
+    return Extraction(text, tuple(_facts(reading)), lesions, reading.normal)
+
+
+def _facts(reading: Reading) -> Iterator[Fact]:
+    frames = reading.frames
+    yield from _locations(frames)
+    yield from _signals(frames)
+    for kind in _SIGNS:
+        said = [sign for sign in reading.signs if sign.kind == kind]
+        if said:
+            present = any(sign.present for sign in said)
+            spans = (span for sign in said if sign.present == present for span in sign.spans)
+            yield Fact(kind, ("present" if present else "absent",), _ordered(spans))
+    yield from _multiplicity(frames)
+
+
+def _locations(frames: Sequence[Frame]) -> Iterator[Fact]:
+    spans: dict[tuple[str, str], list[Span]] = {}
+    for frame in frames:
+        for place in frame.places:
+            spans.setdefault((place.side, place.area), []).extend(place.spans)
+    yield from (Fact("location", values, _ordered(some)) for values, some in spans.items())
+
+
+def _signals(frames: Sequence[Frame]) -> Iterator[Fact]:
+    """Signals of the main lesion: the first that is described."""
+    main = next((frame for frame in frames if frame.main_signals or frame.enhancements), None)
+    signals = main.main_signals if main else []
+    for contrast in _CONTRASTS:
+        said = [signal for signal in signals if signal.contrast == contrast]
+        if said:
+            spans = _ordered(span for signal in said for span in signal.spans)
+            yield Fact("signal", (contrast, polarity_of(said, contrast)), spans)
+
+
+def _multiplicity(frames: Sequence[Frame]) -> Iterator[Fact]:
+    """Said, or several lesions with a place of their own, or places that do not touch."""
+    spans = [span for frame in frames for span in frame.multiple]
+    placed = [frame for frame in frames if frame.places]
+    if spans or len(placed) > 1 or (placed and not placed[0].crosses and apart(placed[0].places)):
+        shown = spans or [span for frame in placed for place in frame.places for span in place.spans]
+        yield Fact("multiplicity", ("multiple",), _ordered(shown))
+
+
+def _ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(sorted(set(spans)))

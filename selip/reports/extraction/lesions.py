@@ -1,0 +1,240 @@
+"""Lesions out of sentences: what is said belongs to one place until another one is spoken of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from selip.reports.extraction.facts import Place, Span
+from selip.reports.extraction.lesion_frames import Frame, merged
+from selip.reports.extraction.lexicon import Lexicon, Sentence
+from selip.reports.extraction.negation import Sign, denied_marks, signs, taken_regions, zone_marks
+from selip.reports.extraction.places import Located, places_of
+from selip.reports.extraction.signals import Enhancement, Signal, signals_of
+
+_BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast"})
+_LESION = frozenset({"lesion", "type", "enhancement"})
+_SEEN = frozenset({"lesion", "signal"})
+_REACH_OF_ARTICLE = 7  # words
+
+
+class _Event(NamedTuple):
+    at: int
+    kind: str
+    value: Any
+
+
+@dataclass
+class Reading:
+    """A report while it is read.
+
+    Attributes:
+        frames: Lesions in their order.
+        signs: Yes/no statements.
+        normal: Whether something is called normal, or a lesion denied.
+    """
+
+    frames: list[Frame] = field(default_factory=list)
+    signs: list[Sign] = field(default_factory=list)
+    normal: bool = False
+
+
+def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
+    """Lesions and statements of a report."""
+    reading = Reading()
+    for number, sentence in enumerate(text_sentences):
+        denied = denied_marks(sentence, known)
+        reading.signs += signs(sentence, denied, known)
+        reading.normal = reading.normal or _is_normal(sentence, denied)
+        events = _events(sentence, denied, known)
+        if events:
+            _SentenceReader(reading.frames, sentence, number, known).read(events)
+    reading.frames = merged(reading.frames)
+    reading.signs += [
+        Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
+    ]
+    return reading
+
+
+def _is_normal(sentence: Sentence, denied: frozenset[int]) -> bool:
+    marks = sentence.marks
+    return any(marks[index].kind in _SEEN for index in denied) or any(mark.kind == "normal" for mark in marks)
+
+
+def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[_Event]:
+    """What a sentence says of lesions, in its order."""
+    zone = zone_marks(sentence, known)
+    events = []
+    for index, mark in enumerate(sentence.marks):
+        if mark.kind == "type" and index not in denied:
+            events.append(_Event(index, "type", mark.value))
+        elif mark.kind == "larger" and index not in zone and _next_kind(sentence, index) != "edema":
+            events.append(_Event(index, "larger", (mark.start, mark.end)))
+        elif mark.kind == "multiple" and _counts_lesions(sentence, index):
+            events.append(_Event(index, "multiple", (mark.start, mark.end)))
+        elif mark.kind == "crossing":
+            events.append(_Event(index, "crossing", None))
+    signals, enhancements = signals_of(sentence, denied, zone, known)
+    events += [_Event(signal.at, "signal", signal) for signal in signals]
+    events += [_Event(item.at, "enhancement", item) for item in enhancements]
+    breaks = [event.at for event in events if event.kind not in {"multiple", "crossing"}]
+    places = places_of(sentence, taken_regions(sentence, known), denied, known)
+    return sorted([*events, *_lists(places, breaks)], key=attrgetter("at"))
+
+
+def _lists(places: Sequence[Located], breaks: Sequence[int]) -> Iterator[_Event]:
+    """Places that are named together, with no other statement between them."""
+    group: list[Located] = []
+    for located in places:
+        if group and any(group[-1].at < at < located.at for at in breaks):
+            yield _Event(group[0].at, "place", [item.place for item in group])
+            group = []
+        group.append(located)
+    if group:
+        yield _Event(group[0].at, "place", [item.place for item in group])
+
+
+def _next_kind(sentence: Sentence, index: int) -> str:
+    return next((mark.kind for mark in sentence.marks[index + 1 :] if mark.kind not in _BEFORE_LESION), "")
+
+
+def _counts_lesions(sentence: Sentence, index: int) -> bool:
+    """Whether a number word speaks of lesions, as "two foci", and not of signals, as "scattered high signal"."""
+    rest = [at for at in range(index + 1, len(sentence.marks)) if sentence.marks[at].kind not in _BEFORE_LESION]
+    if not rest:
+        return False
+    first = sentence.marks[rest[0]]
+    if first.kind == "signal" and len(rest) > 1 and not sentence.between(rest[1]):
+        first = sentence.marks[rest[1]]
+    return first.kind in _LESION
+
+
+class _SentenceReader:
+    """Adds what one sentence says to the frames of the report."""
+
+    def __init__(self, frames: list[Frame], sentence: Sentence, number: int, known: Lexicon) -> None:
+        self.frames, self.number = frames, number
+        self.anaphoric = bool(sentence.words) and sentence.words[0] in known.words["anaphor"]
+        self.introduces = any(
+            _is_new(sentence, index, known) for index, mark in enumerate(sentence.marks) if mark.kind == "lesion"
+        )
+        self.opens = self.larger = False
+        self.lesion_type = ""
+        self.multiple: list[Span] = []
+        self.enhancements: list[Enhancement] = []
+
+    @property
+    def frame(self) -> Frame | None:
+        """The lesion that is spoken of."""
+        return self.frames[-1] if self.frames else None
+
+    def read(self, events: Sequence[_Event]) -> None:
+        """Goes through the events; what waits for a place in the end belongs to the lesion before."""
+        kinds = [event.kind for event in events]
+        place = kinds.index("place") if "place" in kinds else 0
+        self.opens = "signal" in kinds[:place] and "larger" not in kinds[:place] and not self.anaphoric
+        self.waits = "place" in kinds and self.introduces
+        self.last_place = max((event.at for event in events if event.kind == "place"), default=-1)
+        handlers: dict[str, Callable[[Any], None]] = {
+            "place": self._place,
+            "signal": self._signal,
+            "enhancement": self._enhancement,
+            "type": self._type,
+            "larger": self._larger,
+            "multiple": self._multiple,
+            "crossing": self._crossing,
+        }
+        for event in events:
+            handlers[event.kind](event.value)
+        frame = self.frame or (self._begin() if self.lesion_type else None)
+        if frame is not None:
+            self._hand_over(frame)
+
+    def _begin(self, signal_first: bool = False) -> Frame:
+        frame = Frame(sentence=self.number, signal_first=signal_first)
+        self.frames.append(frame)
+        return frame
+
+    def _hand_over(self, frame: Frame) -> None:
+        frame.lesion_type = frame.lesion_type or self.lesion_type
+        frame.multiple += self.multiple
+        frame.enhancements += self.enhancements
+        self.lesion_type, self.multiple, self.enhancements = "", [], []
+
+    def _place(self, places: list[Place]) -> None:
+        frame = self.frame
+        if frame is not None and self.larger:
+            areas = {place.area for place in frame.places}
+            places = [place for place in places if place.area not in areas]
+        elif frame is None or self._elsewhere(frame, places):
+            frame = self._begin()
+        frame.places += places
+        frame.sentence, frame.described = self.number, False
+        self._hand_over(frame)
+        self.waits = False
+
+    def _elsewhere(self, frame: Frame, places: list[Place]) -> bool:
+        """Whether places belong to another lesion than the one that was spoken of."""
+        if not frame.places:
+            return False
+        if frame.sentence == self.number:
+            return frame.described
+        return bool(self.introduces or self.lesion_type or not frame.covers(places))
+
+    def _signal(self, signal: Signal) -> None:
+        frame = self.frame
+        ended = frame is not None and (frame.sentence != self.number or self._leads_to_place(frame, signal))
+        if frame is None or (self.opens and ended):
+            frame = self._begin(signal_first=True)
+            self._hand_over(frame)
+        frame.add(signal)
+
+    def _leads_to_place(self, frame: Frame, signal: Signal) -> bool:
+        """Whether another place follows, after a lesion whose signal came before its place."""
+        return frame.signal_first and bool(frame.places) and signal.at < self.last_place
+
+    def _enhancement(self, enhancement: Enhancement) -> None:
+        if self.waits:
+            self.enhancements.append(enhancement)
+            return
+        frame = self.frame or self._begin(signal_first=True)
+        frame.enhancements.append(enhancement)
+        frame.described = True
+
+    def _type(self, name: str) -> None:
+        frame = self.frame
+        here = frame is not None and (self.anaphoric or (frame.sentence == self.number and bool(frame.places)))
+        if frame is not None and here and frame.lesion_type in ("", name):
+            frame.lesion_type = name
+        else:
+            self.lesion_type = name
+
+    def _larger(self, span: Span) -> None:
+        self.larger = True
+        if self.frame is None:
+            self.multiple.append(span)
+        else:
+            self.frame.larger = True
+            self.frame.multiple.append(span)
+
+    def _crossing(self, _: None) -> None:
+        if self.frame is not None:
+            self.frame.crosses = True
+
+    def _multiple(self, span: Span) -> None:
+        frame = self.frame
+        if frame is None or frame.sentence != self.number or (self.opens and frame.signal_first and frame.places):
+            self.multiple.append(span)
+        else:
+            frame.multiple.append(span)
+
+
+def _is_new(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a lesion is spoken of for the first time: "a mass", "two nodules", not "the mass"."""
+    first = sentence.marks[index].first
+    words = sentence.words[max(0, first - _REACH_OF_ARTICLE) : first]
+    counted = any(mark.kind == "multiple" and first - mark.last < _REACH_OF_ARTICLE for mark in sentence.marks[:index])
+    determiner = next((word for word in reversed(words) if word == "the" or word in known.words["article"]), "")
+    return counted or determiner in known.words["article"]

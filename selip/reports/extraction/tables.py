@@ -1,0 +1,91 @@
+"""What was read out of reports, as tables with the words that say it and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selip.reports.extraction.facts import Extraction
+
+STYLES = {
+    "location": "bold cyan",
+    "signal": "bold yellow",
+    "enhancement": "bold magenta",
+    "edema": "bold blue",
+    "midline_shift": "bold green",
+    "ventricle_compression": "bold green",
+    "multiplicity": "bold red",
+}
+
+
+def marked_text(found: Extraction) -> Text:
+    """The report with the words of every fact in the colour of its kind."""
+    text = Text(found.text)
+    for fact in found.facts:
+        for start, end in fact.spans:
+            text.stylize(STYLES[fact.kind], start, end)
+    return text
+
+
+def as_tables(name: str, found: Extraction) -> RenderableType:
+    """One report: its marked text, its facts with the words that say them, and its findings."""
+    heading = Text(name, style="bold underline")
+    if not found.recognised:
+        clauses = Text("\n".join(f"  {clause.signal}" for clause in found.clauses()))
+        return Group(heading, marked_text(found), Text("nothing recognised; its sentences stand as they are:"), clauses)
+    facts = Table("fact", "value", "words")
+    for fact in found.facts:
+        words = " … ".join(found.text[start:end] for start, end in fact.spans)
+        facts.add_row(Text(fact.kind, style=STYLES[fact.kind]), ", ".join(fact.values), Text(words))
+    findings = Table("location", "type", "signals")
+    for finding in found.findings():
+        signals = "; ".join(f"{contrast} {phrase}".strip() for contrast, phrase in finding.signals.items())
+        findings.add_row(finding.location, finding.lesion_type, signals)
+    parts: list[RenderableType] = [heading, marked_text(found)]
+    parts += [facts] if found.facts else []
+    parts += [findings] if found.lesions else [Text("no lesion")]
+    return Group(*parts, Text())
+
+
+def as_mapping(found: Extraction) -> dict[str, Any]:
+    """One report as plain data: facts with spans and words, findings, clauses."""
+    return {
+        "recognised": found.recognised,
+        "state": found.state,
+        "normal": found.state == "normal",
+        "facts": [
+            {
+                "kind": fact.kind,
+                "values": list(fact.values),
+                "spans": [list(span) for span in fact.spans],
+                "words": [found.text[start:end] for start, end in fact.spans],
+            }
+            for fact in found.facts
+        ],
+        "findings": [asdict(finding) for finding in found.findings()],
+        "clauses": [clause.text if clause.location else clause.signal for clause in found.clauses()],
+    }
+
+
+def facts_of(extractions: Mapping[str, Extraction]) -> dict[str, list[list[str]]]:
+    """Id to the list of its facts, each as ["signal", "T1", "low"]."""
+    return {name: [fact.as_list for fact in found.facts] for name, found in extractions.items()}
+
+
+def summary(extractions: Mapping[str, Extraction]) -> str:
+    """How many reports there are, and of how many nothing was recognised."""
+    unknown = sum(not found.recognised for found in extractions.values())
+    facts = sum(len(found.facts) for found in extractions.values())
+    return (
+        f"{len(extractions)} reports, {facts} facts; nothing recognised in {unknown}, whose sentences stand as they are"
+    )
+
+
+def pages(extractions: Mapping[str, Extraction]) -> Iterator[RenderableType]:
+    """What is shown of each report."""
+    yield from (as_tables(name, found) for name, found in extractions.items())

@@ -1,0 +1,123 @@
+"""Files that are written whole or not at all, and that know their own hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from selip.system.locks import is_held, mark
+
+if TYPE_CHECKING:
+    import torch
+
+SEAL = "sha256"
+"""The key under which a file keeps the hash of the rest of it."""
+OTHER_CONTENT = "its checksum is that of another content"
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{12}\.partial")
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Writes `data` to a sibling file and renames it to `path`, so that a kill leaves the old file or the new one.
+
+    Raises:
+        OSError: Naming `path`, when it cannot be written; what was there stays.
+    """
+    partial = partial_of(path)
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb", buffering=0) as file:
+                mark(file.fileno())
+                write_all(file.fileno(), data.encode() if isinstance(data, str) else data)
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names `path` in an OSError that names no file, as that of a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of `data`, in as many pieces as the system takes it in."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def partial_of(path: Path) -> Path:
+    """Where a process makes what will be `path`; another name at each call."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `path` is being made, or is what a killed process left of it."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
+def remove_leftovers(folder: Path, pattern: str) -> None:
+    """Removes the files and folders that killed processes left half made: those that no living one is making.
+
+    Args:
+        folder: Where to look.
+        pattern: As of `Path.glob`; names that no partial has are passed over.
+    """
+    for path in folder.glob(pattern):
+        if not _PARTIAL.fullmatch(path.name) or is_held(path):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sealed_json(values: Mapping[str, Any], indent: int) -> str:
+    """JSON text of `values`, the hash of their canonical JSON last."""
+    return json.dumps({**values, SEAL: content_hash(values)}, indent=indent, ensure_ascii=False) + "\n"
+
+
+def unsealed_json(text: bytes | str) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    """Values of JSON text without their hash; text from before there was one is believed.
+
+    Raises:
+        ValueError: When it is no JSON, or not the text that was sealed.
+    """
+    values = json.loads(text)
+    seal = values.pop(SEAL, None) if isinstance(values, dict) else None
+    if seal is not None and seal != content_hash(values):
+        raise ValueError(OTHER_CONTENT)
+    return values
+
+
+def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 (hex) of names and values of tensors, in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 (whatever JSON can hold)
+    """JSON with sorted keys and no spaces: the form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def content_hash(value: Any) -> str:  # noqa: ANN401
+    """SHA-256 (hex) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""The order of training: every batch of a run is drawn before its first step, the same for every method of a seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from selip.system.errors import InputError
+
+# Flips are drawn anew each epoch, so a small part may fill a batch in some epochs and not in others.
+MAX_EMPTY_EPOCHS = 20
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """All batches of a run.
+
+    Attributes:
+        rows: (steps, B) int64 positions among the training volumes.
+        flips: (steps, B) bool, whether the pair is flipped left-right.
+        text_ids: (steps, B) int64 text ids after the flip.
+    """
+
+    rows: np.ndarray
+    flips: np.ndarray
+    text_ids: np.ndarray
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) of rows and flips."""
+        return hashlib.sha256(self.rows.tobytes() + self.flips.tobytes()).hexdigest()
+
+
+def plan_batches(
+    text_ids: np.ndarray,
+    twin: np.ndarray,
+    can_flip: np.ndarray | None = None,
+    *,
+    steps: int,
+    batch_size: int,
+    unique_texts: bool,
+    flip: str,
+    seed: int,
+) -> BatchPlan:
+    """Draws every batch of a run.
+
+    Epochs are random permutations. With `unique_texts` a pair whose text is already in the batch waits for a later
+    batch of its epoch; what is left when an epoch cannot fill a batch is dropped with the epoch.
+
+    Args:
+        text_ids: (n,) int64 text id of each training volume.
+        twin: (N,) int64 id of the left-right flipped twin of each text id.
+        can_flip: (N,) bool, whether a text id may be flipped at all; None: each may. A pair that may not never is.
+        steps: Number of batches.
+        batch_size: B.
+        unique_texts: Whether the texts of a batch, after flips, are all different.
+        flip: "none"; "random", each pair flipped with probability 1/2; or "paired", the same, and a pair whose text has
+            a side brings its mirror image into the batch.
+        seed: Seed of the draws.
+
+    Raises:
+        InputError: When the training part cannot fill one batch.
+    """
+    chance = np.full(len(text_ids), 0.0 if flip == "none" else 0.5)
+    if can_flip is not None:
+        chance[~can_flip[text_ids]] = 0
+    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, chance, np.random.default_rng([seed, 1]))
+    drawn = [next(batches) for _ in range(steps)]
+    rows = np.array([[row for row, _ in batch] for batch in drawn], dtype=np.int64)
+    flips = np.array([[flipped for _, flipped in batch] for batch in drawn], dtype=bool)
+    return BatchPlan(rows, flips, np.where(flips, twin[text_ids[rows]], text_ids[rows]))
+
+
+Pair = tuple[int, bool]
+
+
+def _batches(
+    text_ids: np.ndarray,
+    twin: np.ndarray,
+    batch_size: int,
+    unique: bool,
+    flip: str,
+    chance: np.ndarray,
+    rng: np.random.Generator,
+) -> Iterator[list[Pair]]:
+    empty_epochs = 0
+    while empty_epochs < MAX_EMPTY_EPOCHS:
+        order = rng.permutation(len(text_ids))
+        flips = rng.random(len(text_ids)) < chance
+        waiting = deque([(int(row), bool(flips[row]))] for row in order)
+        if flip == "paired":
+            sided = twin[text_ids] != text_ids
+            waiting = deque(
+                [(row, first), (row, not first)] if sided[row] else [(row, first)] for [(row, first)] in waiting
+            )
+        empty_epochs += 1
+        while len(batch := _next_batch(waiting, text_ids, twin, batch_size, unique)) == batch_size:
+            empty_epochs = 0
+            yield batch
+    raise InputError(
+        f"got training.batch_size={batch_size}, which the {len(text_ids)} pairs of the train part with "
+        f"{len(set(text_ids.tolist()))} different texts cannot fill{' with different texts' if unique else ''}; "
+        "lower training.batch_size or add patients"
+    )
+
+
+def _next_batch(
+    waiting: deque[list[Pair]], text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool
+) -> list[Pair]:
+    """Takes groups of pairs from the front of `waiting`; those whose text is taken go back to its front, in order.
+
+    The last group of a batch is cut to fit.
+    """
+    batch: list[Pair] = []
+    seen: set[int] = set()
+    deferred = []
+    while waiting and len(batch) < batch_size:
+        group = waiting.popleft()
+        texts = {int(twin[text_ids[row]] if flipped else text_ids[row]) for row, flipped in group}
+        if unique and texts & seen:
+            deferred.append(group)
+        else:
+            seen |= texts
+            batch.extend(group)
+    waiting.extendleft(reversed(deferred))
+    return batch[:batch_size]

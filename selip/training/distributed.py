@@ -1,0 +1,120 @@
+"""Several processes on one batch, as torchrun or `accelerate launch` starts them: who is who, and what they exchange.
+
+Each process encodes its share of a batch, gathers the views of all with their gradients and computes the whole loss.
+So there are as many losses as processes, all equal, and gradients that were summed over processes by the backward of
+`gathered` become those of one loss when they are averaged. A process alone passes through every function unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from torch import distributed, nn
+
+from selip.system.environment import launched_processes
+from selip.system.errors import InputError
+
+T = TypeVar("T")
+
+LONGEST_WAIT = timedelta(hours=12)  # the others wait while the main process builds a cohort or scores
+
+
+def join() -> None:
+    """Joins the processes that were started together, over NCCL on GPUs, else gloo; again, or alone, does nothing."""
+    if launched_processes() > 1:
+        PartialState(cpu=not torch.cuda.is_available(), timeout=LONGEST_WAIT)
+
+
+def process_count() -> int:
+    """Number of processes that share a batch."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def own_rows(count: int) -> slice:
+    """The part of a batch of `count` rows that this process encodes; parts are equal, in order of the processes."""
+    share = count // process_count()
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    return slice(rank * share, (rank + 1) * share)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises InputError for a batch that the processes cannot share equally."""
+    if batch_size % process_count():
+        raise InputError(
+            f"got training.batch_size={batch_size} for {process_count()} processes; allowed: a multiple of "
+            f"{process_count()}; change training.batch_size or the number of processes"
+        )
+
+
+def gathered(part: torch.Tensor) -> torch.Tensor:
+    """(n * processes, ...) with the parts (n, ...) of all processes; the gradient goes back to where each came from."""
+    return part if process_count() == 1 else _Gathered.apply(part)
+
+
+class _Gathered(torch.autograd.Function):
+    """torch.distributed.nn has one, deprecated, that on gloo mixes up the entries of a strided gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 (torch's context is untyped)
+        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(process_count())]
+        distributed.all_gather(parts, part.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total[own_rows(len(total))]
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Replaces the gradients of `module` by their mean over the processes, in one message."""
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    if process_count() == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= process_count()
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def on_main(work: Callable[[], T]) -> T:
+    """What `work` returns on the main process, for all of them; the others wait.
+
+    Raises:
+        InputError: On every process, when `work` raised it; so does an OSError.
+    """
+    if process_count() == 1:
+        return work()
+    outcome: list[Any] = [None, None]
+    if is_main():
+        try:
+            outcome[0] = work()
+        except (InputError, OSError) as error:
+            outcome[1] = error
+    distributed.broadcast_object_list(outcome)
+    value, raised = outcome
+    if raised is not None:
+        raise raised
+    return value
+
+
+def check_same(values: Iterable[object]) -> None:
+    """Raises InputError when processes come with different `values`, as when one does not see the files of the rest."""
+    own = list(values)
+    if on_main(lambda: own) != own:
+        rank = distributed.get_rank()
+        raise InputError(
+            f"got another state of the run in process {rank} than in process 0; allowed: one --out that all processes "
+            "see; put it on a file system that all machines share"
+        )

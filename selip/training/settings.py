@@ -1,0 +1,92 @@
+"""Configuration of training: frozen dataclasses like those of config.py.
+
+A field that came later is left out of plain data at its default, so that the ids of runs without it stay as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from benchmarks.settings import PositiveRate
+from selip.system.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The common trainer's budget and optimiser (AdamW).
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Pairs a step.
+        unique_texts: Whether the texts of a batch are all different (the paper's), so at most one is normal.
+        learning_rate_volume: Peak learning rate of the volume tower.
+        learning_rate_text: Peak learning rate of the text tower.
+        weight_decay: AdamW's weight decay.
+        warmup_steps: Steps of linear warm-up.
+        schedule: "cosine" to zero, or "polynomial" of power 0.9 (the paper's).
+        gradient_clip: Largest global gradient norm.
+        validations: Evenly spaced validations; the best keeps its weights.
+        precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
+        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/training/gradients.py), for batches that do not fit
+            in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
+        resident_gib: Training voxels that are kept in memory, in GiB; a larger cohort is read ahead from its store,
+            to the same numbers. null: half of what is free, first on the device, then in main memory.
+        memory_format: Of the weights and maps of the volume tower: "channels_last", which is faster, or "contiguous";
+            the same up to rounding.
+        compile: Whether torch.compile makes kernels for the volume tower; the same up to rounding.
+    """
+
+    steps: int = 2000
+    batch_size: int = 64
+    unique_texts: bool = True
+    learning_rate_volume: PositiveRate = 5e-4
+    learning_rate_text: PositiveRate = 5e-4
+    weight_decay: NonNegativeFloat = 0.01
+    warmup_steps: NonNegativeInt = 100
+    schedule: Literal["cosine", "polynomial"] = "cosine"
+    gradient_clip: PositiveFloat = 1.0
+    validations: int = 8
+    precision: Literal["auto", "no", "bf16"] = "auto"
+    micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
+    resident_gib: Annotated[NonNegativeFloat | None, Field(exclude_if=lambda value: value is None)] = None
+    memory_format: Annotated[
+        Literal["channels_last", "contiguous"], Field(exclude_if=lambda value: value == "channels_last")
+    ] = "channels_last"
+    compile: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+
+    def __post_init__(self) -> None:
+        """Refuses budgets that cannot run."""
+        if self.steps < 1 or self.batch_size < 2 or not 1 <= self.validations <= self.steps:
+            raise InputError(
+                f"got training.steps={self.steps}, batch_size={self.batch_size}, validations={self.validations}; "
+                "allowed: steps >= 1, batch_size >= 2, 1 <= validations <= steps"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Augmentation on the device, after the intensity rule: units are those of the network's input.
+
+    Attributes:
+        flip: "none"; "random": half of the pairs are flipped left-right, sides swapped in their texts; "paired": the
+            same, and a pair whose text has a side brings its mirror image, so that the side is always asked for.
+        shift_voxels: Largest shift along each axis, in voxels.
+        gain: Largest relative change of intensity.
+        offset: Largest shift of intensity.
+        noise: Standard deviation of added Gaussian noise.
+        rotation_degrees: Largest rotation about each axis, in degrees.
+        scale: Largest relative change of size, the same along every axis.
+        bias_field: Largest coefficient of the polynomial that is the logarithm of a smooth factor on intensity.
+    """
+
+    flip: Literal["none", "random", "paired"] = "random"
+    shift_voxels: NonNegativeInt = 1
+    gain: NonNegativeFloat = 0.1
+    offset: NonNegativeFloat = 0.05
+    noise: NonNegativeFloat = 0.02
+    rotation_degrees: Annotated[float, Field(ge=0, le=45, exclude_if=lambda value: not value)] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
+    bias_field: Annotated[NonNegativeFloat, Field(exclude_if=lambda value: not value)] = 0.0

@@ -1,0 +1,152 @@
+"""The training part of a cohort as tensors, and the model that every method of a seed starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from selip.data.cohort import Cohort
+from selip.data.findings import CONTRASTS, findings_from_json, parse_findings_text
+from selip.experiments.config import ModelConfig
+from selip.models.dual_encoder import DualEncoder
+from selip.models.text_towers import make_tokens
+from selip.similarity.text_similarity import TextTable
+from selip.states import UNKNOWN, finding_labels, states_of
+from selip.system.errors import InputError
+from selip.training.method import Sizes
+from selip.training.voxel_loading import Volumes, place_volumes
+
+CENTRING_VOLUMES = 256
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training part.
+
+    Attributes:
+        volumes: (n, I, J, K) uint8, where `place_volumes` put them.
+        contrasts: (n,) int64 positions in CONTRASTS, on the device.
+        texts: Unique texts and their flipped twins.
+        text_ids: (n,) int64 ids in `texts`.
+        label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
+        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for an unknown state.
+        spacing_mm: Voxel edges along right, front, top.
+    """
+
+    volumes: Volumes
+    contrasts: torch.Tensor
+    texts: TextTable
+    text_ids: np.ndarray
+    label_names: tuple[str, ...]
+    labels: torch.Tensor
+    spacing_mm: tuple[float, float, float]
+
+
+def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float | None = None) -> TrainingData:
+    """Reads the training part of `cohort`; its voxels stay in the store when no memory holds them.
+
+    Args:
+        cohort: The cohort.
+        device: Where training happens.
+        resident_gib: As in TrainingConfig.
+
+    Raises:
+        InputError: When it is empty.
+    """
+    rows = cohort.rows("train")
+    if not len(rows):
+        raise InputError(f"got a cohort without a train part in {cohort.root}; allowed: at least one batch of pairs")
+    table = cohort.volumes.iloc[rows]
+    texts = TextTable.of(table["text"].tolist())
+    volumes = place_volumes(cohort, rows, device, resident_gib)
+    contrasts = contrast_positions(table["contrast"].tolist()).to(device)
+    names, labels = finding_sets(cohort, rows)
+    text_ids = texts.ids(table["text"].tolist())
+    return TrainingData(volumes, contrasts, texts, text_ids, names, labels.to(device), cohort.info.spacing_mm)
+
+
+def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
+    """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for one of unknown state.
+
+    The types of the findings that the volume's contrast shows, where the findings of its study are known with their
+    signals; else the labels of the study, less those that name none, and none for a volume whose text has no finding.
+    """
+    studies = cohort.studies.set_index("study_id")
+    table = cohort.volumes.iloc[rows]
+    shown = [
+        _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
+        for study, contrast, text in zip(table["study_id"], table["contrast"], table["text"], strict=True)
+    ]
+    names = tuple(sorted(set().union(*shown)))
+    sets = torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
+    sets[torch.from_numpy(states_of(table) == UNKNOWN)] = torch.nan
+    return names, sets
+
+
+def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
+    known = findings_from_json(findings) if findings else []
+    if any(finding.signals for finding in known):
+        return {finding.lesion_type for finding in known if finding.clause(contrast)}
+    return set(finding_labels(json.loads(labels))) if parse_findings_text(text) else set()
+
+
+def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
+    """(n,) int64 positions in CONTRASTS."""
+    return torch.tensor([CONTRASTS.index(contrast) for contrast in contrasts], dtype=torch.long)
+
+
+def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:
+    """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics."""
+    torch.manual_seed(seed)
+    model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
+    model.intensity.fit(data.volumes, data.contrasts.cpu())
+    if config.centre_projections:
+        _centre_projections(model, data)
+    return model
+
+
+def with_own_tower(
+    common: DualEncoder, tower: Mapping[str, Any], cohort: Cohort, data: TrainingData, seed: int
+) -> DualEncoder:
+    """`common` with the fields `tower` of its configuration replaced: another volume tower, the same text side.
+
+    Returns:
+        `common` itself when nothing is replaced.
+    """
+    if not tower:
+        return common
+    model = initial_model(replace(common.config, **tower), cohort, data, seed)
+    for part in ("text_tower", "text_projection"):
+        getattr(model, part).load_state_dict(getattr(common, part).state_dict())
+    return model
+
+
+@torch.no_grad()
+def model_sizes(model: DualEncoder) -> Sizes:
+    """Sizes of what the towers of `model` give, from one volume of zeros."""
+    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape))[-1]
+    channels, *cells = last.shape[1:]
+    words = model.text_tower.features
+    return Sizes(model.volume_tower.features, (channels, *cells), words, model.shape)
+
+
+@torch.no_grad()
+def _centre_projections(model: DualEncoder, data: TrainingData) -> None:
+    """Turns both projections away from the mean training feature of the untrained towers.
+
+    Features behind a ReLU share a large common part, so the embeddings of an untrained net lie in a narrow cone (Liang
+    et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
+    """
+    rows = torch.linspace(0, len(data.volumes) - 1, min(CENTRING_VOLUMES, len(data.volumes))).long()
+    stored = data.volumes[rows].cpu().unsqueeze(1).float() / 255
+    volumes = model.volume_features(stored, data.contrasts[rows].cpu())
+    texts = model.text_tower(*model.tokens(data.texts.texts))
+    for features, projection in ((volumes, model.volume_projection), (texts, model.text_projection)):
+        direction = F.normalize(features.mean(0), dim=0)
+        projection.weight -= torch.outer(projection.weight @ direction, direction)

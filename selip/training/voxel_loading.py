@@ -1,0 +1,144 @@
+"""Training voxels on their way to the device: resident there when they fit, else read ahead of the steps by threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import psutil
+import torch
+
+from selip.data.cohort import Cohort
+from selip.training.distributed import own_rows
+
+SHARE_OF_FREE_MEMORY = 0.5
+STEPS_AHEAD = 4
+READERS = 2
+
+
+@dataclass(frozen=True)
+class StoredVolumes:
+    """Volumes that stay in a cohort's store; indexed like a tensor (n, I, J, K) uint8, they are read.
+
+    Attributes:
+        cohort: The cohort.
+        rows: (n,) int64 rows of its volumes.
+    """
+
+    cohort: Cohort
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, I, J, K)."""
+        return torch.Size((len(self.rows), *self.cohort.info.shape))
+
+    def __getitem__(self, positions: torch.Tensor) -> torch.Tensor:
+        """(m, I, J, K) uint8 in main memory: the volumes at `positions` (m,) int64, each read once.
+
+        Raises:
+            InputError: When the store is damaged.
+        """
+        rows, inverse = np.unique(self.rows[positions.numpy()], return_inverse=True)
+        return torch.from_numpy(self.cohort.read_volumes(rows)[inverse])
+
+
+Volumes = torch.Tensor | StoredVolumes
+"""(n, I, J, K) uint8 on a device, in main memory, or in a store."""
+
+
+def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_gib: float | None) -> Volumes:
+    """The volumes `rows` of `cohort` in the fastest place that holds them: `device`, main memory, the store.
+
+    Args:
+        cohort: The cohort.
+        rows: (n,) int64 rows of its volumes.
+        device: Where they will be used.
+        limit_gib: Room in each memory, in GiB; None: half of what is free there.
+    """
+    size = len(rows) * prod(cohort.info.shape)
+    for place in dict.fromkeys((device, torch.device("cpu"))):
+        if size <= room_bytes(place, limit_gib):
+            return torch.from_numpy(cohort.read_volumes(rows)).to(place)
+    return StoredVolumes(cohort, rows)
+
+
+def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
+    """Room to fill on a device: `limit_gib`, or half of what is free there."""
+    if limit_gib is not None:
+        return limit_gib * 2**30
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return SHARE_OF_FREE_MEMORY * free
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """`array` as a tensor on `device`; the host does not wait for the copy."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+Loader = Callable[[int, slice], torch.Tensor]
+"""Step and rows of its batch to voxels (n, I, J, K) uint8 on the device."""
+
+
+def make_loader(volumes: Volumes, plan_rows: np.ndarray, device: torch.device) -> Loader:
+    """What gives the voxels of each step.
+
+    Args:
+        volumes: All training volumes.
+        plan_rows: (steps, B) int64 positions in `volumes` of every batch.
+        device: Where the voxels go. Volumes that are not there are read ahead, this process's share of each batch.
+    """
+    if isinstance(volumes, torch.Tensor) and volumes.device.type == device.type:
+        return lambda step, rows: volumes.index_select(0, to_device(plan_rows[step, rows], device))
+    return Prefetch(volumes, plan_rows, device)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Voxels of a step, and the event after which they are on the device; None: they are."""
+
+    voxels: torch.Tensor
+    copied: torch.cuda.Event | None = None
+
+
+class Prefetch:
+    """Reads the batches of a plan, some steps ahead, in threads; copies to a GPU run beside its computation."""
+
+    def __init__(self, volumes: Volumes, plan_rows: np.ndarray, device: torch.device) -> None:
+        self.volumes, self.device = volumes, device
+        self.own = own_rows(plan_rows.shape[1])
+        self.rows = plan_rows[:, self.own]
+        self.waiting: dict[int, Future[_Block]] = {}
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="voxels")
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __call__(self, step: int, rows: slice) -> torch.Tensor:
+        """(n, I, J, K) uint8 on the device: `rows` of the batch of `step`, within this process's share of it.
+
+        Raises:
+            InputError: When the store is damaged.
+        """
+        ahead = range(step, min(step + STEPS_AHEAD, len(self.rows)))
+        old, self.waiting = self.waiting, {}
+        for number in ahead:
+            self.waiting[number] = old.get(number) or self.readers.submit(self._read, number)
+        block = self.waiting[step].result()
+        if block.copied is not None:
+            torch.cuda.current_stream(self.device).wait_event(block.copied)
+            block.voxels.record_stream(torch.cuda.current_stream(self.device))
+        return block.voxels[rows.start - self.own.start : rows.stop - self.own.start]
+
+    def _read(self, step: int) -> _Block:
+        voxels = self.volumes[torch.from_numpy(self.rows[step])]
+        if self.stream is None:
+            return _Block(voxels)
+        with torch.cuda.stream(self.stream):
+            there = voxels.pin_memory().to(self.device, non_blocking=True)
+            return _Block(there, self.stream.record_event())

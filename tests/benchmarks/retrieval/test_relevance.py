@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.retrieval.relevance import grade, relevance, set_grades
+from selip.data.findings import Finding
+
+LEFT = ("thalamus", "left", "acute infarct")
+
+
+def finding(region="thalamus", side="left", lesion_type="acute infarct", contrasts=("FLAIR", "DWI")):
+    return Finding(lesion_type, region, side, dict.fromkeys(contrasts, "high signal"))
+
+
+def best_match_by_loop(a, b):
+    if not a or not b:
+        return float(not a and not b)
+    forth = np.mean([max(grade(x, y) for y in b) for x in a])
+    back = np.mean([max(grade(x, y) for x in a) for y in b])
+    return (forth + back) / 2
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (LEFT, 1),
+        (("thalamus", "right", "acute infarct"), 2 / 3),
+        (("thalamus", "left", "old infarct"), 2 / 3),
+        (("thalamus", "right", "old infarct"), 1 / 3),
+        (("frontal lobe", "left", "acute infarct"), 1 / 3),
+        (("frontal lobe", "left", "old infarct"), 0),
+    ],
+)
+def test_grades_count_the_side_only_where_the_region_agrees(other, expected):
+    assert grade(LEFT, other) == grade(other, LEFT) == pytest.approx(expected)
+
+
+def test_set_grades_equal_the_loop_and_are_a_similarity():
+    rng = np.random.default_rng(0)
+    keys = [(str(region), str(side), str(kind)) for region in "abc" for side in "lr" for kind in "xy"]
+    sets = [frozenset(keys[n] for n in rng.choice(len(keys), size, replace=False)) for size in (0, 1, 1, 2, 3, 5, 12)]
+    found = set_grades(sets)
+    expected = [[best_match_by_loop(a, b) for b in sets] for a in sets]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(found, found.T)
+    np.testing.assert_allclose(np.diag(found), 1)
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+def items_of(rows):
+    return pd.DataFrame(rows, columns=["study_id", "contrast"])
+
+
+def test_a_text_has_the_mean_over_its_volumes_in_both_directions():
+    truth = {"a": [finding()], "b": [finding(side="right")], "c": []}
+    items = items_of([("a", "FLAIR"), ("b", "FLAIR"), ("c", "FLAIR")])
+    found = relevance(items, np.array([0, 0, 1]), truth)
+    of_volumes = found.of_volumes(slice(0, 3))
+    np.testing.assert_allclose(of_volumes, [[(1 + 2 / 3) / 2, 0], [(1 + 2 / 3) / 2, 0], [0, 1]])
+    np.testing.assert_allclose(found.of_texts(slice(0, 2)), of_volumes.T)
+
+
+def test_a_volume_has_only_what_its_contrast_shows():
+    truth = {"old": [finding(contrasts=("FLAIR",))], "normal": []}
+    items = items_of([("old", "DWI"), ("old", "FLAIR"), ("normal", "DWI")])
+    found = relevance(items, np.array([0, 1, 0]), truth).of_volumes(slice(0, 3))
+    np.testing.assert_allclose(found, [[1, 0], [0, 1], [1, 0]])
+
+
+def test_unknown_truth_is_unknown_not_irrelevant():
+    items = items_of([("known", "FLAIR"), ("unknown", "FLAIR"), ("known", "FLAIR")])
+    found = relevance(items, np.array([0, 1, 0]), {"known": [finding()]}).of_volumes(slice(0, 3))
+    assert np.isnan(found[1]).all()
+    assert np.isnan(found[:, 1]).all()
+    np.testing.assert_allclose(found[[0, 2], 0], 1)
+    nothing = relevance(items, np.array([0, 1, 0]), {}).of_texts(slice(0, 2))
+    assert nothing.shape == (2, 3)
+    assert np.isnan(nothing).all()
+
+
+def test_all_normal_volumes_are_relevant_to_each_other():
+    items = items_of([("a", "FLAIR"), ("b", "T1")])
+    np.testing.assert_array_equal(
+        relevance(items, np.array([0, 0]), {"a": [], "b": []}).of_texts(slice(0, 1)), [[1, 1]]
+    )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.stats import permutation_test, rankdata, wilcoxon
+
+from benchmarks.statistics.intervals import Difference, Interval, patient_bootstrap
+from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
+from selip.system.errors import InputError
+
+
+def flipped_by_loop(differences):
+    seen = abs(np.mean(differences)) * (1 - 1e-12)
+    means = [abs(np.mean(np.multiply(signs, differences))) for signs in product((-1, 1), repeat=len(differences))]
+    return np.mean([mean >= seen for mean in means])
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 9])
+def test_sign_flip_is_the_count_over_all_sign_vectors(n):
+    rng = np.random.default_rng(n)
+    for differences in (rng.normal(0.5, 1, n), rng.integers(-2, 4, n).astype(float), np.full(n, 0.1), np.zeros(n)):
+        assert sign_flip(differences) == pytest.approx(flipped_by_loop(differences))
+
+
+def test_sign_flip_knows_no_order_no_unit_and_no_side():
+    differences = np.random.default_rng(0).normal(0.4, 1, 8)
+    found = sign_flip(differences)
+    assert found < 1
+    for same in (differences[::-1], -differences, 100 * differences):
+        assert sign_flip(same) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("n", [2, 5, 6, 10])
+def test_six_seeds_of_one_sign_are_the_fewest_below_five_percent(n):
+    found = sign_flip(np.linspace(1, 2, n))
+    assert found == pytest.approx(2 / 2**n)
+    assert (found < 0.05) == (n >= 6)
+
+
+@pytest.mark.parametrize("n", [4, 11])
+def test_sign_flip_is_the_permutation_test_of_scipy_and_on_ranks_the_test_of_wilcoxon(n):
+    differences = np.random.default_rng(n).normal(0.4, 1, n)
+    expected = permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip(differences) == pytest.approx(expected.pvalue)
+    ranked = sign_flip(np.sign(differences) * rankdata(np.abs(differences)))
+    assert ranked == pytest.approx(wilcoxon(differences, method="exact").pvalue)
+
+
+def test_sign_flip_beyond_20_is_sampled_reproducibly_and_never_zero():
+    differences = np.r_[np.random.default_rng(3).normal(0.5, 1, 20), 0.0]  # the last sign changes nothing
+    found = sign_flip(differences)
+    assert found == sign_flip(differences)
+    assert found == pytest.approx(sign_flip(differences[:20]), abs=4 * np.sqrt(0.25 / 100_000))
+    assert sign_flip(differences, np.random.default_rng(1)) != found
+    assert sign_flip(np.ones(40)) == 1 / 100_001
+
+
+def test_sign_flip_of_too_little():
+    assert np.isnan(sign_flip([]))
+    assert np.isnan(sign_flip([0.3]))
+    with pytest.raises(InputError, match="run the missing seeds"):
+        sign_flip([0.1, np.nan])
+
+
+def test_smallest_detectable_difference_is_2_8_standard_errors():
+    assert smallest_detectable_difference(Difference(0.3, 0.3 - 1.959964, 0.3 + 1.959964, 0.5)) == pytest.approx(
+        2.801585, abs=1e-6
+    )
+    wide, narrow = Interval(0, -2, 2), Interval(5, 4, 6)
+    assert smallest_detectable_difference(wide) == pytest.approx(2 * smallest_detectable_difference(narrow))
+    assert smallest_detectable_difference(wide, power=0.9) > smallest_detectable_difference(wide)
+    assert smallest_detectable_difference(wide, alpha=0.01) > smallest_detectable_difference(wide)
+    assert smallest_detectable_difference(wide, power=0.5) == pytest.approx(2)  # half the width, at even odds
+    assert np.isnan(smallest_detectable_difference(Interval(1, np.nan, np.nan)))
+
+
+def test_smallest_detectable_difference_does_not_hang_on_the_interval_s_coverage():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=300)
+    found = [
+        smallest_detectable_difference(
+            patient_bootstrap(values, np.ones(300), np.arange(300), 4000, confidence=confidence), confidence=confidence
+        )
+        for confidence in (0.8, 0.95, 0.99)
+    ]
+    standard_error = values.std() / np.sqrt(300)
+    np.testing.assert_allclose(found, 2.801585 * standard_error, rtol=0.06)
+
+
+@pytest.mark.parametrize("name", ["power", "alpha", "confidence"])
+def test_chances_are_between_0_and_1(name):
+    with pytest.raises(InputError, match=f"got {name} 1"):
+        smallest_detectable_difference(Interval(0, -1, 1), **{name: 1})

@@ -1,0 +1,88 @@
+"""What is guarded, and by how much it may fall: what ranks a benchmark always, more when a file names it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from leaderboards.gate.margins import PACKAGED, UNNAMED, Margin, guarded_metrics, read_margins
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.families import headline_of
+from selip.system.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def boards(family_dir):
+    return read_boards(family_dir)
+
+
+@pytest.fixture
+def own(tmp_path):
+    def read(text):
+        path = tmp_path / "margins.yaml"
+        path.write_text(text)
+        return read_margins(path)
+
+    return read
+
+
+def test_a_margin_is_the_larger_of_its_two_parts():
+    assert Margin(0.05, 0.1).of(0.4) == 0.05
+    assert Margin(0.05, 0.1).of(0.8) == pytest.approx(0.08)
+    assert Margin(0.05, 0.1).of(-0.8) == pytest.approx(0.08)
+
+
+def test_by_default_the_ranking_metric_of_each_benchmark_is_guarded(boards):
+    found = guarded_metrics(boards, {})
+    assert {name: list(metrics) for name, metrics in found.items()} == {
+        name: [headline_of(board).key] for name, board in boards.items()
+    }
+
+
+def test_the_packaged_file_names_what_ranks_each_benchmark(boards):
+    packaged = read_margins(PACKAGED)
+    assert set(packaged) == set(boards)
+    for name, board in boards.items():
+        assert list(packaged[name]) == [headline_of(board).key.split("/", 1)[1]]
+
+
+def test_a_benchmark_that_no_file_names_is_guarded_too(boards):
+    found = guarded_metrics({"new": replace(boards["segmentation"], benchmark="new")}, {})
+    assert list(found["new"].values()) == [UNNAMED]
+
+
+def test_a_file_adds_metrics_and_replaces_margins(boards, own):
+    margins = own(
+        "retrieval:\n  image_to_text_R@10: {absolute: 0.2}\n  abnormal/hard_negative_side: {absolute: 0.1}\n"
+        "segmentation: {fine_tuned/dice: {relative: 0.3}}\n"
+    )
+    found = guarded_metrics(boards, margins)
+    assert found["retrieval"] == {
+        "abnormal/image_to_text_R@10": Margin(0.2),
+        "abnormal/hard_negative_side": Margin(0.1),
+    }
+    assert set(found["segmentation"]) == {"frozen/dice", "fine_tuned/dice"}
+    assert found["zero_shot"] == guarded_metrics(boards, {})["zero_shot"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("retrival: {image_to_text_R@10: {absolute: 0.1}}", "did you mean 'retrieval'"),
+        ("retrieval: {image_to_text_R@11: {absolute: 0.1}}", "abnormal/image_to_text_R@1"),
+        ("retrieval: {image_to_text_R@10: {absolut: 0.1}}", "did you mean 'absolute'"),
+        ("retrieval: {image_to_text_R@10: {absolute: -0.1}}", "greater than or equal to 0"),
+        ("retrieval: {image_to_text_R@10: {relative: .nan}}", "retrieval.image_to_text_R@10.relative"),
+        ("retrieval: {image_to_text_R@10: 0.1}", "not a mapping"),
+        ("retrieval: 0.1", "no mapping"),
+        ("- retrieval", "not a mapping"),
+        ("retrieval: {", "unreadable margins file"),
+        ("retrieval: {image_to_text_R@10: !!python/name:os.system }", "unreadable margins file"),
+    ],
+)
+def test_what_is_no_margin_is_refused_in_one_line(boards, own, text, message):
+    with pytest.raises(InputError) as caught:
+        guarded_metrics(boards, own(text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

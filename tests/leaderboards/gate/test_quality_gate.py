@@ -1,0 +1,257 @@
+"""The quality gate on made-up records: its laws, its judges, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.statistics.intervals import Interval, paired_difference, patient_bootstrap
+from leaderboards.gate.comparison import Pair, Side, read_side
+from leaderboards.gate.margins import Margin
+from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy
+from selip.records.record import read_records
+from selip.system.errors import InputError
+
+KEY = "abnormal/image_to_text_R@10"
+METRIC = "image_to_text_R@10"
+
+
+def made(factory, folder, *runs, n_patients=24, **changes):
+    """Runs (method, seed, skill) as a side."""
+    for method, seed, skill in runs:
+        factory.add_run(folder, method, seed, n_patients, skill, **changes)
+    return read_side(folder)
+
+
+def only(gate):
+    (line,) = gate.lines
+    return line
+
+
+def judged(lower, upper, margin=0.05, p_holm=0.0):
+    """A line with this interval."""
+    return GateLine(None, KEY, 0.5, 0.5, Interval((lower + upper) / 2, lower, upper), margin, p_holm, p_holm).outcome
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "outcome"),
+    [
+        (-0.05, 0.10, "pass"),
+        (0.10, 0.20, "pass"),
+        (-0.051, 0.10, "inconclusive"),
+        (-0.20, -0.05, "inconclusive"),
+        (-0.20, -0.051, "regress"),
+        (math.nan, math.nan, "inconclusive"),
+    ],
+)
+def test_the_interval_against_the_margin_decides(lower, upper, outcome):
+    assert judged(lower, upper) == outcome
+
+
+def test_holm_turns_a_regress_that_chance_would_give_into_inconclusive():
+    assert judged(-0.2, -0.06, p_holm=LEVEL) == "regress"
+    assert judged(-0.2, -0.06, p_holm=1.01 * LEVEL) == "inconclusive"
+
+
+def test_a_side_passes_against_itself_without_any_spread(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3), ("clip", 0, 0.9))
+    gate = compare(side, side, {}, n_resamples=200)
+    assert (gate.outcome, gate.exit_code) == ("pass", 0)
+    assert {tuple(line.difference) for line in gate.lines} == {(0.0, 0.0, 0.0)}
+
+
+def test_much_worse_regresses_and_much_better_passes(tmp_path, factory):
+    good = made(factory, tmp_path / "good", ("selip", 0, 2.0))
+    poor = made(factory, tmp_path / "poor", ("selip", 0, 0.0))
+    assert compare(good, poor, {}, n_resamples=500).exit_code == 1
+    assert compare(poor, good, {}, n_resamples=500).exit_code == 0
+
+
+def test_turning_the_sides_turns_the_difference(tmp_path, factory):
+    one = made(factory, tmp_path / "one", ("selip", 0, 1.3))
+    other = made(factory, tmp_path / "other", ("selip", 0, 0.9))
+    there, back = (only(compare(*sides, {}, n_resamples=200)) for sides in ((one, other), (other, one)))
+    value, lower, upper = back.difference
+    assert there.difference == pytest.approx((-value, -upper, -lower))
+    assert there.difference.value == pytest.approx(there.candidate - there.reference)
+
+
+def test_where_lower_is_better_more_ranks_are_a_loss(tmp_path, factory):
+    good = made(factory, tmp_path / "good", ("selip", 0, 2.0))
+    poor = made(factory, tmp_path / "poor", ("selip", 0, 0.0))
+    margins = {"retrieval": {"image_to_text_median_rank": Margin(absolute=1.0)}}
+    line = compare(good, poor, margins, n_resamples=200).lines[1]
+    assert line.candidate > line.reference
+    assert line.difference.upper < 0
+    assert line.outcome == "regress"
+
+
+def test_the_same_several_seeds_are_drawn_with_the_patients(tmp_path, factory):
+    runs = [[("selip", seed, skill) for seed in (0, 1, 2)] for skill in (1.3, 1.0)]
+    reference, candidate = (made(factory, tmp_path / str(n), *side) for n, side in enumerate(runs))
+    frames = [
+        side.boards["retrieval"].frames(side.boards["retrieval"].row("selip"), KEY) for side in (candidate, reference)
+    ]
+    judge = paired_difference(*frames, METRIC, n_resamples=300)
+    assert only(compare(reference, candidate, {}, n_resamples=300)).difference == pytest.approx(judge[:3])
+
+
+def test_other_seeds_are_averaged_within_each_side(tmp_path, factory):
+    """A mean over seeds of a mean over items is the mean of the items' means: the judge bootstraps those."""
+    reference = made(factory, tmp_path / "r", ("selip", 0, 1.3), ("selip", 1, 1.3))
+    candidate = made(factory, tmp_path / "c", ("selip", 5, 1.0))
+    boards = [side.boards["retrieval"] for side in (reference, candidate)]
+    (one, two), (new,) = (board.frames(board.row("selip"), KEY) for board in boards)
+    assert list(one["item_id"]) == list(two["item_id"]) == list(new["item_id"])
+    gaps = new[METRIC] - (one[METRIC] + two[METRIC].to_numpy()).to_numpy() / 2
+    judge = patient_bootstrap(gaps, new["weight"], new["patient_id"], n_resamples=300)
+    assert only(compare(reference, candidate, {}, n_resamples=300)).difference == pytest.approx(judge)
+    assert "no spread between seeds" in seed_policy([0, 1], [5])
+    assert "drawn with the patients" in seed_policy([0, 1], [0, 1])
+
+
+def test_one_patient_decides_nothing(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3), n_patients=2)  # the other is normal
+    line = only(compare(side, side, {}, n_resamples=50))
+    assert math.isnan(line.difference.lower)
+    assert line.outcome == "inconclusive"
+
+
+def test_what_took_no_step_or_was_skipped_on_both_sides_is_left_out(tmp_path, factory):
+    for name in ("one", "two"):
+        made(factory, tmp_path / name, ("selip", 0, 1.3), ("random_init", 0, 0.0))
+        factory.add_hole(tmp_path / name, "mae", 0, "skipped", "no text tower")
+    gate = compare(read_side(tmp_path / "one"), read_side(tmp_path / "two"), {}, n_resamples=50)
+    assert [line.pair.label for line in gate.lines] == ["selip"]
+    assert any("random_init on retrieval: takes no training step" in text for text in gate.left_out)
+    assert any("no text tower" in text for text in gate.left_out)
+
+
+def test_resamples_grow_with_the_lines_so_that_holm_can_reach_its_level(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3), ("clip", 0, 0.9), ("clip_x2", 0, 0.9))
+    gate = compare(side, side, {}, n_resamples=10)
+    assert gate.n_resamples == 300
+    assert len(gate.lines) / (gate.n_resamples + 1) < LEVEL
+
+
+def test_a_folder_of_records_and_a_single_record_are_sides_too(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3))
+    for path in (tmp_path / "records", *(tmp_path / "records").glob("*.json")):
+        assert compare(side, read_side(path), {}, n_resamples=50).exit_code == 0
+
+
+def refused(reference: Side, candidate: Side) -> str:
+    with pytest.raises(InputError) as caught:
+        compare(reference, candidate, {}, n_resamples=50)
+    line = str(caught.value)
+    assert line.startswith("got ")
+    assert "allowed" in line
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split_fingerprint": "other-split"}, "split fingerprints"),
+        ({"protocol_version": "2"}, "protocol versions 1 "),
+        ({"transfer_split_fingerprint": "other"}, "second splits"),
+        ({"trained_on_split_fingerprint": "other"}, "training splits"),
+        ({"config": {"evaluation": {"segmentation": {"steps": 7}}}}, "evaluation.segmentation.steps 9 "),
+    ],
+)
+def test_what_was_scored_otherwise_is_refused(tmp_path, factory, changes, message):
+    scoring = {"config": {"evaluation": {"segmentation": {"steps": 9}, "n_resamples": 5}}}
+    reference = made(factory, tmp_path / "one", ("selip", 0, 1.3), **scoring)
+    assert message in refused(reference, made(factory, tmp_path / "two", ("selip", 0, 1.3), **scoring | changes))
+
+
+def test_another_cohort_is_refused(tmp_path, factory):
+    reference = made(factory, tmp_path / "one", ("selip", 0, 1.3))
+    for field in ("cohort", "transfer", "trained_on"):
+        changes = {field: factory.make_cohort(content_hash="other")}
+        line = refused(reference, made(factory, tmp_path / field, ("selip", 0, 1.3), **changes))
+        assert "other" in line
+
+
+def test_settings_that_only_one_version_knows_or_that_decide_no_score_are_no_difference(tmp_path, factory):
+    config = {"evaluation": {"n_resamples": 5}}, {"evaluation": {"n_resamples": 7, "new": 1}, "run": {"steps": 2}}
+    sides = [
+        made(factory, tmp_path / str(n), ("selip", 0, 1.3), config=one, config_hash=str(n))
+        for n, one in enumerate(config)
+    ]
+    assert compare(*sides, {}, n_resamples=50).exit_code == 0
+
+
+def with_metrics(side: Side, change) -> Side:
+    """The side with the metrics of every record changed."""
+    board = side.boards["retrieval"]
+    rows = tuple(
+        replace(row, scored=tuple(r.model_copy(update={"metrics": change(dict(r.metrics))}) for r in row.scored))
+        for row in board.rows
+    )
+    return replace(side, boards={"retrieval": replace(board, rows=rows)})
+
+
+def test_metrics_that_are_defined_otherwise_are_refused(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3))
+
+    def fewer_items(metrics):
+        return metrics | {KEY: metrics[KEY].model_copy(update={"n_items": 3})}
+
+    def turned(metrics):
+        return metrics | {KEY: metrics[KEY].model_copy(update={"higher_is_better": False})}
+
+    def renamed(metrics):
+        return metrics | {"all/new": metrics[KEY]}
+
+    for change in (fewer_items, turned):
+        assert KEY in refused(side, with_metrics(side, change))
+    assert "all/new" in refused(side, with_metrics(side, renamed))
+
+
+def test_a_row_or_a_score_without_a_counterpart_is_refused(tmp_path, factory):
+    reference = made(factory, tmp_path / "one", ("selip", 0, 1.3), ("clip", 0, 0.9))
+    candidate = made(factory, tmp_path / "two", ("selip", 0, 1.3))
+    assert "clip on retrieval in the reference alone" in refused(reference, candidate)
+    assert "clip on retrieval in the candidate alone" in refused(candidate, reference)
+    factory.add_hole(tmp_path / "two", "clip")
+    assert "clip on retrieval without a score in the candidate" in refused(reference, read_side(tmp_path / "two"))
+    factory.add_family_run(tmp_path / "one", "zero_shot", "selip")
+    line = refused(read_side(tmp_path / "one"), read_side(tmp_path / "two"))
+    assert "selip on zero_shot in the reference alone" in line
+
+
+def test_per_item_scores_of_another_run_are_refused(tmp_path, factory):
+    """A Parquet file that was swapped: found by its checksum, and in an older record by what the scores say."""
+    reference = made(factory, tmp_path / "one", ("selip", 0, 2.0))
+    made(factory, tmp_path / "two", ("selip", 0, 0.0))
+    (name,) = (path.name for path in (tmp_path / "two" / "records").glob("*.parquet"))
+    shutil.copy(tmp_path / "one" / "records" / name, tmp_path / "two" / "records" / name)
+    with pytest.raises(InputError, match="its checksum is that of another content"):
+        read_side(tmp_path / "two")
+    (path,) = (tmp_path / "two" / "records").glob("*.json")
+    older = {key: value for key, value in json.loads(path.read_text()).items() if not key.endswith("sha256")}
+    path.write_text(json.dumps(older))
+    assert "where the records say" in refused(reference, read_side(tmp_path / "two"))
+
+
+def test_nothing_to_guard_is_refused(tmp_path, factory):
+    side = made(factory, tmp_path, ("random_init", 0, 0.0))
+    assert "nothing to guard" in refused(side, side)
+
+
+def test_lost_per_item_scores_are_named(tmp_path, factory):
+    side = made(factory, tmp_path, ("selip", 0, 1.3))
+    (record,) = read_records(tmp_path / "records")
+    (tmp_path / "records" / record.per_item).unlink()
+    with pytest.raises(InputError, match="no readable per-item scores"):
+        read_side(tmp_path)
+    board = side.boards["retrieval"]
+    bare = replace(side, boards={"retrieval": replace(board, items={})})
+    assert "no per-item scores of selip on retrieval" in refused(side, bare)
+    assert Pair("retrieval", *board.rows, *board.rows, board, board).label == "selip"

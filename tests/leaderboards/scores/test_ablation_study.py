@@ -1,0 +1,269 @@
+"""Ablations: what changed is read from the records, differences are paired with full SeLIP, Holm counts them all."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+import pytest
+
+from benchmarks.statistics.intervals import holm
+from leaderboards.figures.ablation_figures import ablation_plots, mix_cells
+from leaderboards.figures.heat_map import SHADES
+from leaderboards.figures.line_chart import BOTTOM, TOP
+from leaderboards.figures.theme import LIGHT, themed
+from leaderboards.scores.ablation_study import study_of
+from leaderboards.scores.benchmark_records import ablations_of, methods_of, read_board
+from leaderboards.scores.paired_differences import COMPARED, PRIMARY, compare
+from leaderboards.scores.tidy_table import to_csv
+from leaderboards.site.build import build_leaderboard
+from leaderboards.tables.ablation_tables import ablation_frame, ablation_table
+from leaderboards.tables.ablation_verdicts import ablation_verdicts
+
+N = 1000  # with fewer, no p-value is small enough for Holm over seven
+SETTINGS = {
+    "similarity": {"mix": "product", "pooling": "mean", "weight_syntax": 0.5, "weight_semantic": 0.5},
+    "selip": {"kl_weight": 1.0},
+    "model": {"text_tower": "scratch"},
+}
+CHANGES = {  # name: (section, settings, skill)
+    "lambda_0": ("selip", {"kl_weight": 0.0}, 0.2),
+    "lambda_2": ("selip", {"kl_weight": 2.0}, 1.3),
+    "mix_0_0": ("similarity", {"mix": "mean", "weight_syntax": 0.0, "weight_semantic": 0.0}, 0.9),
+    "mean_mix": ("similarity", {"mix": "mean"}, 1.0),
+    "syntax_only": ("similarity", {"mix": "syntax"}, 0.9),
+    "best_match": ("similarity", {"pooling": "best_match"}, 1.1),
+    "minilm": ("model", {"text_tower": "minilm"}, 6.0),
+    "home_made": ("selip", {"kl_weight": 1.0}, 1.2),
+}
+
+
+def config(section=None, settings=None):
+    run = {name: dict(values) for name, values in SETTINGS.items()}
+    if section:
+        run[section] |= settings
+    return {"run": run}
+
+
+def add_selip(factory, folder, seed=0, name="", **changes):
+    section, settings, skill = CHANGES.get(name, (None, None, 1.3))
+    facts = {"ablation": name, "config": config(section, settings), "config_hash": name or "full", "skill": skill}
+    return factory.add_run(folder, "selip", seed, **(facts | changes))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, factory):
+    """Full SeLIP, a method beside it, every ablation of CHANGES, one that failed and one that was skipped."""
+    path = tmp_path_factory.mktemp("ablated")
+    full = add_selip(factory, path).training
+    factory.add_run(path, "clip", config=config(), config_hash="full")
+    for name in CHANGES:
+        hashes = {"initial_weights_hash": "others"} if name == "minilm" else {}
+        add_selip(factory, path, name=name, training=full.model_copy(update=hashes))
+    for name, status in (("lcs", "failed"), ("embedding", "skipped")):
+        factory.add_hole(path, "selip", status=status, reason=f"{name} <b>|", ablation=name, config_hash=name)
+    return path
+
+
+@pytest.fixture(scope="module")
+def board(folder):
+    return read_board(folder, "retrieval")
+
+
+@pytest.fixture(scope="module")
+def study(board):
+    return study_of(board, N)
+
+
+@pytest.fixture(scope="module")
+def built(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("built")
+    build_leaderboard(folder, out, N)
+    return out
+
+
+def drawn(plot):
+    with themed(LIGHT):
+        return plot.draw(LIGHT)
+
+
+def lines_of(study):
+    table = ablation_table(study)
+    return {line.cells[0].text: dict(zip(table.columns, line.cells, strict=False)) for line in table.lines}
+
+
+def said(folder):
+    return [verdict.text for verdict in ablation_verdicts(study_of(read_board(folder, "retrieval"), N))]
+
+
+def test_ablations_and_methods_are_parted(board):
+    assert [row.label for row in methods_of(board).rows] == ["clip", "selip"]
+    assert {row.ablation for row in ablations_of(board).rows} == {"", "lcs", "embedding", *CHANGES}
+
+
+def test_without_ablations_there_is_no_study(run_dir, built, tmp_path, factory):
+    assert study_of(read_board(run_dir, "retrieval"), N) is None
+    factory.add_run(tmp_path, "selip")
+    assert not any("ablation" in path.name for path in build_leaderboard(tmp_path, n_resamples=20))
+    assert {"ablation.md", "ablation.csv"} <= {path.name for path in built.iterdir()}
+
+
+def test_only_the_seeds_of_the_ablations_count(tmp_path, factory):
+    for seed in (0, 1):
+        add_selip(factory, tmp_path, seed)
+    add_selip(factory, tmp_path, 1, "lambda_0")
+    study = study_of(read_board(tmp_path, "retrieval"), N)
+    assert [record.seed for record in study.full.scored] == [1]
+    assert not study.ablations[0].row.hole
+
+
+def test_what_is_changed_is_read_from_the_records(study):
+    changed = {one.name: one.changed for one in study.ablations}
+    assert changed["lambda_0"] == "selip.kl_weight=0"
+    assert changed["mean_mix"] == "similarity.mix=mean"
+    assert changed["home_made"] == ""
+    assert "nothing" in lines_of(study)["home_made"]["what is changed"].text
+
+
+def test_groups_stand_together_and_unknown_ones_last(study):
+    groups = [one.known.group for one in study.ablations]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+    assert study.ablations[-1].name == "home_made"
+    assert next(iter(lines_of(study))) == "full SeLIP"
+
+
+def test_differences_are_those_to_full_selip_with_holm_over_all(board, study):
+    full = board.row("selip")
+    for key in COMPARED:
+        found = [one.differences[key] for one in study.ablations if not one.row.hole]
+        assert len(found) == len(CHANGES)
+        assert [c.p_holm for c in found] == pytest.approx(
+            holm([*(c.difference.p_value for c in found), 1, 1])[:-2]  # one failed, one was skipped
+        )
+        for comparison, one in zip(found, (a for a in study.ablations if not a.row.hole), strict=True):
+            assert comparison.difference == pytest.approx(compare(board, one.row, full, key, N).difference)
+
+
+def test_the_table_shows_values_targets_and_start(board, study):
+    lines = lines_of(study)
+    metric = board.row("selip", "lambda_0").scored[0].metrics[PRIMARY]
+    cell = lines["lambda_0"]["image → text R@10"]
+    assert (cell.text, cell.interval) == (f"{metric.value:.3f}", f"[{metric.lower:.3f}, {metric.upper:.3f}]")
+    assert lines["lambda_0"]["entropy of T (nats)"].text == "1.52"
+    assert lines["lambda_0"]["diagonal of T"].text == "0.62"
+    assert lines["lambda_0"]["train (s)"].text == "61"
+    assert {name: lines[name]["start"].text for name in ("lambda_0", "minilm")} == {
+        "lambda_0": "same", "minilm": "other weights",
+    }  # fmt: skip
+
+
+def test_the_csv_has_the_numbers_of_the_table(study):
+    back = pd.read_csv(io.StringIO(to_csv(ablation_frame(study))), keep_default_na=False, na_values=["", "nan"])
+    line = back[(back["ablation"] == "lambda_0") & (back["metric"] == "image_to_text_R@10")].iloc[0]
+    comparison = next(one for one in study.ablations if one.name == "lambda_0").differences[PRIMARY]
+    numbers = [line[name] for name in ("difference", "difference_lower", "difference_upper", "p")]
+    assert numbers == pytest.approx(list(comparison.difference))
+    assert line["p_holm"] == pytest.approx(comparison.p_holm)
+    assert set(back.loc[back["ablation"] == "lcs", "status"]) == {"hole"}
+    assert set(back.loc[back["ablation"] == "embedding", "status"]) == {"skipped"}
+    assert len(back) == 3 * (len(CHANGES) + 1) + 2
+
+
+def test_verdicts_name_what_differs_and_what_does_not(folder):
+    lines = said(folder)
+    worse = next(line for line in lines if line.startswith("Below full SeLIP"))
+    assert "lambda_0" in worse
+    assert f"over {len(CHANGES) + 2} ablations" in worse
+    assert "minilm" in next(line for line in lines if line.startswith("Above full SeLIP"))
+    assert "home_made" in next(line for line in lines if "cannot separate" in line)
+    assert any(line.startswith("Smallest detectable difference") for line in lines)
+    assert any("One seed" in line for line in lines)
+    assert "minilm (weights)" in next(line for line in lines if "Another start" in line)
+    assert any(line.startswith("Not scored here") and "embedding" in line for line in lines)
+
+
+def test_a_copy_of_full_selip_does_not_differ(tmp_path, factory):
+    add_selip(factory, tmp_path)
+    add_selip(factory, tmp_path, name="best_match", skill=1.3)
+    lines = said(tmp_path)
+    assert any(line.startswith("No ablation differs") for line in lines)
+    assert any(line.startswith("Equal terms") for line in lines)
+
+
+def test_without_full_selip_nothing_is_compared_and_values_stay(tmp_path, factory):
+    add_selip(factory, tmp_path, name="lambda_0")
+    study = study_of(read_board(tmp_path, "retrieval"), N)
+    assert not study.compared
+    assert "nothing to compare with" in ablation_table(study).lines[0].reason
+    assert lines_of(study)["lambda_0"]["what is changed"].interval == "(selip.kl_weight=0)"
+    assert ablation_plots(study) == []
+    assert any("no complete row" in line for line in said(tmp_path))
+    assert build_leaderboard(tmp_path, n_resamples=20)
+
+
+def test_cells_of_the_map(study):
+    cells = mix_cells(study)
+    assert {weights: entry["ablation"] for weights, entry in cells.items()} == {
+        (0.5, 0.5): "mean_mix", (1.0, 0.0): "syntax_only", (0.0, 0.0): "mix_0_0",
+    }  # fmt: skip
+
+
+def test_missing_cells_are_hatched_and_impossible_ones_empty(study, board):
+    axes = drawn(next(plot for plot in ablation_plots(study) if plot.name == "ablation_mix")).axes[0]
+    assert len(axes.texts) == 3
+    assert len([patch for patch in axes.patches if patch.get_hatch()]) == 2  # (0, .5) and (.5, 0); not (1, .5)
+    full = board.row("selip").scored[0].metrics[PRIMARY].value
+    assert f"{full:.3f}" in axes.get_title(loc="right")
+
+
+def test_two_cells_are_no_map_and_one_lambda_no_curve(tmp_path, factory):
+    add_selip(factory, tmp_path)
+    for name in ("mean_mix", "syntax_only"):
+        add_selip(factory, tmp_path, name=name)
+    study = study_of(read_board(tmp_path, "retrieval"), N)
+    assert len(mix_cells(study)) == 2
+    assert [plot.name for plot in ablation_plots(study)] == ["ablation_differences"]
+
+
+def test_the_curve_has_full_selip_at_its_own_lambda(study, board):
+    axes = drawn(next(plot for plot in ablation_plots(study) if plot.name == "ablation_lambda")).axes[0]
+    curve = next(line for line in axes.lines if len(line.get_xdata()) == 3)
+    rows = [board.row("selip", name) for name in ("lambda_0", "", "lambda_2")]
+    assert list(curve.get_xdata()) == [0, 1, 2]
+    assert list(curve.get_ydata()) == [row.scored[0].metrics[PRIMARY].value for row in rows]
+
+
+def test_figures_say_synthetic(study):
+    for plot in ablation_plots(study):
+        assert drawn(plot).get_suptitle().startswith("SYNTHETIC")
+
+
+def test_the_page_draws_the_same_map_and_curve(study, board):
+    _, mix, curve = ablation_plots(study)
+    cells = {(name, column): cell for name, row in mix.drawing.rows for column, cell in zip("05", row, strict=False)}
+    assert {place: cell.text for place, cell in cells.items() if cell.shade is None} == {
+        ("1", "5"): "", ("0.5", "0"): "not run", ("0", "5"): "not run",
+    }  # fmt: skip
+    scores = {cell.text: cell.shade for cell in cells.values() if cell.shade is not None}
+    assert {scores[max(scores)], scores[min(scores)]} == {SHADES - 1, 0}
+    assert [tick.text for tick in curve.drawing.x_ticks] == ["0", "1", "2"]
+    full = board.row("selip").scored[0].metrics[PRIMARY].value
+    assert curve.drawing.level.text.startswith("chance")
+    (dot,) = curve.drawing.series[0].dots
+    assert dot[0] == curve.drawing.x_ticks[1].at
+    values = [float(tick.text) for tick in curve.drawing.y_ticks]
+    share = (full - values[0]) / (values[-1] - values[0])
+    assert dot[1] == pytest.approx(BOTTOM + share * (TOP - BOTTOM), abs=0.1)
+
+
+def test_pages_hold_methods_and_ablations_apart_and_escaped(built):
+    ablation, retrieval = ((built / f"{name}.md").read_text() for name in ("ablation", "retrieval"))
+    html = (built / "index.html").read_text()
+    assert "lambda_0" not in retrieval
+    assert "| lambda_0 | lambda |" in ablation
+    assert "clip" not in ablation.split("## Results")[1].split("## Runs")[0]
+    assert "(figures/ablation_mix.png)" in ablation
+    assert all("SYNTHETIC" in line for line in ablation.splitlines() if line.startswith(("# ", "### ", "![")))
+    assert "<b>" not in ablation + html
+    assert 'id="ablation"' in html
+    assert all((built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "lambda"))

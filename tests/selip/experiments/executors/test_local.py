@@ -1,0 +1,94 @@
+"""Runs in several processes: the same records as one by one, and no process that outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from selip.experiments.cohort_building import Report
+from selip.experiments.executors.local import Local
+from selip.system.errors import InputError
+
+
+def note(folder: Path, number: int, report: Report) -> bool:
+    report.line(f"run {number}")
+    (folder / str(number)).write_text(str(os.getpid()))
+    return number != 2
+
+
+def die(folder: Path, number: int, report: Report) -> bool:
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / str(number)).touch()
+    return True
+
+
+def sleep(folder: Path, number: int, report: Report) -> bool:
+    (folder / str(number)).write_text(str(os.getpid()))
+    time.sleep(60)
+    return True
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_numbers_and_lines_arrive(tmp_path, workers):
+    lines: list[str] = []
+    well = Local(workers)(partial(note, tmp_path), [0, 2, 5], Report(line=lines.append))
+    assert well == [True, False, True]
+    assert sorted(lines) == ["run 0", "run 2", "run 5"]
+    pids = {(tmp_path / str(number)).read_text() for number in (0, 2, 5)}
+    assert (pids == {str(os.getpid())}) == (workers == 1)
+
+
+def test_only_the_run_whose_process_is_killed_is_lost_and_a_line_says_how_to_go_on(tmp_path):
+    lines: list[str] = []
+    lost, well = Local(2)(partial(die, tmp_path), [0, 1], Report(line=lines.append))
+    assert "--resume and fewer --workers" in lost
+    assert "\n" not in lost
+    assert well is True
+    assert any("1 side by side" in line for line in lines)
+    assert any(line == f"run 1 was lost: {lost}" for line in lines)
+
+
+def test_numbers_below_zero_are_refused():
+    with pytest.raises(InputError, match="got -1 workers"):
+        Local(-1)
+
+
+def alive(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().split()[2] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path, how):
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
+        "sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
+        "import test_local as t; from selip.experiments.cohort_building import Report; from selip.experiments.executors.local import Local\n"
+        "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(Path(__file__).parent), str(folder)], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = [int(path.read_text()) for path in folder.iterdir()]
+    assert len(workers) == 2
+    parent.send_signal(how)
+    assert parent.wait(30) != 0
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
