@@ -12,9 +12,8 @@ import torch
 
 from selip.data.cohort import IGNORE, Cohort, lesion_of
 from selip.data.findings import findings_from_json, is_normal
-from selip.models.volume_towers import Intensity
+from selip.models.volume_towers import Intensity, contrast_positions
 from selip.system.errors import InputError, UnavailableError
-from selip.training.training_data import contrast_positions
 
 MM3_PER_ML = 1000.0
 ITEM_COLUMNS = ("item_id", "patient_id", "contrast", "site", "text")

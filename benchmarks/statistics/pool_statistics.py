@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.metrics import label_metrics as hard_metrics
+from benchmarks.metrics import probability_metrics as score_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
-from benchmarks.metrics.rank_metrics import label_metrics as hard_metrics
-from benchmarks.metrics.rank_metrics import probability_metrics as score_metrics
 from benchmarks.metrics.resampling import IntArray, Resampler, Table, resampler_of
 from selip.system.errors import InputError
 

@@ -34,10 +34,10 @@ def compare_command(
     Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
     benchmark, in every method that takes training steps.
     """
+    from leaderboards.gate import reference_update as references
     from leaderboards.gate.comparison import read_side
     from leaderboards.gate.margins import read_margins
     from leaderboards.gate.quality_gate import compare
-    from leaderboards.gate.quality_gate import reference_update as references
     from leaderboards.gate.report import gate_json, gate_junit, gate_markdown
     from selip.system.files import write_atomically
 

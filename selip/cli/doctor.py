@@ -6,7 +6,7 @@ from importlib import import_module
 
 import torch
 
-from selip.models.text_towers import minilm_folder
+from selip.similarity.sentence_embeddings import minilm_folder
 from selip.system.errors import InputError
 from selip.system.provenance import git_commit, package_versions
 

@@ -19,9 +19,10 @@ from selip.cli.extract import extract_command
 from selip.cli.profile import profile_command
 from selip.cli.sharing import pull_command, push_command
 from selip.cli.similarity import similarity_command
-from selip.experiments.experiment_file import parse_contrasts, parse_pairs, read_experiment
+from selip.experiments.experiment_file import parse_contrasts, read_experiment
 from selip.system.environment import is_first_process, launched_processes
 from selip.system.errors import INTERRUPTED, InputError
+from selip.system.mappings import parse_pairs
 from selip.system.progress import reporting
 from selip.system.registry import load
 

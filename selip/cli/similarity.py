@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from selip.experiments.config import RunConfig
 from selip.experiments.experiment_file import with_overrides
+from selip.training.settings import RunConfig
 
 
 def similarity_command(

@@ -1,7 +1,7 @@
 """Cohorts, one file each. A cohort is one file and one line here.
 
-Each line names a `selip.cohorts.cohort_source.CohortSource`, which is generated (`build`) or imported (`import_from`). Third
-parties add theirs through the entry-point group "selip.cohorts".
+Each line names a `selip.cohorts.cohort_source.CohortSource`, which is generated (`build`) or imported (`import_from`).
+Third parties add theirs through the entry-point group "selip.cohorts".
 """
 
 COHORTS = {

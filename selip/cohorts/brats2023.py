@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, Row, scan_tumours
 
 LAYOUT = "BraTS-{GLI,MEN,MET,PED,SSA}-<nnnnn>-<nnn>/BraTS-<...>-{t1n,t1c,t2w,t2f,seg}.nii[.gz]"

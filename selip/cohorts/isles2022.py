@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from selip.cohorts.bids import participant_rows
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes, years
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[rawdata/]sub-strokecase0001/ses-0001/{dwi/*_dwi.nii.gz, dwi/*_adc.nii.gz, anat/*_FLAIR.nii.gz} and
     derivatives/sub-strokecase0001/ses-0001/*_msk.nii.gz"""

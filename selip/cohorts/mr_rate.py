@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -39,6 +39,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 

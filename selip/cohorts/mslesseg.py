@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -21,6 +21,7 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     pick_volumes,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """train/P1/T1/P1_T1_{T1, T2, FLAIR, MASK}.nii.gz (the folder T1 is a timepoint) and
     test/P74/P74_{T1, T2, FLAIR, MASK}.nii.gz"""

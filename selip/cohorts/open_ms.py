@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Listing,
@@ -23,6 +23,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """cross_sectional_MNI/ or cross_sectional/MNI/, then patient01/{T1, T1POST, T2, FLAIR, GOLD_STANDARD}*.nii.gz,
     and patient_info.csv for ages"""

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from selip.cohorts import brats2023, isles2022, wmh2017
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.splits import SPLITS
 from selip.system.errors import InputError
 

@@ -13,8 +13,8 @@ Columns, the last six optional:
     site, age: Of the study; age in years.
 
 The whole table is checked before the first voxel is read, and one wrong row refuses it. A file that turns out to be
-unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded relevance needs)
-stay unknown where the table gives findings; else they are extracted from the report.
+unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded
+relevance needs) stay unknown where the table gives findings; else they are extracted from the report.
 """
 
 from __future__ import annotations

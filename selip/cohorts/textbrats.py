@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts import brats2020
-from selip.cohorts.importing.adapter import Adapter, Scan, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json, read_text
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE
 from selip.system.errors import InputError
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -22,6 +22,7 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     pick_volumes,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
     wmh.nii.gz"""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,13 @@ from selip.cohorts.cohort_source import CohortSource
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.progress import Report
 from selip.system.registry import load
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where long work tells how it goes; each does nothing by default.
-
-    Attributes:
-        line: Takes a line of text.
-        count: Takes what is counted, how many are done, of how many, and a detail.
-    """
-
-    line: Callable[[str], None] = lambda text: None
-    count: Callable[[str, int, int, str], None] = lambda name, done, total, detail: None
 
 
 def find_cohort(name: str) -> CohortSource:

@@ -12,13 +12,12 @@ from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
 from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.experiment_file import to_mapping
 from selip.experiments.grid import Planned
 from selip.records.record import CohortFacts, Metric, Record, Training
-from selip.system.clock import now
 from selip.system.files import content_hash
+from selip.system.mappings import to_mapping
 from selip.system.memory import peak_memory_mb
-from selip.system.provenance import git_commit, package_versions
+from selip.system.provenance import git_commit, now, package_versions
 
 
 def cohort_facts(cohort: Cohort) -> CohortFacts:

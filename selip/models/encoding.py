@@ -12,8 +12,8 @@ from selip.data.cohort import Cohort, voxel_hash
 from selip.models.dual_encoder import DualEncoder, embed_texts
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
 from selip.models.embeddings import Embeddings
+from selip.models.volume_towers import contrast_positions
 from selip.system.errors import InputError
-from selip.training.training_data import contrast_positions
 
 ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
 

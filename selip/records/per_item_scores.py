@@ -5,17 +5,14 @@ from __future__ import annotations
 import io
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from selip.records.record import Record
 from selip.system.errors import InputError
 from selip.system.files import OTHER_CONTENT
-
-if TYPE_CHECKING:
-    from selip.records.record import Record
 
 
 def as_parquet(per_item: pd.DataFrame) -> bytes:

@@ -9,9 +9,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from leaderboards.pages import pictures as page_pictures
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.document import pictures as page_pictures
-from selip.records.record import CohortFacts, Record, Training, write_record
+from selip.records.record import CohortFacts, Record, Training
+from selip.records.record_files import write_record
 
 
 def loaded(name: str) -> ModuleType:

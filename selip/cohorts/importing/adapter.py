@@ -15,11 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from selip.cohorts.cohort_source import CohortSource
 from selip.data.cohort import IGNORE as IGNORE
-from selip.data.cohort import Cohort
 
 
 @dataclass(frozen=True)
@@ -95,14 +93,3 @@ class Adapter:
     expected: Mapping[str, int]
     centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
-
-
-def adapter_source(adapter: Adapter) -> CohortSource:
-    """The registry entry of an adapter: what a cohort file calls COHORT."""
-
-    def import_from(source: Path | str, out: Path | str, **options: Any) -> Cohort:  # noqa: ANN401
-        from selip.cohorts.importing.importer import import_adapter
-
-        return import_adapter(adapter, Path(source), Path(out), **options)
-
-    return CohortSource(adapter.name, adapter.summary, f"{adapter.url} ({adapter.licence})", import_from=import_from)

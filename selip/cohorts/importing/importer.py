@@ -1,9 +1,10 @@
 """The one importer of every set: studies on disk to a cohort, in parallel, resumable, past bad files.
 
-Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden folder beside
-the output; when all are there, they are written in the order of the scan. So a killed import goes on where it was, and
-the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes up to twice its
-room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of the cohort.
+Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden
+folder beside the output; when all are there, they are written in the order of the scan. So a killed import goes on
+where it was, and the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes
+up to twice its room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of
+the cohort.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_plan import counts_line, patient_parts, unfit
 from selip.cohorts.importing.import_settings import Recipe, SetFacts
@@ -24,6 +26,7 @@ from selip.cohorts.importing.quarantine import FILE, Quarantined, problem, quara
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
+from selip.data.cohort import IGNORE as IGNORE
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
@@ -216,3 +219,14 @@ def _say_some(say: Say, entries: Sequence[Quarantined]) -> None:
         say(entry.line)
     if len(entries) > PROBLEMS_SHOWN:
         say(f"... and {len(entries) - PROBLEMS_SHOWN} more")
+
+
+def adapter_source(adapter: Adapter) -> CohortSource:
+    """The registry entry of an adapter: what a cohort file calls COHORT."""
+
+    def import_from(source: Path | str, out: Path | str, **options: Any) -> Cohort:  # noqa: ANN401
+        from selip.cohorts.importing.importer import import_adapter
+
+        return import_adapter(adapter, Path(source), Path(out), **options)
+
+    return CohortSource(adapter.name, adapter.summary, f"{adapter.url} ({adapter.licence})", import_from=import_from)

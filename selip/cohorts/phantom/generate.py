@@ -22,7 +22,7 @@ from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
 from selip.data.splits import assign_splits
-from selip.system.worker_processes import in_processes, living_workers
+from selip.system.child_processes import in_processes, living_workers
 
 LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
 CITATION = (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.rank_metrics import NDCG, ndcg, rank_metrics
+from benchmarks.retrieval import cosines
 from benchmarks.retrieval.cosines import COSINE_STEP, cosine_tiles, exact_steps
 from benchmarks.retrieval.gallery_ranking import search
-from benchmarks.tasks.retrieval import cosines
 
 
 def unit_vectors(n, size=64, seed=0, spread=1.0):

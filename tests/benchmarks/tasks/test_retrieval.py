@@ -7,11 +7,12 @@ import pytest
 
 from benchmarks import BENCHMARKS
 from benchmarks.benchmark import Benchmark, ScoreOptions
-from benchmarks.classification.labels import retrieval
 from benchmarks.metrics.rank_metrics import rank_metrics as metrics
+from benchmarks.retrieval import cosines
 from benchmarks.retrieval.gallery_ranking import METRICS
 from benchmarks.statistics.intervals import patient_bootstrap
-from benchmarks.tasks.retrieval import cosines, pools
+from benchmarks.tasks import retrieval
+from benchmarks.tasks.retrieval import pools
 from selip.data.findings import NORMAL_TEXT, is_normal
 from selip.system.errors import InputError
 from selip.system.registry import load

@@ -20,9 +20,9 @@ from benchmarks.tasks.segmentation import BENCHMARK, load_task, run_network, sco
 from selip.data.cohort import IGNORE, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json
-from selip.experiments.config import ModelConfig, SliceConfig
 from selip.models.dual_encoder import DualEncoder
 from selip.models.scored_model import Subject
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.models.text_towers import make_tokens
 from selip.system.errors import InputError
 from selip.training.training_data import load_training_data

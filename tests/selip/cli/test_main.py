@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from selip.records.record import read_record, read_records
+from selip.records.record_files import read_record, read_records
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):

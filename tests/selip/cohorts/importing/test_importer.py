@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from selip.cli.main import main
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_settings import SetFacts
-from selip.cohorts.importing.importer import import_adapter, import_studies
+from selip.cohorts.importing.importer import adapter_source, import_adapter, import_studies
 from selip.cohorts.importing.study_import import Piece
 from selip.data.cohort import IGNORE, ROWS_PER_SHARD, Cohort
 from selip.data.cohort_check import check_cohort

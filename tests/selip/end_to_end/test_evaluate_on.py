@@ -14,15 +14,15 @@ from selip.cohorts.phantom.generate import build
 from selip.data.cohort import Cohort
 from selip.experiments import run as run_cell
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
 from selip.experiments.experiment import evaluate_checkpoint, run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.models.dual_encoder import load_checkpoint
 from selip.models.encoding import embed_cohort
-from selip.records.record import read_records, write_record
+from selip.records.record_files import read_records, write_record
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
+from selip.system.progress import Report
 
 REPORT = Report(line=lambda text: None, count=lambda name, done, total, detail: None)
 

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 LOADED = ("nilearn.datasets", "selip.cli.main", "selip.cohorts.phantom.generate", "selip.experiments.experiment")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Zygote:

@@ -25,7 +25,9 @@ languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
 def raw(language):
-    return yaml.safe_load((files("selip") / "wording" / f"{language}.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(
+        (files("selip.reports.extraction") / "wording" / f"{language}.yaml").read_text(encoding="utf-8")
+    )
 
 
 def written(data):

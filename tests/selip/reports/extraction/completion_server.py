@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selip.experiments.cohort_building import Report
 from selip.reports.extraction.endpoint_extractor import Endpoint, extract_with_model
+from selip.system.progress import Report
 
 KEY = "sk-very-secret-4711"
 

@@ -10,11 +10,11 @@ import pytest
 from benchmarks import BENCHMARKS
 from selip.experiments import run as run_cell
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 SMALL = (
     "evaluation.segmentation.steps=2", "evaluation.segmentation.validations=1", "evaluation.segmentation.arms=[frozen]",

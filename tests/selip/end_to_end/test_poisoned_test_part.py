@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from selip.data.cohort import Cohort
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
 from selip.experiments.config import CohortConfig
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 from selip.system.files import tensors_hash
+from selip.system.progress import Report
 
 CHOOSING = ("linear_probe", "segmentation")  # fine_tune has a test of its own: it needs more patients than this
 SMALL = ("evaluation.segmentation.steps=4", "evaluation.segmentation.validations=2")

@@ -17,7 +17,7 @@ from selip.data.findings import CONTRASTS, is_normal, parse_findings_text
 from selip.data.nifti import read_nifti
 from selip.data.volumes import Grid, percentile_minmax, study_grid
 
-TABLE = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
+TABLE = Path(__file__).resolve().parents[2] / "data" / "real_examinations.csv"
 
 
 @pytest.fixture(scope="module")

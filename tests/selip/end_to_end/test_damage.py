@@ -16,7 +16,7 @@ from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort
 from selip.models.dual_encoder import load_checkpoint
 from selip.records.per_item_scores import read_per_item
-from selip.records.record import read_record
+from selip.records.record_files import read_record
 from selip.system.errors import InputError
 from selip.system.files import SEAL, sealed_json, unsealed_json
 from selip.system.sealed_tensors import read_sealed

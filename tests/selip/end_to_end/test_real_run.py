@@ -11,13 +11,13 @@ from selip.cohorts.table import import_table
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
-from selip.records.record import read_records
+from selip.records.record_files import read_records
+from selip.system.progress import Report
 
 PARTS = {"ms07": "test", "ms-raw01": "val"}
-TABLE = Path(__file__).resolve().parents[1] / "data" / "real_examinations.csv"
+TABLE = Path(__file__).resolve().parents[2] / "data" / "real_examinations.csv"
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,17 @@ from selip.cohorts.phantom.generate import build
 from selip.data.cohort import Cohort
 from selip.data.splits import split_fingerprint
 from selip.experiments.catalogue import experiment_file, find_benchmark
-from selip.experiments.cohort_building import Report
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment import run_experiment, score_options
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run import majority_texts
 from selip.models.dual_encoder import DualEncoder, load_checkpoint
 from selip.models.scored_model import Subject
-from selip.records.record import read_records, write_record
+from selip.records.record_files import read_records, write_record
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
-COMMITTED = Path(__file__).resolve().parents[2] / "leaderboards" / "records" / "quick"
+COMMITTED = Path(__file__).resolve().parents[3] / "leaderboards" / "records" / "quick"
 EASY = {
     "n_patients": 300, "shape": (20, 24, 8), "spacing_mm": (9.0, 9.0, 20.0), "slice_samples": 1, "atlas_step_mm": 4,
     "radius_mm": (18.0, 24.0), "normal": 0.1, "second_finding": 0.0, "several_foci": 0.0, "follow_up": 0.0,
