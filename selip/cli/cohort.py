@@ -78,7 +78,7 @@ def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder
     """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
     from selip.data.cohort import Cohort
     from selip.data.cohort_check import check_cohort
-    from selip.data.near_duplicates import near_duplicate_reports
+    from selip.data.leakage_audit import near_duplicate_reports
 
     problems = check_cohort(directory)
     for problem in problems:

@@ -7,8 +7,8 @@ from importlib import import_module
 import torch
 
 from selip.similarity.sentence_embeddings import minilm_folder
+from selip.system.environment import git_commit, package_versions
 from selip.system.errors import InputError
-from selip.system.provenance import git_commit, package_versions
 
 
 def diagnose() -> dict[str, str]:

@@ -24,15 +24,13 @@ from selip.experiments.executors.local import ONE_BY_ONE
 from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.experiments.experiment_file import with_overrides
 from selip.experiments.grid import Planned
-from selip.experiments.retrieval_examples import worked_examples
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
-from selip.models.cohort_mismatches import mismatches
+from selip.experiments.search import worked_examples
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.models.embedding_cache import EmbeddingCache
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort
-from selip.models.scored_model import Subject
+from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.scored_model import Subject, mismatches
 from selip.records.record import cell_label
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically

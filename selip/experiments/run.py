@@ -13,10 +13,9 @@ import pandas as pd
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
 from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.finished_training import finished_training
 from selip.experiments.grid import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import run_facts, scored_record, unscored_record
+from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings

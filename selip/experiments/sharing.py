@@ -17,12 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from selip.experiments.sharing_places import RECORDS, Place
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint
-from selip.records.per_item_scores import per_item_bytes
 from selip.records.record import Record
-from selip.records.record_files import read_records
+from selip.records.record_files import per_item_bytes, read_records
+from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically
-from selip.system.provenance import package_versions
 
 MODEL, FACTS, CARD = "model.safetensors", "config.json", "README.md"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")

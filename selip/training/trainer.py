@@ -19,8 +19,7 @@ from torch import nn
 
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort
+from selip.models.embeddings import Embeddings, embed_cohort
 from selip.models.settings import ModelConfig
 from selip.records.record import Training
 from selip.system.errors import InputError

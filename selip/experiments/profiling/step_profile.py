@@ -20,8 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from selip.data.cohort import Cohort
-from selip.experiments.profiling.machine_limits import Ceilings, measure_ceilings
-from selip.experiments.profiling.timeline import Stopwatch, Target, attached
+from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, Target, attached, measure_ceilings
 from selip.models.dual_encoder import DualEncoder
 from selip.system.errors import InputError
 from selip.system.memory import forget_peak_memory, peak_memory_mb

@@ -7,8 +7,7 @@ import pytest
 
 from benchmarks.metrics.rank_metrics import NDCG, ndcg, rank_metrics
 from benchmarks.retrieval import cosines
-from benchmarks.retrieval.cosines import COSINE_STEP, cosine_tiles, exact_steps
-from benchmarks.retrieval.gallery_ranking import search
+from benchmarks.retrieval.gallery_ranking import COSINE_STEP, cosine_tiles, exact_steps, search
 
 
 def unit_vectors(n, size=64, seed=0, spread=1.0):

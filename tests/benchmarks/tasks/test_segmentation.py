@@ -11,8 +11,7 @@ import torch
 import benchmarks.segmentation.reference_unet
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, mask_scores
-from benchmarks.segmentation.case_pictures import best_slice, case_pictures
-from benchmarks.segmentation.cases import Cases, load_cases
+from benchmarks.segmentation.cases import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter
 from benchmarks.segmentation.reference_unet import Reference, kept_reference
 from benchmarks.settings import SegmentationConfig

@@ -17,7 +17,7 @@ from selip.cohorts.phantom.profiles import PROFILES
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment, with_overrides
 from selip.experiments.profiling import step_profile as profiling
-from selip.experiments.profiling.machine_limits import Ceilings
+from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, attached
 from selip.experiments.profiling.step_profile import (
     BACKWARD,
     DATA,
@@ -27,7 +27,6 @@ from selip.experiments.profiling.step_profile import (
     count_synchronisations,
     count_work,
 )
-from selip.experiments.profiling.timeline import Stopwatch, attached
 from selip.experiments.time_estimate import random_cohort
 from selip.system.errors import InputError
 

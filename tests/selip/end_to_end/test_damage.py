@@ -15,11 +15,9 @@ from safetensors.torch import save_file
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort
 from selip.models.dual_encoder import load_checkpoint
-from selip.records.per_item_scores import read_per_item
-from selip.records.record_files import read_record
+from selip.records.record_files import read_per_item, read_record
 from selip.system.errors import InputError
-from selip.system.files import SEAL, sealed_json, unsealed_json
-from selip.system.sealed_tensors import read_sealed
+from selip.system.files import SEAL, read_sealed, sealed_json, unsealed_json
 
 
 def flip(path: Path, position: int | None = None) -> None:

@@ -18,7 +18,7 @@ from selip.experiments.experiment import evaluate_checkpoint, run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.models.dual_encoder import load_checkpoint
-from selip.models.encoding import embed_cohort
+from selip.models.embeddings import embed_cohort
 from selip.records.record_files import read_records, write_record
 from selip.system.errors import InputError
 from selip.system.files import write_atomically

@@ -17,7 +17,7 @@ from selip.experiments.search import search_cohort
 from selip.models import encoding as embed
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint, save_checkpoint
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
-from selip.models.encoding import embed_cohort
+from selip.models.embeddings import embed_cohort
 from selip.training.training_data import initial_model, load_training_data
 
 ABOUT = ["weights", "voxels", 3]
