@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import torch
-
 from selip.system.locks import is_held, mark
 
 if TYPE_CHECKING:
