@@ -155,7 +155,8 @@ def build_glioma(
 COHORT = CohortSource(
     name="phantom_glioma",
     summary="simulated T1 after contrast agent, gliomas of high and low grade; profiles quick, standard, hard",
-    source=f"{CITATION}. {LICENCE}",
+    source=CITATION,
+    licence=LICENCE,
     build=build_glioma,
     on_device=True,
 )

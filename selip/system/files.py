@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from selip.system.locks import is_held, mark
 
 if TYPE_CHECKING:
     import torch
+
+    Tensors = dict[str, torch.Tensor]
 
 SEAL = "sha256"
 """The key under which a file keeps the hash of the rest of it."""
@@ -127,15 +127,14 @@ def content_hash(value: Any) -> str:  # noqa: ANN401
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-Tensors = dict[str, torch.Tensor]
-
-
 def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> None:
     """Writes tensors and facts whole or not at all, with a hash of both.
 
     Raises:
         OSError: When the file cannot be written.
     """
+    from safetensors.torch import save  # the only part of a file that needs torch
+
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_atomically(path, save(plain, {**facts, SEAL: _seal(plain, facts)}))
 
@@ -169,4 +168,6 @@ def _seal(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> str:
 
 
 def _bytes_hash(tensor: torch.Tensor) -> str:
+    import torch
+
     return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
