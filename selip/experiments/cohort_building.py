@@ -80,6 +80,8 @@ def import_cohort(
         raise InputError(
             f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
         )
+    if not source.exists():
+        raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
