@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from baselines import METHODS
-from selip.cli.main import main as cli
+from selip.cli import main as cli
 from selip.data.cohort import Cohort
 from selip.experiments import experiment
 from selip.experiments.catalogue import experiment_file, find_method
