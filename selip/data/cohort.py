@@ -197,11 +197,7 @@ class Cohort:
 
 
 def facts_file(root: Path) -> Path:
-    """The file that makes a folder a cohort.
-
-    Raises:
-        InputError: When it is not there.
-    """
+    """The file that makes a folder a cohort; raises InputError when it is not there."""
     if not (root / "cohort.json").is_file():
         raise InputError(f"got {root}, which holds no cohort.json; make a cohort with 'selip cohort build' or 'import'")
     return root / "cohort.json"
