@@ -14,26 +14,36 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("selip", "baselines", "benchmarks", "leaderboards")
-FLOORS = (
-    ("selip",),
-    *(
-        (f"selip.{room}",)
-        for room in ("system", "data", "reports", "similarity", "cohorts", "records", "models", "training")
-    ),
-    ("baselines",),
-    ("benchmarks",),
-    *((f"benchmarks.{room}",) for room in ("settings", "benchmark", "metrics", "statistics")),
-    ("benchmarks.classification", "benchmarks.retrieval", "benchmarks.segmentation"),
-    ("benchmarks.tasks",),
-    ("leaderboards",),
-    *((f"leaderboards.{room}",) for room in ("scores", "tables", "figures", "pages")),
-    ("leaderboards.site", "leaderboards.gate"),
-    ("selip.experiments",),
-    ("selip.cli",),
-    ("selip.__main__",),
-)
-"""Rooms from the ground up. A module imports its own room and those of lower floors, no room beside it."""
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+ORDER = """
+selip
+selip.system
+selip.data
+selip.reports
+selip.similarity
+selip.cohorts
+selip.records
+selip.models
+selip.training
+baselines
+benchmarks
+benchmarks.settings
+benchmarks.benchmark
+benchmarks.metrics
+benchmarks.statistics
+benchmarks.classification benchmarks.retrieval benchmarks.segmentation
+benchmarks.tasks
+leaderboards
+leaderboards.scores
+leaderboards.tables
+leaderboards.figures
+leaderboards.pages
+leaderboards.site leaderboards.gate
+selip.experiments
+selip.cli
+selip.__main__
+"""
+FLOOR = {room: number for number, line in enumerate(ORDER.splitlines()) for room in line.split()}
+"""Room to its floor, from the ground up. A module imports its own room and those of lower floors, none beside it."""
 PLUGINS = {"selip/cohorts", "baselines", "benchmarks/tasks"}
 """Folders with one file a plug-in, which may hold more than MAX_FILES."""
 MAX_FILES, MAX_LINES = 20, 250
@@ -93,9 +103,7 @@ def test_every_module_stands_in_a_room():
 
 def test_no_folder_holds_too_many_files_and_no_file_too_many_lines():
     folders = Counter(path.parent.relative_to(ROOT).as_posix() for path in SOURCES if path.name != "__init__.py")
-    assert {folder: count for folder, count in folders.items() if count > MAX_FILES} == {
-        folder: folders[folder] for folder in PLUGINS if folders[folder] > MAX_FILES
-    }
+    assert not {folder for folder, count in folders.items() if count > MAX_FILES and folder not in PLUGINS}
     lengths = {name: len(path.read_text().splitlines()) for path, name in NAMES.items()}
     assert not {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
 
