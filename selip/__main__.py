@@ -16,9 +16,9 @@ def main() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        from selip.cli.main import main as command_line
+        from selip.cli import main as cli
 
-        command_line()
+        cli.main()
     except KeyboardInterrupt:  # while modules are loaded, or again while the first one is answered
         sys.stderr.write(f"selip: {INTERRUPTED_LINE}\n")
         sys.exit(INTERRUPTED)

@@ -37,7 +37,7 @@ def compare_command(
     """
     if not update_reference:
         existing_records(reference)
-    from leaderboards.gate import reference_update as references
+    from leaderboards.gate import reference_update
     from leaderboards.gate.comparison import read_side
     from leaderboards.gate.margins import read_margins
     from leaderboards.gate.quality_gate import compare
@@ -45,12 +45,12 @@ def compare_command(
     from selip.system.files import write_atomically
 
     own = read_margins(margins) if margins else {}
-    references.recover(reference)
+    reference_update.recover(reference)
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
             raise InputError(f"got no {reference} to compare to; allowed then: --update-reference without reports")
-        _echo(references.update_reference(reference, theirs))
+        _echo(reference_update.update_reference(reference, theirs))
         return
     with reporting() as report:
         gate = compare(
@@ -61,7 +61,7 @@ def compare_command(
             write_atomically(path, write(gate))
     _show(gate)
     if update_reference:
-        _echo(references.update_reference(reference, theirs))
+        _echo(reference_update.update_reference(reference, theirs))
         return
     raise typer.Exit(gate.exit_code)
 

@@ -19,7 +19,7 @@ from selip.records.record import Record
 from selip.records.record_files import check_per_item, read_record
 from selip.system.environment import now
 from selip.system.errors import InputError
-from selip.system.files import is_partial, naming, read_sealed, remove_leftovers, write_all, write_atomically
+from selip.system.files import is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 from selip.system.mappings import to_mapping
@@ -127,6 +127,8 @@ class RunDirectory:
         path = self.checkpoints / cell.checkpoint
         sound = True
         if path.is_file():
+            from selip.system.sealed_tensors import read_sealed
+
             try:
                 read_sealed(path)
             except ValueError as error:

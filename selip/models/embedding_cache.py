@@ -18,7 +18,8 @@ import torch
 
 from selip.models.dual_encoder import DualEncoder, weights_hash
 from selip.models.settings import EMBEDDINGS
-from selip.system.files import content_hash, read_sealed, write_sealed
+from selip.system.files import content_hash
+from selip.system.sealed_tensors import read_sealed, write_sealed
 
 PROTOCOL = 2  # to be raised when the code changes numbers, as by another batch size, or the form of an entry
 

@@ -27,7 +27,6 @@ from selip.cohorts.importing.quarantine import FILE, Quarantined, problem, quara
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
-from selip.data.cohort import IGNORE as IGNORE
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
