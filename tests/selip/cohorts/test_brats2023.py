@@ -18,7 +18,7 @@ CASES = {
 
 def example(here):
     for case in CASES:
-        write_case(here / "BraTS2023" / case[:9] / case / f"{case}-", ("t1n", "t1c", "t2w", "t2f"), mask="seg")
+        write_case(here / "BraTS2023" / case[:9] / case / f"{case}-", ("t1n", "t1c", "t2w", "t2f"), "seg", (1, 2, 3))
     return here / "BraTS2023"
 
 
