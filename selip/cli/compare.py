@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selip.cli.options import existing_records
 from selip.system.errors import InputError
 from selip.system.progress import reporting
 
@@ -20,7 +21,7 @@ _SIDE = "A run directory, a folder of records, or one record."
 
 def compare_command(
     reference: Annotated[Path, typer.Argument(help=f"What is compared to. {_SIDE}")],
-    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}")],
+    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}", callback=existing_records)],
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML: regress fails, inconclusive is skipped.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all numbers as JSON.")] = None,
@@ -34,6 +35,8 @@ def compare_command(
     Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
     benchmark, in every method that takes training steps.
     """
+    if not update_reference:
+        existing_records(reference)
     from leaderboards.gate import reference_update
     from leaderboards.gate.comparison import read_side
     from leaderboards.gate.margins import read_margins
