@@ -2,7 +2,7 @@
 
 Labels come from the true findings that a volume's contrast shows, and from the labels of its study where nobody knows
 the findings. A volume that does not have exactly one class of a task is no item of it, and one of unknown state
-(`selip.states`) is an item of none.
+(`selip.data.states`) is an item of none.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pandas as pd
 
 from selip.data.cohort import Cohort
 from selip.data.findings import Finding, findings_from_json, is_normal
+from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, finding_labels, states_of
 from selip.models.scored_model import Subject
-from selip.states import ABNORMAL, NORMAL, UNKNOWN, finding_labels, states_of
 from selip.system.errors import UnavailableError
 
 MIN_PATIENTS = 5

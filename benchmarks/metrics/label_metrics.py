@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.finite import check_finite
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, check_finite, patient_sums
 
 Formula = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """Hits, truths and predictions of each class, (R, K) each, to the metric (R,)."""

@@ -13,9 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.finite import check_finite
 from benchmarks.metrics.label_metrics import defined_mean, ratio
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, check_finite, patient_sums
 from selip.system.errors import InputError
 
 N_BINS = 10

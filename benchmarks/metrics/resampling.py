@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.finite import check_no_infinity
 from selip.system.errors import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -202,3 +201,31 @@ def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
     below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
     p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
     return np.where((known > 0) & (n_patients > 1), p_values, np.nan)
+
+
+def check_finite(values: npt.ArrayLike, name: str) -> None:
+    """Refuses values that are not finite.
+
+    Args:
+        values: Any shape.
+        name: The values in the user's words, as "scores".
+
+    Raises:
+        InputError: When one is NaN or infinite.
+    """
+    numbers = np.asarray(values)
+    lost = numbers.size - np.count_nonzero(np.isfinite(numbers))
+    if lost:
+        raise InputError(f"got {lost} of {numbers.size} {name} that are not finite; score every item, then try again")
+
+
+def check_no_infinity(values: npt.ArrayLike, name: str) -> None:
+    """Refuses infinite values where NaN stands for one that is not defined.
+
+    Raises:
+        InputError: When one is infinite.
+    """
+    numbers = np.asarray(values)
+    lost = np.count_nonzero(np.isinf(numbers))
+    if lost:
+        raise InputError(f"got {lost} of {numbers.size} {name} that are infinite; allowed: NaN where undefined")

@@ -23,10 +23,10 @@ from benchmarks.retrieval.relevance import relevance
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise
 from selip.data.findings import CONTRASTS, is_normal
+from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
-from selip.states import ABNORMAL, UNKNOWN, states_of
 
 FloatArray = npt.NDArray[np.float64]
 IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"

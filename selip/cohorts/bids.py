@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -30,6 +30,7 @@ from selip.cohorts.importing.file_layout import (
     read_text,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
@@ -177,7 +178,7 @@ ADAPTER = Adapter(
     licence="As its dataset_description.json says",
     citation="Gorgolewski et al., The brain imaging data structure, a format for organizing and describing outputs of "
     "neuroimaging experiments. Scientific Data 3, 160044 (2016).",
-    url="https://bids.neuroimaging.io",
+    source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
     centre="foreground",

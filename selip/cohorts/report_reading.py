@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.languages import UNTOLD, language_of
+from selip.data.languages import UNTOLD, language_of
+from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
-from selip.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 
 SHOWN, WORDS_SHOWN, WORD_LENGTH = 10, 6, 30
 LARGE_SHARE = 0.5  # of reports in which nothing was read

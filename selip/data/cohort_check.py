@@ -13,7 +13,7 @@ import pandas as pd
 from selip.data.cohort import IGNORE, LEVELS, ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
 from selip.data.findings import CONTRASTS, findings_from_json, is_normal
 from selip.data.splits import SPLITS, split_fingerprint
-from selip.states import COLUMN, NORMAL, STATES, UNKNOWN, states_of
+from selip.data.states import COLUMN, NORMAL, STATES, UNKNOWN, states_of
 from selip.system.errors import InputError
 
 MASK_VALUES = (0, *LEVELS, IGNORE)

@@ -17,12 +17,13 @@ import zarr
 
 from selip.data.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInfo, manifest_hash, voxel_hash
 from selip.data.splits import split_fingerprint
-from selip.states import COLUMN as STATE
+from selip.data.states import COLUMN as STATE
 from selip.system.errors import InputError
 from selip.system.files import partial_of, remove_leftovers, sealed_json, write_atomically
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 
+zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
 TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
 
 
@@ -52,7 +53,7 @@ class CohortWriter:
             root: Folder of the cohort.
             info: Facts; the hashes are filled in at the end.
             partial: Temporary folder, on the same disk, of this process alone; default: a new one beside `root`.
-            states: Whether volumes have a state of `selip.states`, a column of its own.
+            states: Whether volumes have a state of `selip.data.states`, a column of its own.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from selip.sides import read_sides
+from selip.data.sides import read_sides
 
 CONTRASTS = ("T1", "T2", "FLAIR", "DWI", "ADC", "T1c")
 SIDES = ("left", "right", "bilateral", "midline")
@@ -128,7 +128,7 @@ def swap_sides(text: str) -> str:
 def flip_text(text: str) -> str:
     """Findings text of the left-right flipped volume: sides swapped, clauses in canonical order again.
 
-    A text whose sides cannot be swapped with certainty (`selip.sides.can_flip`) has no flipped volume: it stays.
+    A text whose sides cannot be swapped with certainty (`selip.data.sides.can_flip`) has no flipped volume: it stays.
     """
     swapped, certain = read_sides(text)
     if not certain:

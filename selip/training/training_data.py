@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,15 +12,17 @@ import torch
 from torch.nn import functional as F
 
 from selip.data.cohort import Cohort
-from selip.data.findings import CONTRASTS, findings_from_json, parse_findings_text
-from selip.experiments.config import ModelConfig
+from selip.data.findings import findings_from_json, parse_findings_text
+from selip.data.states import UNKNOWN, finding_labels, states_of
+from selip.data.volume_batches import Volumes
 from selip.models.dual_encoder import DualEncoder
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import make_tokens
+from selip.models.volume_towers import contrast_positions
 from selip.similarity.text_similarity import TextTable
-from selip.states import UNKNOWN, finding_labels, states_of
 from selip.system.errors import InputError
 from selip.training.method import Sizes
-from selip.training.voxel_loading import Volumes, place_volumes
+from selip.training.voxel_loading import place_volumes
 
 CENTRING_VOLUMES = 256
 
@@ -94,11 +96,6 @@ def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[st
     if any(finding.signals for finding in known):
         return {finding.lesion_type for finding in known if finding.clause(contrast)}
     return set(finding_labels(json.loads(labels))) if parse_findings_text(text) else set()
-
-
-def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
-    """(n,) int64 positions in CONTRASTS."""
-    return torch.tensor([CONTRASTS.index(contrast) for contrast in contrasts], dtype=torch.long)
 
 
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:

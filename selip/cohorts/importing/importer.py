@@ -1,9 +1,10 @@
 """The one importer of every set: studies on disk to a cohort, in parallel, resumable, past bad files.
 
-Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden folder beside
-the output; when all are there, they are written in the order of the scan. So a killed import goes on where it was, and
-the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes up to twice its
-room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of the cohort.
+Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden
+folder beside the output; when all are there, they are written in the order of the scan. So a killed import goes on
+where it was, and the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes
+up to twice its room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of
+the cohort.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_plan import counts_line, patient_parts, unfit
 from selip.cohorts.importing.import_settings import Recipe, SetFacts
@@ -28,9 +31,9 @@ from selip.cohorts.report_reading import ReportReading, label_lines, reading_lin
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
+from selip.data.states import COLUMN as STATE
+from selip.data.states import STATES
 from selip.data.volumes import Centre
-from selip.states import COLUMN as STATE
-from selip.states import STATES
 from selip.system.errors import InputError
 from selip.system.files import remove_leftovers
 from selip.system.locks import FILE as LOCK
@@ -78,7 +81,7 @@ def import_adapter(
             f"got {source} with nothing of {adapter.name}; allowed: {' '.join(adapter.layout.split())}; "
             "name the folder that holds it"
         )
-    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.url}")
+    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.source}")
     say(counts_line(scan, adapter.expected))
     options["centre"] = centre or adapter.centre
     return import_studies(adapter, scan, out, root=source, progress=progress, say=say, **options)
@@ -229,3 +232,9 @@ def _say_some(say: Say, entries: Sequence[Quarantined]) -> None:
         say(entry.line)
     if len(entries) > PROBLEMS_SHOWN:
         say(f"... and {len(entries) - PROBLEMS_SHOWN} more")
+
+
+def adapter_source(adapter: Adapter) -> CohortSource:
+    """The registry entry of an adapter: what a cohort file calls COHORT."""
+    one, import_from = adapter, partial(import_adapter, adapter)
+    return CohortSource(one.name, one.summary, one.source, one.licence, import_from=import_from, example=one.example)

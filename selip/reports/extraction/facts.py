@@ -106,7 +106,7 @@ class Extraction:
 
     @property
     def state(self) -> State:
-        """abnormal when a finding is present, normal when the report calls the study that, else unknown."""
+        """Abnormal when a finding is present, normal when the report calls the study that, else unknown."""
         if self.lesions or any(fact.values == ("present",) for fact in self.facts):
             return "abnormal"
         return "normal" if self.normal else "unknown"

@@ -1,4 +1,4 @@
-"""What an import makes of reports and labels: three states, and one line with a count for all that is not understood."""
+"""Reports and labels after an import: three states, and one line with a count for all that is not understood."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from selip.cohorts.report_reading import ReportReading, read_report, reading_lin
 from selip.data.cohort import VOLUME_COLUMNS, Cohort
 from selip.data.cohort_check import check_cohort, state_line
 from selip.data.findings import NORMAL_TEXT
+from selip.data.states import finding_labels, label_state, states_of, text_state
 from selip.reports.extraction.facts import Extraction, Lesion
-from selip.states import finding_labels, label_state, states_of, text_state
 
 GRID = {"shape": (4, 4, 4), "spacing_mm": (30.0, 30.0, 30.0), "workers": 1}
 FOUND = "FLAIR shows high signal in the left frontal lobe. T1 shows low signal there."
@@ -181,7 +181,8 @@ def test_each_thing_that_is_dropped_guessed_or_not_understood_has_one_line_with_
         "lost: no volume",
         "mute: got volumes without text",
         "broken: ",
-        "texts of 14 volumes: 3 extracted from the report; 1 the report's sentences, as it says nothing of that contrast; "
+        "texts of 14 volumes: 3 extracted from the report; "
+        "1 the report's sentences, as it says nothing of that contrast; "
         "6 the report's sentences, as no finding was recognised; 4 the study's labels alone",
         "states of 14 volumes: normal 2, abnormal 3, unknown 9",
         "reports: read 2, normal 0, unknown 3: signs (",

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.config import AugmentConfig, TrainingConfig
 from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
 from selip.models.dual_encoder import weights_hash
 from selip.system.errors import InputError
 from selip.training import trainer
 from selip.training.augmentation import augment, draw, flip_left_right
-from selip.training.learning_rate import learning_rate_factor
 from selip.training.objective import Loss
+from selip.training.settings import AugmentConfig, TrainingConfig, learning_rate_factor
 from selip.training.trainer import Run, train
 
 

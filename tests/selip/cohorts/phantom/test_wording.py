@@ -9,7 +9,7 @@ from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.data.findings import Finding, clauses_of, findings_text
-from selip.sides import can_flip
+from selip.data.sides import can_flip
 
 THALAMUS = Finding("acute infarct", "thalamus", "left", {"FLAIR": "high signal", "DWI": "markedly high signal"}, 9.0)
 
