@@ -15,13 +15,17 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from baselines.labelled import require_labels
+from baselines.labelled import require_labels, unknown_apart
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, soft_target_objective
 
 
 def medclip_targets(labels: torch.Tensor) -> torch.Tensor:
-    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; an empty set is a label "normal"."""
+    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; an empty set is a label "normal".
+
+    A row of NaN, of a volume of unknown state, overlaps with no other.
+    """
+    labels = unknown_apart(labels)
     normal = ~labels.any(1, keepdim=True)
     vectors = F.normalize(torch.cat([labels, normal], dim=1).float(), dim=1)
     return (vectors @ vectors.T).softmax(1)

@@ -11,48 +11,15 @@ T = (I + P) / 2, less the entropy of P, which no weight depends on.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch.nn import functional as F
 
 from selip.similarity.text_similarity import TextSimilarity
-from selip.system.errors import InputError
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.settings import SelipConfig
 
 EPSILON = 1e-12  # guards a row sum of zero, nothing else
-
-
-@dataclass(frozen=True)
-class SelipConfig:
-    """Knobs of the loss; the defaults are the paper's.
-
-    Attributes:
-        kl_weight: lambda, the weight of the KL term, at least 0.
-        kl: "symmetric" (both directions, halved) or "one_way" (volume to text only).
-        rows: How S becomes P: "linear" (divide by the row sum) or "softmax".
-        diagonal: "in", or "out" to drop the diagonal of Z and S from the KL term.
-        kl_clamp: Lower clamp of probabilities inside the KL term (authors' code: 1e-3); 0 is none.
-    """
-
-    kl_weight: float = 1.0
-    kl: str = "symmetric"
-    rows: str = "linear"
-    diagonal: str = "in"
-    kl_clamp: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuses values outside those of the docstring."""
-        allowed = {"kl": ("symmetric", "one_way"), "rows": ("linear", "softmax"), "diagonal": ("in", "out")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise InputError(f"got selip.{name}={getattr(self, name)}; allowed: {', '.join(values)}")
-        if not (0 <= self.kl_weight < math.inf and 0 <= self.kl_clamp < 1):
-            raise InputError(
-                f"got selip.kl_weight={self.kl_weight}, kl_clamp={self.kl_clamp}; allowed: >= 0 and within [0, 1)"
-            )
 
 
 def selip_loss(

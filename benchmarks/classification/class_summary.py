@@ -34,7 +34,7 @@ def summarise_classification(
     """Metrics of one pool with their intervals over patients, all from the same resamples.
 
     Args:
-        frame: (n,) items of one pool: columns patient_id, weight and those that `benchmarks.metrics.class_columns` describes.
+        frame: (n,) items of one pool: columns patient_id, weight and those of `benchmarks.metrics.class_columns`.
         metrics: Name to statistic, as {"linear_macro_auroc": "macro_auroc", "linear_auroc:infarct": "auroc",
             "linear_macro_auroc/metadata": "macro_auroc"}. A name with a slash is a reference and gets no interval; it
             is computed from the columns of the model behind the slash ("metadata_score:infarct"), which the per-item

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, check_finite, patient_sums
 
 Formula = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """Hits, truths and predictions of each class, (R, K) each, to the metric (R,)."""
@@ -29,8 +29,12 @@ def hard_resampler(
         weights: (n,) weights > 0.
         codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
         formula: One of the functions below.
+
+    Raises:
+        InputError: When a prediction is not finite where the truth is known.
     """
     known = np.isfinite(truth)
+    check_finite(predicted[known], "predictions of a known truth")
     classes = np.unique(np.concatenate([truth[known], predicted[known]]))
     is_true, is_predicted = truth[:, None] == classes, (predicted[:, None] == classes) & known[:, None]
     events = np.concatenate([is_true & is_predicted, is_true, is_predicted], axis=1)

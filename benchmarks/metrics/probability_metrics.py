@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.metrics.label_metrics import defined_mean, ratio
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, check_finite, patient_sums
 from selip.system.errors import InputError
 
 N_BINS = 10
@@ -57,13 +57,21 @@ def rank_resampler(
         weights: (n,) weights > 0.
         codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
         metric: `auroc` or `auprc`.
+
+    Raises:
+        InputError: When a score is not finite where the truth is known.
     """
     classes = [metric(ranking(truth, score, weights, codes)) for truth, score in zip(truths.T, scores.T, strict=True)]
     return lambda counts: defined_mean(np.stack([one(counts) for one in classes], axis=1))[:, None]
 
 
 def ranking(truth: FloatArray, score: FloatArray, weights: FloatArray, codes: IntArray) -> Ranking:
-    """Sums of one class (n,) that rank metrics are made from."""
+    """Sums of one class (n,) that rank metrics are made from.
+
+    Raises:
+        InputError: When a score is not finite where the truth is known.
+    """
+    check_finite(score[np.isfinite(truth)], "scores of a known truth")
     kinds = truth[:, None] == (1.0, 0.0)
     positive, negative = kinds.T
     thresholds = np.unique(score[positive])
@@ -131,8 +139,9 @@ def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, c
         codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
 
     Raises:
-        InputError: When a score is no probability.
+        InputError: When a score is no probability, or is missing where the truth is known.
     """
+    check_finite(scores[np.isfinite(truths)], "scores of a known truth")
     outside = scores[(scores < 0) | (scores > 1)]
     if outside.size:
         raise InputError(f"got a score of {outside[0]:.3g} for ece; allowed: probabilities in [0, 1]; take a softmax")

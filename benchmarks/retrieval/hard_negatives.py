@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.retrieval.cosines import exact_steps
+from benchmarks.retrieval.gallery_ranking import exact_steps
 from benchmarks.retrieval.text_bank import TextBank
 from selip.data.findings import Clause, findings_text, flip_text, parse_findings_text
 

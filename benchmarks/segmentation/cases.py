@@ -1,4 +1,4 @@
-"""Cases of segmentation: the volumes of a part that show something and whose study has a mask."""
+"""Cases of segmentation: volumes that show something and whose study has a mask; the best and worst as pictures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from benchmarks.benchmark import CasePicture
 from selip.data.cohort import IGNORE, Cohort, lesion_of
-from selip.data.findings import findings_from_json, is_normal
-from selip.models.volume_towers import Intensity
+from selip.data.findings import findings_from_json
+from selip.data.states import NORMAL, states_of
+from selip.models.volume_towers import Intensity, contrast_positions
 from selip.system.errors import InputError, UnavailableError
-from selip.training.training_data import contrast_positions
 
 MM3_PER_ML = 1000.0
 ITEM_COLUMNS = ("item_id", "patient_id", "contrast", "site", "text")
@@ -120,7 +121,7 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     """
     rows = cohort.rows(part)
     studies = cohort.studies.reset_index().set_index("study_id").loc[cohort.volumes["study_id"].iloc[rows]]
-    is_case = (studies["has_mask"] == "1").to_numpy() & ~cohort.volumes["text"].iloc[rows].map(is_normal).to_numpy(bool)
+    is_case = (studies["has_mask"] == "1").to_numpy() & (states_of(cohort.volumes.iloc[rows]) != NORMAL)
     if not is_case.any():
         raise UnavailableError(
             f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "
@@ -146,3 +147,47 @@ def lesion_types(findings: Sequence[str], contrasts: Sequence[str]) -> list[str]
         known = findings_from_json(text) if text else []
         found.append(" + ".join(sorted({finding.lesion_type for finding in known if finding.clause(contrast)})))
     return found
+
+
+RANKS = ("best", "median", "worst")
+
+
+def case_pictures(
+    pool: str,
+    items: pd.DataFrame,
+    voxels: np.ndarray,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    spacing_mm: Sequence[float],
+) -> tuple[CasePicture, ...]:
+    """Best, median and worst case by Dice, among those whose truth is not empty where there are any.
+
+    Args:
+        pool: Pool of the metrics.
+        items: (n,) rows with item_id, text, dice, lesion_ml.
+        voxels: (n, I, J, K) uint8.
+        truth: (n, I, J, K) bool.
+        predicted: (n, I, J, K) bool.
+        spacing_mm: Voxel edges along I, J, K.
+
+    Returns:
+        In the order of RANKS. Of equal cases the first; fewer pictures where one case has two ranks.
+    """
+    lesions = items[items["lesion_ml"] > 0] if (items["lesion_ml"] > 0).any() else items
+    order = lesions["dice"].sort_values(ascending=False, kind="stable").index.to_numpy()
+    chosen: dict[int, str] = {}
+    for rank, position in zip(RANKS, (0, (len(order) - 1) // 2, len(order) - 1), strict=True):
+        chosen.setdefault(int(order[position]), rank)
+    pictures = []
+    for row, rank in chosen.items():
+        item, k = items.loc[row], best_slice(truth[row], predicted[row])
+        caption = f"{rank}: Dice {item['dice']:.2f}, lesion {item['lesion_ml']:.1f} ml, {item['text']}"
+        shown, true, found = (part[row, :, :, k].copy() for part in (voxels, truth, predicted))  # a view keeps it all
+        edges_mm = (float(spacing_mm[0]), float(spacing_mm[1]))
+        pictures.append(CasePicture(pool, rank, str(item["item_id"]), caption, shown, true, found, edges_mm))
+    return tuple(pictures)
+
+
+def best_slice(truth: np.ndarray, predicted: np.ndarray) -> int:
+    """The axial slice with most of the truth (I, J, K) bool, of the prediction where the truth is empty."""
+    return int(np.argmax((truth if truth.any() else predicted).sum((0, 1))))

@@ -1,7 +1,8 @@
 """Intervals of many rows of a table and of their differences, from the same draws of seeds and patients.
 
-One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here all methods
-and metrics are columns of one table for each seed, so the draws are made once and every difference is a subtraction.
+One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here
+all methods and metrics are columns of one table for each seed, so the draws are made once and every difference is a
+subtraction.
 """
 
 from __future__ import annotations

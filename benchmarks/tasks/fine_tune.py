@@ -24,9 +24,9 @@ from benchmarks.settings import ProbeConfig
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import DualEncoder
 from selip.models.scored_model import Subject
+from selip.models.volume_towers import contrast_positions
 from selip.records.record import Metric
 from selip.system.errors import InputError
-from selip.training.training_data import contrast_positions
 
 FloatArray = npt.NDArray[np.float64]
 TUNED = ("lesion_type", "glioma_grade")

@@ -23,6 +23,7 @@ from benchmarks.retrieval.relevance import relevance
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise
 from selip.data.findings import CONTRASTS, is_normal
+from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
@@ -35,7 +36,7 @@ POLICIES = {
     "duplicates": "identical texts are one candidate of image_to_text, and one text_to_image query with many positives",
     "ties": "count against us: at the same cosine (to 1e-7) a non-positive ranks ahead, and an edited text beats the "
     "true one",
-    "pools": "all; abnormal: without volumes whose text is the normal sentence; macro: all, each distinct text with "
+    "pools": "all; abnormal: without volumes that are normal or of unknown state; macro: all, each distinct text with "
     "the same weight; contrast_X: abnormal volumes of contrast X; each pool is its own gallery",
     "chance": "exact expectation under a random ranking of the same gallery; median_rank: median of the mixture over "
     "items; hard negatives: 0.5",
@@ -89,7 +90,8 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         items, columns = score_pool(embeddings, bank, pool)
         found = summarise(items, columns, options, MEDIANS)
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
-        notes[f"pool {pool.name}"] = _facts(items, columns, set(embeddings.train_texts))
+        facts = _facts(items, columns, set(embeddings.train_texts))
+        notes[f"pool {pool.name}"] = facts + unknown_note(states_of(embeddings.items.iloc[pool.rows]))
         own = {name: values for name, values in columns.items() if "/" not in name}
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
@@ -99,10 +101,10 @@ def pools(items: pd.DataFrame) -> Iterator[Pool]:
     """The pools of the protocol, empty ones too; contrasts in the order of CONTRASTS, others behind them.
 
     Args:
-        items: Columns text and contrast.
+        items: Columns text and contrast, and state where it is known.
     """
     everything = np.arange(len(items))
-    abnormal = ~items["text"].map(is_normal).to_numpy(bool)
+    abnormal = states_of(items) == ABNORMAL
     yield Pool("all", everything)
     yield Pool("abnormal", everything[abnormal])
     yield Pool("macro", everything, is_macro=True)
@@ -162,6 +164,12 @@ def _texts_and_edits(texts: Iterable[str]) -> set[str]:
     distinct = set(texts)
     edits = (edit(text) for text in distinct if not is_normal(text) for edit in EDITS.values())
     return distinct.union(*edits)
+
+
+def unknown_note(states: npt.NDArray[np.object_]) -> str:
+    """How many volumes of a pool are neither known to be normal nor abnormal; "" where there is none."""
+    unknown = np.count_nonzero(states == UNKNOWN)
+    return f"; {unknown} volumes of unknown state, in no other pool than all and macro" if unknown else ""
 
 
 def _facts(items: pd.DataFrame, columns: Mapping[str, FloatArray], train_texts: Set[str]) -> str:

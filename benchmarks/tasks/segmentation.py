@@ -18,8 +18,7 @@ from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
 from benchmarks.classification.probes import Examples, fraction_mask, task_generator
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
-from benchmarks.segmentation.case_pictures import case_pictures
-from benchmarks.segmentation.cases import CasePart, load_cases
+from benchmarks.segmentation.cases import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
 from benchmarks.segmentation.reference_unet import NAME as UNET
 from benchmarks.segmentation.reference_unet import Reference, kept_reference

@@ -129,7 +129,9 @@ def _region(clause: Clause) -> str:
 
 def templates() -> dict[str, list[str]]:
     """The packaged templates: "clause" and "normal", as many of each."""
-    found: dict[str, list[str]] = yaml.safe_load(files("benchmarks").joinpath("templates.yaml").read_text("utf-8"))
+    found: dict[str, list[str]] = yaml.safe_load(
+        files("benchmarks.classification").joinpath("templates.yaml").read_text("utf-8")
+    )
     return found
 
 

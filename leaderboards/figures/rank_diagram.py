@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.statistics.average_ranks import AverageRanks
+from benchmarks.statistics.significance import AverageRanks
 from leaderboards.figures.line_chart import Axis, Tick
 
 WIDTH, START, END = 640.0, 190.0, 450.0

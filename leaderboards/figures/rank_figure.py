@@ -7,7 +7,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.statistics.average_ranks import AverageRanks
+from benchmarks.statistics.significance import AverageRanks
 from leaderboards.figures.plots import Plot, titled
 from leaderboards.figures.rank_diagram import rank_diagram
 from leaderboards.figures.theme import Theme, new_figure

@@ -12,7 +12,8 @@ import pandas as pd
 
 from leaderboards.scores.benchmark_records import Board, Row, boards_of
 from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of, is_reference
-from selip.records.record import Record, read_record, record_files
+from selip.records.record import Record
+from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
 
 _REMEDY = (

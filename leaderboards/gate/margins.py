@@ -13,8 +13,8 @@ from pydantic import Field
 from leaderboards.scores.benchmark_records import Board
 from leaderboards.scores.comparability import is_reference
 from leaderboards.scores.families import headline_of
-from selip.experiments.experiment_file import from_mapping, read_mapping
 from selip.system.errors import InputError
+from selip.system.mappings import from_mapping, read_mapping
 from selip.system.registry import unknown
 
 PACKAGED = Path(__file__).with_name("margins.yaml")

@@ -12,8 +12,7 @@ from leaderboards.scores.families import REFERENCES, RETRIEVAL, cohort_of, headl
 from leaderboards.scores.overall_ranks import task_name
 from leaderboards.tables.cells import MISSING, interval, number
 from leaderboards.tables.document import markdown
-from selip.experiments.grid import cell_label
-from selip.records.record import CohortFacts, Metric, Record
+from selip.records.record import CohortFacts, Metric, Record, cell_label
 
 if TYPE_CHECKING:
     from selip.models.dual_encoder import CheckpointFacts

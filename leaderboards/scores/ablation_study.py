@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -14,8 +14,7 @@ from baselines.ablations import ABLATIONS, Ablation
 from leaderboards.scores.benchmark_records import FULL, Board, Row, ablations_of
 from leaderboards.scores.paired_differences import COMPARED, PRIMARY, Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
-from leaderboards.tables.equal_terms import different_start
-from selip.records.record import Record
+from selip.records.record import Record, Training
 
 UNKNOWN = Ablation("other", "", ())
 """What stands for an ablation that is not registered here."""
@@ -142,3 +141,21 @@ def _as_typed(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def different_start(row: Row, reference: Row) -> tuple[str, ...]:
+    """In which of "weights", "batches" and "steps" a row differs from `reference` in any seed that both have."""
+    ours, theirs = ({r.seed: r.training for r in one.scored if r.training} for one in (row, reference))
+    pairs = [(training, theirs[seed]) for seed, training in ours.items() if seed in theirs]
+    return tuple(word for word, term in TERMS.values() if any(term(a) != term(b) for a, b in pairs))
+
+
+Term = Callable[[Training], object]
+
+
+TERMS: dict[str, tuple[str, Term]] = {
+    "began from different weights": ("weights", lambda training: training.initial_weights_hash),
+    "were fed different batches": ("batches", lambda training: training.batch_order_hash),
+    "took different numbers of steps": ("steps", lambda training: training.steps),
+}
+"""What is said of rows that differ -> the one word for it, and what must be equal."""

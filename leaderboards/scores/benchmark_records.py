@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
-from selip.records.per_item_scores import read_per_item
-from selip.records.record import CohortFacts, Record, read_records
+from selip.records.record import CohortFacts, Record
+from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 
 FULL = "selip"

@@ -37,8 +37,7 @@ from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.scores.benchmark_records import Board, named, read_boards
 from leaderboards.scores.families import RETRIEVAL, cohort_of
 from leaderboards.scores.tidy_table import to_csv
-from selip.experiments.grid import cell_label
-from selip.records.record import Record
+from selip.records.record import Record, cell_label
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.statistics.average_ranks import AverageRanks, friedman_ranks
+from benchmarks.statistics.significance import AverageRanks, friedman_ranks
 from leaderboards.scores.benchmark_records import Board
 from leaderboards.scores.benchmark_scores import Sheet
 from leaderboards.scores.families import RETRIEVAL, metric_words, task_keys, words

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
-from benchmarks.statistics.average_ranks import rank_groups
 from benchmarks.statistics.intervals import Difference, Interval, holm
-from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
+from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
 from benchmarks.statistics.table_intervals import hierarchical_columns
 from leaderboards.scores.benchmark_records import Board, Row
 

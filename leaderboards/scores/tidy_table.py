@@ -32,8 +32,8 @@ def tidy(
     With one seed, value and interval are those of the record. With several, the value is the mean over seeds, `lower`
     and `upper` are from the hierarchical bootstrap (seed, then patient), `case_lower` and `case_upper` from patients
     alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. Which metrics have no bounds, and
-    which come from fewer resamples, `leaderboards.scores.seed_intervals` says. Hard negatives of fewer than FEWEST_HARD items have no
-    number.
+    which come from fewer resamples, `leaderboards.scores.seed_intervals` says. Hard negatives of fewer than
+    FEWEST_HARD items have no number.
 
     Args:
         board: The records.

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from leaderboards.tables.cells import Cell, Table, Verdict
 from leaderboards.tables.latex import escape_latex, latex_cell
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 class Drawing(Protocol):

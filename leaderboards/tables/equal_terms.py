@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.ablation_study import TERMS
+from leaderboards.scores.benchmark_records import Board
 from leaderboards.tables.cells import Verdict
-from selip.records.record import Training
-
-Term = Callable[[Training], object]
-TERMS: dict[str, tuple[str, Term]] = {
-    "began from different weights": ("weights", lambda training: training.initial_weights_hash),
-    "were fed different batches": ("batches", lambda training: training.batch_order_hash),
-    "took different numbers of steps": ("steps", lambda training: training.steps),
-}
-"""What is said of rows that differ -> the one word for it, and what must be equal."""
 
 
 def on_equal_terms(board: Board) -> list[Verdict]:
@@ -38,13 +28,6 @@ def on_equal_terms(board: Board) -> list[Verdict]:
         text = f"With a volume tower of its own, and so other initial weights: {', '.join(own)}."
         found.append(Verdict("plain", f"{text} What sets it apart may be the tower."))
     return found
-
-
-def different_start(row: Row, reference: Row) -> tuple[str, ...]:
-    """In which of "weights", "batches" and "steps" a row differs from `reference` in any seed that both have."""
-    ours, theirs = ({r.seed: r.training for r in one.scored if r.training} for one in (row, reference))
-    pairs = [(training, theirs[seed]) for seed, training in ours.items() if seed in theirs]
-    return tuple(word for word, term in TERMS.values() if any(term(a) != term(b) for a, b in pairs))
 
 
 def _listed(values: dict[object, list[str]]) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from selip.reports.extraction.extractor import Extraction, extract
-from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+from selip.data.tables import is_no_report, parse_table, read_utf8
 from selip.system.errors import InputError
 from selip.system.progress import reporting
-from selip.tables import is_no_report, parse_table, read_utf8
+
+if TYPE_CHECKING:
+    from selip.reports.extraction.facts import Extraction
 
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
@@ -44,6 +44,8 @@ def extract_command(
         raise InputError("got both or neither of a file and --text; allowed: one of them; name a .json or .csv file")
     if endpoint is None and (model or cache):
         raise InputError("got --model or --cache alone; allowed: with --endpoint; give the address, nothing was sent")
+    from selip.reports.extraction.extractor import extract
+
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
     if endpoint is None:
         found = {name: extract(report, language) for name, report in reports.items()}
@@ -66,6 +68,10 @@ def _asked(reports: Mapping[str, str], address: str, model: str, cache: Path | N
 
 def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -> None:
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
+    from rich.console import Console
+
+    from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))
     elif as_facts:
@@ -82,7 +88,7 @@ def read_reports(path: Path) -> dict[str, str]:
 
     Args:
         path: A .json file of {id: text}, or a .csv or .tsv file with a column "report" and a column "study" or
-            "id" (without one, rows are numbered from 1), see `selip.tables`. The reports of a study must be equal.
+            "id" (without one, rows are numbered from 1), see `selip.data.tables`. The reports of a study must be equal.
 
     Raises:
         InputError: When the file is missing, empty, not UTF-8 or not of this form.

@@ -9,7 +9,8 @@ Lesion masks may lie anywhere below the folder, mostly under derivatives/ (`is_l
 mask is on is read from its name (T1w, T2w, FLAIR, dwi, adc), else from its folder (dwi/).
 
 participants.tsv and sessions.tsv give age, site and a study label (columns age; site or center; diagnosis or group;
-see `selip.cohorts.participants`). Folders sub-* in which nothing can be read, and rows of nobody here, are named.
+see `selip.cohorts.importing.participants`). Folders sub-* in which nothing can be read, and rows of nobody here, are
+named.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -28,8 +29,9 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     read_text,
 )
+from selip.cohorts.importing.importer import adapter_source
+from selip.cohorts.importing.participants import read_people
 from selip.cohorts.importing.quarantine import counted, some
-from selip.cohorts.participants import read_people
 from selip.data.findings import CONTRASTS
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
@@ -185,7 +187,7 @@ ADAPTER = Adapter(
     licence="As its dataset_description.json says",
     citation="Gorgolewski et al., The brain imaging data structure, a format for organizing and describing outputs of "
     "neuroimaging experiments. Scientific Data 3, 160044 (2016).",
-    url="https://bids.neuroimaging.io",
+    source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
     centre="foreground",

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes
-from selip.cohorts.participants import read_people
+from selip.cohorts.importing.importer import adapter_source
+from selip.cohorts.importing.participants import read_people
 
 LAYOUT = """[rawdata/]sub-strokecase0001/ses-0001/{dwi/*_dwi.nii.gz, dwi/*_adc.nii.gz, anat/*_FLAIR.nii.gz} and
     derivatives/sub-strokecase0001/ses-0001/*_msk.nii.gz"""
@@ -66,7 +67,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0",
     citation="Hernandez Petzsche et al., ISLES 2022: A multi-center magnetic resonance imaging stroke lesion "
     "segmentation dataset. Scientific Data 9, 762 (2022). doi:10.1038/s41597-022-01875-5",
-    url="https://doi.org/10.5281/zenodo.7153326",
+    source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
     centre="foreground",

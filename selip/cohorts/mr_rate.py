@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -39,6 +39,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 
@@ -176,7 +177,7 @@ ADAPTER = Adapter(
     summary="MR-RATE: head and spine MRI with radiology reports, T1, T2 and FLAIR used; gated",
     licence="CC BY-NC-SA 4.0, and the terms accepted on its page: research only, no redistribution",
     citation="MR-RATE: A Vision-Language Foundation Model and Dataset for Magnetic Resonance Imaging. Forithmus, 2026.",
-    url="https://huggingface.co/datasets/Forithmus/MR-RATE",
+    source="https://huggingface.co/datasets/Forithmus/MR-RATE",
     layout=LAYOUT,
     expected={"studies": 98334, "patients": 83425},
     centre="foreground",

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from selip.cohorts import brats2023, isles2022, wmh2017
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.splits import SPLITS
 from selip.system.errors import InputError
 
@@ -129,7 +130,7 @@ ADAPTER = Adapter(
     summary="RadGenome-Brain MRI: findings on tumours, infarcts and white matter hyperintensities",
     licence="texts: MIT; images: the terms of BraTS, ISLES 2022 and WMH 2017",
     citation="Lei et al. 2024, arXiv:2407.16684; and the papers of the source sets",
-    url="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
+    source="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
     layout=LAYOUT,
     expected={"studies": 1007, "glioma": 230, "meningioma": 230, "metastasis": 237},
     centre="foreground",

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts import brats2020
-from selip.cohorts.importing.adapter import Adapter, Scan, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json, read_text
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE
 from selip.system.errors import InputError
 
@@ -74,7 +75,7 @@ ADAPTER = Adapter(
     summary="TextBraTS: BraTS 2020 with a report on each examination",
     licence=f"reports: MIT; images: {BRATS_LICENCE}",
     citation=f"Shi et al. 2025, arXiv:2506.16784; {BRATS_CITATION}",
-    url="https://huggingface.co/datasets/Jupitern52/TextBraTS",
+    source="https://huggingface.co/datasets/Jupitern52/TextBraTS",
     layout=LAYOUT,
     expected={**brats2020.ADAPTER.expected},
     centre="foreground",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -22,6 +22,7 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     pick_volumes,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
     wmh.nii.gz"""
@@ -77,7 +78,7 @@ ADAPTER = Adapter(
     licence="CC BY-NC 4.0",
     citation="Kuijf et al., Standardized assessment of automatic segmentation of white matter hyperintensities and "
     "results of the WMH segmentation challenge. IEEE Transactions on Medical Imaging 38 (2019). arXiv:1904.00682",
-    url="https://doi.org/10.34894/AECRSD",
+    source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
     centre="foreground",

@@ -13,9 +13,9 @@ import torch
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
-from selip.experiments.experiment_file import to_mapping
 from selip.experiments.time_estimate import Cell, StepTime, time_step, workloads
 from selip.system.errors import InputError
+from selip.system.mappings import to_mapping
 
 SECONDS_TO_TIME = 10.0
 WIDTH = 110

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.benchmark import Score, ScoreOptions
-from benchmarks.classification.labels import retrieval
 from benchmarks.settings import EvaluationConfig
+from benchmarks.tasks import retrieval
 from leaderboards.figures.retrieval_pictures import Example, draw_examples
 from leaderboards.figures.segmentation_pictures import draw_cases
 from leaderboards.scores.audit_record import FILE as AUDIT_FILE
@@ -18,25 +18,26 @@ from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
 from selip.experiments.catalogue import check_names, find_ablation, find_benchmark, find_method
-from selip.experiments.cohort_building import Report
-from selip.experiments.config import ExperimentConfig, RunConfig
+from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
 from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.experiment_file import to_mapping, with_overrides
-from selip.experiments.grid import Planned, cell_label
-from selip.experiments.retrieval_examples import worked_examples
+from selip.experiments.experiment_file import with_overrides
+from selip.experiments.grid import Planned
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
-from selip.models.cohort_mismatches import mismatches
+from selip.experiments.search import worked_examples
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.models.embedding_cache import EmbeddingCache
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort
-from selip.models.scored_model import Subject
+from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.scored_model import Subject, mismatches
+from selip.records.record import cell_label
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically
+from selip.system.mappings import to_mapping
+from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
 
 

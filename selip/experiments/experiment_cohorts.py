@@ -9,11 +9,11 @@ from typing import Any
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_parts, check_same_grid
 from selip.data.contrast_mapping import Reading, resolve_reading, without_left_out
-from selip.data.leakage_audit import cohort_audit
-from selip.data.transfer_leakage import crossing_audit
-from selip.experiments.cohort_building import Report, open_or_build
+from selip.data.leakage_audit import cohort_audit, crossing_audit
+from selip.experiments.cohort_building import open_or_build
 from selip.experiments.config import EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selip.experiments.config import RunConfig
+from selip.records.record import cell_label
+from selip.training.settings import RunConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,3 @@ class Planned:
     def checkpoint(self) -> str:
         """File name of its checkpoint; the same for every benchmark."""
         return f"{self.label}.safetensors"
-
-
-def cell_label(method: str, ablation: str, seed: int) -> str:
-    """Name of a cell of the grid, as "selip-lambda_0-seed1"."""
-    return "-".join(part for part in (method, ablation, f"seed{seed}") if part)

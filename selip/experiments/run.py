@@ -12,19 +12,19 @@ import pandas as pd
 
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.cohort_building import Report
 from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.finished_training import finished_training
 from selip.experiments.grid import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import run_facts, scored_record, unscored_record
+from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
-from selip.records.record import Metric, Training, write_record
+from selip.records.record import Metric, Training
+from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import forget_peak_memory, within_memory
+from selip.system.progress import Report
 from selip.training.distributed import is_main, process_count
 from selip.training.method import Method
 from selip.training.resume_state import forget_state

@@ -27,9 +27,10 @@ from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.findings import clauses_of, findings_text
-from selip.experiments.config import ModelConfig, RunConfig
+from selip.models.settings import ModelConfig
 from selip.training.method import Method
 from selip.training.resume_state import Progress
+from selip.training.settings import RunConfig
 from selip.training.trainer import Run, train
 
 MAX_CPU_VOXELS = 2**20

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower
 from selip.models.volume_towers import Intensity, make_volume_tower
 from selip.system.errors import InputError

@@ -17,7 +17,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from torch import nn
 from torch.nn import functional as F
 
-from selip.experiments.config import ModelConfig, SliceConfig
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.system.errors import InputError, UnavailableError
 from selip.system.registry import unknown
 

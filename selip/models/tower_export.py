@@ -14,9 +14,9 @@ from selip.data.volumes import CLIP_PERCENTILES
 from selip.models import portable_tower
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.models.volume_towers import VolumeTower, resnet_arguments
+from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
-from selip.system.provenance import package_versions
 
 
 def export_tower(checkpoint: Path, out: Path) -> list[Path]:

@@ -2,9 +2,9 @@
 
 1. The study is laid on the MNI template (`selip.data.template_space`).
 2. Lesions are the connected pieces of the mask, and each has its region and side (`selip.reports.mask_lesions`,
-   `selip.reports.region_atlas`). Lesions of one region are one finding, of one side or bilateral, single or multiple by their
-   volume there, not by their number; a large lesion that spans several regions gives one finding for each. Places come
-   in order of the volume in them. Where a mask has a tumour core, the core is placed and measured, not the oedema
+   `selip.reports.region_atlas`). Lesions of one region are one finding, of one side or bilateral, single or multiple by
+   their volume there, not by their number; a large lesion that spans several regions gives one finding for each. Places
+   come in order of the volume in them. Where a mask has a tumour core, the core is placed and measured, not the oedema
    around it.
 3. Each contrast is measured against normal-appearing white matter: the template's, brought back to the study
    (`selip.reports.mask_signal`).

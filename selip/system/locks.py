@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from selip.system.clock import now
+from selip.system.environment import now
 
 FILE = ".lock"
 """The file in a folder whose lock stands for the folder; it stays when the lock is given back."""

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from selip.experiments.config import RunConfig
+from selip.data.volume_batches import to_device
 from selip.models.dual_encoder import DualEncoder
 from selip.training.augmentation import Draws, augment, draw, flip_left_right
 from selip.training.batch_plan import BatchPlan
 from selip.training.method import VIEWS, Method
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 from selip.training.training_data import TrainingData
-from selip.training.voxel_loading import make_loader, to_device
+from selip.training.voxel_loading import make_loader
 
 MASKED_SHARE = 0.6
 MASK_GRID_VOXELS = 6

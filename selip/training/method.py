@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from selip.similarity.text_similarity import TextTable
 from selip.training.objective import Objective
-
-if TYPE_CHECKING:
-    from selip.experiments.config import RunConfig
+from selip.training.settings import RunConfig
 
 __all__ = ["VIEWS", "Method", "Objective", "Preparation", "Sizes"]
 

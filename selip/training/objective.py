@@ -28,7 +28,7 @@ class Batch:
         inputs: (B, 1, I, J, K) network input.
         masked: (B, 1, I, J, K) bool, voxels of `inputs` that were hidden from the tower.
         masked_regions: (B, C, i, j, k) last map of the volume tower for the input with hidden voxels at zero.
-        labels: (B, K) float32 in {0, 1}, lesion types of the finding set of each volume.
+        labels: (B, K) float32 in {0, 1}, lesion types of the finding set of each volume; NaN for an unknown state.
     """
 
     volumes: torch.Tensor

@@ -1,17 +1,21 @@
-"""Configuration of training: frozen dataclasses like those of config.py.
-
-A field that came later is left out of plain data at its default, so that the ids of runs without it stay as they were.
-"""
+"""Settings of training: frozen dataclasses, units in their field names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from benchmarks.settings import PositiveRate
+from selip.models.settings import ModelConfig
+from selip.similarity.settings import SimilarityConfig
 from selip.system.errors import InputError
+
+PositiveRate = 5e-4
+
+
+PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,9 @@ class TrainingConfig:
         gradient_clip: Largest global gradient norm.
         validations: Evenly spaced validations; the best keeps its weights.
         precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
-        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/training/gradients.py), for batches that do not fit
-            in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
+        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/training/gradients.py), for batches
+            that do not fit in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients
+            are the same.
         resident_gib: Training voxels that are kept in memory, in GiB; a larger cohort is read ahead from its store,
             to the same numbers. null: half of what is free, first on the device, then in main memory.
         memory_format: Of the weights and maps of the volume tower: "channels_last", which is faster, or "contiguous";
@@ -90,3 +95,52 @@ class AugmentConfig:
     rotation_degrees: Annotated[float, Field(ge=0, le=45, exclude_if=lambda value: not value)] = 0.0
     scale: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
     bias_field: Annotated[NonNegativeFloat, Field(exclude_if=lambda value: not value)] = 0.0
+
+
+def learning_rate_factor(step: int, config: TrainingConfig) -> float:
+    """Share of the peak learning rate at `step` (from 0): linear warm-up, then cosine or polynomial (0.9) to zero."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return (1 + math.cos(math.pi * done)) / 2 if config.schedule == "cosine" else (1 - done) ** 0.9
+
+
+@dataclass(frozen=True)
+class SelipConfig:
+    """Knobs of the loss; the defaults are the paper's.
+
+    Attributes:
+        kl_weight: lambda, the weight of the KL term, at least 0.
+        kl: "symmetric" (both directions, halved) or "one_way" (volume to text only).
+        rows: How S becomes P: "linear" (divide by the row sum) or "softmax".
+        diagonal: "in", or "out" to drop the diagonal of Z and S from the KL term.
+        kl_clamp: Lower clamp of probabilities inside the KL term (authors' code: 1e-3); 0 is none.
+    """
+
+    kl_weight: float = 1.0
+    kl: str = "symmetric"
+    rows: str = "linear"
+    diagonal: str = "in"
+    kl_clamp: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses values outside those of the docstring."""
+        allowed = {"kl": ("symmetric", "one_way"), "rows": ("linear", "softmax"), "diagonal": ("in", "out")}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise InputError(f"got selip.{name}={getattr(self, name)}; allowed: {', '.join(values)}")
+        if not (0 <= self.kl_weight < math.inf and 0 <= self.kl_clamp < 1):
+            raise InputError(
+                f"got selip.kl_weight={self.kl_weight}, kl_clamp={self.kl_clamp}; allowed: >= 0 and within [0, 1)"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that one run depends on beside its cohort, method and seed."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
+    selip: SelipConfig = field(default_factory=SelipConfig)

@@ -19,9 +19,8 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers
 from selip.system.errors import InputError, one_line
 from selip.system.files import content_hash
 from selip.system.registry import unknown
-from selip.training.learning_rate import learning_rate_factor
 from selip.training.resume_state import RunState
-from selip.training.settings import TrainingConfig
+from selip.training.settings import TrainingConfig, learning_rate_factor
 
 PROJECT = "selip-bench"
 INSTALL = {"tensorboard": "selip-bench[trackers]"}

@@ -9,12 +9,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from selip.data.findings import NORMAL_TEXT
-from selip.experiments.config import ModelConfig, RunConfig
+from selip.models.settings import ModelConfig
 from selip.models.volume_towers import VolumeTower
 from selip.similarity.text_similarity import TextTable
 from selip.training.batch_views import draw_mask
 from selip.training.method import VIEWS, Preparation, Sizes
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 
 SIDES, PLACES = ("left", "right"), ("thalamus", "insula", "cerebellum", "frontal lobe", "temporal lobe")
 SIGNALS = ("high signal", "low signal with high rim", "patchy high signal")

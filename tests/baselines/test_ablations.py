@@ -13,13 +13,15 @@ from torch.nn import functional as F
 from baselines.ablations import ABLATIONS, MIX_WEIGHTS, NAMED_MIXES
 from selip.data.findings import NORMAL_TEXT
 from selip.experiments.catalogue import experiment_file, find_ablation, find_method
-from selip.experiments.config import RunConfig
 from selip.experiments.experiment import grid
-from selip.experiments.experiment_file import read_experiment, to_mapping, with_overrides
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.experiments.experiment_file import read_experiment, with_overrides
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity, TextTable
 from selip.system.errors import InputError
+from selip.system.mappings import to_mapping
 from selip.training.method import Preparation, Sizes
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 
 SIZE = 16
 SIGNALS = ("high signal", "slightly high signal", "low signal with high rim")

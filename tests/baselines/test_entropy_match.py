@@ -10,13 +10,14 @@ from torch.nn import functional as F
 
 from baselines import sentence_targets, tfidf_targets
 from baselines.entropy_match import TEMPERATURES, cosine_targets, matched_temperature, mean_entropy
-from baselines.selip import SelipConfig, selip_loss
+from baselines.selip import selip_loss
 from selip.data.findings import NORMAL_TEXT
-from selip.experiments.config import RunConfig
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity, TextTable
 from selip.system.errors import InputError, UnavailableError
 from selip.training.method import Preparation, Sizes
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig, SelipConfig
 
 PLACES = ("thalamus", "insula", "cerebellum", "frontal lobe", "temporal lobe")
 SIGNALS = ("high signal", "low signal with high rim", "patchy high signal")

@@ -13,13 +13,16 @@ from torch.nn import functional as F
 
 from baselines import METHODS
 from baselines.label_smoothing import off_diagonal_mass
-from baselines.selip import SelipConfig, selip_loss
+from baselines.selip import selip_loss
 from baselines.shuffled_selip import permutation
-from selip.experiments.config import ModelConfig
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, sentence_embeddings
+from selip.models.settings import ModelConfig
+from selip.similarity import sentence_embeddings
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity
 from selip.system.errors import UnavailableError
 from selip.system.registry import load
 from selip.training.method import VIEWS
+from selip.training.settings import SelipConfig
 
 EVERY = {name: load(METHODS, "selip.methods", name) for name in METHODS}
 TRAINED = [name for name, method in EVERY.items() if method.prepare]

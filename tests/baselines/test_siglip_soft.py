@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from baselines import siglip
 from baselines.siglip_soft import METHOD, prepare, soft_sigmoid
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity
 
 MASKED = SimilarityConfig(normal="masked")
 

@@ -13,8 +13,8 @@ import pytest
 
 from leaderboards.figures.retrieval_pictures import Example, draw_examples
 from leaderboards.figures.segmentation_pictures import draw_cases
+from leaderboards.pages import pictures as page_pictures
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.document import pictures as page_pictures
 
 HERE = Path(__file__).parent
 STANDARD = HERE.parents[1] / "leaderboards" / "records" / "standard" / "records"

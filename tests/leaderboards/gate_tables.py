@@ -14,7 +14,7 @@ from leaderboards.gate.comparison import Side
 from leaderboards.scores.families import headline_of
 
 SEED_SD = {"retrieval": 0.030, "segmentation": 0.019, "zero_shot": 0.010, "linear_probe": 0.009}
-"""SD of the ranking metric over seeds of a method in the standard records: that of leaderboards/gate/margins.yaml by √2."""
+"""SD of the ranking metric over seeds of a method in the standard records: that of gate/margins.yaml by √2."""
 SHIFT_SD = {"retrieval": 0.030, "segmentation": 0.024}  # the second is cut off at Dice 0
 FLIPPED = 0.12  # two seeds of a method differ in .22 of the hits at 10
 DICE_NOISE = 0.135  # the Dice of a volume differs by an SD of .19 between two seeds

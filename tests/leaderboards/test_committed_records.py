@@ -13,7 +13,7 @@ import pytest
 
 from baselines import METHODS
 from leaderboards.site.build import build_leaderboard
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "leaderboards" / "records"

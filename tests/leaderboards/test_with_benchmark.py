@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData, retrieval
+from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData
 from benchmarks.classification.predictions import Answers, score_answers
+from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import BENCHMARK
 from leaderboards.scores.benchmark_records import read_board, read_boards
 from leaderboards.scores.benchmark_scores import sheets_of
@@ -22,7 +23,7 @@ from leaderboards.tables.cells import abnormal_tables, pool_tables
 from leaderboards.tables.shortcuts import shortcuts_of
 from selip.data.findings import Finding, clauses_of, findings_text
 from selip.models.embeddings import Embeddings
-from selip.records.record import write_record
+from selip.records.record_files import write_record
 
 REGIONS = ("thalamus", "frontal lobe", "putamen", "insula", "cerebellum")
 SIGNALS = {"FLAIR": "high signal", "T1": "low signal"}

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.statistics.average_ranks import friedman_ranks
 from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference, patient_bootstrap
-from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
+from benchmarks.statistics.significance import friedman_ranks, sign_flip, smallest_detectable_difference
 
 pytestmark = pytest.mark.speed
 

@@ -18,8 +18,8 @@ from typing import Any
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS
+from selip.data.tables import parse_table, read_utf8
 from selip.system.errors import InputError
-from selip.tables import parse_table, read_utf8
 
 NIFTI = r"\.nii(?:\.gz)?$"
 LARGEST_TABLE_MB = 64
@@ -176,7 +176,7 @@ def find_tables(listing: Listing, pattern: str) -> list[Path]:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV or TSV file, see `selip.tables`; names of columns in lower case, values without blanks around.
+    """Rows of a CSV or TSV file, see `selip.data.tables`; names of columns in lower case, values without blanks around.
 
     Raises:
         InputError: It is no such table.

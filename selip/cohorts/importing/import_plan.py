@@ -12,7 +12,7 @@ from selip.cohorts.importing.quarantine import counted, some
 from selip.cohorts.importing.study_texts import Texts, has_text
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS, assign_splits
-from selip.tables import id_key, is_no_report
+from selip.data.tables import id_key, is_no_report
 
 SHARES = (0.7, 0.1, 0.2)
 SHARES_OF_TRAIN = (7 / 8, 1 / 8, 0.0)  # val is then to train as in SHARES

@@ -26,9 +26,9 @@ from selip.data.findings import findings_to_json
 from selip.data.mask_labels import label_levels
 from selip.data.nifti import Image, read_nifti, same_grid
 from selip.data.volumes import mask_to_grid, study_grid, to_grid
+from selip.system.child_processes import in_processes, living_workers
 from selip.system.errors import InputError, is_out_of_memory
 from selip.system.files import content_hash, write_atomically
-from selip.system.worker_processes import in_processes, living_workers
 
 BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 

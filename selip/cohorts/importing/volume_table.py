@@ -11,8 +11,8 @@ from selip.cohorts.importing.adapter import unfit_label
 from selip.cohorts.importing.file_layout import years
 from selip.data.findings import CONTRASTS, NORMAL_TEXT, findings_text, is_normal, parse_findings_text
 from selip.data.splits import SPLITS
+from selip.data.tables import is_no_report, is_placeholder, read_table
 from selip.system.errors import InputError
-from selip.tables import is_no_report, is_placeholder, read_table
 
 REQUIRED = ("patient", "study", "contrast", "path", "report")
 OPTIONAL = ("findings", "mask", "labels", "split", "site", "age")

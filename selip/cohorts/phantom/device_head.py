@@ -16,7 +16,7 @@ from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.device_plan import Plan, Strokes
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.render import CSF_ROW, RIPPLE, WAVES, WOBBLE, spline_weights
-from selip.training.voxel_loading import to_device
+from selip.data.volume_batches import to_device
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from selip.cohorts.phantom.patients import STUDY_STREAM, Focus, Lesion, Study
 from selip.cohorts.phantom.physics import TISSUES, weights_of
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.render import replaced_rows
-from selip.training.voxel_loading import to_device
+from selip.data.volume_batches import to_device
 
 NO_LAYER = -1e3  # share of a radius that no sample is within
 VOXEL_NOISE = 2  # stream of a study, beside that of its scan and that of its wording

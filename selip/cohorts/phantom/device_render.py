@@ -20,8 +20,8 @@ from selip.cohorts.phantom.device_plan import Plan, plan_studies
 from selip.cohorts.phantom.device_scan import scan_heads
 from selip.cohorts.phantom.patients import Study
 from selip.cohorts.phantom.profiles import Profile
+from selip.data.volume_batches import room_bytes
 from selip.system.errors import InputError
-from selip.training.voxel_loading import room_bytes
 
 FIELDS_OF_A_SAMPLE = 60  # float32 numbers that are held for one at a time, at most
 MOST_AT_ONCE = 256  # studies; more do not make it faster

@@ -1,4 +1,4 @@
-"""Builds a phantom cohort: draw the cases, render them in parallel, write them in order."""
+"""The phantom cohort: draw the patients, render them in parallel, write them in order."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom import wording
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
 from selip.cohorts.phantom.patients import STUDY_STREAM, Points, Study, draw_studies, generator
@@ -22,7 +23,7 @@ from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
 from selip.data.splits import assign_splits
-from selip.system.worker_processes import in_processes, living_workers
+from selip.system.child_processes import in_processes, living_workers
 
 LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
 CITATION = (
@@ -183,3 +184,29 @@ def flip_study(
     """
     flipped = [replace(finding, side=swap_sides(finding.side)) for finding in findings]
     return arrays[:, ::-1].copy(), mask[::-1].copy(), flipped, swap_sides(report)
+
+
+def build_phantom(
+    profile: str,
+    seed: int,
+    out: Path | str,
+    *,
+    patients: int | None = None,
+    workers: int = 0,
+    command: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
+) -> Cohort:
+    """`generate.build` with the number of patients as the one setting that the command line has."""
+    settings: dict[str, Any] = {} if patients is None else {"n_patients": patients}
+    return build(profile, seed, out, workers=workers, command=command, progress=progress, device=device, **settings)
+
+
+COHORT = CohortSource(
+    name="phantom",
+    summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
+    source=CITATION,
+    licence=LICENCE,
+    build=build_phantom,
+    on_device=True,
+)

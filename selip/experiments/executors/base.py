@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from selip.experiments.cohort_building import Report
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 Job = Callable[[int, Report], bool]
 """Executes the run of a number and says whether all went well; importable by name, so that another process can."""

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, run_with_threads, threads_of_a_run
 from selip.system.child_processes import without_interrupts
 from selip.system.errors import InputError
+from selip.system.progress import Report
 from selip.training.distributed import process_count
 
 

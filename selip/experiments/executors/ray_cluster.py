@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
 from selip.system.environment import ENVIRONMENT
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 HERE = "local"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 MINUTES = 24 * 60
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Profiling: where the time of a training step goes."""

@@ -20,14 +20,13 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from selip.data.cohort import Cohort
-from selip.experiments.config import RunConfig
-from selip.experiments.profiling.machine_limits import Ceilings, measure_ceilings
-from selip.experiments.profiling.timeline import Stopwatch, Target, attached
+from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, Target, attached, measure_ceilings
 from selip.models.dual_encoder import DualEncoder
 from selip.system.errors import InputError
 from selip.system.memory import forget_peak_memory, peak_memory_mb
 from selip.training.gradients import Differentiate
 from selip.training.method import Method
+from selip.training.settings import RunConfig
 from selip.training.trainer import Run, loop_of
 
 DATA, VOLUMES, TEXTS = "data and augmentation", "volume tower", "text tower"

@@ -19,7 +19,7 @@ from benchmarks.segmentation.training import (
     segmentation_loss,
 )
 from benchmarks.settings import SegmentationConfig
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
 from selip.models.volume_towers import VolumeTower
 from selip.system.errors import InputError
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
-from benchmarks.statistics.average_ranks import critical_difference, friedman_ranks, rank_groups
+from benchmarks.statistics.significance import critical_difference, friedman_ranks, rank_groups
 from leaderboards.scores.paired_differences import group_letters
 from selip.system.errors import InputError
 

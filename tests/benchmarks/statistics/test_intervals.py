@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
 
-from benchmarks.metrics.rank_metrics import resampling
+from benchmarks.metrics import resampling
 from benchmarks.metrics.resampling import replicates_of, resampler_of
 from benchmarks.statistics.intervals import (
     bootstrap_columns,

@@ -11,8 +11,7 @@ import torch
 import benchmarks.segmentation.reference_unet
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, mask_scores
-from benchmarks.segmentation.case_pictures import best_slice, case_pictures
-from benchmarks.segmentation.cases import Cases, load_cases
+from benchmarks.segmentation.cases import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter
 from benchmarks.segmentation.reference_unet import Reference, kept_reference
 from benchmarks.settings import SegmentationConfig
@@ -20,9 +19,9 @@ from benchmarks.tasks.segmentation import BENCHMARK, load_task, run_network, sco
 from selip.data.cohort import IGNORE, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json
-from selip.experiments.config import ModelConfig, SliceConfig
 from selip.models.dual_encoder import DualEncoder
 from selip.models.scored_model import Subject
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.models.text_towers import make_tokens
 from selip.system.errors import InputError
 from selip.training.training_data import load_training_data

@@ -13,7 +13,7 @@ from benchmarks.statistics.intervals import Interval, paired_difference, patient
 from leaderboards.gate.comparison import Pair, Side, read_side
 from leaderboards.gate.margins import Margin
 from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 from selip.system.errors import InputError
 
 KEY = "abnormal/image_to_text_R@10"

@@ -12,11 +12,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accur
 from benchmarks.classification.labels import TASKS
 from leaderboards.scores.clip_benchmark import results_of, write_results
 from leaderboards.scores.families import OF_SECOND_COHORT
-from selip.records.per_item_scores import read_per_item
-from selip.records.record import read_records
+from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 
-QUICK = Path(__file__).resolve().parents[2] / "leaderboards" / "records" / "quick"
+QUICK = Path(__file__).resolve().parents[3] / "leaderboards" / "records" / "quick"
 FIELDS = ["dataset", "model", "pretrained", "task", "metrics", "language"]  # of cli.py there, in its order
 RECALLS = {f"{way}_retrieval_recall@{k}" for way in ("image", "text") for k in (1, 5, 10)}
 

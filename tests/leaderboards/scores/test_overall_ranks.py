@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.statistics.average_ranks import friedman_ranks
+from benchmarks.statistics.significance import friedman_ranks
 from leaderboards.figures.rank_figure import rank_plot
 from leaderboards.figures.theme import LIGHT, themed
 from leaderboards.pages.overall_page import overall_part

@@ -14,7 +14,7 @@ from leaderboards.gate.comparison import read_side
 from selip.cli.main import main
 
 spec = importlib.util.spec_from_file_location(
-    "leaderboard_records", Path(__file__).parents[1] / "leaderboards" / "conftest.py"
+    "leaderboard_records", Path(__file__).parents[2] / "leaderboards" / "conftest.py"
 )
 factory = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(factory)

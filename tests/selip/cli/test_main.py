@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from selip.records.record import read_record, read_records
+from selip.records.record_files import read_record, read_records
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
@@ -248,12 +248,12 @@ def test_doctor(command):
         (["run", "quik", "--out", "x"], "did you mean 'quick'"),
         (["run", "quick", "--out", "x", "methods=clap"], "did you mean 'clip'"),
         (["train", "selip", "--cohort", "nowhere", "--out", "x"], "no cohort.json"),
-        (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no readable checkpoint"),
+        (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no cohort.json"),
         (["leaderboard", "nowhere"], "nowhere"),
         (["cohort", "build", "phantom", "--profile", "easy", "--out", "x"], "quick, standard, hard"),
         (["cohort", "build", "phantom", "--device", "cuda:99", "--out", "x"], "got device 'cuda:99'; allowed: cpu"),
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
-        (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
+        (["cohort", "import", "phantom", ".", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
         (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),

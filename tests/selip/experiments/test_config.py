@@ -9,10 +9,11 @@ import yaml
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
 from selip.experiments.catalogue import EXPERIMENTS, experiment_file, find_benchmark, find_method
-from selip.experiments.config import RunConfig
 from selip.experiments.experiment import grid
-from selip.experiments.experiment_file import from_mapping, read_experiment, to_mapping
+from selip.experiments.experiment_file import read_experiment
 from selip.system.errors import InputError
+from selip.system.mappings import from_mapping, to_mapping
+from selip.training.settings import RunConfig
 
 PACKAGED = sorted(EXPERIMENTS.glob("*.yaml"))
 OVERLAYS = [(path, profile) for path in PACKAGED for profile in yaml.safe_load(path.read_text()).get("profiles", {})]

@@ -19,7 +19,8 @@ from selip.experiments import sharing
 from selip.experiments.sharing import pull, push, records_of, shared_facts
 from selip.experiments.sharing_places import Folder, Repository, place_of
 from selip.models.dual_encoder import load_checkpoint, save_checkpoint
-from selip.records.record import CohortFacts, Record, Training, write_record
+from selip.records.record import CohortFacts, Record, Training
+from selip.records.record_files import write_record
 from selip.system.errors import InputError
 from selip.system.files import content_hash
 

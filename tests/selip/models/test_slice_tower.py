@@ -6,8 +6,8 @@ import open_clip
 import pytest
 import torch
 
-from selip.experiments.config import ModelConfig, SliceConfig
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.models.slice_tower import SliceTower, evenly_spaced_slices
 from selip.models.text_towers import Tokens
 from selip.system.errors import InputError, UnavailableError

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.config import RunConfig
-from selip.experiments.experiment_file import from_mapping, read_experiment, to_mapping
+from selip.experiments.experiment_file import read_experiment
 from selip.models.dual_encoder import DualEncoder, weights_hash
 from selip.models.text_towers import make_tokens
+from selip.system.mappings import from_mapping, to_mapping
 from selip.training.device_setup import arrange, make_optimizer
-from selip.training.settings import TrainingConfig
+from selip.training.settings import RunConfig, TrainingConfig
 
 NEW = {
     "training": {"resident_gib": 0.0, "memory_format": "contiguous", "compile": True},

@@ -23,7 +23,7 @@ spec = importlib.util.spec_from_file_location("shared_batch", FILE)
 shared = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(shared)
 
-ROOT = FILE.parents[2]
+ROOT = FILE.parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ import torch
 from open_clip.loss import ClipLoss
 from torch.nn import functional as F
 
-from baselines.selip import SelipConfig, selip_loss
+from baselines.selip import selip_loss
 from selip.system.errors import InputError
 from selip.training.objective import row_entropy, soft_target_info_nce
+from selip.training.settings import SelipConfig
 
 
 def pair(seed, size=24, width=16):

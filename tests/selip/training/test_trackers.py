@@ -14,7 +14,7 @@ from selip.experiments.experiment_file import read_experiment
 from selip.models.dual_encoder import weights_hash
 from selip.system.errors import InputError
 from selip.system.files import content_hash
-from selip.training.learning_rate import learning_rate_factor
+from selip.training.settings import learning_rate_factor
 from selip.training.trackers import Tracking, check_tracker
 from selip.training.trainer import Run, train
 
