@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -87,10 +86,14 @@ def changes(config: RunConfig, full: RunConfig):
     return {key: value for key, value in flat(to_mapping(config)) if value != before[key]}
 
 
-@pytest.mark.parametrize("name", [name for name in ABLATIONS if name not in MIXES])
+@pytest.mark.parametrize("name", CHANGES)
 def test_it_changes_exactly_what_it_says(name):
     assert changes(resolved(name), QUICK) == CHANGES[name]
-    assert {one.partition("=")[0] for one in ABLATIONS[name].overrides} == set(CHANGES[name]), "no idle override"
+
+
+@pytest.mark.parametrize("name", [name for name in ABLATIONS if name not in MIXES])
+def test_it_changes_each_setting_that_it_names_and_no_other(name):
+    assert changes(resolved(name), QUICK).keys() == {one.partition("=")[0] for one in ABLATIONS[name].overrides}
 
 
 @pytest.mark.parametrize("name", MIXES)
@@ -135,12 +138,6 @@ def test_declaration(name):
     assert len(one.summary) <= 60
 
 
-def test_groups_stand_together():
-    groups = [one.group for one in ABLATIONS.values()]
-    changes_of_group = sum(one != other for one, other in pairwise(groups))
-    assert changes_of_group == len(set(groups)) - 1
-
-
 def test_unknown_names_get_the_nearest_one():
     with pytest.raises(InputError, match="did you mean 'best_match'") as caught:
         find_ablation("best_mach")
@@ -178,7 +175,7 @@ def test_its_loss_is_finite_and_not_that_of_full_selip(name):
     loss, gradient = loss_of(resolved(name))
     assert torch.isfinite(loss.value)
     assert torch.isfinite(gradient).all()
-    if name not in {"kl_clamp", "diagonal_out", "normal_masked"}:
+    if loss.targets is not None:
         assert (loss.targets >= 0).all()
         torch.testing.assert_close(loss.targets.sum(1), torch.ones(SIZE))
     _, full = loss_of(QUICK)
