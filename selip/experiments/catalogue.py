@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import benchmarks
 from baselines import METHODS
-from baselines.ablations import ABLATIONS, Ablation
+from baselines.ablations import Ablation, all_ablations
 from benchmarks import BENCHMARKS
 from benchmarks.benchmark import Benchmark
 from selip.cohorts import COHORTS
@@ -52,19 +53,24 @@ def find_ablation(name: str) -> Ablation:
     Raises:
         InputError: When there is none.
     """
-    if name not in ABLATIONS:
-        raise InputError(unknown("ablation", name, ABLATIONS))
-    return ABLATIONS[name]
+    known = all_ablations()
+    if name not in known:
+        raise InputError(unknown("ablation", name, known))
+    return known[name]
 
 
 def check_names(config: ExperimentConfig) -> None:
-    """Raises InputError for a method, benchmark or cohort that is not registered."""
-    for method in config.methods:
-        find_method(method)
+    """Raises InputError for a name that is not registered, and for an ablation without its method."""
     for benchmark in config.benchmarks:
         find_benchmark(benchmark)
-    for ablation in config.ablations:
-        find_ablation(ablation)
+    for method in (*config.methods, *chain.from_iterable(config.contrasts)):
+        find_method(method)
+    for name in config.ablations:
+        ablation = find_ablation(name)
+        if ablation.method not in config.methods:
+            raise InputError(
+                f"got ablation {name} without the method {ablation.method}, which it is compared to; add it to methods"
+            )
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
         if cohort and not cohort.path:
             find_cohort(cohort.name)
@@ -75,7 +81,7 @@ def listing(what: str) -> list[dict[str, str]]:
     if what == "ablations":
         return [
             {"name": name, "summary": one.summary, "source": ", ".join(one.overrides)}
-            for name, one in ABLATIONS.items()
+            for name, one in all_ablations().items()
         ]
     if what == "experiments":
         configs = [read_experiment(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]

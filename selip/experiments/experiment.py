@@ -43,23 +43,36 @@ from selip.training.trackers import check_tracker
 
 def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too."""
-    changed = {name: with_overrides(config.run, find_ablation(name).overrides) for name in config.ablations}
     rows = [(method, "", config.run) for method in config.methods]
-    rows += [("selip", name, run) for name, run in changed.items()]
+    for name in config.ablations:
+        ablation = find_ablation(name)
+        rows.append((ablation.method, name, with_overrides(config.run, ablation.overrides)))
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
+def check_settings(config: ExperimentConfig) -> None:
+    """Raises InputError for settings of a method that is not registered or does not have them, in any cell."""
+    for run in (config.run, *(run for *_, run in grid(config))):
+        for name in run.methods:
+            find_method(name).settings_in(run)
 
 
 def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
     """The grid in the order it is run, with the ids of its records."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
+    declared = {
+        "contrasts": config.contrasts,
+        "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
+    }
     cells = []
     for method, ablation, seed, run in grid(config):
-        about = [to_mapping(run), to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
+        own = to_mapping(find_method(method).settings_in(run))
+        about = [to_mapping(run), own, to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
             for name, protocol in protocols.items()
         }
-        cells.append(Planned(method, ablation, seed, run, ids))
+        cells.append(Planned(method, ablation, seed, run, ids, {"settings": own, **declared}))
     return cells
 
 
@@ -102,6 +115,7 @@ def run_experiment(
     check_tracker(track)
     join()
     check_names(config)
+    check_settings(config)
     for *_, run in grid(config):
         check_batch_size(run.training.batch_size)
     directory = RunDirectory(out)

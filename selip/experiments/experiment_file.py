@@ -76,8 +76,10 @@ def parse_contrasts(text: str) -> dict[str, str | None]:
 
 
 def _expand(key: str) -> str:
-    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
-    head = key.split(".")[0]
+    """Full path of a short key: `profile` is cohort.profile, `methods.clip.margin` is run.methods.clip.margin."""
+    head, dot, _ = key.partition(".")
+    if head == "methods" and dot:
+        return f"run.{key}"
     if head in {one.name for one in fields(ExperimentConfig)}:
         return key
     if head in {one.name for one in fields(RunConfig)}:

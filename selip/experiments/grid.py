@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from selip.records.record import cell_label
 from selip.training.settings import RunConfig
@@ -18,6 +19,7 @@ class Planned:
         seed: Seed.
         config: Configuration of the run, the ablation's change in it.
         record_ids: Benchmark name to run id.
+        facts: Fields of its records that the experiment and the method decide: settings, contrasts, controls.
     """
 
     method: str
@@ -25,6 +27,7 @@ class Planned:
     seed: int
     config: RunConfig
     record_ids: dict[str, str]
+    facts: dict[str, Any]
 
     @property
     def label(self) -> str:
