@@ -1,4 +1,4 @@
-"""Figures of the ablations: differences to the full method, the map of syntax against semantics, the curve over lambda."""
+"""Figures of ablations: differences to the full method, the map of syntax against semantics, the curve of lambda."""
 
 from __future__ import annotations
 

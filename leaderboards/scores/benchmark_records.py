@@ -190,6 +190,15 @@ def ablations_of(board: Board, method: str = FULL) -> Board | None:
     return _assembled(board.benchmark, records, board.items) if seeds else None
 
 
+def row_alone(board: Board, label: str) -> Board | None:
+    """The board with one row and the seeds of its records alone; None without that row."""
+    row = next((row for row in board.rows if row.label == label), None)
+    if row is None:
+        return None
+    mine = [record for record in board.records if (record.method, record.ablation) == (row.method, row.ablation)]
+    return _assembled(board.benchmark, tuple(mine), board.items)
+
+
 def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]) -> Board:
     seeds = tuple(sorted({record.seed for record in records}))
     names = sorted({(record.method, record.ablation) for record in records})

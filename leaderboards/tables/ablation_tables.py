@@ -40,8 +40,9 @@ def ablation_table(study: Study) -> Table:
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
         f"Difference: ablation − {study.full_name} in {metric_name(PRIMARY)}, paired over patients and seeds; "
-        f"two-sided bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
-        f"the initial weights, the batches or the steps is of necessity not {study.full_name}'s. Abnormal volumes."
+        f"two-sided bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: "
+        f"what of the initial weights, the batches or the steps is of necessity not {study.full_name}'s. "
+        "Abnormal volumes."
     )
     scored, *rest = (facet_of(study.board, key) for key in COMPARED)
     facets = (None, None, None, scored, DIFFERENCE, None, None, *rest, None, None, None, None)

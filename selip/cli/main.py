@@ -75,11 +75,11 @@ def run(
 ) -> None:
     """Train a grid of methods on one split, score them and write the leaderboard."""
     from selip.experiments.catalogue import check_names, experiment_file, find_method
-    from selip.experiments.experiment import check_settings, grid, run_experiment
+    from selip.experiments.experiment import run_experiment
+    from selip.experiments.grid import grid
 
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
-    check_settings(config)
     if dry_run:
         from selip.experiments.dry_run import dry_run_lines
 

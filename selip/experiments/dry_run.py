@@ -31,7 +31,7 @@ def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[s
 
     Args:
         config: Experiment.
-        cells: Its runs, those of `selip.experiments.experiment.grid` with their methods loaded.
+        cells: Its runs, those of `selip.experiments.grid.grid` with their methods loaded.
 
     Raises:
         InputError: For a cohort folder or profile that is not there.

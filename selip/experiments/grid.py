@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from selip.experiments.catalogue import find_ablation, find_benchmark, find_method
+from selip.experiments.config import ExperimentConfig
+from selip.experiments.experiment_cohorts import Cohorts
+from selip.experiments.experiment_file import with_overrides
 from selip.records.record import cell_label
+from selip.system.files import content_hash
+from selip.system.mappings import to_mapping
 from selip.training.settings import RunConfig
 
 
@@ -38,3 +44,42 @@ class Planned:
     def checkpoint(self) -> str:
         """File name of its checkpoint; the same for every benchmark."""
         return f"{self.label}.safetensors"
+
+
+def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
+    """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too.
+
+    Raises:
+        InputError: For settings of a method that is not registered, or that it does not have.
+    """
+    rows = [(method, "", config.run) for method in config.methods]
+    for name in config.ablations:
+        ablation = find_ablation(name)
+        rows.append((ablation.method, name, with_overrides(config.run, ablation.overrides)))
+    for *_, run in rows:
+        _check_settings(run)
+    return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
+def _check_settings(run: RunConfig) -> None:
+    for name in run.methods:
+        find_method(name).settings_in(run)
+
+
+def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
+    """The grid in the order it is run, with the ids of its records."""
+    protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
+    declared = {
+        "contrasts": config.contrasts,
+        "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
+    }
+    cells = []
+    for method, ablation, seed, run in grid(config):
+        own = to_mapping(find_method(method).settings_in(run))
+        about = [to_mapping(run), own, to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
+        ids = {
+            name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
+            for name, protocol in protocols.items()
+        }
+        cells.append(Planned(method, ablation, seed, run, ids, {"settings": own, **declared}))
+    return cells

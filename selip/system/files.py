@@ -95,15 +95,14 @@ def sealed_json(values: Mapping[str, Any], indent: int) -> str:
     return json.dumps({**values, SEAL: content_hash(values)}, indent=indent, ensure_ascii=False) + "\n"
 
 
-def unsealed_json(text: bytes | str) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Values of JSON text without their hash; text from before there was one is believed.
+def unsealed_json(text: bytes | str) -> dict[str, Any]:
+    """Values of the JSON text of `sealed_json`.
 
     Raises:
         ValueError: When it is no JSON, or not the text that was sealed.
     """
-    values = json.loads(text)
-    seal = values.pop(SEAL, None) if isinstance(values, dict) else None
-    if seal is not None and seal != content_hash(values):
+    values: dict[str, Any] = json.loads(text)
+    if not isinstance(values, dict) or values.pop(SEAL, None) != content_hash(values):
         raise ValueError(OTHER_CONTENT)
     return values
 
@@ -140,12 +139,8 @@ def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping
     write_atomically(path, save(plain, {**facts, SEAL: _seal(plain, facts)}))
 
 
-def read_sealed(path: Path, *, older: bool = True) -> tuple[Tensors, dict[str, str]]:
+def read_sealed(path: Path) -> tuple[Tensors, dict[str, str]]:
     """Tensors and facts of a file of `write_sealed`.
-
-    Args:
-        path: The file.
-        older: Whether a file without a hash, as older versions wrote them, is believed.
 
     Raises:
         ValueError: Saying why, when it is missing or not as it was written.
@@ -156,8 +151,7 @@ def read_sealed(path: Path, *, older: bool = True) -> tuple[Tensors, dict[str, s
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
-    seal = facts.pop(SEAL, None)
-    if seal != _seal(tensors, facts) and not (older and seal is None):
+    if facts.pop(SEAL, None) != _seal(tensors, facts):
         raise ValueError(OTHER_CONTENT)
     return tensors, facts
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from baselines.ablations import ABLATIONS, MIX_WEIGHTS, NAMED_MIXES
 from selip.data.findings import NORMAL_TEXT
 from selip.experiments.catalogue import experiment_file, find_ablation, find_method
-from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment, with_overrides
+from selip.experiments.grid import grid
 from selip.similarity.settings import SimilarityConfig
 from selip.similarity.text_similarity import TextSimilarity, TextTable
 from selip.system.errors import InputError

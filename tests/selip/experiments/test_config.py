@@ -9,8 +9,8 @@ import yaml
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
 from selip.experiments.catalogue import EXPERIMENTS, experiment_file, find_benchmark, find_method
-from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment
+from selip.experiments.grid import grid
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, to_mapping
 from selip.training.settings import RunConfig

@@ -12,8 +12,8 @@ from selip.cohorts.phantom.profiles import PROFILES
 from selip.data.findings import parse_findings_text
 from selip.experiments import time_estimate as estimate
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment, with_overrides
+from selip.experiments.grid import grid
 from selip.experiments.time_estimate import StepTime, random_cohort, time_step, workloads
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
