@@ -86,7 +86,7 @@ ABLATIONS: dict[str, Ablation] = {
     "kl_one_way": Ablation("loss", "KL from volume to text only", ("methods.selip.kl=one_way",)),
     "rows_softmax": Ablation("loss", "rows of S by softmax, not by their sum", ("methods.selip.rows=softmax",)),
     "diagonal_out": Ablation("loss", "KL without the diagonal", ("methods.selip.diagonal=out",)),
-    "kl_clamp": Ablation("loss", "probabilities clamped, as in the authors' code", ("methods.selip.kl_clamp=1e-3",)),
+    "kl_clamp": Ablation("loss", "probabilities clamped, as in the authors' code", ("methods.selip.kl_clamp=0.001",)),
     "logit_scale_fixed": Ablation("loss", "scale stays 1 / 0.07, as in their code", ("model.logit_scale=fixed",)),
     "repeated_texts": Ablation("batches", "a batch may hold a text twice", (_REPEATED,)),
     "batch_16": Ablation("batches", "16 pairs a step, steps unchanged", ("training.batch_size=16",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selip.experiments.catalogue import find_ablation, find_benchmark, find_method
@@ -52,18 +52,19 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     Raises:
         InputError: For settings of a method that is not registered, or that it does not have.
     """
-    rows = [(method, "", config.run) for method in config.methods]
+    run = _settled(config.run)
+    rows = [(method, "", run) for method in config.methods]
     for name in config.ablations:
         ablation = find_ablation(name)
-        rows.append((ablation.method, name, with_overrides(config.run, ablation.overrides)))
-    for *_, run in rows:
-        _check_settings(run)
+        rows.append((ablation.method, name, _settled(with_overrides(run, ablation.overrides))))
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
 
 
-def _check_settings(run: RunConfig) -> None:
-    for name in run.methods:
-        find_method(name).settings_in(run)
+def _settled(run: RunConfig) -> RunConfig:
+    """`run` with the given settings of methods as their types have them, so that 1, 1.0 and 1e0 are one run."""
+    own = {name: to_mapping(find_method(name).settings_in(run)) for name in run.methods}
+    given = {name: {key: own[name][key] for key in values} for name, values in run.methods.items()}
+    return replace(run, methods=given)
 
 
 def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
