@@ -38,6 +38,7 @@ def profile_command(
     from selip.experiments.time_estimate import random_cohort
 
     found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])
+    found.settings_in(config.run)  # a wrong one is refused before anything is loaded
     folder = cohort or config.cohort.path
     if folder:
         opened = Cohort.open(folder)
