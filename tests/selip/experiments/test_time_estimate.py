@@ -47,7 +47,8 @@ def cells(config, *changes):
 
 
 def test_seeds_and_cheap_changes_share_a_workload(config):
-    same = cells(config, "methods.selip.kl_weight=0", "similarity.pooling=mean", "model.logit_scale=fixed", "augment.flip=none")
+    changes = ("methods.selip.kl_weight=0", "similarity.pooling=mean", "model.logit_scale=fixed", "augment.flip=none")
+    same = cells(config, *changes)
     same += [(find_method("clip"), "", seed, config) for seed in range(3)]
     (members,) = workloads(same).values()
     assert members == same
