@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from leaderboards.site.build import build_leaderboard
 from selip.records.record_files import read_records
