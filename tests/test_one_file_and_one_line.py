@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("selip", "baselines", "benchmarks", "leaderboards", "tests", "README.md", "pyproject.toml", "constraints.txt")
+COPIED = (
+    "selip",
+    "baselines",
+    "benchmarks",
+    "leaderboards",
+    "tests",
+    "README.md",
+    "pyproject.toml",
+    "constraints.txt",
+    ".ci",
+)
 BLOCK = re.compile(r'```python title="([\w./]+)"\n(.*?)```', re.DOTALL)
 PLUGINS = dict(BLOCK.findall((ROOT / "docs/pages/how-to/extend.md").read_text()))
 LINES = ("__init__.py", "ablations.py")
