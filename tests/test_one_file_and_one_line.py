@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
+    "selip", "baselines", "benchmarks", "leaderboards", "tests", "README.md", "pyproject.toml", "constraints.txt", ".ci",
+)  # fmt: skip
     "selip",
     "baselines",
     "benchmarks",
@@ -58,7 +60,7 @@ def tree(tmp_path_factory):
 
 def contracts(tree, chosen, *files):
     """Output of the contract tests of `tree` whose names have `chosen`, and whether all passed."""
-    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files]
+    line = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-k", chosen, *files]
     environment = os.environ | {"PYTHONPATH": str(tree)}
     done = subprocess.run(line, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     return done.stdout[-3000:], done.returncode == 0
