@@ -13,8 +13,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
-    "selip", "baselines", "benchmarks", "leaderboards", "tests", "README.md", "pyproject.toml", "constraints.txt", ".ci",
-)  # fmt: skip
     "selip",
     "baselines",
     "benchmarks",
