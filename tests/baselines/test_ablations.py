@@ -156,7 +156,7 @@ def test_an_ablation_is_a_run_of_its_method_beside_the_full_one():
 
 def test_ablations_need_the_full_method():
     config = read_experiment(experiment_file("ablation"), ["methods=clip", "ablations=lambda_0"])
-    with pytest.raises(InputError, match=r"ablation character_dice without the method selip.*add it"):
+    with pytest.raises(InputError, match=r"ablation lambda_0 without the method selip.*add it"):
         check_names(config)
 
 
