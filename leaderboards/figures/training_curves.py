@@ -12,7 +12,6 @@ from leaderboards.figures.line_chart import Chart, Curve, Point, chart_of
 from leaderboards.figures.plots import Plot, titled
 from leaderboards.figures.theme import Theme, new_figure, palette
 from leaderboards.scores.benchmark_records import Board, Row
-from leaderboards.scores.paired_differences import DECLARED
 
 History = tuple[int, list[float], list[float]]
 """Of one run: the chosen step, the steps, the values."""
@@ -39,7 +38,7 @@ def history_plot(board: Board, field: str, name: str, title: str) -> Plot | None
     curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
         return None
-    shown = _highlighted(list(curves))
+    shown = _highlighted(list(curves), board.contrasts)
 
     def draw(theme: Theme) -> Figure:
         styles = _styles(shown, list(curves), theme)
@@ -76,9 +75,9 @@ def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlight
     return chart_of(drawn, "step", AXES[field], highlighted)
 
 
-def _highlighted(labels: list[str]) -> list[str]:
+def _highlighted(labels: list[str], contrasts: Sequence[tuple[str, str]]) -> list[str]:
     """All labels where there are few, else those of declared contrasts, in their order."""
-    declared = dict.fromkeys(label for pair in DECLARED for label in pair)
+    declared = dict.fromkeys(label for pair in contrasts for label in pair)
     return labels if len(labels) <= MANY else [label for label in declared if label in labels]
 
 

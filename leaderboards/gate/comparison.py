@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row, boards_of
+from leaderboards.scores.benchmark_records import Board, Row, boards_of, row_alone
 from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of, is_reference
 from selip.records.record import Record
 from selip.records.record_files import read_record, record_files
@@ -32,11 +32,13 @@ class Side:
         path: What the user named.
         files: The record files.
         boards: The records by benchmark, each board fit for one table.
+        row: Label of the one row that is compared, whatever its name is on the other side; "" compares like-named rows.
     """
 
     path: Path
     files: tuple[Path, ...]
     boards: Mapping[str, Board]
+    row: str = ""
 
     @property
     def folder(self) -> Path:
@@ -51,7 +53,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method with one ablation on one benchmark, on both sides.
+    """One method with one ablation on one benchmark, on both sides, or one of each side.
 
     Attributes:
         benchmark: Name of the benchmark.
@@ -69,8 +71,9 @@ class Pair:
 
     @property
     def label(self) -> str:
-        """Method and ablation."""
-        return self.reference.label
+        """Method and ablation, of both sides where they differ."""
+        names = dict.fromkeys((self.candidate.label, self.reference.label))
+        return " against ".join(names)
 
     @property
     def seeds(self) -> tuple[list[int], list[int]]:
@@ -113,6 +116,19 @@ def read_side(path: Path) -> Side:
     return Side(path, tuple(files), boards_of(folder, [read_record(file) for file in files]))
 
 
+def one_row(side: Side, label: str) -> Side:
+    """The side with the one method, or "method [ablation]", that `label` names.
+
+    Raises:
+        InputError: When it has no such row.
+    """
+    found = {name: alone for name, board in side.boards.items() if (alone := row_alone(board, label))}
+    if not found:
+        labels = {row.label for board in side.boards.values() for row in board.rows}
+        raise InputError(f"got no {label} in {side.path}; allowed: {', '.join(sorted(labels))}; name one of them")
+    return replace(side, boards=found, row=label)
+
+
 def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
     """Rows that are scored on both sides, and what is not guarded, with the reason.
 
@@ -141,7 +157,7 @@ def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
 def _check_sides(reference: Side, candidate: Side) -> None:
     check_same([*reference.records, *candidate.records], SHARED, _REMEDY)
     cells = [
-        {f"{row.label} on {name}" for name, board in side.boards.items() for row in board.rows}
+        {name if side.row else f"{row.label} on {name}" for name, board in side.boards.items() for row in board.rows}
         for side in (reference, candidate)
     ]
     for name, alone in (("reference", cells[0] - cells[1]), ("candidate", cells[1] - cells[0])):
@@ -156,12 +172,13 @@ def _check_sides(reference: Side, candidate: Side) -> None:
 
 
 def _check_scoring(reference: Record, candidate: Record) -> None:
-    """Refuses other settings of scoring; one that an older version did not have yet is no difference."""
+    """Refuses other settings of scoring."""
     ours, theirs = (_scoring(record.config) for record in (reference, candidate))
-    for key in ours.keys() & theirs.keys():
-        if ours[key] != theirs[key]:
+    for key in sorted(ours.keys() | theirs.keys()):
+        one, other = ours.get(key, "not set"), theirs.get(key, "not set")
+        if one != other:
             raise InputError(
-                f"got {key} {ours[key]} (run {reference.run_id}) and {theirs[key]} (run {candidate.run_id}); {_REMEDY}"
+                f"got {key} {one} (run {reference.run_id}) and {other} (run {candidate.run_id}); {_REMEDY}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The pages of retrieval: the methods, and the ablations of SeLIP."""
+"""The pages of retrieval: the methods, and the ablations of each."""
 
 from __future__ import annotations
 
@@ -59,14 +59,16 @@ def retrieval_part(sheet: Sheet, n_resamples: int) -> Part:
 
 
 def ablation_part(study: Study, n_resamples: int) -> Part:
-    """The ablations of SeLIP."""
+    """The ablations of a method."""
     board, drawn = study.board, pictures_of(ablation_plots(study))
-    lead = "Full SeLIP with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
-    blocks = [Block("Results", lead + " Ablations by group, below full SeLIP.", [ablation_table(study)], small=True)]
+    lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
+    blocks = [
+        Block("Results", f"{lead} Ablations by group, below {study.full_name}.", [ablation_table(study)], small=True)
+    ]
     blocks += [Block("Figures", figures=drawn)] if drawn else []
     about = [fact for fact in facts(board, n_resamples) if fact[0] != "groups"]
-    title, said = titled("Ablations of SeLIP", board), ablation_verdicts(study)
-    return Part("ablation", "Ablations", title, board.synthetic, said, about, blocks, _runs(board))
+    title, said = titled(f"Ablations of {study.name}", board), ablation_verdicts(study)
+    return Part(study.page, study.heading, title, board.synthetic, said, about, blocks, _runs(board))
 
 
 def _runs(board: Board) -> Runs:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from leaderboards.scores.benchmark_records import Board, methods_of
 from leaderboards.scores.families import FAMILIES, Headline, headline_of
-from leaderboards.scores.paired_differences import DECLARED, Comparison, Standing, adjusted, standing_of
+from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, standing_of
 from leaderboards.scores.tidy_table import tidy
 
 
@@ -63,12 +63,12 @@ def _sheet(board: Board, n_resamples: int) -> Sheet:
 
 def _with_holm(sheets: Sequence[Sheet]) -> list[Sheet]:
     """The sheets with their declared contrasts, adjusted over all of the family."""
-    raw = [sheet.standing.declared if sheet.standing else [] for sheet in sheets]
+    raw = [sheet.standing.declared(sheet.board.contrasts) if sheet.standing else [] for sheet in sheets]
     planned = sum(
         {first, second} <= {row.label for row in sheet.board.rows}
         for sheet in sheets
         if sheet.headline
-        for first, second in DECLARED
+        for first, second in sheet.board.contrasts
     )
     every = iter(adjusted([comparison for found in raw for comparison in found], family=planned))
     return [

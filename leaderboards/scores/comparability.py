@@ -21,6 +21,11 @@ SHARED: dict[str, Callable[[Record], object]] = {
 """What all records of a page have in common, whatever their benchmark."""
 PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
 """What all records of one benchmark have in common beside that."""
+DECLARED: dict[str, Callable[[Record], object]] = {
+    "contrasts": lambda record: ", ".join(f"{one} - {two}" for one, two in record.contrasts) or "none",
+    "controls": lambda record: ", ".join(record.controls) or "none",
+}
+"""What all records of one table were declared to be tested for."""
 RESERVED = ("ablation", "audit", "classification", "index", "overall")
 """Names of pages that no benchmark may have."""
 TRAINED_REFERENCES = ("monai_unet",)
@@ -35,7 +40,8 @@ def check_names(records: Sequence[Record]) -> None:
         InputError: Names the benchmark.
     """
     for record in records:
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", record.benchmark, re.ASCII) or record.benchmark in RESERVED:
+        reserved = record.benchmark in RESERVED or record.benchmark.startswith("ablation_")
+        if reserved or not re.fullmatch(r"[A-Za-z0-9][\w-]*", record.benchmark, re.ASCII):
             raise InputError(
                 f"got benchmark {record.benchmark!r} (run {record.run_id}); allowed: letters, digits, _, - and none of "
                 f"{', '.join(RESERVED)}; rename it in the record"
@@ -43,12 +49,12 @@ def check_names(records: Sequence[Record]) -> None:
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
+    """Refuses records of different schema, protocol, cohort, split, contrasts or, in an ablation, configuration.
 
     Raises:
         InputError: Names the first two that differ.
     """
-    check_same(records, PROTOCOL | SHARED)
+    check_same(records, PROTOCOL | SHARED | DECLARED)
     configured: dict[str, Record] = {}
     for record in records:
         same = configured.setdefault(record.ablation, record)

@@ -9,7 +9,7 @@ from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.family_page import family_part
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.pages.retrieval_page import ablation_part, retrieval_part, titled
-from leaderboards.scores.ablation_study import study_of
+from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import Sheet, sheets_of
 from leaderboards.scores.families import RETRIEVAL
@@ -47,12 +47,12 @@ def build_leaderboard(
     out = out or run_dir / "leaderboard"
     boards = read_boards(run_dir)
     families = sheets_of(boards, n_resamples)
-    study = study_of(boards[RETRIEVAL], n_resamples) if RETRIEVAL in boards else None
+    studies = studies_of(boards[RETRIEVAL], n_resamples) if RETRIEVAL in boards else []
     sheets = [sheet for members in families.values() for sheet in members]
     parts, files = _family_parts(families, n_resamples)
-    if study:
+    for study in studies:
         parts.append(ablation_part(study, n_resamples))
-        files["ablation.csv"] = to_csv(ablation_frame(study))
+        files[f"{study.page}.csv"] = to_csv(ablation_frame(study))
     overall = overall_of(sheets) if len(boards) > 1 else None
     if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))

@@ -14,7 +14,6 @@ from leaderboards.tables.columns import DIFFERENCE, Estimate, facet_of
 from leaderboards.tables.difference_tables import difference_cell, metric_name
 from selip.records.record import Training
 
-FULL_NAME = "full SeLIP"
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
 COLUMNS = (
     "ablation", "group", "changed", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients",
@@ -25,7 +24,7 @@ COLUMNS = (
 
 
 def ablation_table(study: Study) -> Table:
-    """One line an ablation, by group, full SeLIP first, chance last."""
+    """One line an ablation, by group, the full method first, chance last."""
     first, *others = map(metric_name, COMPARED)
     columns = (
         "ablation", "group", "what is changed", first, "difference", "p", "p (Holm)", *others,
@@ -40,9 +39,10 @@ def ablation_table(study: Study) -> Table:
     empty = [Cell(MISSING)] * 4
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
-        f"Difference: ablation − {FULL_NAME} in {metric_name(PRIMARY)}, paired over patients and seeds; two-sided "
-        f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
-        "the initial weights, the batches or the steps is of necessity not full SeLIP's. Abnormal volumes."
+        f"Difference: ablation − {study.full_name} in {metric_name(PRIMARY)}, paired over patients and seeds; "
+        f"two-sided bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: "
+        f"what of the initial weights, the batches or the steps is of necessity not {study.full_name}'s. "
+        "Abnormal volumes."
     )
     scored, *rest = (facet_of(study.board, key) for key in COMPARED)
     facets = (None, None, None, scored, DIFFERENCE, None, None, *rest, None, None, None, None)
@@ -50,7 +50,7 @@ def ablation_table(study: Study) -> Table:
 
 
 def _full_line(study: Study) -> Line:
-    name = Cell(FULL_NAME, strong=True)
+    name = Cell(study.full_name, strong=True)
     if study.full is None:
         hole = next((row for row in study.board.rows if not row.ablation), None)
         reason, kind = hole_reason(hole) if hole else ("not run with these seeds: nothing to compare with", "hole")
@@ -68,7 +68,7 @@ def _line(study: Study, one: Ablated) -> Line:
     if found:
         compared = [difference_cell(found), Cell(p_text(found.difference.p_value)), Cell(p_text(found.p_holm))]
     start = ", ".join(START[word] for word in one.start) or ("same" if study.full else MISSING)
-    about = (Cell(one.name), Cell(one.known.group), _change_cell(one))
+    about = (Cell(one.name), Cell(one.known.group), _change_cell(study, one))
     cells = _beside(_metric_cells(study, one.row), compared)
     return Line((*about, *cells, *_training_cells(one.row), Cell(start)))
 
@@ -78,8 +78,8 @@ def _beside(metrics: list[Cell], compared: list[Cell]) -> list[Cell]:
     return [metrics[0], *compared, *metrics[1:]]
 
 
-def _change_cell(one: Ablated) -> Cell:
-    typed = one.changed or "nothing: full SeLIP of these records has it too"
+def _change_cell(study: Study, one: Ablated) -> Cell:
+    typed = one.changed or f"nothing: {study.full_name} of these records has it too"
     if one.known.against:
         typed += f"; the difference is to {one.known.against}"
     return Cell(one.known.summary, f"({typed})", prose=True) if one.known.summary else Cell(typed, prose=True)
@@ -101,14 +101,14 @@ def _training_cells(row: Row) -> tuple[Cell, Cell, Cell]:
 
 
 def ablation_frame(study: Study) -> pd.DataFrame:
-    """One line a row and compared metric, full SeLIP first; one line without numbers for a row with a hole."""
+    """One line a row and compared metric, the full method first; one line without numbers for a row with a hole."""
     full = [_fields(study, study.full, None)] if study.full else []
     lines = [line for found in (*full, *(_fields(study, one.row, one) for one in study.ablations)) for line in found]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def _fields(study: Study, row: Row, one: Ablated | None) -> list[dict[str, object]]:
-    """Lines of the CSV of one row; `one` is None for full SeLIP."""
+    """Lines of the CSV of one row; `one` is None for the full method."""
     about = {
         "ablation": row.ablation,
         "group": one.known.group if one else "",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from leaderboards.scores.ablation_study import Study
 from leaderboards.scores.paired_differences import ALPHA, Comparison
-from leaderboards.tables.ablation_tables import FULL_NAME
 from leaderboards.tables.cells import Verdict, p_text
 from leaderboards.tables.verdicts import PRIMARY_NAME, on_convergence, on_seeds, on_skipped, on_what_is_missing
 
@@ -17,7 +16,7 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
     return [
         *on_what_is_missing(study.board),
         *_on_full(study),
-        *_on_differences(study.compared, names, len(study.ablations)),
+        *_on_differences(study, names),
         *_on_smallest(study.compared),
         *on_skipped(study.board),
         on_seeds(study.board),
@@ -29,12 +28,13 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
 def _on_full(study: Study) -> list[Verdict]:
     if study.full is not None:
         return []
-    text = f"{FULL_NAME} has no complete row with the seeds of the ablations, so no ablation is compared with it."
+    text = f"{study.full_name} has no complete row with the seeds of the ablations, so no ablation is compared with it."
     return [Verdict("warn", text)]
 
 
-def _on_differences(compared: Sequence[Comparison], names: dict[str, str], family: int) -> list[Verdict]:
+def _on_differences(study: Study, names: dict[str, str]) -> list[Verdict]:
     """Which ablations differ after Holm's adjustment, in which direction, and which do not."""
+    compared, family = study.compared, len(study.ablations)
     if not compared:
         return []
     found = []
@@ -45,10 +45,10 @@ def _on_differences(compared: Sequence[Comparison], names: dict[str, str], famil
     }
     for side, differing in sides.items():
         if differing:
-            text = f"{side.capitalize()} {FULL_NAME} in {PRIMARY_NAME}, {over}: {_shown(differing, names)}."
+            text = f"{side.capitalize()} {study.full_name} in {PRIMARY_NAME}, {over}: {_shown(differing, names)}."
             found.append(Verdict("plain", text))
     if not any(sides.values()):
-        text = f"No ablation differs from {FULL_NAME} in {PRIMARY_NAME} {over} (p > {ALPHA:g})."
+        text = f"No ablation differs from {study.full_name} in {PRIMARY_NAME} {over} (p > {ALPHA:g})."
         found.append(Verdict("plain", text))
     alone = [names[c.a] for c in compared if c.separates and not c.differs]
     if alone:
@@ -56,10 +56,8 @@ def _on_differences(compared: Sequence[Comparison], names: dict[str, str], famil
         found.append(Verdict("plain", text))
     together = [names[c.a] for c in compared if not c.separates]
     if together:
-        text = (
-            f"The data cannot separate from {FULL_NAME}: {', '.join(together)}. That is no proof that they are equal."
-        )
-        found.append(Verdict("plain", text))
+        text = f"The data cannot separate from {study.full_name}: {', '.join(together)}."
+        found.append(Verdict("plain", f"{text} That is no proof that they are equal."))
     return found
 
 
@@ -74,14 +72,16 @@ def _on_smallest(compared: Sequence[Comparison]) -> list[Verdict]:
 
 
 def _on_start(study: Study) -> list[Verdict]:
-    """Names the rows whose training differs from full SeLIP's in more than the change that is studied."""
+    """Names the rows whose training differs from the full method's in more than the change that is studied."""
     said = [f"{one.name} ({', '.join(one.start)})" for one in study.ablations if one.start]
     if said:
-        text = f"Another start than {FULL_NAME}, of necessity: {'; '.join(said)}. The difference is of both."
+        text = f"Another start than {study.full_name}, of necessity: {'; '.join(said)}. The difference is of both."
         return [Verdict("plain", text)]
     if study.full is None or not any(one.row.scored for one in study.ablations):
         return []
-    text = f"Equal terms: every ablation began from {FULL_NAME}'s weights, saw its batches and took as many steps."
+    text = (
+        f"Equal terms: every ablation began from {study.full_name}'s weights, saw its batches and took as many steps."
+    )
     return [Verdict("good", text)]
 
 

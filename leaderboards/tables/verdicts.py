@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import FULL, Board, Row
 from leaderboards.scores.families import RETRIEVED, Headline, words
-from leaderboards.scores.paired_differences import ALPHA, CONTROLS, DECLARED, SEEDS_FOR_A_TEST, Comparison, ranked
+from leaderboards.scores.paired_differences import ALPHA, SEEDS_FOR_A_TEST, Comparison, ranked
 from leaderboards.scores.tidy_table import entry_of
 from leaderboards.tables.cells import Verdict, interval, number, p_text
 from leaderboards.tables.equal_terms import on_equal_terms
@@ -40,11 +40,11 @@ def headline_verdicts(
     contrasts: Sequence[Comparison],
     headline: Headline,
 ) -> list[Verdict]:
-    """What is said of one benchmark: controls first, then clip, the ranking, and the floor that all must clear."""
+    """What is said of one benchmark: controls, the first contrast, the ranking, and the floor that all must clear."""
     contrasts = [contrast for contrast in contrasts if contrast.known]
     return [
         *_on_controls(board, contrasts, headline),
-        *_on_clip(contrasts, headline),
+        *_on_first(board, contrasts, headline),
         *ranking_verdicts(board, frame, groups, headline),
     ]
 
@@ -55,11 +55,15 @@ def ranking_verdicts(board: Board, frame: pd.DataFrame, groups: dict[str, str], 
 
 
 def joint_controls(found: Sequence[tuple[Board, Sequence[Comparison], Headline]]) -> list[Verdict]:
-    """Says first, and plainly, on which benchmarks of a page a null control does as well as selip."""
+    """Says first, and plainly, on which benchmarks of a page a null control does as well as what it is a control of."""
+    methods = dict.fromkeys(method for board, _, _ in found for method in board.controls if board.row(method))
+    return [verdict for method in methods for verdict in _joint(method, found)]
+
+
+def _joint(method: str, found: Sequence[tuple[Board, Sequence[Comparison], Headline]]) -> list[Verdict]:
     compared = [
-        (headline, [c for c in contrasts if c.known and c.b in CONTROLS])
+        (headline, [c for c in contrasts if c.known and c.a == method and c.b in board.controls.get(method, ())])
         for board, contrasts, headline in found
-        if board.row("selip")
     ]
     compared = [(headline, controls) for headline, controls in compared if controls]
     equal = {
@@ -69,11 +73,11 @@ def joint_controls(found: Sequence[tuple[Board, Sequence[Comparison], Headline]]
     }
     if equal:
         said = "; ".join(f"{names} in {name}" for name, names in equal.items())
-        text = f"selip is not above its controls: as far as these data can tell, as good are {said}. "
-        return [Verdict("warn", text + "These runs do not show that report similarity itself helps there.")]
+        text = f"{method} is not above its controls: as far as these data can tell, as good are {said}. "
+        return [Verdict("warn", text + f"These runs do not show that {_claim(method)} helps there.")]
     if compared:
         names = "; ".join(headline.name for headline, _ in compared)
-        return [Verdict("good", f"selip is above every control that was run in {names}.")]
+        return [Verdict("good", f"{method} is above every control that was run in {names}.")]
     return []
 
 
@@ -119,21 +123,25 @@ def on_skipped(board: Board) -> list[Verdict]:
 
 
 def _on_controls(board: Board, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    """Says first, and plainly, when a null control does as well as selip."""
-    if board.row("selip") is None:
-        return []
-    controls = [c for c in contrasts if c.b in CONTROLS]
+    """Says first, and plainly, when a null control does as well as what it is a control of."""
+    methods = [method for method in board.controls if board.row(method)]
+    return [verdict for method in methods for verdict in _on_controls_of(method, board, contrasts, headline)]
+
+
+def _on_controls_of(method: str, board: Board, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+    planned = board.controls[method]
+    controls = [c for c in contrasts if c.a == method and c.b in planned]
     equal = [c for c in controls if not (c.differs and c.difference.value > 0)]
     found = []
     if equal:
-        said = "; ".join(f"{c.b} {_standing(c)} (selip − {c.b} = {_shown(c)})" for c in equal)
-        text = f"selip is not above its controls in {headline.name}: {said}. "
-        text += "These runs do not show that report similarity itself helps."
+        said = "; ".join(f"{c.b} {_standing(c)} ({method} − {c.b} = {_shown(c)})" for c in equal)
+        text = f"{method} is not above its controls in {headline.name}: {said}. "
+        text += f"These runs do not show that {_claim(method)} helps."
         found.append(Verdict("warn", text))
     elif controls:
-        listed = "; ".join(f"selip − {c.b} = {_shown(c)}" for c in controls)
-        found.append(Verdict("good", f"selip is above every control that was run in {headline.name} ({listed})."))
-    lacking = [name for name in CONTROLS if name not in {c.b for c in controls}]
+        listed = "; ".join(f"{method} − {c.b} = {_shown(c)}" for c in controls)
+        found.append(Verdict("good", f"{method} is above every control that was run in {headline.name} ({listed})."))
+    lacking = [name for name in planned if name not in {c.b for c in controls}]
     if lacking:
         where = "here" if headline == RETRIEVED else f"in {words(headline.benchmark)}"
         text = f"Controls not compared {where}: {', '.join(lacking)}. What they would explain is not ruled out."
@@ -141,8 +149,14 @@ def _on_controls(board: Board, contrasts: Sequence[Comparison], headline: Headli
     return found
 
 
-def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    found = next((c for c in contrasts if (c.a, c.b) == DECLARED[0]), None)
+def _claim(method: str) -> str:
+    """The thing that a method's controls are there to doubt."""
+    return "report similarity itself" if method == FULL else f"what {method} adds"
+
+
+def _on_first(board: Board, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+    """The first declared contrast in words."""
+    found = next((c for c in contrasts if (c.a, c.b) in board.contrasts[:1]), None)
     if found is None:
         return []
     if not found.separates:
@@ -150,9 +164,9 @@ def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdic
     elif found.p_holm > ALPHA:
         said = "the interval leaves out 0, but not after Holm's adjustment"
     else:
-        said = "selip is above clip" if found.difference.value > 0 else "selip is below clip"
+        said = f"{found.a} is {'above' if found.difference.value > 0 else 'below'} {found.b}"
     smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
-    return [Verdict("plain", f"selip − clip = {_shown(found)} in {headline.name}: {said}; {smallest}.")]
+    return [Verdict("plain", f"{found.a} − {found.b} = {_shown(found)} in {headline.name}: {said}; {smallest}.")]
 
 
 def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str], headline: Headline) -> list[Verdict]:

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.catalogue import registered_names
+from selip.experiments.catalogue import find_ablation, registered_names
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
 from selip.system.mappings import (
@@ -46,8 +46,16 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     values = merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
         apply_override(values, override, _expand)
+    return from_mapping(ExperimentConfig, _named(values))
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with the names that `all` stands for; of ablations those of the methods."""
     every = {key: registered_names(key) for key in GRID if values.get(key) in ("all", ["all"])}
-    return from_mapping(ExperimentConfig, values | every)
+    if "ablations" in every:
+        methods = every.get("methods", values.get("methods", ExperimentConfig.methods))
+        every["ablations"] = [name for name in every["ablations"] if find_ablation(name).method in methods]
+    return {**values, **every}
 
 
 def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:
@@ -83,8 +91,10 @@ def parse_contrasts(text: str) -> dict[str, str | None]:
 
 
 def _expand(key: str) -> str:
-    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
-    head = key.split(".")[0]
+    """Full path of a short key: `profile` is cohort.profile, `methods.clip.margin` is run.methods.clip.margin."""
+    head, dot, _ = key.partition(".")
+    if head == "methods" and dot:
+        return f"run.{key}"
     if head in {one.name for one in fields(ExperimentConfig)}:
         return key
     if head in {one.name for one in fields(RunConfig)}:

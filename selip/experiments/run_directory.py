@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.grid import Planned
 from selip.models.settings import EMBEDDINGS
 from selip.records.record import Record
 from selip.records.record_files import check_per_item, read_record
@@ -24,9 +23,12 @@ from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 from selip.system.mappings import to_mapping
 
+if TYPE_CHECKING:
+    from selip.experiments.grid import Planned
+
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
-FIXED = ("cohort", "transfer", "evaluate_on", "run", "evaluation")
+FIXED = ("cohort", "transfer", "evaluate_on", "contrasts", "run", "evaluation")
 """What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
 Say = Callable[[str], None]

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from baselines.mae import METHOD, MaskedVoxels, masked_mean_squared_error
 from selip.training.batch_views import draw_mask
-from selip.training.method import Sizes
+from selip.training.method import MaskSettings, Sizes
 
 SHAPE = (2, 1, 12, 9, 6)
 
@@ -17,7 +17,7 @@ SHAPE = (2, 1, 12, 9, 6)
 def case():
     generator = torch.Generator().manual_seed(0)
     inputs, predicted = (torch.randn(SHAPE, generator=generator, dtype=torch.float64) for _ in range(2))
-    return predicted.requires_grad_(), inputs, draw_mask(SHAPE, generator)
+    return predicted.requires_grad_(), inputs, draw_mask(SHAPE, MaskSettings(), generator)
 
 
 def test_equals_the_loop_over_hidden_voxels_with_gradients(case):

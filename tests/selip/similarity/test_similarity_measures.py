@@ -11,8 +11,9 @@ from selip.cohorts.phantom.regions import CALLOSUM, CORTEX, REGIONS, SURFACE
 from selip.data.findings import Clause, swap_sides
 from selip.reports.ontology import ontology, place_grade, places, region_grade, signal_place
 from selip.similarity.clause_pooling import averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.similarity.semantics import PARTS, embedding_cosine, location_grade, signal_grade
+from selip.similarity.semantics import PARTS, WHOLE, embedding_cosine, location_grade, signal_grade
 from selip.similarity.sentence_embeddings import sentence_embeddings
+from selip.similarity.settings import ALLOWED
 from selip.similarity.syntax import SYNTAX, chrf, lcs, levenshtein
 from selip.system.errors import InputError
 
@@ -29,6 +30,11 @@ def grade(a, b):
 
 def signal(a, b):
     return signal_grade([Clause("pons", a)], [Clause("pons", b)])[0, 0]
+
+
+def test_the_settings_name_every_measure():
+    assert ALLOWED["syntax"] == tuple(SYNTAX)
+    assert ALLOWED["semantic"] == (*PARTS, *WHOLE)
 
 
 @pytest.mark.parametrize("name", SYNTAX)
