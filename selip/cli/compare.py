@@ -38,6 +38,7 @@ def compare_command(
     Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
     benchmark, in every method that takes training steps.
     """
+    named = _two(methods, update_reference) if methods else ()
     if not update_reference:
         existing_records(reference)
     from leaderboards.gate import reference_update
@@ -47,7 +48,6 @@ def compare_command(
     from leaderboards.gate.report import gate_json, gate_junit, gate_markdown
     from selip.system.files import write_atomically
 
-    named = _two(methods, update_reference) if methods else ()
     own = read_margins(margins) if margins else {}
     reference_update.recover(reference)
     theirs = read_side(candidate)

@@ -1,7 +1,7 @@
 """Experiment files and `key=value` overrides to configurations.
 
-`methods: all`, `benchmarks: all` and `ablations: all` stand for everything that is registered when the file is read; a
-run's own config.yaml holds the names.
+`methods: all`, `benchmarks: all` and `ablations: all` stand for everything that is registered when the file is read,
+ablations of the experiment's methods; a run's own config.yaml holds the names.
 
 An experiment file may end in `profiles:`, settings by cohort profile that are laid over the others when the experiment
 is run on that profile, as a small model for the small profile.

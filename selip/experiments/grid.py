@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selip.experiments.catalogue import find_ablation, find_benchmark, find_method
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_cohorts import Cohorts
 from selip.experiments.experiment_file import with_overrides
 from selip.records.record import cell_label
 from selip.system.files import content_hash
 from selip.system.mappings import to_mapping
 from selip.training.settings import RunConfig
+
+if TYPE_CHECKING:
+    from selip.experiments.experiment_cohorts import Cohorts
 
 
 @dataclass(frozen=True)

@@ -61,5 +61,14 @@ def test_decoder_is_simmims_linear_layer_and_shuffle():
     torch.testing.assert_close(decoder.decode(regions)[..., 0], F.pixel_shuffle(linear, 4), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [MaskSettings(), MaskSettings(masked_share=0.25, mask_voxels=4)])
+def test_blocks_are_hidden_whole_and_as_often_as_is_set(settings):
+    edge = settings.mask_voxels
+    hidden = draw_mask((20, 1, *[edge * 8] * 3), settings, torch.Generator().manual_seed(0)).float()
+    blocks = F.avg_pool3d(hidden, edge)
+    assert ((blocks < 1e-6) | (blocks > 1 - 1e-6)).all()
+    assert blocks.mean().item() == pytest.approx(settings.masked_share, abs=0.02)  # 10,240 blocks
+
+
 def test_learns_no_text():
     assert not METHOD.learns_text

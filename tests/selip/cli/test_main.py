@@ -101,9 +101,14 @@ def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_f
     code, _, said = command(*arguments)
     assert (code, said.count("\n")) == (2, 1)
     assert "--resume" in said
-    code, _, said = command(*arguments, "training.steps=7", "--resume")
-    assert (code, said.count("\n")) == (2, 1)
-    assert "another run" in said
+    for override, changed in {
+        "training.steps=7": "run",
+        "methods.selip.kl_weight=0.5": "run",
+        "contrasts=[[selip, clip]]": "contrasts",
+    }.items():
+        code, _, said = command(*arguments, override, "--resume")
+        assert (code, said.count("\n")) == (2, 1)
+        assert f"another {changed} than" in said
 
 
 def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny_run, tmp_path, command):
