@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import ScoreOptions
@@ -15,9 +14,9 @@ from benchmarks.classification.class_summary import summarise_classification
 from benchmarks.classification.labels import ITEM_COLUMNS, TaskData
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 STATISTICS = ("macro_auroc", "balanced_accuracy", "macro_f1", "mcc", "ece")
 PARTS = ("train", "val", "test")
 REFERENCE_DECIMALS = 4  # solvers of other machines differ behind it, and references must be equal in all records

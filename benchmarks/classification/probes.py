@@ -23,9 +23,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.classification.labels import SPACING, TaskData
 from selip.models.scored_model import Subject
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 MAX_ITERATIONS = 1000
@@ -43,7 +43,7 @@ class Examples:
     """
 
     vectors: FloatArray
-    labels: npt.NDArray[np.intp]
+    labels: IntArray
     patients: npt.NDArray
 
     def of(self, chosen: npt.NDArray) -> Examples:
@@ -95,7 +95,7 @@ def task_generator(seed: int, task: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(task.encode()), *numbers])
 
 
-def fraction_mask(train: Examples, fraction: float, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+def fraction_mask(train: Examples, fraction: float, generator: np.random.Generator) -> BoolArray:
     """(n,) which examples a probe may see when it sees the labels of a share of the patients.
 
     Patients come in one random order, but the first are one of each class, so that a small share has every class. A
@@ -142,7 +142,7 @@ def fit_linear(train: Examples, val: Examples, n_classes: int) -> Probe:
     return Probe(best[1], lambda vectors: _of_all_classes(best[2], prepared(vectors), n_classes))
 
 
-def _fit_quietly(model: LogisticRegression, inputs: FloatArray, labels: npt.NDArray[np.intp]) -> None:
+def _fit_quietly(model: LogisticRegression, inputs: FloatArray, labels: IntArray) -> None:
     with warnings.catch_warnings():
         # One label per class is what a share of 1 % can mean; it is no regression problem.
         warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
@@ -180,7 +180,7 @@ def fit_neighbours(train: Examples, val: Examples, n_classes: int) -> Probe:
     return Probe(best, lambda vectors: smoothed(votes(vectors), best))
 
 
-def validation_loss(labels: npt.NDArray[np.intp], probabilities: FloatArray) -> float:
+def validation_loss(labels: IntArray, probabilities: FloatArray) -> float:
     """Mean log-loss in nats of probabilities (n, K) against class numbers (n,); a probability is at least 1e-12.
 
     scikit-learn's checks of its arguments take longer than a probe of few examples.

@@ -16,12 +16,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 _TRUTH, _PREDICTED, _SCORE = "truth", "predicted", "score"
 
 

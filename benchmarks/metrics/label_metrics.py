@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import Resampler, patient_sums
+from selip.system.arrays import FloatArray, IntArray
 
 Formula = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """Hits, truths and predictions of each class, (R, K) each, to the metric (R,)."""

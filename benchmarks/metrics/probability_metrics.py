@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.metrics.label_metrics import defined_mean, ratio
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, patient_sums
+from benchmarks.metrics.resampling import Resampler, patient_sums
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
 
 N_BINS = 10
@@ -68,7 +68,7 @@ def ranking(truth: FloatArray, score: FloatArray, weights: FloatArray, codes: In
     positive, negative = kinds.T
     thresholds = np.unique(score[positive])
 
-    def passing(chosen: npt.NDArray[np.bool_], side: Literal["left", "right"]) -> FloatArray:
+    def passing(chosen: BoolArray, side: Literal["left", "right"]) -> FloatArray:
         """(P, G + 1) weight by the number of thresholds that an item reaches ("right") or exceeds ("left")."""
         passed = np.searchsorted(thresholds, score[chosen], side)
         sums = np.zeros((codes.max() + 1, len(thresholds) + 1))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -14,6 +13,7 @@ from benchmarks.benchmark import CasePicture
 from selip.data.cohort import IGNORE, Cohort, lesion_of
 from selip.data.findings import findings_from_json, is_normal
 from selip.models.volume_towers import Intensity, contrast_positions
+from selip.system.arrays import BoolArray
 from selip.system.errors import InputError, UnavailableError
 
 MM3_PER_ML = 1000.0
@@ -95,7 +95,7 @@ class CasePart:
     items: pd.DataFrame
     cases: Cases
 
-    def of(self, chosen: npt.NDArray[np.bool_]) -> CasePart:
+    def of(self, chosen: BoolArray) -> CasePart:
         """The cases under the mask `chosen` (n,)."""
         rows = torch.from_numpy(np.flatnonzero(chosen))
         return CasePart(self.items[chosen].reset_index(drop=True), self.cases.of(rows))

@@ -19,7 +19,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.metrics.resampling import (
-    FloatArray,
     Resampler,
     difference_of,
     percentile_bounds,
@@ -28,6 +27,7 @@ from benchmarks.metrics.resampling import (
     two_sided_p_values,
 )
 from benchmarks.statistics.pool_statistics import resampler_for
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 

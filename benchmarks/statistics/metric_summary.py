@@ -6,15 +6,13 @@ from collections.abc import Collection, Mapping
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.statistics.intervals import Interval, bootstrap_columns
 from benchmarks.statistics.pool_statistics import LOWER_IS_BETTER
 from selip.records.record import Metric, Statistic
-
-FloatArray = npt.NDArray[np.float64]
+from selip.system.arrays import FloatArray
 
 
 def summarise(

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.metrics import label_metrics as hard_metrics
 from benchmarks.metrics import probability_metrics as score_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
-from benchmarks.metrics.resampling import IntArray, Resampler, Table, resampler_of
+from benchmarks.metrics.resampling import Resampler, Table, resampler_of
+from selip.system.arrays import BoolArray, IntArray
 from selip.system.errors import InputError
 
 Maker = Callable[[pd.DataFrame, str], Resampler]
@@ -41,7 +41,7 @@ def resampler_for(frame: pd.DataFrame, metric: str, statistic: str) -> Resampler
     return STATISTICS[statistic](frame, metric)
 
 
-def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> npt.NDArray[np.bool_]:
+def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> BoolArray:
     """(n,) whether an item has what the metric counts: a score for a mean or median, else the truth of some class."""
     if statistic in PER_ITEM:
         return np.isfinite(table_of(frame, [metric]).values[:, 0])

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import friedmanchisquare, norm, permutation_test, rankdata, studentized_range, wilcoxon
 
-from benchmarks.metrics.resampling import FloatArray
 from benchmarks.statistics.intervals import Difference, Interval, holm
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 EXACT_UP_TO = 16

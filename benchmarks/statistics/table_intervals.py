@@ -14,16 +14,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics.resampling import (
-    FloatArray,
-    Resampler,
-    joined,
-    percentile_bounds,
-    side_by_side,
-    two_sided_p_values,
-)
+from benchmarks.metrics.resampling import Resampler, joined, percentile_bounds, side_by_side, two_sided_p_values
 from benchmarks.statistics.intervals import Difference, Interval, intervals_of, shared_patients
 from benchmarks.statistics.pool_statistics import PER_ITEM, resampler_for, table_of
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 _ROUNDING = 1e-12

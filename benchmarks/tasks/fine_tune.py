@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -26,9 +25,9 @@ from selip.models.dual_encoder import DualEncoder
 from selip.models.scored_model import Subject
 from selip.models.volume_towers import contrast_positions
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 TUNED = ("lesion_type", "glioma_grade")
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.1

@@ -13,7 +13,6 @@ from benchmarks.classification.predictions import POLICIES, Answers, fitted_part
 from benchmarks.classification.probes import (
     REPRESENTATIONS,
     Examples,
-    FloatArray,
     Probe,
     fit_linear,
     fit_neighbours,
@@ -25,6 +24,7 @@ from benchmarks.classification.probes import (
 )
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 
 Vectors = Mapping[str, FloatArray]
 Fit = Callable[[Examples, Examples, int], Probe]

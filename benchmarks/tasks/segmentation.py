@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -29,7 +28,6 @@ from selip.records.record import Metric
 from selip.system.errors import InputError
 from selip.system.files import tensors_hash
 
-FloatArray = npt.NDArray[np.float64]
 PROTOCOL_VERSION = "1"
 METRICS = tuple(HIGHER_IS_BETTER)
 MEDIAN = "median_hd95_mm"

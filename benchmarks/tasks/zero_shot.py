@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import yaml
 from scipy.special import softmax
@@ -35,9 +34,9 @@ from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import UnavailableError
 
-FloatArray = npt.NDArray[np.float64]
 Prompts = list[list[list[str]]]
 """Prompts of each class, for each template."""
 MAX_CLAUSES = 64

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from selip.system.arrays import FloatArray
 
 
 def averaging_matrix(groups: Sequence[Collection[Hashable]], members: Sequence[Hashable]) -> FloatArray:

@@ -11,9 +11,10 @@ import numpy as np
 
 from selip.data.findings import Clause
 from selip.reports.ontology import place_grade, places, signal_place
-from selip.similarity.clause_pooling import FloatArray, averaging_matrix, best_match_pool
+from selip.similarity.clause_pooling import averaging_matrix, best_match_pool
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.similarity.syntax import ClauseMeasure
+from selip.system.arrays import FloatArray
 
 
 def location_match(rows: Sequence[Clause], columns: Sequence[Clause]) -> FloatArray:
