@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics.class_columns import classes_of
 from benchmarks.metrics.resampling import joined
 from benchmarks.statistics.intervals import intervals_of
 from benchmarks.statistics.metric_summary import metric_of
@@ -43,7 +42,7 @@ def summarise_classification(
 
     Returns:
         A metric for each name that is defined, in the order given. AUROC and AUPRC are not where no class has both
-        kinds: see `one_sided_classes`.
+        kinds.
 
     Raises:
         InputError: When a name does not end in its statistic, or the table lacks what it needs.
@@ -58,8 +57,3 @@ def summarise_classification(
             patients = frame["patient_id"][known_items(frame, name, kind)]
             found[name] = metric_of(interval, patients, kind, has_interval="/" not in name)
     return found
-
-
-def one_sided_classes(frame: pd.DataFrame) -> list[str]:
-    """Classes of a pool without both kinds, which AUROC, AUPRC and their macro means leave out; for the notes."""
-    return [name for name in classes_of(frame) if frame[f"truth:{name}"].dropna().nunique() < 2]

@@ -52,12 +52,6 @@ def score_masks(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[floa
     )
 
 
-def mask_scores(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, float, float]) -> dict[str, float]:
-    """Scores of one case (I, J, K), by the names of HIGHER_IS_BETTER; arguments and errors as in `score_masks`."""
-    _check(predicted[None], truth[None], spacing_mm)
-    return _scores(predicted, truth, spacing_mm)
-
-
 def dice_scores(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Dice (n,) in [0, 1] of masks (n, I, J, K) bool: 2 |P and T| / (|P| + |T|), 1 where both are empty.
 

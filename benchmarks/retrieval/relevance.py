@@ -86,13 +86,6 @@ def relevance(items: pd.DataFrame, text_of_item: IntArray, findings: Mapping[str
     return Relevance(of_text, np.vstack([right, np.full((1, right.shape[1]), np.nan)]), set_of_volume)
 
 
-def set_grades(sets: Sequence[frozenset[Key]]) -> FloatArray:
-    """(F, F) symmetric best match of every two sets of findings, in [0, 1]."""
-    best, share = _factors(sets)
-    one_way = best @ share.T
-    return _rounded((one_way + one_way.T) / 2)
-
-
 def _factors(sets: Sequence[frozenset[Key]]) -> tuple[FloatArray, FloatArray]:
     """Two arrays (F, K + 1), of which `best @ share.T` is the mean over a set's findings of the best grade in another.
 

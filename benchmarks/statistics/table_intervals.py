@@ -45,9 +45,9 @@ def hierarchical_columns(
     statistic: str = "mean",
     confidence: float = 0.95,
 ) -> RowIntervals:
-    """`hierarchical_bootstrap` of every row and `paired_difference` of every pair, in one pass.
+    """`hierarchical_bootstrap` of every row, and of the difference of every pair on the same draws, in one pass.
 
-    Each result is that of the one-at-a-time function with the same seed, to rounding. Two resampled values that differ
+    Each result is that of one row or pair at a time with the same seed, to rounding. Two resampled values that differ
     by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
 
     Args:

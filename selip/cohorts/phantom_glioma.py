@@ -5,7 +5,7 @@ arXiv:1811.02629). Anatomy, rendering and reports are the phantom's; patients, h
 
 The grade decides nothing but how the tumour looks (APPEARANCES), and each appearance occurs in both grades: a few
 high-grade gliomas do not enhance, and a few low-grade ones do. So the best possible AUROC from a noise-free image is
-known (`best_auroc`, .935). Place, size, shape, border, age, site and contrast are drawn alike in both grades: neither
+known (.935). Place, size, shape, border, age, site and contrast are drawn alike in both grades: neither
 the metadata nor the mask says anything about it. (Real patients with a low-grade glioma are younger; here they are not,
 so that what is transferred is what the image shows.)
 
@@ -87,13 +87,6 @@ GLIOMA_PROFILES: Mapping[str, Profile] = MappingProxyType({
     )
     for name, patients in (("quick", 200), ("standard", sum(BRATS_2019)), ("hard", 1000))
 })  # fmt: skip
-
-
-def best_auroc() -> float:
-    """AUROC of the best possible score for the grade, which knows the appearance: the likelihood ratio."""
-    shares = sorted((look.shares for look in APPEARANCES.values()), key=lambda pair: pair[0] / pair[1])
-    high, low = np.array(shares).T
-    return float(high @ (np.cumsum(low) - low / 2))
 
 
 def draw_gliomas(profile: Profile, seed: int, points: Points) -> list[Study]:

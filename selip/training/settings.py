@@ -12,9 +12,6 @@ from selip.models.settings import ModelConfig
 from selip.similarity.settings import SimilarityConfig
 from selip.system.errors import InputError
 
-PositiveRate = 5e-4
-
-
 PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

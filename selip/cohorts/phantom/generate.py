@@ -21,7 +21,7 @@ from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
-from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
+from selip.data.findings import clauses_of, findings_text, findings_to_json
 from selip.data.splits import assign_splits
 from selip.system.child_processes import in_processes, living_workers
 
@@ -166,24 +166,6 @@ def _render_all(
         return (render(study, profile, seed, atlas) for study in studies)
     tasks = (delayed(render)(study, profile, seed, atlas) for study in studies)
     return in_processes(tasks, workers, return_as="generator", batch_size=CHUNK)
-
-
-def flip_study(
-    arrays: np.ndarray, mask: np.ndarray, findings: Sequence[Finding], report: str
-) -> tuple[np.ndarray, np.ndarray, list[Finding], str]:
-    """The left-right mirror image of a study; applying it twice gives the study back.
-
-    Args:
-        arrays: Volumes (n, I, J, K); axis I runs to the patient's right.
-        mask: (I, J, K).
-        findings: True findings.
-        report: Free text.
-
-    Returns:
-        The same four with voxels mirrored and left and right exchanged in sides and words.
-    """
-    flipped = [replace(finding, side=swap_sides(finding.side)) for finding in findings]
-    return arrays[:, ::-1].copy(), mask[::-1].copy(), flipped, swap_sides(report)
 
 
 def build_phantom(

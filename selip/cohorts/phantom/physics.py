@@ -155,26 +155,6 @@ def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site =
     return {image: weight.astype(np.float32) for image, weight in weights.items()}
 
 
-def images_of(
-    fractions: np.ndarray, tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]
-) -> dict[str, np.ndarray]:
-    """Noise-free images of a voxelwise tissue mixture, normal white matter near 1 (ADC in 1e-6 mm2/s).
-
-    Args:
-        fractions: (C, ...) share of each tissue in a voxel; what is missing to 1 is air.
-        tissues: The C tissues.
-        contrasts: Names from SEQUENCES.
-        site: The scanner.
-
-    Returns:
-        Contrast to image (...) float32. "ADC" also brings "b0" and "DWI", from which it is made.
-    """
-    images = {image: mixed(weights, fractions) for image, weights in weights_of(tissues, contrasts, site).items()}
-    if "ADC" in contrasts:
-        images["ADC"] = adc_map(images["b0"], images["DWI"])
-    return images
-
-
 def mixed(weights: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """Magnitude (...) float32 of the summed signals of the tissues (C, ...) in each voxel, `weights` (C,) each."""
     image: np.ndarray = np.einsum("c,c...->...", weights, fractions)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.class_summary import POLICIES, one_sided_classes, summarise_classification
+from benchmarks.classification.class_summary import POLICIES, summarise_classification
 from benchmarks.statistics.intervals import hierarchical_bootstrap
 from selip.records.record import Metric
 from selip.system.errors import InputError
@@ -64,12 +64,10 @@ def test_a_record_and_its_table_are_enough_to_find_the_numbers_again(tmp_path):
         np.testing.assert_allclose(interval, (metric.value, metric.lower, metric.upper), rtol=1e-10, atol=1e-12)
 
 
-def test_classes_without_both_kinds_are_named_and_left_out():
+def test_classes_without_both_kinds_are_left_out():
     whole = pool("random")
     frame = whole.assign(**{"truth:all": 1.0, "truth:none": 0.0, "truth:elsewhere": np.nan})
     frame = frame.assign(**{f"linear_score:{name}": 0.5 for name in ("all", "none")})
-    assert one_sided_classes(frame) == ["all", "none"]
-    assert one_sided_classes(whole) == []
     metrics = {"linear_macro_auroc": "macro_auroc", "linear_auroc:all": "auroc", "linear_auprc:none": "auprc"}
     found = summarise_classification(frame, metrics, OPTIONS)
     assert list(found) == ["linear_macro_auroc"]

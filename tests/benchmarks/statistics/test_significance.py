@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bootstrap_oracles import patient_bootstrap
 from scipy.stats import rankdata, wilcoxon
 
-from benchmarks.statistics.intervals import Difference, Interval, patient_bootstrap
+from benchmarks.statistics.intervals import Difference, Interval
 from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
 from selip.system.errors import InputError
 

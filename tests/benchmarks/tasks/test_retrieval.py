@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
 from benchmarks import BENCHMARKS
 from benchmarks.benchmark import Benchmark, ScoreOptions
 from benchmarks.metrics.rank_metrics import rank_metrics as metrics
 from benchmarks.retrieval import cosines
 from benchmarks.retrieval.gallery_ranking import METRICS
-from benchmarks.statistics.intervals import patient_bootstrap
 from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import pools
 from selip.data.findings import NORMAL_TEXT, is_normal

@@ -10,7 +10,7 @@ import torch
 
 import benchmarks.segmentation.reference_unet
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, mask_scores
+from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
 from benchmarks.segmentation.cases import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter
 from benchmarks.segmentation.reference_unet import Reference, kept_reference
@@ -133,7 +133,7 @@ def test_metrics_are_the_mean_and_median_of_the_cases(score):
 
 def test_predicting_nothing_has_the_score_of_empty_masks(score, subject):
     truth = load_cases(subject.cohort, "test", subject.model.intensity).cases.masks[:, 0].numpy()
-    nothing = pd.DataFrame([mask_scores(np.zeros_like(mask), mask, SPACING_MM) for mask in truth]).mean()
+    nothing = score_masks(np.zeros_like(truth), truth, SPACING_MM).mean()
     for name in HIGHER_IS_BETTER:
         assert score.metrics[f"frozen/{name}/empty"].value == pytest.approx(nothing[name])
 
