@@ -1,4 +1,4 @@
-"""What the methods with lesion labels share: a check that the cohort has them."""
+"""A check that a cohort has lesion labels, for the methods that train on them."""
 
 from __future__ import annotations
 

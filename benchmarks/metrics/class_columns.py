@@ -25,7 +25,7 @@ _TRUTH, _PREDICTED, _SCORE = "truth", "predicted", "score"
 
 
 class Stem(NamedTuple):
-    """What the name of a metric says: prefix of its columns, "" or ending in "_"; its class, "" for all."""
+    """Parts of a metric's name: prefix of its columns, "" or ending in "_"; its class, "" for all."""
 
     prefix: str
     one_class: str

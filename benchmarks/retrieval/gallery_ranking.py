@@ -104,20 +104,10 @@ def _by_chance(n_positives: IntArray, weight: FloatArray, n_candidates: int) -> 
 
 
 COSINE_STEP = 1e-7
-
-
 TILE_ENTRIES = 2**24  # 64 MiB; larger products are no faster
-
-
 PAIRS_AT_ONCE = 2**11
-
-
 SHARE_TO_SUM_ALL = 1 / 16  # a tile of which more than this is close is cheaper as one product in float64
-
-
 FLOAT32_ROUNDING = 2.0**-24
-
-
 Steps = npt.NDArray[np.float32]
 """Cosines in steps; whole numbers up to 2^24, more than a cosine of 1, are exact in float32."""
 

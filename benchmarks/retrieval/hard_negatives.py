@@ -72,7 +72,7 @@ def _is_canonical(text: str, clauses: tuple[Clause, ...]) -> bool:
 def win_rates(
     texts: Sequence[str], volumes: npt.NDArray, bank: TextBank, frequency: Counter[str]
 ) -> dict[str, FloatArray]:
-    """How often the true text beats its edits, for each item and edit; a tie is no win.
+    """Share of its edits that the true text of each item beats; a tie is no win.
 
     Args:
         texts: (N,) true text of each item.

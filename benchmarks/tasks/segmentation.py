@@ -19,9 +19,7 @@ from benchmarks.classification.probes import Examples, fraction_mask, task_gener
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
 from benchmarks.segmentation.cases import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
-from benchmarks.segmentation.reference_unet import NAME as UNET
-from benchmarks.segmentation.reference_unet import Reference, kept_reference
-from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
+from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmentation, kept_reference, predict_cases
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
@@ -55,7 +53,7 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Task:
-    """What every network of a run is trained and scored on.
+    """Cases that every network of a run is trained and scored on.
 
     Attributes:
         parts: Name of a part to its cases; the last one is scored.

@@ -17,7 +17,6 @@ import yaml
 from scipy.special import softmax
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.class_summary import summarise_classification
 from benchmarks.classification.labels import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
 from benchmarks.classification.predictions import (
     PARTS,
@@ -30,6 +29,7 @@ from benchmarks.classification.predictions import (
 )
 from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
+from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject

@@ -15,7 +15,7 @@ from selip.experiments.experiment_file import read_experiment
 from selip.system.errors import InputError
 
 if TYPE_CHECKING:
-    from selip.experiments.profiling.step_profile import StepProfile
+    from selip.experiments.step_profile import StepProfile
 
 
 def profile_command(
@@ -34,7 +34,7 @@ def profile_command(
     from selip.data.cohort import Cohort
     from selip.experiments.catalogue import experiment_file, find_method
     from selip.experiments.dry_run import grid_profile
-    from selip.experiments.profiling.step_profile import profile_step
+    from selip.experiments.step_profile import profile_step
     from selip.experiments.time_estimate import random_cohort
 
     found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])

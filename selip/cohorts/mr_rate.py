@@ -52,7 +52,7 @@ _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", 
 
 @dataclass(frozen=True)
 class _Tables:
-    """What the tables say, by study_uid.
+    """Rows of the tables, by study_uid.
 
     Attributes:
         facts: patient_uid, age and scanner.

@@ -123,21 +123,7 @@ def build_glioma(
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
 ) -> Cohort:
-    """Simulates the cohort and writes it. The bytes depend on profile, patients, seed and device, not on `workers`.
-
-    Args:
-        profile: "quick", "standard" or "hard".
-        seed: Seed of everything, the split included.
-        out: Folder to write; must not exist or be empty.
-        patients: How many; None for as many as the profile has.
-        workers: Processes; 0 for one a core.
-        command: The command to record as the one that builds it.
-        progress: Called with (studies done, studies in all).
-        device: Where voxels are made, as for `generate.build`.
-
-    Raises:
-        InputError: For wrong settings, or when `out` is not empty.
-    """
+    """Simulates the cohort and writes it, with the arguments and errors of `selip.cohorts.phantom.generate.build`."""
     dials = resolve(profile, {} if patients is None else {"n_patients": patients}, GLIOMA_PROFILES)
     # The phantom's seed itself would bring back its heads and its noise.
     own = int(np.random.SeedSequence((seed, COHORT_STREAM)).generate_state(1, np.uint64)[0])
@@ -152,21 +138,11 @@ COHORT = CohortSource(
     build=build_glioma,
     on_device=True,
 )
-
-
 RADIUS_MM = 6.0
-
-
 HALF_LENGTH_MM = 14.0
-
-
 # MNI millimetres along the superior sagittal sinus to the confluence, and from there along the right transverse sinus.
 SAGITTAL = ((0, 58, 48), (0, 25, 66), (0, -15, 76), (0, -55, 72), (0, -88, 44), (0, -102, 10), (0, -96, -12))
-
-
 TRANSVERSE = ((0, -96, -12), (30, -88, -18), (54, -62, -26), (56, -42, -38))
-
-
 _KIND = Kind("dural sinuses", 0.0, (("blood pool", 1.0),), {}, (), (RADIUS_MM, RADIUS_MM))
 
 

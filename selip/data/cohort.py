@@ -215,7 +215,7 @@ def voxel_hash(array: np.ndarray) -> str:
 
 
 def lesion_of(masks: np.ndarray) -> np.ndarray:
-    """Whether each voxel of stored masks is lesion, of any level (bool, same shape); IGNORE is not."""
+    """Lesion voxels of stored masks, of any level (bool, same shape); IGNORE is none."""
     return (masks > 0) & (masks != IGNORE)
 
 

@@ -1,4 +1,4 @@
-"""Where a study lies in MNI152 space: an affine from world millimetres to those of the template that nilearn ships.
+"""An affine from the world millimetres of a study to those of the MNI152 template that nilearn ships.
 
 Twelve parameters, mutual information (Mattes et al., IEEE TMI 2003), from coarse to fine on 4 mm voxels, by SimpleITK:
 seconds a study on one core. Enough to name a lobe, not to draw a gyrus. A lesion is left out of the comparison, since
@@ -64,7 +64,7 @@ class Template:
 
 @dataclass(frozen=True)
 class _Target:
-    """What a study is laid on: an image, and where it is compared."""
+    """An image that a study is laid on, and the voxels that are compared."""
 
     image: sitk.Image
     mask: sitk.Image
@@ -180,7 +180,7 @@ def _disagreement(target: _Target, moving: sitk.Image, usable: sitk.Image | None
 
 
 def _size(transform: _Linear) -> float:
-    """How large the study's brain is, along an edge, in units of the template's."""
+    """Edge length of the study's brain, in units of the template's."""
     return float(np.cbrt(np.linalg.det(np.reshape(transform.GetMatrix(), (3, 3)))))
 
 

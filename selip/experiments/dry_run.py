@@ -1,4 +1,4 @@
-"""What `selip run --dry-run` says: the grid of an experiment and how long it will take."""
+"""The lines of `selip run --dry-run`: the grid of an experiment and an estimate of its time."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from selip.training.trainer import Run, train
 
 
 class Scored(Protocol):
-    """What a benchmark gives back; benchmarks.benchmark.Score."""
+    """The score that a benchmark gives back; benchmarks.benchmark.Score."""
 
     @property
     def metrics(self) -> Mapping[str, Metric]: ...  # noqa: D102
@@ -64,7 +64,7 @@ TRAINING_SIZES = ("training.batch_size", "training.micro_batch", "model.width")
 
 @dataclass(frozen=True)
 class Setting:
-    """What the cells of an experiment have in common.
+    """Settings that the cells of an experiment have in common.
 
     Attributes:
         cohorts: What is trained on, what is scored, and how the model reads its contrasts.

@@ -95,7 +95,7 @@ class RunDirectory:
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 
     def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
-        """Whether each of these runs has a score, or is of a method that the benchmark cannot ask.
+        """True when each of these runs has a score, or is of a method that the benchmark cannot ask.
 
         What was skipped for another reason, as a weight that was not here, is tried again.
 
@@ -119,7 +119,7 @@ class RunDirectory:
         return record.status == "ok" or record.reason == IMAGE_ONLY
 
     def is_finished(self, cell: Planned, say: Say) -> bool:
-        """Whether nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
+        """True when nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
 
         One that is not here, because somebody needed the room, is not missed.
         """

@@ -122,8 +122,6 @@ def _named(phrases: Iterable[str], text: str) -> set[str]:
 
 
 EXAMPLES = 3
-
-
 SHOWN = 5
 
 

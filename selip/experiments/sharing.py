@@ -28,7 +28,7 @@ PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 
 
 class SharedFacts(BaseModel):
-    """What `config.json` holds.
+    """Contents of `config.json`.
 
     Attributes:
         library: Tells our files from others of the same names.
@@ -48,7 +48,7 @@ class SharedFacts(BaseModel):
 
 
 def shared_facts(checkpoint: Path, facts: CheckpointFacts) -> SharedFacts:
-    """What `config.json` says of a checkpoint."""
+    """Contents of `config.json` for a checkpoint."""
     plain = asdict(facts)
     return SharedFacts(
         selip_bench=package_versions()["selip-bench"],
@@ -70,7 +70,7 @@ def records_of(checkpoint: Path, facts: CheckpointFacts) -> list[Record]:
 
 
 def records_folder(checkpoint: Path) -> Path:
-    """Where the records of a run directory lie, as seen from one of its checkpoints."""
+    """Folder of the records of a run directory, as seen from one of its checkpoints."""
     return checkpoint.resolve().parent.parent / RECORDS
 
 
@@ -133,7 +133,7 @@ def pull(place: Place, out: Path) -> CheckpointFacts:
 
 
 def read_facts(place: Place, names: Sequence[str]) -> SharedFacts:
-    """What a place says of its checkpoint.
+    """Read the `config.json` of a place.
 
     Args:
         place: The place.

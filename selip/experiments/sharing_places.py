@@ -29,7 +29,7 @@ Files = Mapping[str, bytes]
 
 
 class Place(Protocol):
-    """Where files are shared."""
+    """A place that files are shared in."""
 
     def names(self) -> list[str]:
         """Names of what lies there; empty where there is nothing yet."""

@@ -1,4 +1,4 @@
-"""How long an experiment will take: real training steps, timed on random volumes and the texts of drawn patients.
+"""The time of an experiment: real training steps, timed on random volumes and the texts of drawn patients.
 
 No cohort needs to exist. Voxels are noise on the cohort's grid, texts come from the phantom's grammar, and the trainer
 itself takes the steps, so towers, views, augmentation and optimiser are those of the run. On a CPU a batch is cut to
@@ -43,7 +43,7 @@ Cell = tuple[Method, str, int, RunConfig]
 
 @dataclass(frozen=True)
 class Workload:
-    """What the time of a step depends on; runs that share it are timed once.
+    """Settings that the time of a step depends on; runs that share them are timed once.
 
     Attributes:
         views: Views of a batch that the method asks for, less "labels", which cost nothing.

@@ -109,7 +109,7 @@ def weights_hash(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint says about itself.
+    """Facts that a checkpoint keeps beside its weights.
 
     Attributes:
         method: Method that trained it.

@@ -16,8 +16,6 @@ ALLOWED = {
     "pooling": ("mean", "best_match"),
     "normal": ("zero", "masked", "alike"),
 }
-
-
 WEIGHTS = (("weight_location", "weight_signal"), ("weight_syntax", "weight_semantic"))
 
 

@@ -46,7 +46,7 @@ def _watch(parent: int) -> None:
 
 
 def in_processes(tasks: Iterable[Any], workers: int, **options: Any) -> Iterator[Any]:  # noqa: ANN401
-    """What joblib's delayed `tasks` return, computed in `workers` processes; `options` are those of Parallel."""
+    """Compute joblib's delayed `tasks` in `workers` processes; `options` are those of Parallel."""
     parallel = Parallel(n_jobs=workers, initializer=end_with, initargs=(os.getpid(),), **options)
     with without_interrupts():
         found: Iterator[Any] = parallel(tasks)

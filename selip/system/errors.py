@@ -27,7 +27,7 @@ _ASKED_FOR = re.compile(r"allocate (\d\S* \w+)")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of this process, of its limit or of a GPU; torch says so in words alone."""
+    """True when memory ran out, of this process, of its limit or of a GPU; torch says so in words alone."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or (

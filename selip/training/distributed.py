@@ -35,7 +35,7 @@ def process_count() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes."""
+    """True for the process that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -89,7 +89,7 @@ def average_gradients(module: nn.Module) -> None:
 
 
 def on_main(work: Callable[[], T]) -> T:
-    """What `work` returns on the main process, for all of them; the others wait.
+    """Do `work` on the main process and return its result on all of them; the others wait.
 
     Raises:
         InputError: On every process, when `work` raised it; so does an OSError.

@@ -1,4 +1,4 @@
-"""What is drawn of several studies, as tensors for a renderer that makes them at once.
+"""Draws of several studies, as tensors for a renderer that makes them at once.
 
 Studies are sorted by the ellipsoids that are painted, most first: those that have a further one are always the first.
 """

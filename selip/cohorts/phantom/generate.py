@@ -43,6 +43,7 @@ def build(
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
+    patients: int | None = None,
     **overrides: Any,  # noqa: ANN401 (each field of Profile has its own type)
 ) -> Cohort:
     """Simulates a cohort and writes it. The bytes depend on profile, overrides, seed and device, not on `workers`.
@@ -55,12 +56,13 @@ def build(
         command: The command to record as the one that builds it.
         progress: Called with (studies done, studies in all).
         device: Where voxels are made: "cpu" by numpy, "cuda" by torch, with the same heads and other noise.
-        **overrides: Fields of `Profile`, as n_patients=20.
+        patients: Number of patients; None for as many as the profile has.
+        **overrides: Fields of `Profile`, as follow_up=0.2.
 
     Raises:
         InputError: For wrong settings, or when `out` is not empty.
     """
-    dials = resolve(profile, overrides)
+    dials = resolve(profile, overrides if patients is None else {**overrides, "n_patients": patients})
     info = cohort_info("phantom", dials, seed, command)
     return write_cohort(info, dials, seed, out, draw_studies, workers, progress, device)
 
@@ -148,7 +150,7 @@ def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], lis
 
 
 def _renderer(device: str, workers: int) -> tuple[_RenderAll, str]:
-    """What renders studies on `device`, and how the cohort names it: "" for the renderer that needs no device."""
+    """Renderer of studies on `device`, and its name in the cohort: "" for the one that needs no device."""
     if device == "cpu":
         return partial(_render_all, workers=workers), ""
     # Processes that render with numpy need no torch, which takes seconds to import.
@@ -168,26 +170,10 @@ def _render_all(
     return in_processes(tasks, workers, return_as="generator", batch_size=CHUNK)
 
 
-def build_phantom(
-    profile: str,
-    seed: int,
-    out: Path | str,
-    *,
-    patients: int | None = None,
-    workers: int = 0,
-    command: str = "",
-    progress: Callable[[int, int], None] | None = None,
-    device: str = "cpu",
-) -> Cohort:
-    """`generate.build` with the number of patients as the one setting that the command line has."""
-    settings: dict[str, Any] = {} if patients is None else {"n_patients": patients}
-    return build(profile, seed, out, workers=workers, command=command, progress=progress, device=device, **settings)
-
-
 COHORT = CohortSource(
     name="phantom",
     summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
     source=f"{CITATION}. {LICENCE}",
-    build=build_phantom,
+    build=build,
     on_device=True,
 )

@@ -30,7 +30,7 @@ BIAS_TERMS = 9
 
 @dataclass(frozen=True)
 class Tissue:
-    """What the sequences see of a tissue.
+    """Properties of a tissue that the sequences measure.
 
     Attributes:
         t1_ms: Longitudinal relaxation time.

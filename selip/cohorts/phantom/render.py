@@ -103,7 +103,7 @@ def spline_weights(profile: Profile) -> tuple[np.ndarray, ...]:
 
 
 def _anatomy_points(points: np.ndarray, pose: Pose, study: Study, profile: Profile, atlas: Atlas) -> np.ndarray:
-    """Where in the atlas to look: moved by ventricle size and by what a growing lesion pushes aside."""
+    """Points of the atlas to look up: moved by ventricle size and by what a growing lesion pushes aside."""
     count = profile.slice_samples
     shift = atlas.sample(atlas.push, points[..., count // 2 :: count])
     shift *= np.float32(pose.ventricles_mm)

@@ -1,4 +1,4 @@
-"""What an executor is given, and what all of them need."""
+"""The options of an executor, and the functions that all of them need."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Execute = Callable[[Job, Sequence[int], Report], list[Outcome]]
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """What a command line says about how runs are executed; each executor takes what concerns it.
+    """Options of the command line for executing runs; each executor takes those that concern it.
 
     Attributes:
         workers: Processes on this machine; 0 chooses.

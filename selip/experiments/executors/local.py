@@ -88,7 +88,7 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
 
 
 def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
-    """Whether each run went well, less those that did not end because a process was killed."""
+    """Success of each run, less those that did not end because a process was killed."""
     context = multiprocessing.get_context("spawn")
     told = context.SimpleQueue()
     stays_open, ours = context.Pipe(duplex=False)

@@ -14,11 +14,11 @@ import torch
 
 from selip.cli.main import main
 from selip.cohorts.phantom.profiles import PROFILES
+from selip.experiments import step_profile as profiling
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.profiling import step_profile as profiling
-from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, attached
-from selip.experiments.profiling.step_profile import (
+from selip.experiments.machine_limits import Ceilings, Stopwatch, attached
+from selip.experiments.step_profile import (
     BACKWARD,
     DATA,
     PARTS,

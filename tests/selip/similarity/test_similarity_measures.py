@@ -10,8 +10,16 @@ from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import CALLOSUM, CORTEX, REGIONS, SURFACE
 from selip.data.findings import Clause, swap_sides
 from selip.reports.ontology import ontology, place_grade, places, region_grade, signal_place
-from selip.similarity.clause_pooling import averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.similarity.semantics import PARTS, embedding_cosine, location_grade, signal_grade
+from selip.similarity.semantics import (
+    PARTS,
+    averaging_matrix,
+    best_match_pool,
+    best_of,
+    embedding_cosine,
+    location_grade,
+    mean_pool,
+    signal_grade,
+)
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.similarity.syntax import SYNTAX, chrf, lcs, levenshtein
 from selip.system.errors import InputError

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.class_summary import POLICIES, summarise_classification
 from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.metric_summary import CLASS_POLICIES, summarise_classification
 from selip.records.record import Metric
 from selip.system.errors import InputError
 
@@ -87,5 +87,5 @@ def test_nothing_asked_and_nothing_there():
 
 
 def test_policies_name_the_bins_and_what_a_macro_mean_leaves_out():
-    assert "10 bins" in POLICIES["ECE"]
-    assert "both kinds" in POLICIES["macro"]
+    assert "10 bins" in CLASS_POLICIES["ECE"]
+    assert "both kinds" in CLASS_POLICIES["macro"]
