@@ -14,6 +14,6 @@ def require_labels(preparation: Preparation, method: str) -> None:
     """
     if not preparation.label_names:
         raise UnavailableError(
-            f"got a cohort without labels; allowed for {method}: lesion types in the labels of its training studies; "
+            f"got a cohort without lesion types in the labels of its training studies, which {method} needs; "
             "add them or leave the method out"
         )

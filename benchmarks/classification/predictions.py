@@ -38,7 +38,7 @@ def fitted_parts(subject: Subject) -> tuple[str, ...]:
         InputError: When a part to score is one that it fits or chooses on.
     """
     if subject.split != "test":
-        raise InputError(f"got split {subject.split!r} to score; allowed: test; probes are fitted on train and val")
+        raise InputError(f"got split {subject.split!r} to score; take test, as probes are fitted on train and val")
     return PARTS
 
 

@@ -69,7 +69,7 @@ def vectors_of(subject: Subject, data: TaskData, part: str, representation: str)
     embedded = subject.transfer_embeddings(part) if data.task.is_transfer else subject.embeddings(part)
     vectors = embedded.features if representation == "features" else embedded.volumes
     if not np.isfinite(vectors).all():
-        raise InputError(f"got {representation} of the {part} part that are not finite; allowed: finite; train again")
+        raise InputError(f"got {representation} of the {part} part that are not finite; train again")
     return vectors[data.parts[part].rows].astype(np.float64)
 
 

@@ -204,7 +204,7 @@ def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, c
     """
     outside = scores[(scores < 0) | (scores > 1)]
     if outside.size:
-        raise InputError(f"got a score of {outside[0]:.3g} for ece; allowed: probabilities in [0, 1]; take a softmax")
+        raise InputError(f"got a score of {outside[0]:.3g} for ece, no probability; take a softmax")
     likeliest = np.where(np.isfinite(scores), scores, -1.0).argmax(axis=1)[:, None]
     confidence, right = (np.take_along_axis(table, likeliest, axis=1)[:, 0] for table in (scores, truths))
     known = np.isfinite(confidence) & np.isfinite(right)

@@ -110,9 +110,9 @@ def _check(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, fl
     if predicted.shape != truth.shape or predicted.ndim != 4:
         raise InputError(
             f"got {len(predicted)} masks of shape {predicted.shape[1:]} and {len(truth)} of {truth.shape[1:]}; "
-            "allowed: as many, of one shape (I, J, K); bring both onto one grid"
+            "bring both onto one grid"
         )
     if predicted.dtype != bool or truth.dtype != bool:
-        raise InputError(f"got masks of {predicted.dtype} and {truth.dtype}; allowed: bool; apply a threshold first")
+        raise InputError(f"got masks of {predicted.dtype} and {truth.dtype}; apply a threshold first")
     if len(spacing_mm) != 3 or not all(math.isfinite(edge) and edge > 0 for edge in spacing_mm):
-        raise InputError(f"got spacing_mm {spacing_mm}; allowed: three voxel edges above 0; give it in millimetres")
+        raise InputError(f"got spacing_mm {spacing_mm}; give three voxel edges above 0, in millimetres")

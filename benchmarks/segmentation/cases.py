@@ -42,11 +42,11 @@ class Cases:
         """Refuses volumes and masks that do not go together."""
         if self.volumes.shape != self.masks.shape or self.volumes.ndim != 5 or not len(self.volumes):
             raise InputError(
-                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}; allowed: both "
+                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}, not both "
                 "(n, 1, I, J, K) with n >= 1; give each volume its mask"
             )
         if self.masks.dtype != torch.bool:
-            raise InputError(f"got masks of {self.masks.dtype}; allowed: torch.bool; compare them with 0 first")
+            raise InputError(f"got masks of {self.masks.dtype}, not torch.bool; compare them with 0 first")
 
     def __len__(self) -> int:
         """Number of cases."""
@@ -123,8 +123,8 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     is_case = (studies["has_mask"] == "1").to_numpy() & ~cohort.volumes["text"].iloc[rows].map(is_normal).to_numpy(bool)
     if not is_case.any():
         raise UnavailableError(
-            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "
-            "part; import masks, or leave segmentation out"
+            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; "
+            "import masks, or leave segmentation out"
         )
     table, studies = cohort.volumes.iloc[rows[is_case]], studies[is_case]
     stored, of_study = np.unique(studies["index"].to_numpy(np.int64), return_inverse=True)

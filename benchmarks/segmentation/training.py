@@ -174,7 +174,7 @@ def _validate(
 ) -> Validation:
     loss = float(torch.stack(losses).mean())
     if not math.isfinite(loss):
-        raise InputError(f"got a loss of {loss} by step {step}; allowed: finite; lower the learning rate")
+        raise InputError(f"got a loss of {loss} by step {step}; lower the learning rate")
     parts = [
         [dice_scores(probabilities > threshold, truth) for threshold in THRESHOLDS]
         for probabilities, truth in predict_cases(model, val, window)

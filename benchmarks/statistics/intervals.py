@@ -140,7 +140,5 @@ def shared_patients(frames: Sequence[pd.DataFrame]) -> list[str]:
     """
     found = {tuple(sorted(set(frame["patient_id"]))) for frame in frames}
     if len(found) != 1:
-        raise InputError(
-            f"got {len(found)} different sets of patients; allowed: the same in every frame; use one split"
-        )
+        raise InputError(f"got {len(found)} different sets of patients; use one split")
     return list(found.pop())

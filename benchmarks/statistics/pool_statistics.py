@@ -57,7 +57,7 @@ def table_of(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """
     missing = [metric for metric in metrics if metric not in frame]
     if missing:
-        raise InputError(f"got no column {', '.join(missing)} in a frame; allowed: its columns; score it there")
+        raise InputError(f"got no column {', '.join(missing)} in a frame; score it there")
     return Table(frame[list(metrics)].to_numpy(np.float64), frame["weight"].to_numpy(np.float64), _codes(frame))
 
 
@@ -82,7 +82,7 @@ def _ranked(statistic: str, by_class: class_metrics.ByClass, is_macro: bool) -> 
         truths, scores = scores_of(frame, metric, statistic)
         if not is_macro and truths.shape[1] > 1:
             raise InputError(
-                f"got {metric!r} in a pool of {truths.shape[1]} classes; allowed: {statistic} of one class; "
+                f"got {metric!r} in a pool of {truths.shape[1]} classes; "
                 f"name it as {statistic}:CLASS or take macro_{statistic}"
             )
         weights = frame["weight"].to_numpy(np.float64)

@@ -85,7 +85,7 @@ def smallest_detectable_difference(
     """
     for name, chance in (("power", power), ("alpha", alpha), ("confidence", confidence)):
         if not 0 < chance < 1:
-            raise InputError(f"got {name} {chance}; allowed: between 0 and 1; choose one such as 0.8")
+            raise InputError(f"got {name} {chance}; choose one between 0 and 1, such as 0.8")
     standard_error = (difference.upper - difference.lower) / 2 / norm.ppf((1 + confidence) / 2)
     return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
 
@@ -206,10 +206,10 @@ def _costs(scores: pd.DataFrame, higher_is_better: bool | Sequence[bool]) -> Flo
     holes = np.argwhere(~np.isfinite(values))
     if not values.size or len(holes):
         where = f"{scores.columns[holes[0][1]]} on {scores.index[holes[0][0]]}" if len(holes) else "any method"
-        raise InputError(f"got no score of {where}; allowed: no mean over a table with holes; run it or leave it out")
+        raise InputError(
+            f"got no score of {where}, and there is no mean over a table with holes; run it or leave it out"
+        )
     signs = np.where(higher_is_better, -1.0, 1.0)
     if signs.shape not in ((), (len(values),)):
-        raise InputError(
-            f"got {len(signs)} directions for {len(values)} tasks; allowed: one for all or one a task; give these"
-        )
+        raise InputError(f"got {len(signs)} directions for {len(values)} tasks; give one for all or one a task")
     return values * (signs[:, None] if signs.ndim else signs)

@@ -110,7 +110,7 @@ def _gap(a: FloatArray, b: FloatArray) -> FloatArray:
 def _check(frames_by_row: Mapping[str, Sequence[pd.DataFrame]], pairs: Sequence[tuple[str, str]]) -> None:
     seeds = {row: len(frames) for row, frames in frames_by_row.items()}
     if len(set(seeds.values())) != 1 or 0 in seeds.values():
-        raise InputError(f"got seeds by row {seeds}; allowed: one or more, the same in all; run the missing ones")
+        raise InputError(f"got seeds by row {seeds}; run the missing ones")
     unknown = {row for pair in pairs for row in pair} - set(frames_by_row)
     if unknown:
         allowed = ", ".join(frames_by_row)

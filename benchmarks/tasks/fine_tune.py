@@ -105,7 +105,7 @@ def _tuned(subject: Subject, data: TaskData, options: ScoreOptions) -> tuple[Flo
     cohort = subject.transfer if data.task.is_transfer and subject.transfer else subject.cohort
     if tuple(cohort.info.shape) != tuple(subject.model.shape):
         raise InputError(
-            f"got volumes of {cohort.info.shape} voxels; allowed by this model: {subject.model.shape}; "
+            f"got volumes of {cohort.info.shape} voxels for a model of {subject.model.shape}; "
             "import the cohort with --like CHECKPOINT"
         )
     scans = {part: read_scans(cohort, data, part) for part in data.parts}
@@ -163,7 +163,7 @@ def fit(
         if step in stops:
             found = validation_loss(classifier, *val)
             if not math.isfinite(found):
-                raise InputError(f"got a val loss of {found} by step {step}; allowed: finite; lower the learning rate")
+                raise InputError(f"got a val loss of {found} by step {step}; lower the learning rate")
             if found < best:
                 best, chosen = found, step
                 weights = {name: value.detach().clone() for name, value in classifier.state_dict().items()}

@@ -131,7 +131,7 @@ def load_task(subject: Subject, options: ScoreOptions) -> Task:
     parts, info = fitted_parts(subject), subject.cohort.info
     if info.shape != subject.model.shape:
         raise InputError(
-            f"got volumes of {info.shape} voxels; allowed by this model: {subject.model.shape}; "
+            f"got volumes of {info.shape} voxels for a model of {subject.model.shape}; "
             "import the cohort with --like CHECKPOINT"
         )
     cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}

@@ -89,8 +89,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         notes[f"templates {data.task.name}"] = _spread(data, subject, each, options)
     if not frames:
         raise UnavailableError(
-            "got training texts without a clause for any class; allowed: texts such as 'at left thalamus shows high "
-            "signal'; train on a cohort that has them"
+            "got training texts without a clause for any class; train on a cohort with texts such as 'at left thalamus "
+            "shows high signal'"
         )
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 

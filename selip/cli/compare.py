@@ -46,7 +46,7 @@ def compare_command(
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
-            raise InputError(f"got no {reference} to compare to; allowed then: --update-reference without reports")
+            raise InputError(f"got no {reference} to compare to; give --update-reference without reports")
         _echo(references.update_reference(reference, theirs))
         return
     with reporting() as report:

@@ -44,7 +44,7 @@ def profile_command(
     else:
         phantom = grid_profile(config.cohort)
         if phantom is None:
-            raise InputError(f"got cohort {config.cohort.name}, which is not built; allowed: phantom; name --cohort")
+            raise InputError(f"got cohort {config.cohort.name}, which is not built; name a folder with --cohort")
         opened = random_cohort(phantom, config.run.training.batch_size)
     profile = profile_step(found, config.run, opened, steps)
     if as_json:

@@ -104,9 +104,7 @@ class Cohort:
         """
         root = Path(root)
         if not (root / "cohort.json").is_file():
-            raise InputError(
-                f"got {root}, which holds no cohort.json; allowed: a cohort folder; make one with 'selip cohort build'"
-            )
+            raise InputError(f"got {root}, which holds no cohort.json; make a cohort with 'selip cohort build'")
         try:
             facts = unsealed_json((root / "cohort.json").read_bytes())
             version = facts.pop("schema_version", None)
@@ -115,9 +113,7 @@ class Cohort:
             reason = " ".join(str(error).split())
             raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
         if version != SCHEMA_VERSION:
-            raise InputError(
-                f"got cohort schema {version} in {root}; allowed: {SCHEMA_VERSION}; build the cohort again"
-            )
+            raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
         studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:

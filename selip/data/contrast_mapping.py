@@ -52,8 +52,8 @@ def resolve_reading(
     if missing:
         example = ", ".join(f"{name}: {names[0]}" for name in missing)
         raise InputError(
-            f"got {', '.join(missing)} volumes in {cohort.root}, a contrast that training did not have; allowed: each "
-            f"mapped to one of {', '.join(names)}, or to null to leave its volumes out; say '{key}={{{example}}}'"
+            f"got {', '.join(missing)} volumes in {cohort.root}, a contrast that training did not have; map each "
+            f"to one of {', '.join(names)}, or to null to leave its volumes out; say '{key}={{{example}}}'"
         )
     return {name: asked.get(name, name) for name in CONTRASTS if name in present}
 

@@ -97,7 +97,7 @@ def world_to_template(volumes: Mapping[str, Image], lesion: Image | None = None)
     """
     contrast = next((name for name in ALIGNED_BY if name in volumes), None)
     if contrast is None:
-        raise InputError(f"got contrasts {sorted(volumes)}; allowed: one of {', '.join(ALIGNED_BY)} at least; add it")
+        raise InputError(f"got contrasts {sorted(volumes)}; add one of {', '.join(ALIGNED_BY)}")
     image = volumes[contrast]
     with _one_thread():
         to_world = _register(image, lesion)
@@ -243,5 +243,5 @@ def _check(to_world: NDArray[np.float64], image: Image) -> None:
     if not SIZES[0] <= size <= SIZES[1] or overlap < MIN_OVERLAP:
         raise InputError(
             f"got {image.path}, which does not lie on the MNI template (size {size:.2f}, {overlap:.0%} of the brain in "
-            f"view); allowed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}; register it to MNI space first"
+            f"view; needed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}); register it to MNI space first"
         )

@@ -102,7 +102,7 @@ def check_cohorts(cohorts: Cohorts) -> None:
         check_same_grid(cohorts.trained_on, cohorts.evaluate_on, "evaluate_on")
         if cohorts.evaluate_on.info.content_hash == cohorts.trained_on.info.content_hash:
             raise InputError(
-                f"got evaluate_on {cohorts.evaluate_on.root}, the cohort that is trained on; allowed: another one; "
+                f"got evaluate_on {cohorts.evaluate_on.root}, the cohort that is trained on; "
                 "leave evaluate_on out to score the test part of the training cohort"
             )
 

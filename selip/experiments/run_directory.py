@@ -74,9 +74,7 @@ class RunDirectory:
             yield
 
     def _refuse(self, holder: str) -> None:
-        raise InputError(
-            f"got {self.root}, in use by {holder}; allowed: one run at a time; wait for it, or name a new --out"
-        )
+        raise InputError(f"got {self.root}, in use by {holder}; wait for it, or name a new --out")
 
     def _check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
         path = self.root / "config.yaml"
@@ -88,9 +86,7 @@ class RunDirectory:
             old, new = _read_config(path, say), to_mapping(config)
             changed = [key for key in FIXED if old is not None and old.get(key) != new[key]]
             if changed:
-                raise InputError(
-                    f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
-                )
+                raise InputError(f"got another {' and '.join(changed)} than {path}; name a new --out")
         elif self.root.exists() and not all(is_partial(one) or one.name == LOCK for one in self.root.iterdir()):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 

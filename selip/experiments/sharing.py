@@ -117,14 +117,14 @@ def pull(place: Place, out: Path) -> CheckpointFacts:
         InputError: When `out` is no new .safetensors file, or the place has no sound checkpoint of this project.
     """
     if out.suffix != ".safetensors" or out.exists():
-        raise InputError(f"got --out {out}; allowed: a new file that ends in .safetensors; name one")
+        raise InputError(f"got --out {out}; name a new file that ends in .safetensors")
     facts = read_facts(place, place.names())
     path = place.fetch(MODEL)
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != facts.model_sha256:
         raise InputError(
-            f"got {MODEL} of {place} with sha256 {found}; allowed: {facts.model_sha256}, as its {FACTS} says; "
+            f"got {MODEL} of {place} with sha256 {found}, not {facts.model_sha256} as its {FACTS} says; "
             "it was damaged or changed: have it pushed again"
         )
     _, checkpoint = load_checkpoint(path)
@@ -142,15 +142,13 @@ def read_facts(place: Place, names: Sequence[str]) -> SharedFacts:
     Raises:
         InputError: When it is not a place that `push` left, or holds a pickle, which can run code when it is loaded.
     """
-    allowed = "a place that 'selip push' left"
+    action = "name a place that 'selip push' left"
     pickles = [name for name in names if name.lower().endswith(PICKLES)]
     if pickles:
-        raise InputError(f"got {place} with {pickles[0]}, a pickle, which is never read; allowed: {allowed}; name one")
+        raise InputError(f"got {place} with {pickles[0]}, a pickle, which is never read; {action}")
     if not {MODEL, FACTS} <= set(names):
-        raise InputError(f"got {place} without {MODEL} and {FACTS}; allowed: {allowed}; name one")
+        raise InputError(f"got {place} without {MODEL} and {FACTS}; {action}")
     try:
         return SharedFacts.model_validate_json(place.fetch(FACTS).read_bytes())
     except (ValidationError, OSError) as error:
-        raise InputError(
-            f"got {place}, whose {FACTS} is of another kind of model; allowed: {allowed}; name one"
-        ) from error
+        raise InputError(f"got {place}, whose {FACTS} is of another kind of model; {action}") from error

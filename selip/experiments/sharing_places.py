@@ -53,7 +53,7 @@ class Folder:
     def names(self) -> list[str]:
         """Names of its files and folders."""
         if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"got {self}, which is a file; allowed: a folder, or {HUB}OWNER/NAME; name one")
+            raise InputError(f"got {self}, which is a file; name a folder, or {HUB}OWNER/NAME")
         return sorted(path.name for path in self.path.glob("*") if not is_partial(path))
 
     def fetch(self, name: str) -> Path:
@@ -64,7 +64,7 @@ class Folder:
         """Writes each whole or not at all, and the last one last."""
         for name, data in files.items():
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
-                raise InputError(f"got a file {name} that lies outside of {self.path}; allowed: names below it")
+                raise InputError(f"got a file {name} that lies outside of {self.path}; have it pushed again")
             write_atomically(self.path / name, data)
         for path in (self.path / RECORDS).glob("*"):
             if path.is_file() and f"{RECORDS}/{path.name}" not in files:
@@ -129,8 +129,8 @@ class Repository:
             yield
         except (HTTPError, OSError, ValueError) as error:
             raise InputError(
-                f"got {self}, which the hub does not give or take ({one_line(error)}); allowed: a repository that is "
-                "open to you ('hf auth login') with a network and without HF_HUB_OFFLINE, or a folder"
+                f"got {self}, which the hub does not give or take ({one_line(error)}); name one that is open to "
+                "you ('hf auth login'), with a network and without HF_HUB_OFFLINE, or a folder"
             ) from error
 
 
@@ -150,7 +150,7 @@ def place_of(text: str, private: bool = True) -> Place:
     name, path = text.removeprefix(HUB), Path(os.path.expanduser(text))
     is_hub = name != text
     if is_hub and not _REPOSITORY.fullmatch(name):
-        raise InputError(f"got {text}; allowed: {HUB}OWNER/NAME, or a folder; name one")
+        raise InputError(f"got {text}; name {HUB}OWNER/NAME, or a folder")
     if is_hub or (_REPOSITORY.fullmatch(text) and text[0] != "." and not (path.exists() or path.parent.is_dir())):
         return Repository(name, private)
     return Folder(path)

@@ -124,7 +124,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         InputError: For a method that is not trained, `steps` below 1, or a run that could not start.
     """
     if steps < 1:
-        raise InputError(f"got --steps {steps}; allowed: 1 or more; time at least one step")
+        raise InputError(f"got --steps {steps}; time at least one step")
     forget_peak_memory()
     memory = peak_memory_mb()
     short = replace(config, training=replace(config.training, steps=BEFORE_TIMING + steps, validations=1))

@@ -161,7 +161,7 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     except (KeyError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
+            f"got {path}, which is no readable checkpoint ({reason}); name a .safetensors file of 'selip train'"
         ) from error
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), facts
 

@@ -55,7 +55,7 @@ def embed_volumes(
     """
     if volumes.shape[1:] != model.shape:
         raise InputError(
-            f"got volumes of {volumes.shape[1:]} voxels; allowed by this model: {model.shape}; "
+            f"got volumes of {volumes.shape[1:]} voxels for a model of {model.shape}; "
             "import the cohort with --like CHECKPOINT"
         )
     training, device = model.training, model.log_logit_scale.device
@@ -86,7 +86,7 @@ def embed_cohort(
     """
     rows = cohort.rows(split)
     if not len(rows):
-        raise InputError(f"got an empty {split} part in {cohort.root}; allowed: a part with volumes, or --split all")
+        raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     items = cohort.volumes.iloc[rows][ITEM_COLUMNS].reset_index(drop=True)
     known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")

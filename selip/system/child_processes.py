@@ -60,6 +60,6 @@ def living_workers() -> Iterator[None]:
         yield
     except BrokenProcessPool as error:
         raise InputError(
-            "got a process that makes the cohort killed, for lack of memory as a rule; allowed: as many as memory has "
-            "room for; give 'selip cohort build' or 'import' fewer --workers"
+            "got a process that makes the cohort killed, for lack of memory as a rule; "
+            "give 'selip cohort build' or 'import' fewer --workers"
         ) from error

@@ -58,7 +58,7 @@ def check_tracker(name: str) -> None:
         raise InputError(unknown("tracker", name, TRACKERS))
     if not filter_trackers([name], "tracking"):
         raise InputError(
-            f"got --track {name}, which is not installed here; allowed: with its package; "
+            f"got --track {name}, which is not installed here; "
             f"pip install '{INSTALL.get(name, name)}', or leave --track out"
         )
 
@@ -106,8 +106,7 @@ def _start(accelerator: Accelerator, tracking: Tracking, run: str, step: int) ->
         accelerator.init_trackers(project, init_kwargs={tracking.name: dict(settings)})
     except Exception as error:  # whatever a third party's service comes to
         raise InputError(
-            f"got --track {tracking.name}, which does not start ({one_line(error)}); allowed: a tracker that is set up "
-            "here; set it up, or leave --track out"
+            f"got --track {tracking.name}, which does not start ({one_line(error)}); set it up, or leave --track out"
         ) from error
 
 

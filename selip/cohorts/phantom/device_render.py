@@ -131,7 +131,7 @@ class _Fetch:
             own = [profile.contrasts.index(contrast) for contrast in study.contrasts]
             if not (spread[own] > 0).all():
                 raise InputError(
-                    f"got a constant volume in study {study.study_id}; allowed: contrast; mend the settings"
+                    f"got a constant volume in study {study.study_id}, without any contrast; mend the settings"
                 )
             yield volumes[own], mask
 

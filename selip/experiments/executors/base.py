@@ -49,7 +49,7 @@ def threads_of_a_run(asked: int) -> int:
         InputError: When it is negative.
     """
     if asked < 0:
-        raise InputError(f"got {asked} threads; allowed: from 1 on, 0 chooses; mend --threads")
+        raise InputError(f"got {asked} threads; give --threads from 1 on, or 0 to choose")
     return asked or (torch.get_num_threads() if torch.cuda.is_available() else 1)
 
 

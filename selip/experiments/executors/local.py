@@ -48,7 +48,7 @@ class Local:
     def __post_init__(self) -> None:
         """Checks both numbers."""
         if self.workers < 0:
-            raise InputError(f"got {self.workers} workers; allowed: from 1 on, 0 chooses; mend --workers")
+            raise InputError(f"got {self.workers} workers; give --workers from 1 on, or 0 to choose")
         threads_of_a_run(self.threads)
 
     def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:

@@ -68,7 +68,7 @@ def _connect(address: str) -> tuple[ModuleType, bool]:
     try:
         import ray
     except ImportError as error:
-        raise InputError("got --executor ray without Ray; allowed: with it; pip install 'selip-bench[ray]'") from error
+        raise InputError("got --executor ray without Ray; pip install 'selip-bench[ray]'") from error
     if ray.is_initialized():
         return ray, False
     try:

@@ -55,9 +55,7 @@ class Slurm:
         try:
             import submitit
         except ImportError as error:
-            raise InputError(
-                "got --executor slurm without submitit; allowed: with it; pip install 'selip-bench[slurm]'"
-            ) from error
+            raise InputError("got --executor slurm without submitit; pip install 'selip-bench[slurm]'") from error
         settings = {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": max(1, self.threads), **self.parameters}
         try:
             executor = submitit.AutoExecutor(self.folder, cluster=self.cluster)
@@ -68,7 +66,7 @@ class Slurm:
             )
         except (RuntimeError, NameError, TypeError, ValueError, submitit.core.utils.FailedJobError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"got a submission that failed ({reason}); allowed: what submitit takes") from error
+            raise InputError(f"got a submission that failed ({reason}); mend --submit") from error
 
     def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[Outcome]:
         from submitit.helpers import as_completed

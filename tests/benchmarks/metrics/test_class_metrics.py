@@ -158,7 +158,7 @@ def test_edges_belong_to_the_bin_below():
 def test_what_is_unknown_is_left_out_and_what_is_no_probability_refused():
     truths, scores = [[1, 0], [np.nan, 1], [0, np.nan]], [[0.8, 0.2], [0.9, 0.1], [0.7, np.nan]]
     assert ece(truths, scores) == pytest.approx((0.2 + 0.7) / 2)
-    with pytest.raises(InputError, match=r"got a score of -0.2 for ece; allowed: probabilities"):
+    with pytest.raises(InputError, match=r"got a score of -0.2 for ece, no probability"):
         ece([1, 0], [0.5, -0.2])
 
 
