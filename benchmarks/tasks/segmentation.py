@@ -52,7 +52,7 @@ NOTES = {
 
 
 @dataclass(frozen=True)
-class Task:
+class SegmentationData:
     """Cases that every network of a run is trained and scored on.
 
     Attributes:
@@ -70,13 +70,13 @@ class Task:
         """The cases that are scored."""
         return list(self.parts.values())[-1]
 
-    def with_share(self, fraction: float) -> Task:
+    def with_share(self, fraction: float) -> SegmentationData:
         """The same with the cases of a share of the training patients."""
         train = self.parts["train"]
         patients = train.items["patient_id"].to_numpy(object)
         examples = Examples(np.empty((len(patients), 0)), np.zeros(len(patients), np.intp), patients)
         seen = fraction_mask(examples, fraction, task_generator(self.options.seed, "segmentation"))
-        return Task({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
+        return SegmentationData({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
 
     def seed(self, network: str, fraction: float) -> int:
         """Seed of a network's own weights and of the order of cases; the same for every method."""
@@ -84,8 +84,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A network on the scored cases.
+class Segmented:
+    """The scored cases as a network segmented them.
 
     Attributes:
         scores: (n,) rows with the columns METRICS.
@@ -126,7 +126,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     return Score(metrics, pd.concat(frames, ignore_index=True), notes, tuple(pictures))
 
 
-def load_task(subject: Subject, options: ScoreOptions) -> Task:
+def load_task(subject: Subject, options: ScoreOptions) -> SegmentationData:
     """The cases of all parts; errors as in `score_subject`."""
     parts, info = fitted_parts(subject), subject.cohort.info
     if info.shape != subject.model.shape:
@@ -135,10 +135,10 @@ def load_task(subject: Subject, options: ScoreOptions) -> Task:
             "import the cohort with --like CHECKPOINT"
         )
     cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
-    return Task(cases, info.spacing_mm, options)
+    return SegmentationData(cases, info.spacing_mm, options)
 
 
-def run_network(task: Task, network: nn.Module, seed: int) -> Outcome:
+def run_network(task: SegmentationData, network: nn.Module, seed: int) -> Segmented:
     """Trains `network` on train, lets val choose, and scores it."""
     train, val = task.parts["train"].cases, task.parts["val"].cases
     generator = torch.Generator().manual_seed(seed)
@@ -146,10 +146,10 @@ def run_network(task: Task, network: nn.Module, seed: int) -> Outcome:
     scored = task.scored.cases
     threshold = fitted.chosen.threshold
     predicted = np.concatenate([found > threshold for found, _ in predict_cases(network, scored, train.shape)])
-    return Outcome(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
+    return Segmented(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
 
 
-def reference(subject: Subject, task: Task, fraction: float) -> Reference | None:
+def reference(subject: Subject, task: SegmentationData, fraction: float) -> Reference | None:
     """MONAI's U-Net on `task`, kept in the subject's shared folder; None when the grid is too small for it."""
     info, intensity, options = subject.cohort.info, subject.model.intensity, task.options
     seed = task.seed(UNET, fraction)
@@ -171,7 +171,7 @@ def reference(subject: Subject, task: Task, fraction: float) -> Reference | None
 
 
 def pool_scores(
-    pool: str, task: Task, outcome: Outcome, unet: Reference | None
+    pool: str, task: SegmentationData, outcome: Segmented, unet: Reference | None
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table of a pool, and its metrics with their intervals and references."""
     truth = task.scored.cases.masks[:, 0].numpy()
@@ -194,13 +194,13 @@ def pool_scores(
     return pd.concat([items, pd.DataFrame(own)], axis=1), metrics
 
 
-def _arm(subject: Subject, task: Task, arm: str, fraction: float) -> Outcome:
+def _arm(subject: Subject, task: SegmentationData, arm: str, fraction: float) -> Segmented:
     seed, width = task.seed(arm, fraction), task.options.segmentation.width
     network = make_segmenter(subject.model.volume_tower, frozen=arm == "frozen", seed=seed, width=width)
     return run_network(task, network, seed)
 
 
-def _pictures(pool: str, task: Task, frame: pd.DataFrame, outcome: Outcome) -> tuple[CasePicture, ...]:
+def _pictures(pool: str, task: SegmentationData, frame: pd.DataFrame, outcome: Segmented) -> tuple[CasePicture, ...]:
     cases = task.scored.cases
     voxels, truth = cases.volumes[:, 0].numpy(), cases.masks[:, 0].numpy()
     return case_pictures(pool, frame, voxels, truth, outcome.predicted, task.spacing_mm)

@@ -31,11 +31,11 @@ def profile_command(
     Without --cohort the volumes are noise on the grid of the experiment's phantom, with the texts of its patients: no
     operation is faster for a voxel's value, and texts have their true lengths and repetitions.
     """
+    from selip.cohorts.phantom.generate import random_cohort
     from selip.data.cohort import Cohort
     from selip.experiments.catalogue import experiment_file, find_method
     from selip.experiments.dry_run import grid_profile
     from selip.experiments.step_profile import profile_step
-    from selip.experiments.time_estimate import random_cohort
 
     found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])
     folder = cohort or config.cohort.path

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from selip.experiments.sharing_places import RECORDS, Place
+from selip.experiments.sharing_places import RECORDS, SharingPlace
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint
 from selip.records.record import Record
 from selip.records.record_files import per_item_bytes, read_records
@@ -82,7 +82,7 @@ def _is_of(record: Record, facts: CheckpointFacts) -> bool:
     return (run, record.training and record.training.chosen_step) == (facts.run, facts.step)
 
 
-def push(checkpoint: Path, place: Place, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
+def push(checkpoint: Path, place: SharingPlace, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
     """Puts a checkpoint into a place that is empty, or that holds a shared checkpoint already.
 
     Args:
@@ -110,7 +110,7 @@ def _record_files(checkpoint: Path, records: Sequence[Record]) -> Iterator[tuple
         yield f"{RECORDS}/{record.run_id}.json", (folder / f"{record.run_id}.json").read_bytes()
 
 
-def pull(place: Place, out: Path) -> CheckpointFacts:
+def pull(place: SharingPlace, out: Path) -> CheckpointFacts:
     """Writes the checkpoint of a place to `out`, once its checksum and its content were checked.
 
     Raises:
@@ -132,7 +132,7 @@ def pull(place: Place, out: Path) -> CheckpointFacts:
     return checkpoint
 
 
-def read_facts(place: Place, names: Sequence[str]) -> SharedFacts:
+def read_facts(place: SharingPlace, names: Sequence[str]) -> SharedFacts:
     """Read the `config.json` of a place.
 
     Args:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from selip.system.errors import InputError, one_line
 from selip.system.files import is_partial, write_atomically
@@ -26,19 +26,6 @@ RECORDS = "records"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 Files = Mapping[str, bytes]
 """Name below the place, "/" between its parts, to content; written in this order."""
-
-
-class Place(Protocol):
-    """A place that files are shared in."""
-
-    def names(self) -> list[str]:
-        """Names of what lies there; empty where there is nothing yet."""
-
-    def fetch(self, name: str) -> Path:
-        """A file from there, on this machine."""
-
-    def put(self, files: Files) -> None:
-        """Writes files over those of their names; records that are not among them are removed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ class Folder:
         return self.path / name
 
     def put(self, files: Files) -> None:
-        """Writes each whole or not at all, and the last one last."""
+        """Writes each whole or not at all, the last one last; records that are not among them are removed."""
         for name, data in files.items():
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
                 raise InputError(f"got a file {name} that lies outside of {self.path}; have it pushed again")
@@ -134,7 +121,11 @@ class Repository:
             ) from error
 
 
-def place_of(text: str, private: bool = True) -> Place:
+SharingPlace = Folder | Repository
+"""What holds shared files: it has names, fetches one, and puts some over those of their names."""
+
+
+def place_of(text: str, private: bool = True) -> SharingPlace:
     """The place that a user names.
 
     "hf:OWNER/NAME" is a repository of the hub, and so is "OWNER/NAME" unless it or OWNER is a folder here; anything

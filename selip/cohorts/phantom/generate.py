@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
 from selip.cohorts.cohort_source import CohortSource
@@ -31,6 +33,7 @@ CITATION = (
     "simulation and reports: selip-bench"
 )
 CHUNK = 4
+PATIENTS_A_PAIR = 8  # enough for two different texts a pair, so that a batch is full whatever is flipped
 
 _RenderAll = Callable[[Sequence[Study], Profile, int, Atlas], Iterator[tuple[np.ndarray, np.ndarray]]]
 
@@ -177,3 +180,31 @@ COHORT = CohortSource(
     build=build,
     on_device=True,
 )
+
+
+class _RandomCohort(Cohort):
+    """A cohort of noise that is nowhere on disk."""
+
+    def read_volumes(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Noise (n, I, J, K) uint8."""
+        rng = np.random.default_rng(self.info.seed)
+        return rng.integers(0, 256, (len(rows), *self.info.shape), dtype=np.uint8)
+
+
+def random_cohort(profile: Profile, pairs: int) -> Cohort:
+    """Noise on the grid of `profile`, with up to 2 `pairs` different texts of its patients, all in the train part."""
+    nowhere = {(name, side): np.zeros((1, 3)) for name in REGIONS for side in sides_of(name)}
+    patients = min(profile.n_patients, PATIENTS_A_PAIR * pairs)
+    studies = draw_studies(replace(profile, n_patients=patients), 0, nowhere)
+    of_text = {
+        findings_text(clauses_of(study.findings, contrast)): (study, contrast)
+        for study in studies
+        for contrast in study.contrasts
+    }
+    rows = [
+        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
+        for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
+    ]
+    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]
+    info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
+    return _RandomCohort(Path(), info, pd.DataFrame(labels), pd.DataFrame(rows))

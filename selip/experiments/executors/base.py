@@ -17,9 +17,9 @@ from selip.system.progress import Report
 
 Job = Callable[[int, Report], bool]
 """Executes the run of a number and says whether all went well; importable by name, so that another process can."""
-Outcome = bool | str
+RunOutcome = bool | str
 """Whether a run went well; in words, why its process or machine ended before it did."""
-Execute = Callable[[Job, Sequence[int], Report], list[Outcome]]
+Execute = Callable[[Job, Sequence[int], Report], list[RunOutcome]]
 """Executes the runs of some numbers; the outcome of each, in their order."""
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from selip.cli.main import main
+from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.experiments import step_profile as profiling
 from selip.experiments.catalogue import experiment_file, find_method
@@ -27,7 +28,6 @@ from selip.experiments.step_profile import (
     count_synchronisations,
     count_work,
 )
-from selip.experiments.time_estimate import random_cohort
 from selip.system.errors import InputError
 
 PROFILE = replace(PROFILES["quick"], shape=(16, 16, 8))

@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.data.findings import parse_findings_text
-from selip.experiments import time_estimate as estimate
+from selip.experiments import dry_run as estimate
 from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.dry_run import StepTime, time_step, workloads
 from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.time_estimate import StepTime, random_cohort, time_step, workloads
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
 from selip.training import trainer
