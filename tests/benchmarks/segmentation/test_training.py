@@ -121,7 +121,7 @@ def test_wrong_input_is_refused():
         Cases(cases.volumes, cases.masks[:1])
     with pytest.raises(InputError, match=r"torch\.bool"):
         Cases(cases.volumes, cases.masks.float())
-    with pytest.raises(InputError, match="validations <= steps"):
+    with pytest.raises(InputError, match="validations=3; lower the one"):
         SegmentationConfig(steps=2, validations=3)
     broken = Cases(cases.volumes * float("nan"), cases.masks)
     with pytest.raises(InputError, match="lower the learning rate"):
