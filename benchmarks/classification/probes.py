@@ -10,7 +10,7 @@ import copy
 import math
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.classification.labels import SPACING, TaskData
+from benchmarks.classification.predictions import majority
 from selip.models.scored_model import Subject
 from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
@@ -64,6 +65,10 @@ class Probe:
     predict: Callable[[FloatArray], FloatArray]
 
 
+Fit = Callable[[Examples, Examples, int], Probe]
+"""Examples of train and of val and the number of classes to a probe."""
+
+
 def vectors_of(subject: Subject, data: TaskData, part: str, representation: str) -> FloatArray:
     """(n, F) "features" before projection or (n, E) "embeddings" after it, of the items of a part."""
     embedded = subject.transfer_embeddings(part) if data.task.is_transfer else subject.embeddings(part)
@@ -71,6 +76,11 @@ def vectors_of(subject: Subject, data: TaskData, part: str, representation: str)
     if not np.isfinite(vectors).all():
         raise InputError(f"got {representation} of the {part} part that are not finite; train again")
     return vectors[data.parts[part].rows].astype(np.float64)
+
+
+def all_vectors(subject: Subject, data: TaskData) -> dict[str, dict[str, FloatArray]]:
+    """`vectors_of` each representation and part."""
+    return {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
 
 
 def metadata_vectors(data: TaskData) -> dict[str, FloatArray]:
@@ -88,6 +98,21 @@ def metadata_vectors(data: TaskData) -> dict[str, FloatArray]:
 def labelled(data: TaskData, part: str, vectors: FloatArray) -> Examples:
     """`vectors` (n, F) of the items of a part, with their labels."""
     return Examples(vectors, data.parts[part].labels, data.parts[part].patients)
+
+
+def fitted(data: TaskData, vectors: Mapping[str, FloatArray], fit: Fit) -> Probe:
+    """A probe on the vectors (n, F) of train, chosen on those of val."""
+    train, val = (labelled(data, part, vectors[part]) for part in ("train", "val"))
+    return fit(train, val, len(data.classes))
+
+
+def shortcut_references(data: TaskData, part: str) -> dict[str, FloatArray]:
+    """Probabilities (n, K) of the items of a part, from metadata alone and from the shares of the classes in train."""
+    metadata = metadata_vectors(data)
+    return {
+        "metadata": fitted(data, metadata, fit_linear).predict(metadata[part]),
+        "majority": majority(data, part),
+    }
 
 
 def task_generator(seed: int, task: str, *numbers: int) -> np.random.Generator:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
 from benchmarks.classification.predictions import POLICIES, fitted_parts, item_frame
-from benchmarks.classification.probes import REPRESENTATIONS, metadata_vectors, task_generator, vectors_of
+from benchmarks.classification.probes import all_vectors, metadata_vectors, task_generator
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
@@ -45,8 +45,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        known = {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
-        items, columns, spreads = score_task(data, known, options)
+        items, columns, spreads = score_task(data, all_vectors(subject, data), options)
         found = summarise(items, columns, options)
         metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
         notes[f"spread {data.task.name}"] = "; ".join(spreads)

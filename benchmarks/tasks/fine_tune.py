@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TASKS, TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
-from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors, task_generator
+from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, score_answers
+from benchmarks.classification.probes import shortcut_references, task_generator
 from benchmarks.settings import ProbeConfig
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import DualEncoder
+from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
 from selip.models.volume_towers import contrast_positions
 from selip.records.record import Metric
@@ -89,11 +90,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     frames = []
     for data in tasks:
         probabilities, step = _tuned(subject, data, options)
-        metadata = metadata_vectors(data)
-        train, val = (labelled(data, part, metadata[part]) for part in ("train", "val"))
-        shortcut = fit_linear(train, val, len(data.classes)).predict(metadata[subject.split])
-        beside = {"metadata": shortcut, "majority": majority(data, subject.split)}
-        frame, found = score_answers(data, subject.split, [Answers({"": probabilities}, beside)], options)
+        answers = Answers({"": probabilities}, shortcut_references(data, subject.split))
+        frame, found = score_answers(data, subject.split, [answers], options)
         metrics |= found
         frames.append(frame)
         notes[f"chosen {data.task.name}"] = f"step {step} of {options.probe.fine_tune_steps}"
@@ -103,11 +101,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def _tuned(subject: Subject, data: TaskData, options: ScoreOptions) -> tuple[FloatArray, int]:
     """Probabilities (n, K) of the scored items, and the step that val chose."""
     cohort = subject.transfer if data.task.is_transfer and subject.transfer else subject.cohort
-    if tuple(cohort.info.shape) != tuple(subject.model.shape):
-        raise InputError(
-            f"got volumes of {cohort.info.shape} voxels for a model of {subject.model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(subject.model, cohort.info.shape)
     scans = {part: read_scans(cohort, data, part) for part in data.parts}
     labels = {part: torch.from_numpy(data.parts[part].labels) for part in ("train", "val")}
     device = next(subject.model.parameters()).device

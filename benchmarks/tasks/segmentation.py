@@ -21,6 +21,7 @@ from benchmarks.segmentation.cases import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
 from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmentation, kept_reference, predict_cases
 from benchmarks.statistics.metric_summary import summarise
+from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
 from selip.system.errors import InputError
@@ -129,11 +130,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def load_task(subject: Subject, options: ScoreOptions) -> SegmentationData:
     """The cases of all parts; errors as in `score_subject`."""
     parts, info = fitted_parts(subject), subject.cohort.info
-    if info.shape != subject.model.shape:
-        raise InputError(
-            f"got volumes of {info.shape} voxels for a model of {subject.model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(subject.model, info.shape)
     cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
     return SegmentationData(cases, info.spacing_mm, options)
 

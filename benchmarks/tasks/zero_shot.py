@@ -24,10 +24,9 @@ from benchmarks.classification.predictions import (
     Answers,
     answer_columns,
     item_frame,
-    majority,
     score_answers,
 )
-from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors
+from benchmarks.classification.probes import shortcut_references
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
@@ -181,12 +180,7 @@ def _score_task(
     subject: Subject, data: TaskData, each: FloatArray, options: ScoreOptions
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table and metrics of the mean over templates of cosines (T, n, K)."""
-    beside = {}
-    if "train" in data.parts:
-        metadata = metadata_vectors(data)
-        train, val = (labelled(data, part, metadata[part]) for part in ("train", "val"))
-        shortcut = fit_linear(train, val, len(data.classes))
-        beside = {"metadata": shortcut.predict(metadata[subject.split]), "majority": majority(data, subject.split)}
+    beside = shortcut_references(data, subject.split) if "train" in data.parts else {}
     answers = Answers({"": _probabilities(subject, each.mean(axis=0))}, beside)
     return score_answers(data, subject.split, [answers], options, by_class=("auroc", "auprc"))
 

@@ -41,6 +41,15 @@ class Embeddings:
 ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
 
 
+def check_grid(model: DualEncoder, shape: Sequence[int]) -> None:
+    """Raises InputError for volumes of another shape than the model's."""
+    if tuple(shape) != tuple(model.shape):
+        raise InputError(
+            f"got volumes of {tuple(shape)} voxels for a model of {model.shape}; "
+            "import the cohort with --like CHECKPOINT"
+        )
+
+
 @torch.no_grad()
 def embed_volumes(
     model: DualEncoder, volumes: np.ndarray, contrasts: Sequence[str], batch_size: int = 64
@@ -53,11 +62,7 @@ def embed_volumes(
         contrasts: (n,) names in CONTRASTS.
         batch_size: Volumes at a time.
     """
-    if volumes.shape[1:] != model.shape:
-        raise InputError(
-            f"got volumes of {volumes.shape[1:]} voxels for a model of {model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(model, volumes.shape[1:])
     training, device = model.training, model.log_logit_scale.device
     model.eval()
     parts: list[tuple[np.ndarray, np.ndarray]] = []
