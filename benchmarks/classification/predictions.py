@@ -153,12 +153,7 @@ def _references(found: Mapping[str, Metric], models: Iterable[str], values: Mapp
 
 
 def chance_levels(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """Expected score of a uniform draw of a class, by metric; macro F1 from the expected counts.
-
-    Args:
-        frame: Table of `item_frame`.
-        classes: (K,) names.
-    """
+    """Expected score of a uniform draw of a class, by metric; macro F1 from the expected counts."""
     names = [classes[number] for number in ranked_classes(classes)]
     positive = {name: float(frame[f"truth:{name}"].mean()) for name in names}
     shares = np.bincount(frame["truth"].astype(int), minlength=len(classes)) / len(frame)

@@ -118,14 +118,8 @@ def rank_resampler(
 ) -> Resampler:
     """Mean over classes of a rank metric as a function of how often each patient is drawn, (R, P) to (R, 1).
 
-    A class without both kinds among the drawn items is left out of the mean; NaN where every class is.
-
-    Args:
-        truths: (n, K) in {0, 1}, NaN where unknown: such an item is left out of the class.
-        scores: (n, K), finite where the truth is known.
-        weights: (n,) weights > 0.
-        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
-        metric: `auroc` or `auprc`.
+    A class without both kinds among the drawn items is left out of the mean; NaN where every class is. Weights and codes
+    are those of `hard_resampler`; truths (n, K) in {0, 1} are NaN where unknown, scores (n, K) finite elsewhere.
     """
     classes = [metric(ranking(truth, score, weights, codes)) for truth, score in zip(truths.T, scores.T, strict=True)]
     return lambda counts: defined_mean(np.stack([one(counts) for one in classes], axis=1))[:, None]
@@ -191,13 +185,8 @@ def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, c
 
     Ten bins of equal width, (0, .1], (.1, .2], ..., 0 in the first. The confidence is the highest score of an item, the
     first class in order where two tie, and it is right when the item is of that class; for one class alone this is the
-    calibration of its probability. Items whose likeliest class has no known truth are left out.
-
-    Args:
-        truths: (n, K) in {0, 1}, NaN where unknown.
-        scores: (n, K) probabilities, finite where the truth is known.
-        weights: (n,) weights > 0.
-        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+    calibration of its probability. Items whose likeliest class has no known truth are left out. Arguments as in
+    `rank_resampler`, the scores probabilities.
 
     Raises:
         InputError: When a score is no probability.

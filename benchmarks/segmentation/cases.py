@@ -110,11 +110,6 @@ class CasePart:
 def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     """The volumes of `part` whose text is not normal and whose study has a mask.
 
-    Args:
-        cohort: Where they are.
-        part: Part of the split.
-        intensity: The model's rule from stored voxels to network input.
-
     Raises:
         InputError: When there is none.
     """

@@ -118,12 +118,7 @@ def intervals_of(
 ) -> tuple[list[Interval], FloatArray]:
     """Mean over seeds of each column with its interval, and the (R, C) replicates that the bounds are taken from.
 
-    Args:
-        resamplers: One for each seed of training, of C columns each.
-        n_patients: Number of patients, the same for every seed of training.
-        n_resamples: Number R of resamples.
-        seed: Seed of the resamples.
-        confidence: Coverage in (0, 1).
+    Arguments as in `benchmarks.metrics.resampling.replicates_of`.
     """
     replicates = replicates_of(resamplers, n_patients, n_resamples, seed)
     once = np.ones((1, n_patients))

@@ -110,15 +110,7 @@ def _correctness(data: TaskData, vectors: Mapping[str, FloatArray], shots: int, 
 def supports(
     labels: IntArray, patients: npt.NDArray, shots: int, task: str, options: ScoreOptions
 ) -> Iterator[IntArray]:
-    """Rows of train in the support set of each draw; the same for every method.
-
-    Args:
-        labels: (n,) class numbers of train.
-        patients: (n,) patient of each.
-        shots: Volumes a class.
-        task: Name of the task.
-        options: Seed and number of draws.
-    """
+    """Rows of train in the support set of each draw, of class numbers and patients (n,); the same for every method."""
     for draw in range(options.probe.draws):
         order = task_generator(options.seed, task, shots, draw).permutation(len(labels))
         repeats = pd.Series(patients[order]).groupby([labels[order], patients[order]]).cumcount().to_numpy()

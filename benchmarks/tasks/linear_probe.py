@@ -58,13 +58,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def answers_of(
     data: TaskData, known: Mapping[str, Vectors], options: ScoreOptions
 ) -> tuple[list[Answers], dict[str, float]]:
-    """Answers of every probe of a task on its last part, and what val chose for each.
-
-    Args:
-        data: The task.
-        known: Representation to the vectors (n, F) of each part.
-        options: Label fractions and seed.
-    """
+    """Answers of every probe of a task on its last part, and what val chose for each."""
     *_, scored = data.parts
     metadata, shares = metadata_vectors(data), majority(data, scored)
     answers: list[Answers] = []

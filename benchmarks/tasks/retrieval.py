@@ -96,11 +96,7 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
 
 
 def pools(items: pd.DataFrame) -> Iterator[Pool]:
-    """The pools of the protocol, empty ones too; contrasts in the order of CONTRASTS, others behind them.
-
-    Args:
-        items: Columns text and contrast.
-    """
+    """The pools of the protocol, empty ones too; contrasts in the order of CONTRASTS, others behind them."""
     everything = np.arange(len(items))
     abnormal = ~items["text"].map(is_normal).to_numpy(bool)
     yield Pool("all", everything)

@@ -50,10 +50,6 @@ Cell = tuple[Method, str, int, RunConfig]
 def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[str]:
     """Lines to print, each when it is known: the grid at once, then one for each kind of step that is timed.
 
-    Args:
-        config: Experiment.
-        cells: Its runs, those of `selip.experiments.experiment.grid` with their methods loaded.
-
     Raises:
         InputError: For a cohort folder or profile that is not there.
     """

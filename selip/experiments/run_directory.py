@@ -94,10 +94,6 @@ class RunDirectory:
         """True when each of these runs has a score, or is of a method that the benchmark cannot ask.
 
         What was skipped for another reason, as a weight that was not here, is tried again.
-
-        Args:
-            run_ids: The runs.
-            say: Called with a line for each record that is damaged, and so not there.
         """
         found = [self._holds(self.records / f"{run_id}.json", say) for run_id in run_ids]
         return all(found)

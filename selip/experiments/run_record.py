@@ -70,16 +70,7 @@ def scored_record(
     training: Training,
     seconds: Mapping[str, float],
 ) -> Record:
-    """Record of a cell that was scored.
-
-    Args:
-        facts: From `run_facts`.
-        identity: run_id, benchmark and protocol_version.
-        metrics: What was scored.
-        notes: Policies of the benchmark.
-        training: How the model came about.
-        seconds: Time by part.
-    """
+    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark and protocol_version."""
     return Record(
         **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
         seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),

@@ -135,10 +135,6 @@ def pull(place: SharingPlace, out: Path) -> CheckpointFacts:
 def read_facts(place: SharingPlace, names: Sequence[str]) -> SharedFacts:
     """Read the `config.json` of a place.
 
-    Args:
-        place: The place.
-        names: Of what lies there.
-
     Raises:
         InputError: When it is not a place that `push` left, or holds a pickle, which can run code when it is loaded.
     """

@@ -131,10 +131,6 @@ def place_of(text: str, private: bool = True) -> SharingPlace:
     "hf:OWNER/NAME" is a repository of the hub, and so is "OWNER/NAME" unless it or OWNER is a folder here; anything
     else is a folder.
 
-    Args:
-        text: What the user typed.
-        private: Whether a repository is made private.
-
     Raises:
         InputError: For "hf:" without OWNER/NAME.
     """

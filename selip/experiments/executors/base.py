@@ -70,14 +70,7 @@ def lost(number: int, error: BaseException, report: Report) -> str:
 
 
 def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:
-    """The run of `number` on another machine, with its lines on standard output, which is the log there.
-
-    Args:
-        job: The job.
-        number: Number of the run.
-        threads: As asked for; 0 chooses.
-        folder: What relative paths of the experiment are relative to.
-    """
+    """The run of `number` on another machine, in `folder`, with its lines on standard output, the log there."""
     os.chdir(folder)
     report = Report(line=lambda text: print(text, flush=True))
     return run_with_threads(job, number, threads_of_a_run(threads), report)
