@@ -118,7 +118,7 @@ def rank_resampler(
 ) -> Resampler:
     """Mean over classes of a rank metric as a function of how often each patient is drawn, (R, P) to (R, 1).
 
-    A class without both kinds among the drawn items is left out of the mean; NaN where every class is. Weights and codes
+    A class without both kinds among the drawn items is left out of the mean; NaN where every class is. Weights, codes
     are those of `hard_resampler`; truths (n, K) in {0, 1} are NaN where unknown, scores (n, K) finite elsewhere.
     """
     classes = [metric(ranking(truth, score, weights, codes)) for truth, score in zip(truths.T, scores.T, strict=True)]
