@@ -134,10 +134,13 @@ def build_glioma(
 COHORT = CohortSource(
     name="phantom_glioma",
     summary="simulated T1 after contrast agent, gliomas of high and low grade; profiles quick, standard, hard",
-    source=f"{CITATION}. {LICENCE}",
+    source=CITATION,
+    licence=LICENCE,
     build=build_glioma,
     on_device=True,
 )
+
+
 SINUS_RADIUS_MM = 6.0
 HALF_LENGTH_MM = 14.0
 # MNI millimetres along the superior sagittal sinus to the confluence, and from there along the right transverse sinus.

@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards.pages import pictures as page_pictures
+from leaderboards.pages import pictures
 from leaderboards.site.build import build_leaderboard
 from selip.records.record import CohortFacts, Record, Training
 from selip.records.record_files import write_record
@@ -174,7 +174,7 @@ def real_figures() -> None:
 def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of other tests have empty figures: drawing is most of the time of a page."""
     if "real_figures" not in request.fixturenames:
-        monkeypatch.setattr(page_pictures, "render", lambda draw: b"")
+        monkeypatch.setattr(pictures, "render", lambda draw: b"")
 
 
 @pytest.fixture(scope="session")
@@ -200,7 +200,7 @@ def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The leaderboard of `family_dir`, its figures empty."""
     out = tmp_path_factory.mktemp("family_leaderboard")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_pictures, "render", lambda draw: b"")
+        patch.setattr(pictures, "render", lambda draw: b"")
         build_leaderboard(family_dir, out, n_resamples=200)
     return out
 

@@ -176,7 +176,8 @@ def _render_all(
 COHORT = CohortSource(
     name="phantom",
     summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
-    source=f"{CITATION}. {LICENCE}",
+    source=CITATION,
+    licence=LICENCE,
     build=build,
     on_device=True,
 )
