@@ -1,4 +1,4 @@
-"""What the methods with lesion labels share: a check that the cohort has them, and volumes of unknown state."""
+"""A check that a cohort has lesion labels, and volumes of unknown state, for the methods that train on labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def require_labels(preparation: Preparation, method: str) -> None:
     """
     if not preparation.label_names:
         raise UnavailableError(
-            f"got a cohort without labels; allowed for {method}: lesion types in the labels of its training studies; "
+            f"got a cohort without lesion types in the labels of its training studies, which {method} needs; "
             "add them or leave the method out"
         )
 

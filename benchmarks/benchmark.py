@@ -16,7 +16,7 @@ from selip.records.record import Metric
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How the intervals of a score are made.
+    """Settings of scoring, of its bootstrap intervals above all.
 
     Attributes:
         n_resamples: Bootstrap resamples of the patients.
@@ -65,7 +65,7 @@ class CasePicture:
 
 @dataclass(frozen=True)
 class Score:
-    """What a benchmark says of one model.
+    """Metrics of one model on one benchmark, with the per-item table that they come from.
 
     Attributes:
         metrics: `pool/metric` to its number, as `abnormal/image_to_text_R@10`, with `.../chance` and `.../majority`.

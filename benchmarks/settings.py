@@ -63,13 +63,10 @@ class SegmentationConfig:
         for name in ("arms", "label_fractions"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
-                raise InputError(
-                    f"got segmentation.{name}={','.join(map(str, values))}; allowed: one or more, each once"
-                )
+                raise InputError(f"got segmentation.{name}={','.join(map(str, values))}; name at least one, each once")
         if self.validations > self.steps:
             raise InputError(
-                f"got segmentation.steps={self.steps}, validations={self.validations}; allowed: validations <= steps; "
-                "lower the one or raise the other"
+                f"got segmentation.steps={self.steps}, validations={self.validations}; lower the one or raise the other"
             )
 
 

@@ -11,10 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.metrics.resampling import check_finite
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 
 CUTOFFS = (1, 5, 10)
 RANK_METRICS = (*(f"R@{k}" for k in CUTOFFS), "median_rank", "MRR", "mAP@R", "R-precision")

@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from selip.system.arrays import FloatArray, IntArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 Resampler = Callable[[FloatArray], FloatArray]
 """Counts (R, P) of the patients in each resample to the statistic (R, C) of each column."""
 

@@ -27,16 +27,16 @@ from benchmarks.metrics.rank_metrics import (
     true_entries,
 )
 from benchmarks.metrics.resampling import check_finite
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 METRICS = (*RANK_METRICS, NDCG)
 
 
 def search(
     queries: npt.NDArray,
     candidates: npt.NDArray,
-    query_label: npt.NDArray[np.intp],
-    candidate_label: npt.NDArray[np.intp],
+    query_label: IntArray,
+    candidate_label: IntArray,
     relevance_of: Callable[[slice], FloatArray],
     weight: FloatArray,
 ) -> dict[str, FloatArray]:
@@ -67,7 +67,7 @@ def search(
     return columns | _by_chance(n_positives, weight, len(candidates))
 
 
-def _near_a_positive(tile: Tile, positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _near_a_positive(tile: Tile, positive: BoolArray) -> BoolArray:
     """(q, N) whether a score could be that of a positive of its query; all of a query with many of them."""
     query, candidate = true_entries(positive)
     n_positives = np.bincount(query, minlength=len(positive))
@@ -86,7 +86,7 @@ def _near_a_positive(tile: Tile, positive: npt.NDArray[np.bool_]) -> npt.NDArray
     return near
 
 
-def _near_the_top(tile: Tile, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _near_the_top(tile: Tile, known: BoolArray) -> BoolArray:
     """(q, N) whether a score could be among the first NDCG_CUTOFF of those whose relevance is known."""
     if not known.any():
         return known
@@ -96,7 +96,7 @@ def _near_the_top(tile: Tile, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bo
     return known & (seen >= edge - 2 * tile.margin)
 
 
-def _by_chance(n_positives: npt.NDArray[np.intp], weight: FloatArray, n_candidates: int) -> dict[str, FloatArray]:
+def _by_chance(n_positives: IntArray, weight: FloatArray, n_candidates: int) -> dict[str, FloatArray]:
     distinct, place = np.unique(n_positives, return_inverse=True)
     expected = [chance(int(n), n_candidates) for n in distinct]
     columns = {f"{name}/chance": np.array([row[name] for row in expected])[place] for name in expected[0]}
@@ -105,20 +105,10 @@ def _by_chance(n_positives: npt.NDArray[np.intp], weight: FloatArray, n_candidat
 
 
 COSINE_STEP = 1e-7
-
-
 TILE_ENTRIES = 2**24  # 64 MiB; larger products are no faster
-
-
 PAIRS_AT_ONCE = 2**11
-
-
 SHARE_TO_SUM_ALL = 1 / 16  # a tile of which more than this is close is cheaper as one product in float64
-
-
 FLOAT32_ROUNDING = 2.0**-24
-
-
 Steps = npt.NDArray[np.float32]
 """Cosines in steps; whole numbers up to 2^24, more than a cosine of 1, are exact in float32."""
 
@@ -138,7 +128,7 @@ def exact_steps(a: npt.NDArray, b: npt.NDArray) -> Steps:
     return _whole(cosines)
 
 
-def _whole(cosines: npt.NDArray[np.float64]) -> Steps:
+def _whole(cosines: FloatArray) -> Steps:
     return np.rint(cosines / COSINE_STEP).astype(np.float32)
 
 
@@ -160,7 +150,7 @@ class Tile:
     scores: Steps
     margin: float
 
-    def sharpened(self, near: npt.NDArray[np.bool_]) -> Steps:
+    def sharpened(self, near: BoolArray) -> Steps:
         """`scores` with the entries of `near` (q, N) made exact, in place."""
         query, candidate = true_entries(near)
         if len(query) > near.size * SHARE_TO_SUM_ALL:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -15,6 +14,7 @@ from selip.data.cohort import IGNORE, Cohort, lesion_of
 from selip.data.findings import findings_from_json
 from selip.data.states import NORMAL, states_of
 from selip.models.volume_towers import Intensity, contrast_positions
+from selip.system.arrays import BoolArray
 from selip.system.errors import InputError, UnavailableError
 
 MM3_PER_ML = 1000.0
@@ -43,11 +43,11 @@ class Cases:
         """Refuses volumes and masks that do not go together."""
         if self.volumes.shape != self.masks.shape or self.volumes.ndim != 5 or not len(self.volumes):
             raise InputError(
-                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}; allowed: both "
+                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}, not both "
                 "(n, 1, I, J, K) with n >= 1; give each volume its mask"
             )
         if self.masks.dtype != torch.bool:
-            raise InputError(f"got masks of {self.masks.dtype}; allowed: torch.bool; compare them with 0 first")
+            raise InputError(f"got masks of {self.masks.dtype}, not torch.bool; compare them with 0 first")
 
     def __len__(self) -> int:
         """Number of cases."""
@@ -96,7 +96,7 @@ class CasePart:
     items: pd.DataFrame
     cases: Cases
 
-    def of(self, chosen: npt.NDArray[np.bool_]) -> CasePart:
+    def of(self, chosen: BoolArray) -> CasePart:
         """The cases under the mask `chosen` (n,)."""
         rows = torch.from_numpy(np.flatnonzero(chosen))
         return CasePart(self.items[chosen].reset_index(drop=True), self.cases.of(rows))
@@ -111,11 +111,6 @@ class CasePart:
 def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     """The volumes of `part` whose text is not normal and whose study has a mask.
 
-    Args:
-        cohort: Where they are.
-        part: Part of the split.
-        intensity: The model's rule from stored voxels to network input.
-
     Raises:
         InputError: When there is none.
     """
@@ -124,8 +119,8 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     is_case = (studies["has_mask"] == "1").to_numpy() & (states_of(cohort.volumes.iloc[rows]) != NORMAL)
     if not is_case.any():
         raise UnavailableError(
-            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "
-            "part; import masks, or leave segmentation out"
+            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; "
+            "import masks, or leave segmentation out"
         )
     table, studies = cohort.volumes.iloc[rows[is_case]], studies[is_case]
     stored, of_study = np.unique(studies["index"].to_numpy(np.int64), return_inverse=True)

@@ -14,26 +14,27 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import friedmanchisquare, norm, rankdata, studentized_range, wilcoxon
+from scipy.stats import friedmanchisquare, norm, permutation_test, rankdata, studentized_range, wilcoxon
 
-from benchmarks.metrics.resampling import FloatArray
 from benchmarks.statistics.intervals import Difference, Interval, holm
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-EXACT_UP_TO = 20
-_SAMPLED = 100_000
+EXACT_UP_TO = 16
+_ROUNDING = 1e-12
+METHODS_FOR_A_TEST = 3
+TASKS_FOR_A_TEST = 6
 
 
-def sign_flip(differences_per_seed: npt.ArrayLike, rng: np.random.Generator | None = None) -> float:
+def sign_flip(differences_per_seed: npt.ArrayLike) -> float:
     """Two-sided p-value that paired differences are symmetric about 0, by flipping their signs.
 
-    Exact over all 2^n sign vectors up to n = 20 seeds, 100,000 sampled ones beyond (Fisher 1935, The Design of
+    Exact over all 2^n sign vectors up to n = 16 seeds, 2^16 sampled ones beyond (Fisher 1935, The Design of
     Experiments, sec. 21; Ernst 2004, Stat. Sci. 19:676). The smallest p-value is 2 / 2^n: five seeds cannot go below
     .0625, so p < .05 needs n >= 6.
 
     Args:
         differences_per_seed: (n,) score of one method minus score of the other, one a seed.
-        rng: Draws the sign vectors beyond 20 seeds; of seed 0 when None.
 
     Returns:
         p-value in (0, 1]; NaN for fewer than two seeds.
@@ -43,23 +44,21 @@ def sign_flip(differences_per_seed: npt.ArrayLike, rng: np.random.Generator | No
     """
     differences = np.asarray(differences_per_seed, dtype=np.float64)
     if not np.isfinite(differences).all():
-        raise InputError(f"got differences {differences.tolist()}; allowed: finite ones; run the missing seeds")
+        raise InputError(f"got differences {differences.tolist()}, which are not all finite; run the missing seeds")
     if differences.size < 2:
         return math.nan
-    if differences.size > EXACT_UP_TO:
-        rng = np.random.default_rng(0) if rng is None else rng
-        sums = rng.choice([-1.0, 1.0], (_SAMPLED, differences.size)) @ differences
-        return float((np.count_nonzero(_as_far(sums, differences)) + 1) / (_SAMPLED + 1))
-    sums = differences[:1]  # the other sign of the first mirrors every sum, which changes no distance from 0
-    for difference in differences[1:]:
-        sums = np.concatenate([sums + difference, sums - difference])
-    return float(_as_far(sums, differences).mean())
-
-
-def _as_far(sums: npt.NDArray[np.float64], differences: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Whether a sum is as far from 0 as the one observed, but for rounding, which hangs on the order of the terms."""
-    slack = 1e-12 * np.abs(differences).sum()
-    return np.abs(sums) >= abs(differences.sum()) - slack
+    step = _ROUNDING * np.abs(differences).sum()  # sums that differ by less are equal: it hangs on the order of terms
+    if step == 0:
+        return 1.0
+    test = permutation_test(
+        (differences,),
+        lambda flipped, axis: np.round(flipped.sum(axis) / step),
+        vectorized=True,
+        permutation_type="samples",
+        n_resamples=2**EXACT_UP_TO,
+        rng=0,
+    )
+    return float(test.pvalue)
 
 
 def smallest_detectable_difference(
@@ -86,15 +85,9 @@ def smallest_detectable_difference(
     """
     for name, chance in (("power", power), ("alpha", alpha), ("confidence", confidence)):
         if not 0 < chance < 1:
-            raise InputError(f"got {name} {chance}; allowed: between 0 and 1; choose one such as 0.8")
+            raise InputError(f"got {name} {chance}; choose one between 0 and 1, such as 0.8")
     standard_error = (difference.upper - difference.lower) / 2 / norm.ppf((1 + confidence) / 2)
     return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
-
-
-METHODS_FOR_A_TEST = 3
-
-
-TASKS_FOR_A_TEST = 6
 
 
 @dataclass(frozen=True)
@@ -199,9 +192,11 @@ def _separated(costs: pd.DataFrame, alpha: float) -> list[tuple[str, str]]:
 
 
 def _signed_rank_p_value(differences: FloatArray) -> float:
-    """Wilcoxon's signed-rank test, exact with ties too while the sign vectors can be counted."""
-    if len(differences) <= EXACT_UP_TO:
-        return sign_flip(np.sign(differences) * rankdata(np.abs(differences)))
+    """Wilcoxon's signed-rank test, exact up to 50 tasks without ties and up to 16 with them."""
+    ranks = rankdata(np.abs(differences))
+    has_ties = len(np.unique(ranks)) < len(ranks) or not differences.all()
+    if has_ties and len(ranks) <= EXACT_UP_TO:
+        return sign_flip(np.sign(differences) * ranks)
     return float(wilcoxon(differences, zero_method="zsplit").pvalue)
 
 
@@ -211,10 +206,10 @@ def _costs(scores: pd.DataFrame, higher_is_better: bool | Sequence[bool]) -> Flo
     holes = np.argwhere(~np.isfinite(values))
     if not values.size or len(holes):
         where = f"{scores.columns[holes[0][1]]} on {scores.index[holes[0][0]]}" if len(holes) else "any method"
-        raise InputError(f"got no score of {where}; allowed: no mean over a table with holes; run it or leave it out")
+        raise InputError(
+            f"got no score of {where}, and there is no mean over a table with holes; run it or leave it out"
+        )
     signs = np.where(higher_is_better, -1.0, 1.0)
     if signs.shape not in ((), (len(values),)):
-        raise InputError(
-            f"got {len(signs)} directions for {len(values)} tasks; allowed: one for all or one a task; give these"
-        )
+        raise InputError(f"got {len(signs)} directions for {len(values)} tasks; give one for all or one a task")
     return values * (signs[:, None] if signs.ndim else signs)

@@ -27,8 +27,8 @@ from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"
 MEDIANS = (f"{IMAGE_TO_TEXT}_median_rank", f"{TEXT_TO_IMAGE}_median_rank")
 POLICIES = {
@@ -63,7 +63,7 @@ class Pool:
     """
 
     name: str
-    rows: npt.NDArray[np.intp]
+    rows: IntArray
     is_macro: bool = False
 
 
@@ -147,7 +147,7 @@ def score_pool(embeddings: Embeddings, bank: TextBank, pool: Pool) -> tuple[pd.D
     return items, columns
 
 
-def _items(source: pd.DataFrame, pool: Pool, label: npt.NDArray[np.intp]) -> pd.DataFrame:
+def _items(source: pd.DataFrame, pool: Pool, label: IntArray) -> pd.DataFrame:
     items = source.rename(columns={"volume_id": "item_id"})[["item_id", "patient_id", "contrast", "site", "text"]]
     items.insert(0, "pool", pool.name)
     items["weight"] = 1 / np.bincount(label)[label] if pool.is_macro else 1.0

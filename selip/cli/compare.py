@@ -53,7 +53,7 @@ def compare_command(
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
-            raise InputError(f"got no {reference} to compare to; allowed then: --update-reference without reports")
+            raise InputError(f"got no {reference} to compare to; give --update-reference without reports")
         _echo(reference_update.update_reference(reference, theirs))
         return
     ours = read_side(reference)

@@ -39,11 +39,11 @@ def extract_command(
 ) -> None:
     """Read findings out of reports and show the words that say them."""
     if as_json and as_facts:
-        raise InputError("got --json and --facts; allowed: one of them; leave one out")
+        raise InputError("got --json and --facts; leave one out")
     if (source is None) == (text is None):
-        raise InputError("got both or neither of a file and --text; allowed: one of them; name a .json or .csv file")
+        raise InputError("got both or neither of a file and --text; name one .json or .csv file")
     if endpoint is None and (model or cache):
-        raise InputError("got --model or --cache alone; allowed: with --endpoint; give the address, nothing was sent")
+        raise InputError("got --model or --cache without --endpoint; give the address, nothing was sent")
     from selip.reports.extraction.extractor import extract
 
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
@@ -95,10 +95,10 @@ def read_reports(path: Path) -> dict[str, str]:
     """
     readers = {".json": _read_json, ".csv": _read_csv, ".tsv": _read_csv}
     if path.suffix.lower() not in readers:
-        raise InputError(f"got {path}; allowed: a .json or .csv file, or .tsv; name one, or give a report by --text")
+        raise InputError(f"got {path}; name a .json, .csv or .tsv file, or give the report with --text")
     content = read_utf8(path)
     if not content.strip():
-        raise InputError(f"got {path}, which is empty; allowed: at least one report; fill it")
+        raise InputError(f"got {path}, which is empty; write at least one report")
     return _checked(readers[path.suffix.lower()](content, path), str(path))
 
 
@@ -106,35 +106,31 @@ def _read_json(content: str, path: Path) -> dict[str, str]:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"got {path}, not JSON ({error}); allowed: {{id: text}}; correct it") from error
+        raise InputError(f"got {path}, not JSON ({error}); write {{id: text}}") from error
     if not isinstance(data, dict) or not all(isinstance(text, str) for text in data.values()):
-        raise InputError(
-            f"got {path}, JSON of another form; allowed: one object of id to text, {{id: text}}; change it"
-        )
+        raise InputError(f"got {path}, JSON of another form; write one object of id to text, {{id: text}}")
     return data
 
 
 def _read_csv(content: str, path: Path) -> dict[str, str]:
     table = parse_table(content, path)
     if REPORT_COLUMN not in table.columns:
-        raise InputError(
-            f"got {path} with columns {', '.join(table.columns)}; allowed: a column {REPORT_COLUMN}; add it"
-        )
+        raise InputError(f"got {path} with columns {', '.join(table.columns)}; add a column {REPORT_COLUMN}")
     column = next((name for name in ID_COLUMNS if name in table.columns), None)
     names = [row[column] if column else str(number) for number, row in enumerate(table.rows, start=1)]
     reports: dict[str, str] = {}
     for name, report in zip(names, (row[REPORT_COLUMN] for row in table.rows), strict=True):
         if reports.setdefault(name, report) != report:
-            raise InputError(f"got {path} with two reports of {name}; allowed: one a {column}; name them differently")
+            raise InputError(f"got {path} with two reports of {name}; give each a {column} of its own")
     return reports
 
 
 def _checked(reports: dict[str, str], source: str) -> dict[str, str]:
     if all(map(is_no_report, reports.values())):
-        raise InputError(f"got {source} without any text; allowed: at least one report; write one")
+        raise InputError(f"got {source} without any text; write at least one report")
     for name, report in reports.items():
         try:
             (name + report).encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"got {source} with half a character in a text; allowed: Unicode; correct it") from error
+            raise InputError(f"got {source} with half a character in a text; save it as Unicode") from error
     return reports

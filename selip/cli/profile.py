@@ -16,7 +16,7 @@ from selip.system.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from selip.experiments.profiling.step_profile import StepProfile
+    from selip.experiments.step_profile import StepProfile
 
 
 def profile_command(
@@ -35,10 +35,10 @@ def profile_command(
     config = read_experiment(experiment_file(experiment), overrides or [])
     from rich.console import Console
 
+    from selip.cohorts.phantom.generate import random_cohort
     from selip.data.cohort import Cohort
     from selip.experiments.dry_run import grid_profile
-    from selip.experiments.profiling.step_profile import profile_step
-    from selip.experiments.time_estimate import random_cohort
+    from selip.experiments.step_profile import profile_step
 
     found = find_method(method)
     found.settings_in(config.run)  # a wrong one is refused before anything is loaded
@@ -48,7 +48,7 @@ def profile_command(
     else:
         phantom = grid_profile(config.cohort)
         if phantom is None:
-            raise InputError(f"got cohort {config.cohort.name}, which is not built; allowed: phantom; name --cohort")
+            raise InputError(f"got cohort {config.cohort.name}, which is not built; name a folder with --cohort")
         opened = random_cohort(phantom, config.run.training.batch_size)
     profile = profile_step(found, config.run, opened, steps)
     if as_json:

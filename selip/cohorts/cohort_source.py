@@ -1,4 +1,4 @@
-"""What a cohort file declares: how the cohort comes about."""
+"""The declaration of a cohort: how it is generated or imported."""
 
 from __future__ import annotations
 

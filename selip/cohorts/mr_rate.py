@@ -52,7 +52,7 @@ _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", 
 
 @dataclass(frozen=True)
 class _Tables:
-    """What the tables say, by study_uid.
+    """Rows of the tables, by study_uid.
 
     Attributes:
         facts: patient_uid, age and scanner.
@@ -158,7 +158,7 @@ def _rows(listing: Listing, name: str) -> Iterator[dict[str, str]]:
     for path in find_tables(listing, rf"{name}\.(?:csv|parquet)$"):
         rows = read_table(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
         if rows and not any("study_uid" in row for row in rows):
-            raise InputError(f"got {path} without a column study_uid; allowed: it as published; download it again")
+            raise InputError(f"got {path} without a column study_uid; download it again")
         yield from (row for row in rows if row.get("study_uid"))
 
 
@@ -167,7 +167,7 @@ def _read_parquet(path: Path) -> list[dict[str, str]]:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"got {path}, no Parquet table ({reason}); allowed: a whole one; download it again") from error
+        raise InputError(f"got {path}, no Parquet table ({reason}); download it again") from error
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.rename(columns=str.lower).to_dict("records")
 

@@ -39,7 +39,7 @@ def scan(root: Path) -> Scan:
     if not matched:
         raise InputError(
             f"got {root} with {len(reports)} texts and {len(studies)} examinations, none for another; "
-            f"allowed: {LAYOUT}; put texts and images there"
+            f"laid out as {LAYOUT}, put texts and images there"
         )
     told = [
         replace(study, report=reports.get(key, ""), texts=by_volume.get(key, {}), split="")
@@ -72,7 +72,7 @@ def _texts(listing: Listing, name: str) -> dict[str, str]:
     for path in find_tables(listing, rf"(^|/){name}\.json$"):
         entries = read_json(path)
         if not isinstance(entries, dict):
-            raise InputError(f"got {path}, no object of texts; allowed: the file as published; download it again")
+            raise InputError(f"got {path}, no object of texts; download it again")
         texts |= {
             key: " ".join(text.split()) for key, text in entries.items() if isinstance(text, str) and text.strip()
         }
@@ -94,9 +94,7 @@ def _parts(listing: Listing) -> dict[str, str]:
     for path in find_tables(listing, r"(^|/)train_val_test_split\.json$"):
         lists = read_json(path)
         if not isinstance(lists, dict) or not all(isinstance(lists.get(part, []), list) for part in SPLITS):
-            raise InputError(
-                f"got {path}, no lists {', '.join(SPLITS)}; allowed: the file as published; download it again"
-            )
+            raise InputError(f"got {path}, no lists {', '.join(SPLITS)}; download it again")
         for part in SPLITS:  # test is last, so that one volume in it decides
             parts |= {_key(_case(str(volume))): part for volume in lists.get(part, [])}
     return parts

@@ -31,7 +31,7 @@ def scan(root: Path) -> Scan:
     studies = [replace(study, report=reports.get(study.study.lower(), "")) for study in images.studies]
     reported = [study for study in studies if study.report]
     if not reported:
-        raise InputError(f"got {root} without reports; allowed: {LAYOUT}; put the *_flair_text.txt files there")
+        raise InputError(f"got {root} without reports, laid out as {LAYOUT}; put the *_flair_text.txt files there")
     problems += [f"{study.study}: no report, left out" for study in studies if not study.report]
     parts, unused = _parts(listing)
     split, moved = apply_split(
@@ -64,7 +64,7 @@ def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     lists = read_json(path)
     entries = lists.get("training") if isinstance(lists, dict) else None
     if not isinstance(entries, list):
-        raise InputError(f"got {path} without a list 'training'; allowed: the file as published; download it again")
+        raise InputError(f"got {path} without a list 'training'; download it again")
     for entry in entries:
         if isinstance(entry, dict) and (case := CASE.search(str(entry.get("label", "")))):
             yield case[0].lower(), entry

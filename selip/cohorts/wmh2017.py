@@ -26,7 +26,7 @@ from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
     wmh.nii.gz"""
-LEVELS = {1: 1, 2: IGNORE}
+_LEVELS = {1: 1, 2: IGNORE}
 _FILE = (
     r"(?P<case>(?:(?:training|test)/)?(?:utrecht|singapore|amsterdam/[^/]+)/\d+)"
     rf"/(?P<kind>(?:pre|orig)/(?:FLAIR|T1)|wmh){NIFTI}"
@@ -66,7 +66,7 @@ def _study(group: Group, volumes: dict[str, Path]) -> StudyFiles:
         volumes=volumes,
         mask=group.files.get("wmh"),
         mask_contrast="FLAIR" if "FLAIR" in volumes else "",
-        levels=LEVELS,
+        levels=_LEVELS,
         labels=("white matter hyperintensity",),
         site=site,
     )

@@ -113,9 +113,7 @@ class Cohort:
             reason = " ".join(str(error).split())
             raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
         if version != SCHEMA_VERSION:
-            raise InputError(
-                f"got cohort schema {version} in {root}; allowed: {SCHEMA_VERSION}; build the cohort again"
-            )
+            raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
         studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:
@@ -225,7 +223,7 @@ def voxel_hash(array: np.ndarray) -> str:
 
 
 def lesion_of(masks: np.ndarray) -> np.ndarray:
-    """Whether each voxel of stored masks is lesion, of any level (bool, same shape); IGNORE is not."""
+    """Lesion voxels of stored masks, of any level (bool, same shape); IGNORE is none."""
     return (masks > 0) & (masks != IGNORE)
 
 

@@ -63,8 +63,6 @@ def _identical_volumes(volumes: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 NEAR_DUPLICATE_PERCENT = 90
-
-
 TILE = 512
 
 
@@ -130,7 +128,7 @@ def crossing_audit(trained: Cohort, scored: Cohort) -> dict[str, Any]:
 
 
 def what_ids_say(trained: Cohort, scored: Cohort) -> Literal["same source", "other source", "counters"]:
-    """What it means that two patients have the same id.
+    """Say what it means that two patients have the same id.
 
     "counters": a cohort is generated, its ids are numbers that every build counts from one. "same source": both are of
     one measured source, so the same id is the same patient. "other source": nobody knows; a set that was published

@@ -47,7 +47,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
     if device != "cpu" and not source.on_device:
-        raise InputError(f"got device {device!r} for cohort {config.name!r}; allowed: cpu; leave --device out")
+        raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"
     options += "" if device == "cpu" else f" --device {device}"
     command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
@@ -77,9 +77,7 @@ def import_cohort(
         InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
     if source.name.lower().endswith(ARCHIVES):
-        raise InputError(
-            f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
-        )
+        raise InputError(f"got source {source}, an archive; unpack it first")
     if not source.exists():
         raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
     cohort = find_cohort(name)
@@ -131,7 +129,7 @@ def parse_grid(shape: str, spacing_mm: str) -> Grid:
         voxels, edges = (), ()
     if len(voxels) != 3 or len(edges) != 3 or min(*voxels, *edges) <= 0 or math.prod(voxels) > MAX_VOXELS:
         raise InputError(
-            f"got --shape {shape} --spacing-mm {spacing_mm}; allowed: three positive numbers each, as 64,64,24, "
+            f"got --shape {shape} --spacing-mm {spacing_mm}; give three positive numbers each, as 64,64,24, "
             f"and at most {MAX_VOXELS} voxels"
         )
     return voxels, edges

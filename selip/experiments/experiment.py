@@ -39,7 +39,7 @@ from selip.training.trackers import check_tracker
 
 
 def validation_score(embeddings: Embeddings) -> float:
-    """What chooses the step: mean reciprocal rank on val, both directions averaged, among abnormal volumes if any."""
+    """Mean reciprocal rank on val, which chooses the step: both directions averaged, among abnormal volumes if any."""
     found = retrieval.score(embeddings, ScoreOptions(n_resamples=2)).metrics
     pool = "abnormal" if "abnormal/image_to_text_MRR" in found else "all"
     return (found[f"{pool}/image_to_text_MRR"].value + found[f"{pool}/text_to_image_MRR"].value) / 2
@@ -135,7 +135,7 @@ def execute_run(
 def make_setting(
     config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report, track: str = ""
 ) -> Setting:
-    """What the cells of an experiment in the run directory `out` have in common."""
+    """Collect what the cells of an experiment in the run directory `out` have in common."""
     return Setting(
         cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
@@ -170,7 +170,7 @@ def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, 
 
 
 def score_options(config: EvaluationConfig) -> ScoreOptions:
-    """How a benchmark scores under `config`."""
+    """Scoring options of `config`."""
     return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
 
 

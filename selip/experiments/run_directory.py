@@ -76,9 +76,7 @@ class RunDirectory:
             yield
 
     def _refuse(self, holder: str) -> None:
-        raise InputError(
-            f"got {self.root}, in use by {holder}; allowed: one run at a time; wait for it, or name a new --out"
-        )
+        raise InputError(f"got {self.root}, in use by {holder}; wait for it, or name a new --out")
 
     def check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
         """Raises InputError when the directory is in use and `resume` is off, or holds another experiment."""
@@ -91,20 +89,14 @@ class RunDirectory:
             old, new = _read_config(path, say), to_mapping(config)
             changed = [key for key in FIXED if old is not None and old.get(key) != new[key]]
             if changed:
-                raise InputError(
-                    f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
-                )
+                raise InputError(f"got another {' and '.join(changed)} than {path}; name a new --out")
         elif self.root.exists() and not all(is_partial(one) or one.name == LOCK for one in self.root.iterdir()):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 
     def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
-        """Whether each of these runs has a score, or is of a method that the benchmark cannot ask.
+        """True when each of these runs has a score, or is of a method that the benchmark cannot ask.
 
         What was skipped for another reason, as a weight that was not here, is tried again.
-
-        Args:
-            run_ids: The runs.
-            say: Called with a line for each record that is damaged, and so not there.
         """
         found = [self._holds(self.records / f"{run_id}.json", say) for run_id in run_ids]
         return all(found)
@@ -122,7 +114,7 @@ class RunDirectory:
         return record.status == "ok" or record.reason == IMAGE_ONLY
 
     def is_finished(self, cell: Planned, say: Say) -> bool:
-        """Whether nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
+        """True when nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
 
         One that is not here, because somebody needed the room, is not missed.
         """

@@ -24,7 +24,7 @@ from selip.system.memory import peak_memory_mb
 
 
 def cohort_facts(cohort: Cohort) -> CohortFacts:
-    """What a record says of its cohort."""
+    """Facts of a cohort that a record keeps."""
     info, studies = cohort.info, cohort.studies
     n_patients = studies.loc[studies["split"] != LEFT_OUT, "patient_id"].nunique()
     return CohortFacts(
@@ -34,7 +34,7 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
 
 
 def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, command: Sequence[str]) -> dict[str, Any]:
-    """What every record of a cell has in common, however it ends."""
+    """Facts that every record of a cell has in common, however it ends."""
     resolved: dict[str, Any] = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
     scored, transfer, trained_on = cohorts.scored, cohorts.transfer, None
     if cohorts.evaluate_on:
@@ -71,16 +71,7 @@ def scored_record(
     training: Training,
     seconds: Mapping[str, float],
 ) -> Record:
-    """Record of a cell that was scored.
-
-    Args:
-        facts: From `run_facts`.
-        identity: run_id, benchmark and protocol_version.
-        metrics: What was scored.
-        notes: Policies of the benchmark.
-        training: How the model came about.
-        seconds: Time by part.
-    """
+    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark and protocol_version."""
     return Record(
         **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
         seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),

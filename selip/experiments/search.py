@@ -55,7 +55,7 @@ def nearest_texts(embeddings: Embeddings, volume: np.ndarray, k: int) -> list[Hi
 
 def _best(cosines: np.ndarray, k: int) -> Sequence[int]:
     if k < 1:
-        raise InputError(f"got -k {k}; allowed: at least 1")
+        raise InputError(f"got -k {k}; ask for at least 1")
     return [int(number) for number in np.argsort(-cosines, kind="stable")[:k]]
 
 
@@ -68,7 +68,7 @@ def search_cohort(
         InputError: Unless exactly one of `text` and `volume` is given, with words or a contrast the model can use.
     """
     if (text is None) == (volume is None):
-        raise InputError(f"got --text {text} and --volume {volume}; allowed: exactly one of them")
+        raise InputError(f"got --text {text} and --volume {volume}; give exactly one of them")
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
     notes = mismatches(facts, opened, "test")
@@ -112,7 +112,7 @@ def read_query(model: DualEncoder, text: str, train_texts: Iterable[str]) -> tup
         return meant, f"read as {' and '.join(sorted(places | signals))}: {len(meant)} findings of the training part"
     known, unseen = model.tokens.without_unseen_words(text), model.tokens.unseen_words(text)
     if not known.strip():
-        raise InputError(f"got --text {text!r} without a word the model was trained on; allowed: words of its reports")
+        raise InputError(f"got --text {text!r} without a word the model was trained on; use words of its reports")
     return [known], f"words that no training text held are left out: {', '.join(unseen)}" if unseen else ""
 
 
@@ -123,8 +123,6 @@ def _named(phrases: Iterable[str], text: str) -> set[str]:
 
 
 EXAMPLES = 3
-
-
 SHOWN = 5
 
 

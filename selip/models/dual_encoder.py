@@ -110,7 +110,7 @@ def weights_hash(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint says about itself.
+    """Facts that a checkpoint keeps beside its weights.
 
     Attributes:
         method: Method that trained it.
@@ -162,7 +162,7 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     except (KeyError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
+            f"got {path}, which is no readable checkpoint ({reason}); name a .safetensors file of 'selip train'"
         ) from error
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), facts
 

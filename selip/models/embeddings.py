@@ -44,6 +44,15 @@ class Embeddings:
 ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
 
 
+def check_grid(model: DualEncoder, shape: Sequence[int]) -> None:
+    """Raises InputError for volumes of another shape than the model's."""
+    if tuple(shape) != tuple(model.shape):
+        raise InputError(
+            f"got volumes of {tuple(shape)} voxels for a model of {model.shape}; "
+            "import the cohort with --like CHECKPOINT"
+        )
+
+
 @torch.no_grad()
 def embed_volumes(
     model: DualEncoder, volumes: np.ndarray, contrasts: Sequence[str], batch_size: int = 64
@@ -56,11 +65,7 @@ def embed_volumes(
         contrasts: (n,) names in CONTRASTS.
         batch_size: Volumes at a time.
     """
-    if volumes.shape[1:] != model.shape:
-        raise InputError(
-            f"got volumes of {volumes.shape[1:]} voxels; allowed by this model: {model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(model, volumes.shape[1:])
     training, device = model.training, model.log_logit_scale.device
     model.eval()
     parts: list[tuple[np.ndarray, np.ndarray]] = []
@@ -89,7 +94,7 @@ def embed_cohort(
     """
     rows = cohort.rows(split)
     if not len(rows):
-        raise InputError(f"got an empty {split} part in {cohort.root}; allowed: a part with volumes, or --split all")
+        raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     table = cohort.volumes.iloc[rows]
     items = table[ITEM_COLUMNS].assign(**{STATE: states_of(table)}).reset_index(drop=True)
     known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}

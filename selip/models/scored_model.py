@@ -67,7 +67,7 @@ class Subject:
 def mismatches(
     facts: CheckpointFacts, cohort: Cohort, split: str, reading: Mapping[str, str | None] | None = None
 ) -> list[str]:
-    """What differs from scoring a model on the test part of its own cohort, one line each.
+    """List what differs from scoring a model on the test part of its own cohort, one line each.
 
     Args:
         facts: Of the model.

@@ -35,7 +35,7 @@ def export_tower(checkpoint: Path, out: Path) -> list[Path]:
     model, facts = load_checkpoint(checkpoint)
     if not isinstance(model.volume_tower, VolumeTower):
         raise InputError(
-            f"got {checkpoint} with the tower {facts.model.volume_tower}; allowed: a 3D ResNet of MONAI; "
+            f"got {checkpoint} with the tower {facts.model.volume_tower}, no 3D ResNet of MONAI; "
             "name a checkpoint with one"
         )
     check_free(out)

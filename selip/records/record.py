@@ -57,7 +57,7 @@ class CohortFacts(_Strict):
 
 
 class Training(_Strict):
-    """How the model came about; the two hashes prove that methods of a seed began and were fed alike.
+    """Training of the scored model; the two hashes prove that methods of a seed began and were fed alike.
 
     Attributes:
         steps: Optimiser steps.
@@ -130,7 +130,7 @@ class Record(_Strict):
 
     @property
     def synthetic(self) -> bool:
-        """Whether any cohort behind its numbers is simulated."""
+        """True when any cohort behind its numbers is simulated."""
         return any(one.synthetic for one in (self.cohort, self.transfer, self.trained_on) if one)
 
     @model_validator(mode="after")

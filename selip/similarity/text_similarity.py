@@ -21,10 +21,19 @@ import torch
 
 from selip.data.findings import Clause, flip_text, parse_findings_text
 from selip.data.sides import can_flip
-from selip.similarity.clause_pooling import FloatArray, averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.similarity.semantics import PARTS, WHOLE, location_match, signal_match
+from selip.similarity.semantics import (
+    PARTS,
+    WHOLE,
+    averaging_matrix,
+    best_match_pool,
+    best_of,
+    location_match,
+    mean_pool,
+    signal_match,
+)
 from selip.similarity.settings import SimilarityConfig
 from selip.similarity.syntax import SYNTAX, character_dice, word_dice
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 __all__ = [

@@ -46,7 +46,7 @@ def _watch(parent: int) -> None:
 
 
 def in_processes(tasks: Iterable[Any], workers: int, **options: Any) -> Iterator[Any]:  # noqa: ANN401
-    """What joblib's delayed `tasks` return, computed in `workers` processes; `options` are those of Parallel."""
+    """Compute joblib's delayed `tasks` in `workers` processes; `options` are those of Parallel."""
     parallel = Parallel(n_jobs=workers, initializer=end_with, initargs=(os.getpid(),), **options)
     with without_interrupts():
         found: Iterator[Any] = parallel(tasks)
@@ -60,6 +60,6 @@ def living_workers() -> Iterator[None]:
         yield
     except BrokenProcessPool as error:
         raise InputError(
-            "got a process that makes the cohort killed, for lack of memory as a rule; allowed: as many as memory has "
-            "room for; give 'selip cohort build' or 'import' fewer --workers"
+            "got a process that makes the cohort killed, for lack of memory as a rule; "
+            "give 'selip cohort build' or 'import' fewer --workers"
         ) from error

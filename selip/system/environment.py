@@ -24,7 +24,7 @@ def launched_processes() -> int:
 
 
 def is_first_process() -> bool:
-    """Whether this one of them speaks to the user."""
+    """True for the one of them that speaks to the user."""
     return launched_processes() == 1 or os.environ.get("RANK", "0") == "0"
 
 

@@ -61,12 +61,12 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """Where a process makes what will be `path`; another name at each call."""
+    """Path at which a process makes what will be `path`; another name at each call."""
     return path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")
 
 
 def is_partial(path: Path) -> bool:
-    """Whether `path` is being made, or is what a killed process left of it."""
+    """True when `path` is being made, or is what a killed process left of it."""
     return path.name.startswith(".") and path.name.endswith(".partial")
 
 

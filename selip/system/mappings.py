@@ -55,7 +55,7 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], where: str = "") -> T
 def refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  # noqa: ANN401
     """Raises InputError for a key that the dataclass `kind`, found at `where`, or one inside of it does not have."""
     if not isinstance(values, Mapping):
-        raise InputError(f"got {where or 'a file'} that is not a mapping; allowed: key: value lines")
+        raise InputError(f"got {where or 'a file'} that is not a mapping; write key: value lines")
     hints = get_type_hints(kind)
     for key, value in values.items():
         path = f"{where}.{key}".strip(".")
@@ -78,9 +78,9 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
         values = yaml.load(path.read_text(), YamlLoader)
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"got an unreadable {what} {path} ({reason}); allowed: a YAML file") from error
+        raise InputError(f"got an unreadable {what} {path} ({reason}); name a YAML file") from error
     if not isinstance(values, dict):
-        raise InputError(f"got {path} that is not a mapping; allowed: key: value lines")
+        raise InputError(f"got {path} that is not a mapping; write key: value lines")
     return values
 
 
@@ -97,17 +97,17 @@ def apply_override(values: dict[str, Any], override: str, expand: Callable[[str]
     """Sets one `key=value`. Lists may be written a,b,c; a whole number of seeds means 0 to that number less one."""
     key, separator, text = override.partition("=")
     if not separator:
-        raise InputError(f"got override {override!r}; allowed: key=value, as training.steps=200")
+        raise InputError(f"got override {override!r}; write key=value, as training.steps=200")
     *parents, last = expand(key).split(".")
     node = values
     for parent in parents:
         node = node.setdefault(parent, {})
         if not isinstance(node, dict):
-            raise InputError(f"got override {override!r}, but {parent} has no parts; allowed: key=value")
+            raise InputError(f"got override {override!r}, but {parent} has no parts; leave the last one out")
     try:
         value = yaml.load(text, YamlLoader)
     except (RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"got override {override[:99]!r} with an unreadable value; allowed: key=value") from error
+        raise InputError(f"got override {override[:99]!r} with an unreadable value; write key=value") from error
     if last == "seeds" and isinstance(value, int):
         value = list(range(value))
     elif last in {"methods", "benchmarks", "seeds", "ablations"} and not isinstance(value, list):
@@ -124,7 +124,7 @@ def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in pairs:
         if "." in pair.partition("=")[0]:
-            raise InputError(f"got {pair!r}; allowed: key=value, the key without a dot")
+            raise InputError(f"got {pair!r}; write key=value, the key without a dot")
         apply_override(found, pair)
     return found
 

@@ -60,7 +60,7 @@ def reporting() -> Iterator[Report]:
 
 @dataclass(frozen=True)
 class Report:
-    """Where long work tells how it goes; each does nothing by default.
+    """Functions that long work reports its progress to; each does nothing by default.
 
     Attributes:
         line: Takes a line of text.

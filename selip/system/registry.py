@@ -65,7 +65,7 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> str:
 
 
 def described(registry: Registry, group: str) -> Iterator[dict[str, str]]:
-    """What each registered plug-in says of itself; only a third party's, or one that computes it, is imported."""
+    """Facts that each registered plug-in declares; only a third party's, or one that computes it, is imported."""
     for name, target in registered(registry, group).items():
         found = declared(target) if name in registry else {}
         if not found.keys() >= {*SAID}:

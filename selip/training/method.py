@@ -1,4 +1,4 @@
-"""What a method declares. Towers, batches, optimiser and budget are the trainer's and the same for every method."""
+"""The declaration of a method. Towers, batches, optimiser and budget are the trainer's, the same for every method."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a method may look at before the first step: training texts and labels, never a volume, never val or test.
+    """Training texts and labels that a method may use before the first step; never a volume, never val or test.
 
     Attributes:
         texts: Unique training texts and their flipped twins.
@@ -118,7 +118,7 @@ class Method:
 
     @property
     def learns_text(self) -> bool:
-        """Whether it trains the text tower; without that, retrieval by text says nothing of the method."""
+        """True when it trains the text tower; without that, retrieval by text says nothing of the method."""
         return self.prepare is None or bool({"pairs", "local"} & set(self.views))
 
     def settings_in(self, config: RunConfig) -> Any:  # noqa: ANN401 (an instance of `settings`)

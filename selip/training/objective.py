@@ -13,7 +13,7 @@ _ABSENT = torch.empty(0)
 
 @dataclass(frozen=True)
 class Batch:
-    """What an objective sees of a step. Views that the method did not ask for are empty.
+    """Views of a step for an objective; those that the method did not ask for are empty.
 
     Attributes:
         volumes: (B, E) unit-length volume embeddings.

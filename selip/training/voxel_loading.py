@@ -39,7 +39,7 @@ Loader = Callable[[int, slice], torch.Tensor]
 
 
 def make_loader(volumes: Volumes, plan_rows: np.ndarray, device: torch.device) -> Loader:
-    """What gives the voxels of each step.
+    """Make the iterator that gives the voxels of each step.
 
     Args:
         volumes: All training volumes.

@@ -118,7 +118,7 @@ def test_all_normal_is_uniform(method):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_a_cohort_without_labels_is_skipped(method):
-    with pytest.raises(UnavailableError, match=f"got a cohort without labels; allowed for {method.name}"):
+    with pytest.raises(UnavailableError, match=f"got a cohort without lesion types .*, which {method.name} needs"):
         method.prepare(SimpleNamespace(label_names=()))
     assert method.views == ("pairs", "labels")
 

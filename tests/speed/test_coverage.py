@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference, patient_bootstrap
+from benchmarks.statistics.intervals import hierarchical_bootstrap
 from benchmarks.statistics.significance import friedman_ranks, sign_flip, smallest_detectable_difference
 
 pytestmark = pytest.mark.speed

@@ -85,7 +85,7 @@ def _sampled(maps: torch.Tensor, points: torch.Tensor, atlas: DeviceAtlas) -> to
 
 
 def _anatomy_points(points: torch.Tensor, plan: Plan, atlas: DeviceAtlas) -> torch.Tensor:
-    """Where in the atlas to look: moved by ventricle size and by what a growing lesion pushes aside."""
+    """Points of the atlas to look up: moved by ventricle size and by what a growing lesion pushes aside."""
     middle = points[:, :, points.shape[2] // 2]
     push = _sampled(atlas.push, middle, atlas) * _wide(plan.ventricles_mm, middle)
     moved = points - push[:, :, None]

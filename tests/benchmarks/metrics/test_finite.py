@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
-from benchmarks.metrics import label_metrics as hard_metrics
-from benchmarks.metrics import probability_metrics as score_metrics
-from benchmarks.metrics.label_metrics import hard_resampler
-from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, mask_scores, score_masks
-from benchmarks.metrics.probability_metrics import ece_resampler, rank_resampler
+from benchmarks.metrics import class_metrics
+from benchmarks.metrics.class_metrics import ece_resampler, hard_resampler, rank_resampler
+from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, score_masks
 from benchmarks.metrics.rank_metrics import ndcg, positive_ranks, rank_metrics, worst_order
 from benchmarks.metrics.resampling import Table, check_finite, check_no_infinity, resampler_of, side_by_side
 from benchmarks.retrieval.gallery_ranking import exact_steps, search
-from benchmarks.statistics.intervals import patient_bootstrap
 from benchmarks.statistics.pool_statistics import STATISTICS, resampler_for
 from benchmarks.statistics.significance import friedman_ranks, sign_flip
 from selip.system.errors import InputError
@@ -51,10 +49,10 @@ METRICS = {
     "worst_order": lambda scores: worst_order(scores, POSITIVE),
     "search": retrieval,
     "exact_steps": lambda scores: exact_steps(unit(scores), unit(np.ones((N, N)))),
-    "auroc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, score_metrics.auroc),
-    "auprc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, score_metrics.auprc),
+    "auroc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auroc),
+    "auprc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auprc),
     "ece": lambda scores: ece_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES),
-    "accuracy": lambda scores: hard_resampler(TRUTH, scores[:, 0], ONES, CODES, hard_metrics.accuracy),
+    "accuracy": lambda scores: hard_resampler(TRUTH, scores[:, 0], ONES, CODES, class_metrics.accuracy),
     "friedman": lambda scores: friedman_ranks(pd.DataFrame(scores)),
     "sign_flip": lambda scores: sign_flip(scores[:, 0]),
 }
@@ -99,9 +97,9 @@ def test_an_item_of_unknown_truth_needs_no_score():
     truth = np.where(CODES == 2, np.nan, TRUTH)
     scores = np.where(CODES == 2, np.nan, 0.5)
     once = np.ones((1, N))
-    assert rank_resampler(truth[:, None], scores[:, None], ONES, CODES, score_metrics.auroc)(once) == 0.5
+    assert rank_resampler(truth[:, None], scores[:, None], ONES, CODES, class_metrics.auroc)(once) == 0.5
     assert np.isfinite(ece_resampler(truth[:, None], scores[:, None], ONES, CODES)(once))
-    assert np.isfinite(hard_resampler(truth, scores, ONES, CODES, hard_metrics.accuracy)(once))
+    assert np.isfinite(hard_resampler(truth, scores, ONES, CODES, class_metrics.accuracy)(once))
 
 
 @pytest.mark.parametrize("metric", [dice_scores, lesion_f1])
@@ -110,7 +108,7 @@ def test_masks_with_numbers_in_them_are_refused(metric):
     with pytest.raises(InputError, match="masks of float64"):
         metric(masks, np.zeros((2, 3, 3), bool))
     with pytest.raises(InputError, match="masks of bool and float64"):
-        mask_scores(np.zeros((2, 3, 3), bool), masks, (1, 1, 1))
+        score_masks(np.zeros((1, 2, 3, 3), bool), masks[None], (1, 1, 1))
     with pytest.raises(InputError, match="spacing_mm"):
         score_masks(np.zeros((1, 2, 3, 3), bool), np.zeros((1, 2, 3, 3), bool), (1, np.nan, 1))
 

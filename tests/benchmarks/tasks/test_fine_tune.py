@@ -152,7 +152,7 @@ def test_a_diverging_run_is_an_error():
 
 def test_volumes_of_another_grid_are_refused():
     other = replace(tiny_subject(), model=DualEncoder(TINY, (8, 8, 8), tiny_model().tokens))
-    with pytest.raises(InputError, match="allowed by this model"):
+    with pytest.raises(InputError, match="voxels for a model of"):
         BENCHMARK.score(other, OPTIONS)
 
 

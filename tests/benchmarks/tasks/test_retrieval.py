@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics import rank_metrics
 from benchmarks.retrieval import gallery_ranking
 from benchmarks.retrieval.gallery_ranking import METRICS
-from benchmarks.statistics.intervals import patient_bootstrap
 from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import pools
 from selip.data.findings import NORMAL_TEXT, is_normal

@@ -8,8 +8,9 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.intervals import Interval, paired_difference, patient_bootstrap
+from benchmarks.statistics.intervals import Interval
 from leaderboards.gate.comparison import Pair, Side, read_side
 from leaderboards.gate.margins import Margin
 from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap, patient_bootstrap
+from benchmarks.statistics.intervals import hierarchical_bootstrap
 from leaderboards.scores.benchmark_records import read_board, read_boards
 from leaderboards.scores.families import (
     headline_of,

@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
-from benchmarks.statistics.intervals import patient_bootstrap
 from leaderboards.scores.benchmark_records import read_board
 from leaderboards.scores.comparability import is_reference
 from leaderboards.scores.paired_differences import PRIMARY

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from selip.cli.main import main
+from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
+from selip.experiments import step_profile
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.profiling import step_profile
-from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, attached
-from selip.experiments.profiling.step_profile import (
+from selip.experiments.machine_limits import Ceilings, Stopwatch, attached
+from selip.experiments.step_profile import (
     BACKWARD,
     DATA,
     PARTS,
@@ -27,7 +28,6 @@ from selip.experiments.profiling.step_profile import (
     count_synchronisations,
     count_work,
 )
-from selip.experiments.time_estimate import random_cohort
 from selip.system.errors import InputError
 
 PROFILE = replace(PROFILES["quick"], shape=(16, 16, 8))

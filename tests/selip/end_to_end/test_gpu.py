@@ -11,7 +11,7 @@ import torch
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
-from selip.experiments.profiling.step_profile import count_synchronisations
+from selip.experiments.step_profile import count_synchronisations
 from selip.models.dual_encoder import weights_hash
 from selip.training import trainer
 from selip.training.trackers import Tracking

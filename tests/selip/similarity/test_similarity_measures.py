@@ -10,8 +10,17 @@ from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import CALLOSUM, CORTEX, REGIONS, SURFACE
 from selip.data.findings import Clause, swap_sides
 from selip.reports.ontology import ontology, place_grade, places, region_grade, signal_place
-from selip.similarity.clause_pooling import averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.similarity.semantics import PARTS, WHOLE, embedding_cosine, location_grade, signal_grade
+from selip.similarity.semantics import (
+    PARTS,
+    WHOLE,
+    averaging_matrix,
+    best_match_pool,
+    best_of,
+    embedding_cosine,
+    location_grade,
+    mean_pool,
+    signal_grade,
+)
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.similarity.settings import ALLOWED
 from selip.similarity.syntax import SYNTAX, chrf, lcs, levenshtein
@@ -172,7 +181,7 @@ def test_embeddings_are_those_of_minilm_nearly_blind_to_the_side():
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line():
-    with pytest.raises(InputError, match=r"nobody/nothing.*allowed without a hub: minilm") as error:
+    with pytest.raises(InputError, match=r"nobody/nothing.*without a hub use minilm") as error:
         sentence_embeddings(["a"], "nobody/nothing")
     assert "\n" not in str(error.value)
 

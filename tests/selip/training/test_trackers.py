@@ -150,7 +150,7 @@ def test_a_tracker_that_does_not_start_is_one_line(run, fake, monkeypatch):
 
     monkeypatch.setattr(fake, "start", refuse)
     monkeypatch.setattr(fake, "finish", lambda self: self.what_start_makes)
-    with pytest.raises(InputError, match=r"got --track fake, which does not start \(no key log in\); allowed: "):
+    with pytest.raises(InputError, match=r"got --track fake, which does not start \(no key log in\); set it up"):
         run("refused", "fake")
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.class_summary import POLICIES, one_sided_classes, summarise_classification
 from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.metric_summary import CLASS_POLICIES, summarise_classification
 from selip.records.record import Metric
 from selip.system.errors import InputError
 
@@ -64,12 +64,10 @@ def test_a_record_and_its_table_are_enough_to_find_the_numbers_again(tmp_path):
         np.testing.assert_allclose(interval, (metric.value, metric.lower, metric.upper), rtol=1e-10, atol=1e-12)
 
 
-def test_classes_without_both_kinds_are_named_and_left_out():
+def test_classes_without_both_kinds_are_left_out():
     whole = pool("random")
     frame = whole.assign(**{"truth:all": 1.0, "truth:none": 0.0, "truth:elsewhere": np.nan})
     frame = frame.assign(**{f"linear_score:{name}": 0.5 for name in ("all", "none")})
-    assert one_sided_classes(frame) == ["all", "none"]
-    assert one_sided_classes(whole) == []
     metrics = {"linear_macro_auroc": "macro_auroc", "linear_auroc:all": "auroc", "linear_auprc:none": "auprc"}
     found = summarise_classification(frame, metrics, OPTIONS)
     assert list(found) == ["linear_macro_auroc"]
@@ -89,5 +87,5 @@ def test_nothing_asked_and_nothing_there():
 
 
 def test_policies_name_the_bins_and_what_a_macro_mean_leaves_out():
-    assert "10 bins" in POLICIES["ECE"]
-    assert "both kinds" in POLICIES["macro"]
+    assert "10 bins" in CLASS_POLICIES["ECE"]
+    assert "both kinds" in CLASS_POLICIES["macro"]

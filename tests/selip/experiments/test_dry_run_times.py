@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.data.findings import parse_findings_text
-from selip.experiments import time_estimate
+from selip.experiments import dry_run
 from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.dry_run import StepTime, time_step, workloads
 from selip.experiments.experiment_file import read_experiment, with_overrides
 from selip.experiments.grid import grid
-from selip.experiments.time_estimate import StepTime, random_cohort, time_step, workloads
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
 from selip.training import trainer
@@ -111,11 +112,11 @@ def test_without_time_one_step_counts(config, steps_taken):
 
 
 def test_a_large_batch_is_cut_on_a_cpu_and_its_time_scaled(config, monkeypatch):
-    monkeypatch.setattr(time_estimate.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(time_estimate, "MAX_CPU_VOXELS", 4 * 16 * 16 * 8)
+    monkeypatch.setattr(dry_run.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(dry_run, "MAX_CPU_VOXELS", 4 * 16 * 16 * 8)
     asked = []
     monkeypatch.setattr(
-        time_estimate, "_seconds_a_step", lambda method, short, *_: asked.append(short.training.batch_size) or 0.1
+        dry_run, "_seconds_a_step", lambda method, short, *_: asked.append(short.training.batch_size) or 0.1
     )
     assert time_step(find_method("clip"), config, PROFILE, 1) == StepTime(pytest.approx(0.2), 8, 4)
     huge = replace(PROFILE, shape=(512, 512, 512))

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, and how near it comes to what the machine can do.
+"""The time of a training step by its parts, and how near it comes to what the machine can do.
 
 The loop is the trainer's own, so that towers, views, augmentation, precision and optimiser are those of a run. Parts
 are timed by marks around what the step calls; operations and bytes are counted in a step that is not timed.
@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from selip.data.cohort import Cohort
-from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, Target, attached, measure_ceilings
+from selip.experiments.machine_limits import Ceilings, Stopwatch, Target, attached, measure_ceilings
 from selip.models.dual_encoder import DualEncoder
 from selip.system.errors import InputError
 from selip.system.memory import forget_peak_memory, peak_memory_mb
@@ -50,7 +50,7 @@ class Loop(Protocol):
 
 @dataclass(frozen=True)
 class Counts:
-    """What a step does, whatever its speed.
+    """Work of a step, whatever its speed.
 
     Attributes:
         flops: Operations of matrix products, convolutions and attention, forward and backward.
@@ -124,7 +124,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         InputError: For a method that is not trained, `steps` below 1, or a run that could not start.
     """
     if steps < 1:
-        raise InputError(f"got --steps {steps}; allowed: 1 or more; time at least one step")
+        raise InputError(f"got --steps {steps}; time at least one step")
     forget_peak_memory()
     memory = peak_memory_mb()
     short = replace(config, training=replace(config.training, steps=BEFORE_TIMING + steps, validations=1))
@@ -137,6 +137,9 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
     forget_peak_memory()
     laps = _timed_steps(loop, range(BEFORE_TIMING, BEFORE_TIMING + steps))
     totals = [sum(lap.values()) for lap in laps]
+    lower, middle, upper = np.percentile(
+        [config.training.batch_size / total for total in totals], (25, 50, 75)
+    ).tolist()
     return StepProfile(
         method=method.name,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -146,7 +149,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         steps=steps,
         seconds={part: median(lap.get(part, 0.0) for lap in laps) for part in PARTS},
         step_seconds=median(totals),
-        pairs_per_second=_quartiles([config.training.batch_size / total for total in totals]),
+        pairs_per_second=(lower, middle, upper),
         memory_mb=peak_memory_mb() - memory,
         counts=Counts(flops, traffic, waits),
         ceilings=measure_ceilings(device, DTYPES.get(precision, torch.float32)),
@@ -165,21 +168,14 @@ def _timed_steps(loop: Loop, steps: range) -> list[dict[str, float]]:
 
 
 def _targets(model: DualEncoder) -> list[Target]:
-    """What each part calls, whichever views a method asks for; gradients all go through one function of torch."""
-    volumes: list[tuple[object, str]] = [(model.volume_tower, name) for name in ("forward", "stage_maps", "pool")]
-    texts: list[tuple[object, str]] = [(model.text_tower, name) for name in ("forward", "hidden", "pool")]
-    volumes.append((model, "project_volumes"))
-    texts.append((model, "project_texts"))
+    """Functions that each part calls, whichever views a method asks for; gradients all go through one of torch."""
     return [
-        *((owner, name, VOLUMES) for owner, name in volumes),
-        *((owner, name, TEXTS) for owner, name in texts),
+        *((model.volume_tower, name, VOLUMES) for name in ("forward", "stage_maps", "pool")),
+        (model, "project_volumes", VOLUMES),
+        *((model.text_tower, name, TEXTS) for name in ("forward", "hidden", "pool")),
+        (model, "project_texts", TEXTS),
         (torch.autograd, "backward", BACKWARD),
     ]
-
-
-def _quartiles(values: list[float]) -> tuple[float, float, float]:
-    lower, middle, upper = np.percentile(values, (25, 50, 75)).tolist()
-    return lower, middle, upper
 
 
 def _bytes_touched(tensor: torch.Tensor) -> int:

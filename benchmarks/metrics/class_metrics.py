@@ -1,4 +1,8 @@
-"""Metrics of class scores, for all resamples of patients at once: AUROC, AUPRC and calibration.
+"""Metrics of predicted classes and of class scores, for all resamples of patients at once.
+
+Accuracy, balanced accuracy, macro F1 and Matthews' correlation need three numbers a class: how often it is predicted
+rightly, how often it is true, how often it is predicted. Each is a sum over patients, so all resamples are one matrix
+product. The classes are those that occur among the drawn items, as in scikit-learn on those items.
 
 With c the counts of a resample, AUROC is a ratio of forms in c: the pairs of a positive and a negative item that are
 ranked wrongly are summed for each pair of patients once, for all resamples. AUPRC needs the weight of positives and of
@@ -11,14 +15,83 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.metrics.label_metrics import defined_mean, ratio
-from benchmarks.metrics.resampling import FloatArray, IntArray, Resampler, check_finite, patient_sums
+from benchmarks.metrics.resampling import Resampler, check_finite, patient_sums
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
 
+Formula = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+"""Hits, truths and predictions of each class, (R, K) each, to the metric (R,)."""
+_ROUNDING = 1e-12
 N_BINS = 10
 _EDGES = np.arange(1, N_BINS) / N_BINS
+
+
+def hard_resampler(
+    truth: FloatArray, predicted: FloatArray, weights: FloatArray, codes: IntArray, formula: Formula
+) -> Resampler:
+    """A metric of predicted classes as a function of how often each patient is drawn, (R, P) to (R, 1).
+
+    Args:
+        truth: (n,) class numbers; items with NaN are left out.
+        predicted: (n,) class numbers, finite where the truth is known.
+        weights: (n,) weights > 0.
+        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+        formula: One of the functions below.
+
+    Raises:
+        InputError: When a prediction is not finite where the truth is known.
+    """
+    known = np.isfinite(truth)
+    check_finite(predicted[known], "predictions of a known truth")
+    classes = np.unique(np.concatenate([truth[known], predicted[known]]))
+    is_true, is_predicted = truth[:, None] == classes, (predicted[:, None] == classes) & known[:, None]
+    events = np.concatenate([is_true & is_predicted, is_true, is_predicted], axis=1)
+    sums = patient_sums(events * weights[:, None], codes)
+
+    def statistic(counts: FloatArray) -> FloatArray:
+        hits, truths, predictions = np.split(counts @ sums, 3, axis=1)
+        return formula(hits, truths, predictions)[:, None]
+
+    return statistic
+
+
+def accuracy(hits: FloatArray, truths: FloatArray, predictions: FloatArray) -> FloatArray:
+    """Share of items whose class is predicted."""
+    return ratio(hits.sum(axis=1), truths.sum(axis=1))
+
+
+def balanced_accuracy(hits: FloatArray, truths: FloatArray, predictions: FloatArray) -> FloatArray:
+    """Mean recall of the classes that are true for some item (Brodersen et al. 2010, ICPR)."""
+    return defined_mean(ratio(hits, truths))
+
+
+def macro_f1(hits: FloatArray, truths: FloatArray, predictions: FloatArray) -> FloatArray:
+    """Mean of 2 hits / (true + predicted) over the classes that are true or predicted for some item."""
+    return defined_mean(ratio(2 * hits, truths + predictions))
+
+
+def mcc(hits: FloatArray, truths: FloatArray, predictions: FloatArray) -> FloatArray:
+    """Matthews' correlation of several classes (Gorodkin 2004, Comput. Biol. Chem. 28:367).
+
+    0 when all items are of one class or are given one.
+    """
+    total = truths.sum(axis=1)
+    covariance = hits.sum(axis=1) * total - (truths * predictions).sum(axis=1)
+    spreads = [total**2 - (side**2).sum(axis=1) for side in (truths, predictions)]
+    varies = (np.minimum(*spreads) > _ROUNDING * total**2) | (total == 0)
+    return np.where(varies, ratio(covariance, np.sqrt(np.maximum(spreads[0] * spreads[1], 0.0))), 0.0)
+
+
+def ratio(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Quotient, NaN where the divisor is 0."""
+    return np.divide(above, below, out=np.full_like(below, np.nan), where=below > 0)
+
+
+def defined_mean(columns: FloatArray) -> FloatArray:
+    """(R,) mean over the columns (R, K) that are defined, NaN where none is."""
+    known = np.isfinite(columns)
+    return ratio(np.where(known, columns, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
 
 class Ranking(NamedTuple):
@@ -49,14 +122,8 @@ def rank_resampler(
 ) -> Resampler:
     """Mean over classes of a rank metric as a function of how often each patient is drawn, (R, P) to (R, 1).
 
-    A class without both kinds among the drawn items is left out of the mean; NaN where every class is.
-
-    Args:
-        truths: (n, K) in {0, 1}, NaN where unknown: such an item is left out of the class.
-        scores: (n, K), finite where the truth is known.
-        weights: (n,) weights > 0.
-        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
-        metric: `auroc` or `auprc`.
+    A class without both kinds among the drawn items is left out of the mean; NaN where every class is. Weights, codes
+    are those of `hard_resampler`; truths (n, K) in {0, 1} are NaN where unknown, scores (n, K) finite elsewhere.
 
     Raises:
         InputError: When a score is not finite where the truth is known.
@@ -76,7 +143,7 @@ def ranking(truth: FloatArray, score: FloatArray, weights: FloatArray, codes: In
     positive, negative = kinds.T
     thresholds = np.unique(score[positive])
 
-    def passing(chosen: npt.NDArray[np.bool_], side: Literal["left", "right"]) -> FloatArray:
+    def passing(chosen: BoolArray, side: Literal["left", "right"]) -> FloatArray:
         """(P, G + 1) weight by the number of thresholds that an item reaches ("right") or exceeds ("left")."""
         passed = np.searchsorted(thresholds, score[chosen], side)
         sums = np.zeros((codes.max() + 1, len(thresholds) + 1))
@@ -130,13 +197,8 @@ def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, c
 
     Ten bins of equal width, (0, .1], (.1, .2], ..., 0 in the first. The confidence is the highest score of an item, the
     first class in order where two tie, and it is right when the item is of that class; for one class alone this is the
-    calibration of its probability. Items whose likeliest class has no known truth are left out.
-
-    Args:
-        truths: (n, K) in {0, 1}, NaN where unknown.
-        scores: (n, K) probabilities, finite where the truth is known.
-        weights: (n,) weights > 0.
-        codes: (n,) number of the patient of each item; each of 0..P-1 occurs.
+    calibration of its probability. Items whose likeliest class has no known truth are left out. Arguments as in
+    `rank_resampler`, the scores probabilities.
 
     Raises:
         InputError: When a score is no probability, or is missing where the truth is known.
@@ -144,7 +206,7 @@ def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, c
     check_finite(scores[np.isfinite(truths)], "scores of a known truth")
     outside = scores[(scores < 0) | (scores > 1)]
     if outside.size:
-        raise InputError(f"got a score of {outside[0]:.3g} for ece; allowed: probabilities in [0, 1]; take a softmax")
+        raise InputError(f"got a score of {outside[0]:.3g} for ece, no probability; take a softmax")
     likeliest = np.where(np.isfinite(scores), scores, -1.0).argmax(axis=1)[:, None]
     confidence, right = (np.take_along_axis(table, likeliest, axis=1)[:, 0] for table in (scores, truths))
     known = np.isfinite(confidence) & np.isfinite(right)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selip.experiments.profiling import machine_limits
-from selip.experiments.profiling.machine_limits import copy_rate, matrix_product_rate, measure_ceilings
+from selip.experiments import machine_limits
+from selip.experiments.machine_limits import copy_rate, matrix_product_rate, measure_ceilings
 
 CPU = torch.device("cpu")
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from unittest import mock
 
 import torch
 from torch.utils.benchmark import Timer
@@ -34,24 +35,13 @@ class Ceilings:
 
 
 def measure_ceilings(device: torch.device, dtype: torch.dtype) -> Ceilings:
-    """Measures `device` as busy as it is now, with the threads that torch has; about 2 s.
-
-    Args:
-        device: "cpu" or "cuda".
-        dtype: Type that a training step multiplies in.
-    """
+    """Measures `device` as busy as it is now, in the type that a training step multiplies in; about 2 s."""
     flops = matrix_product_rate(device, dtype, EDGES[device.type])
     return Ceilings(str(dtype).removeprefix("torch."), flops, copy_rate(device, COPY_BYTES[device.type]))
 
 
 def matrix_product_rate(device: torch.device, dtype: torch.dtype, edges: Sequence[int]) -> float:
-    """Operations a second of the fastest product of square matrices.
-
-    Args:
-        device: Where.
-        dtype: Type of the numbers.
-        edges: Edges n of the matrices that are tried.
-    """
+    """Operations a second of the fastest product of square matrices among those of some edges n."""
     return max(2 * n**3 / _best_seconds("torch.mm(a, b, out=c)", _matrices(n, device, dtype)) for n in edges)
 
 
@@ -84,11 +74,6 @@ class Stopwatch:
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Starts with no lap.
-
-        Args:
-            device: Device of what is timed.
-        """
         self.device = device
         self._current = ""
         self._laps: list[list[tuple[str, Any]]] = []
@@ -151,18 +136,5 @@ def attached(watch: Stopwatch, targets: Iterable[Target]) -> Iterator[None]:
     with ExitStack() as stack:
         for owner, name, part in targets:
             if hasattr(owner, name):
-                stack.enter_context(_replaced(owner, name, watch.timed(part, getattr(owner, name))))
+                stack.enter_context(mock.patch.object(owner, name, watch.timed(part, getattr(owner, name))))
         yield
-
-
-@contextmanager
-def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
-    before = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if before is None:  # it was its class's
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)

@@ -1,1 +1,0 @@
-"""Profiling: where the time of a training step goes."""
