@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from benchmarks.metrics.resampling import joined
 from benchmarks.statistics.intervals import intervals_of
 from benchmarks.statistics.metric_summary import metric_of
 from benchmarks.statistics.pool_statistics import known_items, resampler_for
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric
 
 POLICIES: Mapping[str, str] = {
@@ -26,6 +29,27 @@ POLICIES: Mapping[str, str] = {
     "interval": "percentile bootstrap over patients with all their items, the metric computed anew in each resample; a "
     "class that a resample does not draw in both kinds is left out of its macro mean",
 }
+
+
+def declared_classification(label: str, place: int, **changes: Any) -> Declared:
+    """What a benchmark of classification says of itself: its tasks are pools, ranked by their macro AUROC.
+
+    Args:
+        label: Its name in words.
+        place: Its place on the page of classification, from 10.
+        changes: Fields of `Declared` in which it differs.
+    """
+    about: dict[str, Any] = {
+        "headline": ("*/macro_auroc",),
+        "pools": ("lesion_type", "abnormal", "lobe", "side", "glioma_grade"),
+        "transfer_pools": ("glioma_grade",),
+        "floors": {"chance": "chance", "majority": "majority", "metadata": "metadata only"},
+        "words": {
+            "macro_auroc": "macro AUROC", "macro_auprc": "macro AUPRC", "macro_f1": "macro F1", "mcc": "MCC",
+            "ece": "ECE", "auroc": "AUROC", "auprc": "AUPRC",
+        },
+    }  # fmt: skip
+    return Declared(family="classification", label=label, place=place, **about | changes)
 
 
 def summarise_classification(
@@ -56,7 +80,7 @@ def summarise_classification(
     for (name, kind), interval in zip(metrics.items(), intervals, strict=True):
         if np.isfinite(interval.value):
             patients = frame["patient_id"][known_items(frame, name, kind)]
-            found[name] = metric_of(interval, patients, kind, has_interval="/" not in name)
+            found[name] = metric_of(interval, patients, kind, has_interval=not MetricKey.named(name).reference)
     return found
 
 

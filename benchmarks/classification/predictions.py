@@ -14,6 +14,7 @@ from benchmarks.classification.class_summary import POLICIES as METRIC_POLICIES
 from benchmarks.classification.class_summary import summarise_classification
 from benchmarks.classification.labels import ITEM_COLUMNS, TaskData
 from selip.models.scored_model import Subject
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric
 from selip.system.errors import InputError
 
@@ -147,7 +148,7 @@ def _references(found: Mapping[str, Metric], models: Iterable[str], values: Mapp
     for model in models:
         for name, value in values.items():
             key = _key(model, name)
-            metric = found.get(key.partition("/")[0])
+            metric = found.get(MetricKey.named(key).metric)
             if metric:
                 update = {"value": round(value, REFERENCE_DECIMALS), "lower": None, "upper": None}
                 beside[key] = metric.model_copy(update=update)

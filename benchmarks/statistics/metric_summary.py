@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.statistics.intervals import Interval, bootstrap_columns
 from benchmarks.statistics.pool_statistics import LOWER_IS_BETTER
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric, Statistic
 
 FloatArray = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ def summarise(
     metrics: dict[str, Metric] = {}
     defined = [name for name, values in columns.items() if np.isfinite(values).any()]
     for statistic in ("mean", "median"):
-        names = [name for name in defined if (name.split("/")[0] in medians) == (statistic == "median")]
+        names = [name for name in defined if (MetricKey.named(name).metric in medians) == (statistic == "median")]
         if not names:
             continue
         table = np.column_stack([columns[name] for name in names])
@@ -44,7 +45,7 @@ def summarise(
         )
         for name, interval in zip(names, intervals, strict=True):
             patients = items["patient_id"][np.isfinite(columns[name])]
-            metrics[name] = metric_of(interval, patients, statistic, has_interval="/" not in name)
+            metrics[name] = metric_of(interval, patients, statistic, has_interval=not MetricKey.named(name).reference)
     return {name: metrics[name] for name in defined}
 
 

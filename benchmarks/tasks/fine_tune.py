@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.class_summary import declared_classification
 from benchmarks.classification.labels import TASKS, TaskData, load_tasks
 from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
 from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors, task_generator
@@ -219,6 +220,7 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="one recipe for every method; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("fine-tuning", 13),
     needs_text=False,
     sizes=("evaluation.probe.fine_tune_batch_size",),
 )

@@ -25,6 +25,8 @@ from benchmarks.segmentation.reference_unet import Reference, kept_reference
 from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey, own_columns
 from selip.records.record import Metric
 from selip.system.errors import InputError
 from selip.system.files import tensors_hash
@@ -188,10 +190,10 @@ def pool_scores(
     }
     items = task.scored.items.copy()
     items.insert(0, "pool", pool)
-    own = {name: values for name, values in columns.items() if "/" not in name}
+    own = own_columns(columns)
     metrics = {
         f"{pool}/{name}": metric.model_copy(
-            update={"higher_is_better": HIGHER_IS_BETTER[name.split("/")[0].removeprefix("median_")]}
+            update={"higher_is_better": HIGHER_IS_BETTER[MetricKey.named(name).metric.removeprefix("median_")]}
         )
         for name, metric in summarise(items, columns, task.options, {MEDIAN}).items()
     }
@@ -226,6 +228,24 @@ BENCHMARK = Benchmark(
     protocol_version=PROTOCOL_VERSION,
     source="Dice, HD95 and NSD as in Metrics Reloaded (arXiv:2206.01653), with a written policy for empty masks",
     score=score_subject,
+    declared=Declared(
+        family="segmentation",
+        label="segmentation",
+        place=20,
+        headline=("*/dice",),
+        pools=("frozen", "fine_tuned"),
+        floors={"empty": "empty mask", "monai_unet": "MONAI U-Net"},
+        trained_floors=("monai_unet",),
+        words={
+            "dice": "Dice",
+            "median_hd95_mm": "median HD95 (mm)",
+            "hd95_mm": "HD95 (mm)",
+            "nsd_at_2mm": "NSD at 2 mm",
+            "lesion_f1": "lesion F1",
+            "fine_tuned": "fine-tuned",
+        },
+        task_type="image-segmentation",
+    ),
     needs_text=False,
     sizes=("evaluation.segmentation.batch_size", "evaluation.segmentation.width"),
 )

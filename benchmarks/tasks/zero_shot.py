@@ -18,7 +18,7 @@ import yaml
 from scipy.special import softmax
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.class_summary import summarise_classification
+from benchmarks.classification.class_summary import declared_classification, summarise_classification
 from benchmarks.classification.labels import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
 from benchmarks.classification.predictions import (
     PARTS,
@@ -212,4 +212,5 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="prompt ensembles as in CLIP (arXiv:2103.00020), section 3.1; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("zero-shot", 11, task_type="zero-shot-image-classification"),
 )

@@ -143,6 +143,7 @@ def evaluate(
 ) -> None:
     """Score a checkpoint on a cohort."""
     from selip.experiments.experiment import evaluate_checkpoint
+    from selip.records.metric_key import MetricKey
 
     reading = None if contrasts is None else parse_contrasts(contrasts)
     score, warnings = evaluate_checkpoint(checkpoint, cohort, benchmark, split, reading)
@@ -153,7 +154,7 @@ def evaluate(
         return
     table = Table("metric", "value", "95 % interval", "chance", "items", title=f"{benchmark} on {cohort} ({split})")
     for key, metric in score.metrics.items():
-        if key.count("/") == 1:
+        if not MetricKey.parse(key).reference:
             chance = score.metrics.get(f"{key}/chance")
             interval = "" if metric.lower is None else f"{metric.lower:.3f} to {metric.upper:.3f}"
             table.add_row(

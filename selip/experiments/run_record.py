@@ -74,7 +74,7 @@ def scored_record(
 
     Args:
         facts: From `run_facts`.
-        identity: run_id, benchmark and protocol_version.
+        identity: run_id, benchmark, its protocol_version and what it declares.
         metrics: What was scored.
         notes: Policies of the benchmark.
         training: How the model came about.
