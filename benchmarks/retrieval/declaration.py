@@ -79,6 +79,7 @@ DECLARED = Declared(
     pools=("abnormal", "all"),
     floors={"chance": "chance", "majority": "majority"},
     clears=2.0,
+    fewest_items=dict.fromkeys(_HARD, 10),
     compared=("abnormal/text_to_image_R@10", f"abnormal/image_to_text_{NDCG}"),
     tables=_TABLES,
     figures=_FIGURES,

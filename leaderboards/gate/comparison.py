@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from leaderboards.scores.benchmark_records import Board, Row, boards_of
-from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of, is_reference
+from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of
+from leaderboards.scores.headlines import metric_keys
 from selip.records.record import Record
 from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
@@ -196,7 +197,7 @@ def _left_out(pair: Pair) -> str:
 
 def _check_definitions(pair: Pair) -> None:
     ours, theirs = (
-        {key: counts_of(key, metric) for key, metric in row.scored[0].metrics.items() if not is_reference(key)}
+        {key: counts_of(key, row.scored[0].metrics[key]) for key in metric_keys(row.scored[:1])}
         for row in (pair.reference, pair.candidate)
     )
     for key in sorted(ours.keys() | theirs.keys()):

@@ -11,8 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.comparability import is_reference
-from leaderboards.scores.families import headline_of
+from leaderboards.scores.headlines import headline_of, metric_keys
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, read_mapping
 from selip.system.registry import unknown
@@ -79,18 +78,16 @@ def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict
 
 
 def _ranking(board: Board, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
-    headline = headline_of(board)
-    return {headline.key: packaged.get(headline.key.split("/", 1)[1], UNNAMED)} if headline else {}
+    headline = headline_of(board.records)
+    return {headline.key: packaged.get(headline.metric, UNNAMED)} if headline else {}
 
 
 def _named(board: Board, own: Mapping[str, Margin]) -> dict[str, Margin]:
     """The metrics of a margins file by their full keys."""
-    headline = headline_of(board)
-    pool = headline.key.split("/", 1)[0] if headline else ""
-    keys = {key for record in board.records for key in record.metrics if not is_reference(key)}
+    headline, keys = headline_of(board.records), metric_keys(board.records)
     found = {}
     for name, margin in own.items():
-        key = name if "/" in name else f"{pool}/{name}"
+        key = name if "/" in name or headline is None else f"{headline.pool}/{name}"
         if key not in keys:
             raise InputError(_unknown_metric(board.benchmark, key, keys))
         found[key] = margin

@@ -32,6 +32,7 @@ from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.gate.comparison import Pair, Side, pairs_of
 from leaderboards.gate.margins import Margin, Margins, guarded_metrics
 from leaderboards.scores.benchmark_records import Row
+from selip.records.metric_key import MetricKey
 from selip.system.errors import InputError
 
 Outcome = Literal["pass", "regress", "inconclusive"]
@@ -188,13 +189,13 @@ def _check_scores(pair: Pair, key: str, found: float, reference: float, candidat
 
 
 def _value(row: Row, key: str) -> float:
-    return sum(record.metrics[key].value for record in row.scored) / len(row.scored)
+    return sum(row.values(key)) / len(row.scored)
 
 
 def _differences(pair: Pair, key: str) -> list[Resampler]:
     """Candidate minus reference as functions of the patients drawn, more is better: one a seed, or one of the means."""
     metric = pair.reference.scored[0].metrics[key]
-    name = key.split("/", 1)[1]
+    name = MetricKey.parse(key).metric
     sides = [[resampler_for(frame, name, metric.statistic) for frame in frames] for frames in pair.frames(key)]
     better, worse = reversed(sides) if metric.higher_is_better else sides
     if _paired(*pair.seeds):

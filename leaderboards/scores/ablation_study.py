@@ -12,7 +12,8 @@ import pandas as pd
 
 from baselines.ablations import ABLATIONS, Ablation
 from leaderboards.scores.benchmark_records import FULL, Board, Row, ablations_of
-from leaderboards.scores.paired_differences import COMPARED, PRIMARY, Comparison, adjusted, compare_pairs
+from leaderboards.scores.headlines import Headline, headline_of
+from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
 from selip.records.record import Record, Training
 
@@ -52,6 +53,7 @@ class Study:
 
     Attributes:
         board: Their records, over the seeds that ablations were run with.
+        headline: The metric that ranks them.
         frame: Tidy frame of the compared metrics.
         full: The complete row of full SeLIP, None when it has a hole.
         settings: Run settings of full SeLIP, dotted; empty when no record of it is there.
@@ -59,27 +61,34 @@ class Study:
     """
 
     board: Board
+    headline: Headline
     frame: pd.DataFrame
     full: Row | None
     settings: Mapping[str, Any]
     ablations: tuple[Ablated, ...]
 
     @property
-    def compared(self) -> list[Comparison]:
-        """Differences to full SeLIP in the primary metric, in the order of the table; those with an interval."""
-        found = [one.differences[PRIMARY] for one in self.ablations if PRIMARY in one.differences]
-        return [comparison for comparison in found if comparison.known]
+    def keys(self) -> tuple[str, ...]:
+        """The compared metrics, that which ranks first."""
+        return (self.headline.key, *self.board.declared.compared)
+
+    @property
+    def compared(self) -> list[tuple[Ablated, Comparison]]:
+        """Differences to full SeLIP in the metric that ranks, in the order of the table; those with an interval."""
+        found = [(one, one.differences.get(self.headline.key)) for one in self.ablations]
+        return [(one, comparison) for one, comparison in found if comparison and comparison.known]
 
 
 def study_of(board: Board, n_resamples: int) -> Study | None:
-    """The study in a board, None when it holds no ablation."""
-    ablated = ablations_of(board)
-    if ablated is None:
+    """The study in a board, None when it holds no ablation or no score."""
+    ablated, headline = ablations_of(board), headline_of(board.records)
+    if ablated is None or headline is None:
         return None
+    keys = (headline.key, *board.declared.compared)
     full = ablated.row(FULL)
     settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
     rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation))
-    differences = {key: _differences(ablated, rows, full, key, n_resamples) for key in COMPARED} if full else {}
+    differences = {key: _differences(ablated, rows, full, key, n_resamples) for key in keys} if full else {}
     found = []
     for row in rows:
         known = ABLATIONS.get(row.ablation, UNKNOWN)
@@ -88,7 +97,7 @@ def study_of(board: Board, n_resamples: int) -> Study | None:
         changes = _changes(ablated, row, settings)
         typed = [f"{key}={_as_typed(value)}" for key, value in changes.items()] if settings else known.overrides
         found.append(Ablated(row, known, changes, ", ".join(typed), start, mine))
-    return Study(ablated, tidy(ablated, n_resamples, COMPARED), full, settings, tuple(found))
+    return Study(ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
 
 
 def settings_of(record: Record) -> dict[str, Any]:

@@ -6,7 +6,7 @@ schema, or in what their metrics count are never put together: the reader is tol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
 from selip.records.record import CohortFacts, Record
 from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
@@ -50,6 +52,16 @@ class Row:
         """The name that a table shows."""
         return f"{self.method} [{self.ablation}]" if self.ablation else self.method
 
+    @property
+    def metric_keys(self) -> list[str]:
+        """Metrics that every scored record has, without the references beside them."""
+        keys = set.intersection(*(set(record.metrics) for record in self.scored))
+        return sorted(key for key in keys if not MetricKey.parse(key).reference)
+
+    def values(self, key: str) -> list[float]:
+        """Value of a metric by seed."""
+        return [record.metrics[key].value for record in self.scored]
+
 
 @dataclass(frozen=True)
 class Board:
@@ -73,6 +85,11 @@ class Board:
     def facts(self) -> Record:
         """A record that stands for what all have in common: cohort, split, protocol."""
         return self.records[0]
+
+    @property
+    def declared(self) -> Declared:
+        """What the benchmark says of itself."""
+        return self.facts.declared
 
     @property
     def complete(self) -> tuple[Row, ...]:
@@ -106,29 +123,24 @@ class Board:
 
     def frames(self, row: Row, key: str) -> list[pd.DataFrame]:
         """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
-        runs = [(record.run_id, key.split("/", 1)[0]) for record in row.scored if key in record.metrics]
+        runs = [(record.run_id, MetricKey.parse(key).pool) for record in row.scored if key in record.metrics]
         found = [self.items[run] for run in runs if run in self.items]
         return found if len(found) == len(row.scored) else []
 
-    def reference(self, key: str, suffix: str) -> float | None:
-        """The value beside a metric: `key` is `pool/metric`, `suffix` is "chance", "majority" or "candidates"."""
-        found = (record.metrics.get(f"{key}/{suffix}") for record in self.records)
+    def reference(self, key: str, name: str) -> float | None:
+        """The value of a reference, such as "chance", beside a metric; None where there is none."""
+        beside = MetricKey.parse(key).beside(name)
+        found = (record.metrics.get(beside) for record in self.records)
         return next((metric.value for metric in found if metric), None)
 
+    def floors(self, keys: Iterable[str]) -> dict[str, str]:
+        """Declared references that one of the metrics has beside it, and their names, in order."""
+        keys, named = list(keys), self.declared.floors
+        return {name: words for name, words in named.items() if any(self.reference(k, name) is not None for k in keys)}
 
-def read_board(run_dir: Path, benchmark: str) -> Board:
-    """Reads `run_dir`/records and checks that the records of `benchmark` belong in one table.
-
-    Raises:
-        InputError: When there are none, when two may not stand in one table, or when two claim the same cell.
-    """
-    folder = run_dir / "records"
-    found = [record for record in read_records(folder) if record.benchmark == benchmark]
-    if not found:
-        raise InputError(
-            f"got no {benchmark} record in {folder}; allowed: records of {benchmark}; run 'selip run' with it first"
-        )
-    return _board_of(folder, benchmark, found)
+    def is_higher_better(self, key: str) -> bool:
+        """Direction of a metric."""
+        return all(record.metrics[key].higher_is_better for record in self.records if key in record.metrics)
 
 
 def read_boards(run_dir: Path) -> dict[str, Board]:

@@ -10,14 +10,14 @@ import pandas as pd
 from benchmarks.statistics.significance import AverageRanks, friedman_ranks
 from leaderboards.scores.benchmark_records import Board
 from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import RETRIEVAL, metric_words, task_keys, words
-
-FIELDS = ("value", "lower", "upper")
+from leaderboards.scores.headlines import metric_words, pool_words, task_keys
+from leaderboards.scores.tidy_table import KEY, Estimate
+from selip.records.declaration import Declared
 
 
 @dataclass(frozen=True)
 class Task:
-    """One line of what methods are ranked over.
+    """A metric that methods are ranked over.
 
     Attributes:
         benchmark: Name of the benchmark.
@@ -45,7 +45,7 @@ class Overall:
     """
 
     tasks: tuple[Task, ...]
-    entries: dict[tuple[str, str], tuple[float, float, float]]
+    entries: dict[tuple[str, str], Estimate]
     labels: tuple[str, ...]
     lacking: dict[str, dict[str, str]]
     ranks: AverageRanks | None
@@ -53,12 +53,13 @@ class Overall:
     def scores(self) -> pd.DataFrame:
         """(tasks x ranked methods) values, no hole."""
         kept = [label for label in self.labels if not self.lacking[label]]
-        values = {label: [self.entries[label, task.name][0] for task in self.tasks] for label in kept}
+        values = {label: [self.entries[label, task.name].value for task in self.tasks] for label in kept}
         return pd.DataFrame(values, index=[task.name for task in self.tasks])
 
 
 def overall_of(sheets: Sequence[Sheet]) -> Overall:
     """Methods by tasks, from the sheets of all benchmarks."""
+    sheets = [sheet for sheet in sheets if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
     entries = {found: numbers for sheet in sheets for found, numbers in _entries(sheet).items()}
     labels = sorted({row.label for sheet in sheets for row in sheet.board.rows})
@@ -80,20 +81,17 @@ def overall_of(sheets: Sequence[Sheet]) -> Overall:
 
 def tasks_of(sheet: Sheet) -> list[Task]:
     """The tasks of one benchmark that a complete row has."""
-    found = []
-    for key in task_keys(sheet.board):
-        metrics = [
-            record.metrics[key] for row in sheet.board.complete for record in row.scored if key in record.metrics
-        ]
-        if metrics:
-            found.append(Task(sheet.name, key, task_name(sheet.name, key), metrics[0].higher_is_better))
-    return found
+    kept = {key for row in sheet.board.complete for record in row.scored for key in record.metrics}
+    return [
+        Task(sheet.name, key, task_name(sheet.declared, key), sheet.board.is_higher_better(key))
+        for key in task_keys(sheet.board.records)
+        if key in kept
+    ]
 
 
-def task_name(benchmark: str, key: str) -> str:
-    """A task in words: "linear probe, lesion type"; the metric is declared, so only retrieval needs its name."""
-    pool, metric = key.split("/", 1)
-    return f"retrieval, {metric_words(metric)}" if benchmark == RETRIEVAL else f"{words(benchmark)}, {words(pool)}"
+def task_name(declared: Declared, key: str) -> str:
+    """A task in words: "linear probe, lesion type"; by its metric where a benchmark declares several."""
+    return f"{declared.label}, {metric_words(declared, key) if declared.also else pool_words(declared, key)}"
 
 
 def overall_frame(overall: Overall) -> pd.DataFrame:
@@ -103,20 +101,19 @@ def overall_frame(overall: Overall) -> pd.DataFrame:
         rank = overall.ranks.ranks.get(label) if overall.ranks else None
         for task in overall.tasks:
             about = {"method": label, "average_rank": rank, "benchmark": task.benchmark, "task": task.name}
-            numbers = dict(zip(FIELDS, overall.entries.get((label, task.name), (None,) * 3), strict=True))
+            numbers = dict(zip(Estimate._fields, overall.entries.get((label, task.name), (None,) * 3), strict=True))
             reason = overall.lacking[label].get(task.name, "")
             lines.append(about | {"metric": task.key} | numbers | {"reason": reason})
-    columns = ["method", "average_rank", "benchmark", "task", "metric", *FIELDS, "reason"]
+    columns = ["method", "average_rank", "benchmark", "task", "metric", *Estimate._fields, "reason"]
     return pd.DataFrame(lines, columns=columns)
 
 
-def _entries(sheet: Sheet) -> dict[tuple[str, str], tuple[float, float, float]]:
+def _entries(sheet: Sheet) -> dict[tuple[str, str], Estimate]:
     labels = {(row.method, row.ablation): row.label for row in sheet.board.complete}
     names = {task.key: task.name for task in tasks_of(sheet)}
-    frame = sheet.frame[(sheet.frame["pool"].astype(str) + "/" + sheet.frame["metric"].astype(str)).isin(names)]
     return {
-        (labels[one.method, one.ablation], names[f"{one.pool}/{one.metric}"]): (one.value, one.lower, one.upper)
-        for one in frame.itertuples()
+        (labels[one.method, one.ablation], names[one.key]): Estimate(one.value, one.lower, one.upper)
+        for one in sheet.frame[sheet.frame[KEY].isin(names)].itertuples()
     }
 
 

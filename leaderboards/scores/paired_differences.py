@@ -11,9 +11,9 @@ from benchmarks.statistics.intervals import Difference, Interval, holm
 from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
 from benchmarks.statistics.table_intervals import hierarchical_columns
 from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.headlines import full_name
+from selip.records.metric_key import MetricKey
 
-PRIMARY = "abnormal/image_to_text_R@10"
-COMPARED = (PRIMARY, "abnormal/text_to_image_R@10", "abnormal/image_to_text_nDCG@10")
 CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
 DECLARED = tuple(("selip", other) for other in ("clip", *CONTROLS, "sentence_targets"))
 SEEDS_FOR_A_TEST = 6
@@ -32,6 +32,9 @@ class Comparison:
         p_holm: p-value adjusted over the declared contrasts of this family of metrics; NaN outside them.
         p_seeds: p-value of the sign-flip test over seeds; NaN with fewer than SEEDS_FOR_A_TEST of them.
         benchmark: Benchmark of the metric.
+        label: The benchmark in words.
+        metric: The metric in words.
+        higher_is_better: Direction of the metric.
     """
 
     a: str
@@ -40,7 +43,15 @@ class Comparison:
     difference: Difference
     p_holm: float = math.nan
     p_seeds: float = math.nan
-    benchmark: str = "retrieval"
+    benchmark: str = ""
+    label: str = ""
+    metric: str = ""
+    higher_is_better: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its two rows."""
+        return f"{self.a} − {self.b}"
 
     @property
     def known(self) -> bool:
@@ -56,6 +67,12 @@ class Comparison:
     def differs(self) -> bool:
         """Whether the interval leaves out 0 and Holm's adjustment agrees."""
         return self.separates and self.p_holm <= ALPHA
+
+    @property
+    def gain(self) -> Difference:
+        """The difference turned so that more is better."""
+        value, lower, upper, p_value = self.difference
+        return self.difference if self.higher_is_better else Difference(-value, -upper, -lower, p_value)
 
     @property
     def smallest(self) -> float:
@@ -94,7 +111,10 @@ class Standing:
 
     @property
     def groups(self) -> dict[str, str]:
-        """Group letters by label as in `separable_groups`."""
+        """Group letters by label: two rows share one exactly when no interval separates them.
+
+        Empty when a pair has no interval: then nothing is known of what the data can separate.
+        """
         found = list(self.comparisons.values())
         if len(found) < math.comb(len(self.ranking), 2) or not all(comparison.known for comparison in found):
             return {}
@@ -113,27 +133,14 @@ def standing_of(board: Board, key: str, n_resamples: int) -> Standing:
     frames = {label: found for label, row in rows.items() if (found := board.frames(row, key))}
     if not frames:
         return Standing(key, tuple(rows), {}, {})
-    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
     passed = hierarchical_columns(frames, [metric], n_resamples=n_resamples, statistic=statistic)
     intervals = {label: interval for (label, _), interval in passed.intervals.items()}
     comparisons = {
-        (a, b): Comparison(a, b, key, difference, math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
+        (a, b): _comparison(board, rows[a], rows[b], key, difference)
         for (a, b, _), difference in passed.differences.items()
     }
     return Standing(key, tuple(rows), intervals, comparisons)
-
-
-def _over_seeds(a: Row, b: Row, key: str) -> float:
-    """Sign-flip p-value of row a minus row b over seeds; NaN with too few of them for p < .05."""
-    if len(a.scored) < SEEDS_FOR_A_TEST:
-        return math.nan
-    values = [[record.metrics[key].value for record in row.scored] for row in (a, b)]
-    return sign_flip([one - other for one, other in zip(*values, strict=True)])
-
-
-def compare(board: Board, a: Row, b: Row, key: str, n_resamples: int) -> Comparison | None:
-    """Row a minus row b; None when one of them has no per-item scores of this metric."""
-    return next(iter(compare_pairs(board, [(a, b)], key, n_resamples)), None)
 
 
 def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_resamples: int) -> list[Comparison]:
@@ -142,13 +149,20 @@ def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_re
     kept = [(a.label, b.label) for a, b in pairs if a.label in rows and b.label in rows]
     if not kept:
         return []
-    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
     frames = {label: board.frames(row, key) for label, row in rows.items()}
     found = hierarchical_columns(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
-    return [
-        Comparison(a, b, key, found[a, b, metric], math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
-        for a, b in kept
-    ]
+    return [_comparison(board, rows[a], rows[b], key, found[a, b, metric]) for a, b in kept]
+
+
+def _comparison(board: Board, a: Row, b: Row, key: str, difference: Difference) -> Comparison:
+    p_seeds, declared = math.nan, board.declared
+    if len(a.scored) >= SEEDS_FOR_A_TEST:
+        p_seeds = sign_flip([one - other for one, other in zip(a.values(key), b.values(key), strict=True)])
+    return Comparison(
+        a.label, b.label, key, difference, p_seeds=p_seeds, benchmark=board.benchmark, label=declared.label,
+        metric=full_name(declared, key), higher_is_better=board.is_higher_better(key),
+    )  # fmt: skip
 
 
 def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Comparison]:
@@ -171,28 +185,16 @@ def declared_contrasts(board: Board, key: str, n_resamples: int) -> list[Compari
 
 
 def differences_to(board: Board, reference: Row, key: str, n_resamples: int) -> list[Comparison]:
-    """Every other complete row minus `reference`, largest first."""
+    """Every other complete row minus `reference`, best first."""
     pairs = [(row, reference) for row in board.complete if row != reference]
-    return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.difference.value, c.a))
+    return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.gain.value, c.a))
 
 
-def ranked(board: Board, key: str = PRIMARY) -> list[Row]:
+def ranked(board: Board, key: str) -> list[Row]:
     """Complete rows that have the metric, best mean over seeds first; ties by label."""
-
-    def cost(row: Row) -> float:
-        mean = sum(record.metrics[key].value for record in row.scored) / len(row.scored)
-        return -mean if row.scored[0].metrics[key].higher_is_better else mean
-
+    sign = -1 if board.is_higher_better(key) else 1
     rows = [row for row in board.complete if all(key in record.metrics for record in row.scored)]
-    return sorted(rows, key=lambda row: (cost(row), row.label))
-
-
-def separable_groups(board: Board, key: str, n_resamples: int) -> dict[str, str]:
-    """Group letters of the ranked rows, by label: two rows share a letter exactly when no interval separates them.
-
-    Empty when a pair has no interval: then nothing is known of what the data can separate.
-    """
-    return standing_of(board, key, n_resamples).groups
+    return sorted(rows, key=lambda row: (sign * sum(row.values(key)) / len(row.scored), row.label))
 
 
 def group_letters(ranking: Sequence[str], separated: Sequence[tuple[str, str]]) -> dict[str, str]:

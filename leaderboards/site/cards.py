@@ -8,20 +8,17 @@ from statistics import fmean
 
 import yaml
 
-from leaderboards.figures.line_chart import Chart
-from leaderboards.figures.training_curves import CAPTIONS, curves_of, history_chart
+from leaderboards.figures.charts import Chart
+from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
 from leaderboards.scores.benchmark_records import Row
 from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import metric_words, words
+from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.paired_differences import ranked
-from leaderboards.scores.tidy_table import entry_of
 from leaderboards.site.shrink import Shown
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, number_cell
-from leaderboards.tables.columns import Estimate
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of
 from selip.records.record import Record, Training
 
-CURVES = {"val_score": "Validation score while training", "loss": "Training loss"}
 COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
 
 
@@ -132,17 +129,16 @@ def _scores(rows: Sequence[tuple[Sheet, Row]]) -> Table:
     lines = []
     for sheet, row in rows:
         if row.hole or not sheet.headline:
-            lines.append(Line((Cell(words(sheet.name)),), *hole_reason(row)))
+            lines.append(Line((Cell(sheet.declared.label),), *hole_reason(row)))
             continue
         key, places = sheet.headline.key, ranked(sheet.board, sheet.headline.key)
         if row not in places:
-            lines.append(Line((Cell(words(sheet.name)),), f"has no {sheet.headline.name}", "hole"))
+            lines.append(Line((Cell(sheet.declared.label),), f"has no {sheet.headline.name}", "hole"))
             continue
-        entry = entry_of(sheet.frame, row, key)
         cells = (
-            Cell(words(sheet.name)),
-            Cell(f"{metric_words(key.split('/', 1)[1])} · {words(key.split('/', 1)[0])}", prose=True),
-            number_cell(Estimate(entry["value"], entry["lower"], entry["upper"]), key),
+            Cell(sheet.declared.label),
+            Cell(f"{metric_words(sheet.declared, key)} · {pool_words(sheet.declared, key)}", prose=True),
+            metric_cell(sheet.estimate(row, key), key),
             Cell(f"{places.index(row) + 1} of {len(places)}"),
             Cell(sheet.groups.get(row.label, MISSING)),
         )
@@ -200,7 +196,7 @@ def _times(records: Sequence[Record]) -> list[str]:
 def _charts(rows: Sequence[Row]) -> list[tuple[str, str, Chart]]:
     """Training curves, from the first benchmark whose records have them: every benchmark scores the same models."""
     charts = []
-    for field, title in CURVES.items():
+    for field, title in TITLES.items():
         curves = next((found for row in rows if (found := curves_of(row, field))), [])
         if curves:
             charts.append((title, CAPTIONS[field], history_chart({rows[0].label: curves}, field, [rows[0].label])))

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.figures.line_chart import Axis
-from leaderboards.tables.cells import Cell, Table
-from leaderboards.tables.columns import Estimate, Facet
+from leaderboards.figures.charts import Axis
+from leaderboards.scores.tidy_table import Estimate
+from leaderboards.tables.cells import DRAWN, Cell, Facet, Table
 
 WIDTH, HEIGHT, EDGE = 84, 14, 2
 """Of a drawing, in CSS pixels; values lie between the edges."""
@@ -48,7 +48,7 @@ def scales_of(table: Table) -> list[Scale | None]:
 
 def mark_of(cell: Cell, scale: Scale | None) -> str:
     """SVG path data of a cell: the interval as a box and the value as a line; "" for nothing to draw."""
-    if cell.estimate is None or scale is None or not math.isfinite(cell.estimate.value):
+    if cell.estimate is None or cell.form not in DRAWN or scale is None or not math.isfinite(cell.estimate.value):
         return ""
     value, lower, upper = (scale.axis.at(number) for number in _numbers(cell.estimate))
     box = f"M{lower:g} 4H{upper:g}V10H{lower:g}z" if upper > lower else ""
@@ -57,7 +57,9 @@ def mark_of(cell: Cell, scale: Scale | None) -> str:
 
 def _estimates(table: Table, place: int) -> list[Estimate]:
     cells = [line.cells[place] for line in table.lines if not line.reason]
-    return [cell.estimate for cell in cells if cell.estimate and math.isfinite(cell.estimate.value)]
+    return [
+        cell.estimate for cell in cells if cell.estimate and cell.form in DRAWN and math.isfinite(cell.estimate.value)
+    ]
 
 
 def _scale(estimates: Sequence[Estimate], level: float | None) -> Scale:

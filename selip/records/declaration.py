@@ -65,6 +65,7 @@ class Declared(_Strict):
         floors: References beside its metrics to their names; a trained method must clear the first.
         clears: How many times the first floor is clear of it.
         trained_floors: Floors that the settings of a run decide, so that those of an ablation may differ.
+        fewest_items: Metrics, without their pools, to the fewest items from which they have a number on a page.
         compared: Metrics whose differences between methods are tested beside those of the headline.
         tables: Columns of its page; empty for the headline by pool, then all that is found.
         figures: Figures of its page; empty for the intervals of the headline.
@@ -85,6 +86,7 @@ class Declared(_Strict):
     floors: dict[str, str] = {"chance": "chance"}
     clears: float = 1.0
     trained_floors: tuple[str, ...] = ()
+    fewest_items: dict[str, int] = {}
     compared: tuple[str, ...] = ()
     tables: tuple[DeclaredTable, ...] = ()
     figures: tuple[DeclaredFigure, ...] = ()
