@@ -138,10 +138,13 @@ def model_words(model: str) -> str:
 
 def words(declared: Declared, name: str) -> str:
     """The name of a pool, a statistic or a reference in words, as the benchmark declares them."""
+    known = declared.words | declared.floors
+    if name in known:
+        return known[name]
     if share := re.fullmatch(r"(.+)_(\d+\w*)", name):
         return f"{words(declared, share[1])}, {model_words(share[2])}"
-    for part, text in (declared.words | declared.floors).items():
-        name = text + name.removeprefix(part) if name == part or name.startswith(f"{part}_") else name
+    for part, text in known.items():
+        name = text + name.removeprefix(part) if name.startswith(f"{part}_") else name
     return name.replace("_", " ")
 
 

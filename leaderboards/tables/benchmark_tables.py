@@ -164,7 +164,7 @@ def metric_table(sheet: Sheet, order: str, title: str, keys: Mapping[str, str]) 
         for row in ordered(board, order)
     ]
     lines += hole_lines(board)
-    lines += [_floor_line(board, keys, name, text) for name, text in board.floors(keys).items()]
+    lines += [_floor_line(board, keys, name, text) for name, text in board.floors(sheet.frame[KEY].dropna()).items()]
     sizes = {one.key: Cell(f"{one.n_items:.0f}", f"of {one.n_patients:.0f} patients") for one in shown.itertuples()}
     lines.append(Line((Cell("n volumes"), *(sizes[key] for key in keys)), kind="reference"))
     facets = (None, *(facet_of(board, key) for key in keys))

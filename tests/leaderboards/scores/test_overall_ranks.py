@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.statistics.significance import friedman_ranks
-from leaderboards.figures.rank_figure import rank_plot
-from leaderboards.figures.theme import LIGHT, themed
+from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import sheets_of

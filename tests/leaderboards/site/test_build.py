@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from leaderboards.figures.retrieval_pictures import Example, draw_examples
+from leaderboards.figures.example_pictures import Example, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.system.errors import InputError
 

@@ -8,7 +8,7 @@ import pytest
 
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import sheets_of
-from leaderboards.scores.families import words
+from leaderboards.scores.headlines import words
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.statistics.intervals import hierarchical_bootstrap, patient_bootstrap
-from leaderboards.scores.benchmark_records import read_board, read_boards
-from leaderboards.scores.families import (
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.headlines import (
     headline_of,
+    keys_of,
     metric_words,
     ordered_pools,
-    parts_of,
-    references_of,
     task_keys,
     words,
 )
 from leaderboards.scores.paired_differences import standing_of
-from leaderboards.scores.seed_intervals import both_bounds, case_bounds, resamples_of
-from leaderboards.scores.tidy_table import metric_keys
+from leaderboards.scores.tidy_table import both_bounds, case_bounds, resamples_of
 from leaderboards.site.build import build_leaderboard
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
 from selip.system.errors import InputError
 
 N = 50
@@ -30,7 +30,7 @@ def boards(family_dir):
 
 
 def test_the_declared_metric_ranks(boards):
-    keys = {name: headline_of(board).key for name, board in boards.items()}
+    keys = {name: headline_of(board.records).key for name, board in boards.items()}
     assert keys == {
         "retrieval": "abnormal/image_to_text_R@10",
         "linear_probe": "lesion_type/features_linear_macro_auroc",
@@ -39,50 +39,61 @@ def test_the_declared_metric_ranks(boards):
         "fine_tune": "lesion_type/macro_auroc",
         "segmentation": "frozen/dice",
     }
-    assert headline_of(boards["segmentation"]).floor == "empty"
+    assert headline_of(boards["segmentation"].records).floor == "empty"
 
 
 def test_a_task_is_a_pool_with_all_labels(boards):
-    assert task_keys(boards["segmentation"]) == ["frozen/dice", "fine_tuned/dice"]
-    assert [key.split("/")[0] for key in task_keys(boards["zero_shot"])] == ["lesion_type", "abnormal", "side"]
-    assert task_keys(boards["retrieval"]) == ["abnormal/image_to_text_R@10", "abnormal/text_to_image_R@10"]
+    assert task_keys(boards["segmentation"].records) == ["frozen/dice", "fine_tuned/dice"]
+    assert [key.split("/")[0] for key in task_keys(boards["zero_shot"].records)] == ["lesion_type", "abnormal", "side"]
+    assert task_keys(boards["retrieval"].records) == ["abnormal/image_to_text_R@10", "abnormal/text_to_image_R@10"]
 
 
-def test_an_unknown_benchmark_is_ranked_by_its_first_metric_where_higher_is_better(tmp_path, factory):
+def test_a_benchmark_without_its_declared_metric_has_no_headline(tmp_path, factory):
     record = factory.add_family_run(tmp_path, "segmentation", "clip", n_patients=6)
-    kept = {key: metric for key, metric in record.metrics.items() if "hd95" in key or "nsd" in key}
+    kept = {key: metric for key, metric in record.metrics.items() if "dice" not in key}
     factory.add_family_run(tmp_path, "segmentation", "clip", n_patients=6, benchmark="tumours", metrics=kept)
-    board = read_board(tmp_path, "tumours")
-    assert headline_of(board).key == "fine_tuned/nsd_at_2mm"
-    assert task_keys(board) == []
+    board = read_boards(tmp_path)["tumours"]
+    assert headline_of(board.records) is None
+    assert task_keys(board.records) == []
+
+
+def test_pools_that_are_no_tasks_are_not_ranked_over_unless_every_pool_is():
+    keys = ["b/dice", "a/dice", "a_10pct/dice", "a/dice/empty", "a/dice:x", "a/hd95_mm"]
+    declared = Declared(family="x", label="x", headline=("*/dice",), pools=("b", "a"))
+    assert keys_of(declared, "*/dice", keys) == ["b/dice", "a/dice"]
+    assert keys_of(declared.model_copy(update={"pools": ()}), "*/dice", keys) == ["a/dice", "a_10pct/dice", "b/dice"]
+    assert keys_of(declared, "a_*/dice", keys) == ["a_10pct/dice"]
 
 
 def test_references_are_found_and_in_order(boards):
-    assert references_of(boards["linear_probe"]) == ["chance", "metadata"]
-    assert references_of(boards["segmentation"]) == ["empty", "monai_unet"]
+    for name, floors in (("linear_probe", ["chance", "metadata"]), ("segmentation", ["empty", "monai_unet"])):
+        assert list(boards[name].floors([headline_of(boards[name].records).key])) == floors
 
 
 @pytest.mark.parametrize(
-    ("metric", "parts", "said"),
+    ("benchmark", "name", "said"),
     [
-        ("macro_auroc", ("", "macro_auroc", ""), "macro AUROC"),
-        ("features_linear_10pct_mcc", ("features_linear_10pct", "mcc", ""), "MCC (features, linear, 10 %)"),
-        ("features_16shot_balanced_accuracy", ("features_16shot", "balanced_accuracy", ""), None),
-        ("auroc:old infarct", ("", "auroc", "old infarct"), "AUROC of old infarct"),
-        ("median_hd95_mm", ("", "median_hd95_mm", ""), "median HD95 (mm)"),
-        ("something_else", ("", "something_else", ""), "something else"),
+        ("zero_shot", "macro_auroc", "macro AUROC"),
+        ("linear_probe", "features_linear_10pct_mcc", "MCC (features, linear, 10 %)"),
+        ("zero_shot", "auroc:old infarct", "AUROC of old infarct"),
+        ("segmentation", "median_hd95_mm", "median HD95 (mm)"),
+        ("segmentation", "nsd_at_2mm", "NSD at 2 mm"),
+        ("retrieval", "image_to_text_R@10", "image → text R@10"),
+        ("retrieval", "something_else", "something else"),
     ],
 )
-def test_names_come_apart_and_are_said(metric, parts, said):
-    assert parts_of(metric) == parts
-    assert metric_words(metric) == said or said is None
+def test_metrics_are_said_as_their_benchmark_declares(factory, benchmark, name, said):
+    assert metric_words(factory.declared_of(benchmark), f"pool/{name}") == said
 
 
-def test_pools_are_said_and_ordered():
-    assert [words(name) for name in ("fine_tuned_10pct", "fine_tune", "lesion_type")] == [
-        "fine-tuned, 10 %", "fine-tuning", "lesion type",
+def test_pools_are_said_and_ordered(factory):
+    declared = factory.declared_of("segmentation")
+    assert [words(declared, name) for name in ("fine_tuned_10pct", "frozen", "empty")] == [
+        "fine-tuned, 10 %", "frozen", "empty mask",
     ]  # fmt: skip
-    assert ordered_pools(["zebra", "side", "lesion_type", "ant", "side"]) == ["lesion_type", "side", "ant", "zebra"]
+    assert ordered_pools(declared, ["zebra", "fine_tuned", "frozen", "ant", "frozen"]) == [
+        "frozen", "fine_tuned", "ant", "zebra",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["overall", "../elsewhere", "a b", ""])
@@ -102,11 +113,11 @@ def test_benchmarks_of_two_splits_are_refused(tmp_path, factory):
 def test_bounds_are_the_bootstrap_of_each_row(boards):
     for name, keys in (("segmentation", ["frozen/dice", "frozen/hd95_mm"]), ("few_shot", None)):
         board = boards[name]
-        kept = {row.label: keys or metric_keys(row) for row in board.complete}
+        kept = {row.label: keys or row.metric_keys for row in board.complete}
         both, case = both_bounds(board, kept, N), case_bounds(board, kept, N)
         for row in board.complete[:2]:
             for key in kept[row.label]:
-                frames, metric = board.frames(row, key), key.split("/", 1)[1]
+                frames, metric = board.frames(row, key), MetricKey.parse(key).metric
                 mean = sum(frame[metric] for frame in frames) / len(frames)
                 items = (frames[0]["weight"], frames[0]["patient_id"])
                 assert both[row.label, key] == pytest.approx(hierarchical_bootstrap(frames, metric, N)[1:])
@@ -115,10 +126,10 @@ def test_bounds_are_the_bootstrap_of_each_row(boards):
 
 def test_of_classification_only_tasks_have_bounds_and_the_ranking_one_those_of_its_standing(boards):
     board = boards["zero_shot"]
-    kept = {row.label: metric_keys(row) for row in board.complete}
+    kept = {row.label: row.metric_keys for row in board.complete}
     standing = standing_of(board, "lesion_type/macro_auroc", N)
     found = both_bounds(board, kept, N, [standing])
-    assert {key for _, key in found} == set(task_keys(board))
+    assert {key for _, key in found} == set(task_keys(board.records))
     assert found["selip", standing.key] == standing.intervals["selip"][1:]
     frames = board.frames(board.row("selip"), "side/macro_auroc")
     alone = hierarchical_bootstrap(frames, "macro_auroc", N, statistic="macro_auroc")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.statistics.intervals import holm
-from leaderboards.figures.interval_figures import interval_plot
-from leaderboards.figures.theme import LIGHT, themed
-from leaderboards.pages.family_page import family_part
-from leaderboards.scores.benchmark_records import read_board, read_boards
+from leaderboards.figures.interval_figures import score_plots
+from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.pages.benchmark_page import family_part
+from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import sheets_of
 from leaderboards.scores.paired_differences import DECLARED
 from leaderboards.site.build import build_leaderboard
@@ -36,7 +36,7 @@ def table_of(text, title):
 
 
 def test_values_are_means_over_seeds_with_references_below(family_dir, page):
-    board = read_board(family_dir, "segmentation")
+    board = read_boards(family_dir)["segmentation"]
     rows = table_of(page["segmentation"], "Segmentation: Dice")
     assert rows["method"] == ["group", "frozen", "fine-tuned"]
     values = [record.metrics["frozen/dice"].value for record in board.row("selip").scored]
@@ -146,8 +146,7 @@ def test_the_page_has_all_sections_with_contents(family_built):
 
 def test_intervals_are_drawn_with_their_chance(families):
     sheet = families["classification"][0]
-    key = sheet.headline.key
-    plot = interval_plot(sheet.board, sheet.frame, "x", "Linear probe", {key: "lesion type"}, key)
+    (plot,) = score_plots(sheet)
     with themed(LIGHT):
         axes = plot.draw(LIGHT).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(sheet.standing.ranking)
