@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of, heat_map_of
-from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, new_figure, titled
+from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, draw_heat_map, new_figure, titled
 from leaderboards.scores.ablation_study import Ablated, Study
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.tidy_table import KEY
@@ -91,14 +90,10 @@ def _map(study: Study) -> Plot | None:
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.6 + 0.55 * len(grid))
-        axes = figure.subplots()
-        style = {"annot": True, "fmt": ".3f", "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 9}}
-        sns.heatmap(grid, ax=axes, cbar=False, linecolor=theme.paper, **style)
+        axes = draw_heat_map(figure, grid, theme, ".3f")
         _draw_missing(axes, grid, theme)
         axes.set(xlabel="weight of semantics", ylabel="weight of syntax")
         axes.set_title(beside, loc="right", fontsize=9, weight="normal")
-        axes.tick_params(length=0)
-        axes.tick_params(axis="y", rotation=0)
         return titled(figure, study.board.synthetic, f"{capital(_metric(study))} by mix of S")
 
     caption = (

@@ -155,15 +155,7 @@ class Shaded(NamedTuple):
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A heat map.
-
-    Attributes:
-        row_name: What the rows are.
-        column_name: What the columns are.
-        columns: Heads of the columns.
-        rows: Head and cells of each row.
-        note: What stands beside it.
-    """
+    """A heat map: what rows and columns are, heads of the columns, head and cells of each row, a note beside it."""
 
     row_name: str
     column_name: str

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, name_rows, new_figure, titled
+from leaderboards.figures.plots import (
+    ROW_INCHES,
+    Plot,
+    Theme,
+    draw_forest,
+    draw_heat_map,
+    name_rows,
+    new_figure,
+    titled,
+)
 from leaderboards.scores.benchmark_records import Board, Row
 from leaderboards.scores.benchmark_scores import Sheet
 from leaderboards.scores.headlines import capital, metric_words, pool_words
@@ -123,13 +131,9 @@ def _map_plot(board: Board, here: pd.DataFrame, one: DeclaredFigure, panels: dic
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.1 + ROW_INCHES * 1.15 * len(grid))
-        axes = figure.subplots()
-        style = {"vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f", "cmap": "crest", "linewidths": 1.5}
-        sns.heatmap(grid, ax=axes, cbar=False, linecolor=theme.paper, annot_kws={"size": 9}, **style)
+        axes = draw_heat_map(figure, grid, theme, ".2f", vmin=0, vmax=1)
         axes.axhline(len(grid) - 1, color=theme.ink, linewidth=1.5)
         axes.set(xlabel="", ylabel="")
-        axes.tick_params(length=0)
-        axes.tick_params(axis="y", rotation=0)
         return titled(figure, board.synthetic, title)
 
     return Plot(one.name, one.title, f"{one.caption}; {words} in the last line.", draw)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -92,15 +93,9 @@ def render(draw: Draw) -> bytes:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure to be drawn.
+    """A figure to be drawn to the file `name`.png; SYNTHETIC stands before its title where it must.
 
-    Attributes:
-        name: File name without ending.
-        title: What it shows; SYNTHETIC stands before it where it must.
-        caption: How to read it.
-        draw: Draws it in a theme.
-        drawing: What the HTML page shows in its place.
-        table: The same as a table; a figure with neither says what tables of the page draw already.
+    The HTML page has `drawing` or `table` in its place; where it has neither, its tables draw the same already.
     """
 
     name: str
@@ -136,6 +131,16 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
+
+
+def draw_heat_map(figure: Figure, grid: pd.DataFrame, theme: Theme, form: str, **style: float) -> Axes:
+    """Values in cells, darker where they are larger; the axes for what else is to be drawn."""
+    axes = figure.subplots()
+    look = {"annot": True, "fmt": form, "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 9}, "cbar": False}
+    sns.heatmap(grid, ax=axes, linecolor=theme.paper, **look, **style)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    return axes
 
 
 def titled(figure: Figure, synthetic: bool, title: str) -> Figure:

@@ -16,6 +16,7 @@ from leaderboards.scores.headlines import metric_keys
 from selip.records.record import Record
 from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
+from selip.system.mappings import dotted
 
 _REMEDY = (
     "allowed: the same on both sides; score the candidate as the reference was, or make it the reference of a folder "
@@ -27,13 +28,7 @@ _NOT_SCORING = ("evaluation.n_resamples", "evaluation.seed")
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
-
-    Attributes:
-        path: What the user named.
-        files: The record files.
-        boards: The records by benchmark, each board fit for one table.
-    """
+    """One side of a comparison: what the user named, its record files, and a board a benchmark."""
 
     path: Path
     files: tuple[Path, ...]
@@ -52,15 +47,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method with one ablation on one benchmark, on both sides.
-
-    Attributes:
-        benchmark: Name of the benchmark.
-        reference: Row of the reference.
-        candidate: Row of the candidate.
-        reference_board: Board that the row is from.
-        candidate_board: The same of the candidate.
-    """
+    """One method with one ablation on one benchmark: its rows on both sides and the boards that they are from."""
 
     benchmark: str
     reference: Row
@@ -168,16 +155,7 @@ def _check_scoring(reference: Record, candidate: Record) -> None:
 
 def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     parts = {name: config[name] for name in ("evaluation", "evaluate_on") if name in config}
-    return {key: value for key, value in _flat(parts, "") if key not in _NOT_SCORING}
-
-
-def _flat(values: Mapping[str, Any], where: str) -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        path = f"{where}.{key}".strip(".")
-        if isinstance(value, Mapping):
-            yield from _flat(value, path)
-        else:
-            yield path, value
+    return {key: value for key, value in dotted(parts).items() if key not in _NOT_SCORING}
 
 
 def _left_out(pair: Pair) -> str:

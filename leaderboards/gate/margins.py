@@ -22,12 +22,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Margin:
-    """What a metric may lose.
-
-    Attributes:
-        absolute: In the metric's own unit, >= 0.
-        relative: As a share of the reference's value, >= 0.
-    """
+    """What a metric may lose: in its own unit, and as a share of the reference's value; the larger counts."""
 
     absolute: Amount = 0.0
     relative: Amount = 0.0

@@ -80,15 +80,7 @@ class GateLine:
 
 @dataclass(frozen=True)
 class Gate:
-    """A comparison.
-
-    Attributes:
-        reference: What is compared to.
-        candidate: What is compared.
-        lines: One a method, benchmark and guarded metric.
-        left_out: Rows that are not guarded, with the reason.
-        n_resamples: Resamples of every interval.
-    """
+    """A comparison: a line a method, benchmark and guarded metric; rows that are not guarded, with the reason."""
 
     reference: Side
     candidate: Side

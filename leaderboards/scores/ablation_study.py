@@ -16,6 +16,7 @@ from leaderboards.scores.headlines import Headline, headline_of
 from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
 from selip.records.record import Record, Training
+from selip.system.mappings import dotted
 
 UNKNOWN = Ablation("other", "", ())
 """What stands for an ablation that is not registered here."""
@@ -23,15 +24,11 @@ UNKNOWN = Ablation("other", "", ())
 
 @dataclass(frozen=True)
 class Ablated:
-    """One ablation.
+    """One ablation: its records, its line of the registry, and how its training differs from full SeLIP's.
 
-    Attributes:
-        row: Its records.
-        known: Its line of the registry: group, summary, overrides.
-        changes: Settings of its records that differ from full SeLIP's: dotted name -> value; empty without its records.
-        changed: The same as overrides that a user would type; those of the registry without records of full SeLIP.
-        start: In which of "weights", "batches", "steps" its training differs from full SeLIP's.
-        differences: Metric -> ablation minus full SeLIP, Holm-adjusted over the ablations; empty without full SeLIP.
+    `changes` are settings of its records by dotted name, `changed` the same as a user would type them (those of the
+    registry without records of full SeLIP); `start` is in which of "weights", "batches", "steps" it differs;
+    `differences` are to full SeLIP by metric, Holm-adjusted over the ablations.
     """
 
     row: Row
@@ -49,15 +46,9 @@ class Ablated:
 
 @dataclass(frozen=True)
 class Study:
-    """Full SeLIP and its ablations.
+    """Full SeLIP (None with a hole, `settings` dotted) and its ablations in the order of the registry.
 
-    Attributes:
-        board: Their records, over the seeds that ablations were run with.
-        headline: The metric that ranks them.
-        frame: Tidy frame of the compared metrics.
-        full: The complete row of full SeLIP, None when it has a hole.
-        settings: Run settings of full SeLIP, dotted; empty when no record of it is there.
-        ablations: By group in the order of the registry; those with a hole too.
+    The records are over the seeds that ablations were run with; the tidy frame is of the compared metrics.
     """
 
     board: Board
@@ -102,20 +93,13 @@ def study_of(board: Board, n_resamples: int) -> Study | None:
 
 def settings_of(record: Record) -> dict[str, Any]:
     """Run settings of a record by dotted name, as "selip.kl_weight"; empty when its configuration has none."""
-    return _flat(record.config.get("run", {}))
+    return dotted(record.config.get("run", {}))
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
     """Mean over seeds, None when a seed has no value."""
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None
-
-
-def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= _flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
-    return found
 
 
 def _changes(board: Board, row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:

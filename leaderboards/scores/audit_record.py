@@ -25,14 +25,7 @@ class _Strict(BaseModel):
 
 
 class PartFacts(_Strict):
-    """One part of a split.
-
-    Attributes:
-        patients: Number of patients.
-        studies: Number of studies.
-        volumes: Number of volumes.
-        labels: Label to the number of studies that have it.
-    """
+    """Sizes of one part of a split, and how many of its studies have each label."""
 
     patients: int
     studies: int

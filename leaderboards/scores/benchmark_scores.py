@@ -16,14 +16,9 @@ from selip.records.declaration import Declared
 
 @dataclass(frozen=True)
 class Sheet:
-    """One benchmark without ablations.
+    """One benchmark without ablations; headline and standing are None when no record was scored.
 
-    Attributes:
-        board: The records.
-        headline: The metric that ranks the rows; None when no record was scored.
-        standing: All rows and pairs on that metric; None without it.
-        frame: Tidy frame of the board.
-        contrasts: Declared contrasts on that metric, Holm-adjusted over the family of the sheet.
+    The contrasts are those declared, on the metric that ranks, Holm-adjusted over the family of benchmarks.
     """
 
     board: Board

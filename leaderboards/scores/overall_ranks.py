@@ -17,14 +17,7 @@ from selip.records.declaration import Declared
 
 @dataclass(frozen=True)
 class Task:
-    """A metric that methods are ranked over.
-
-    Attributes:
-        benchmark: Name of the benchmark.
-        key: Its declared metric in one pool, `pool/metric`.
-        name: The same in words, unique among tasks.
-        higher_is_better: Direction.
-    """
+    """A metric of one pool that methods are ranked over; its name is unique among tasks."""
 
     benchmark: str
     key: str
@@ -34,14 +27,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Overall:
-    """Methods by tasks.
+    """Methods by tasks: entries by label and task's name; ranks of the rows that have every task, None without one.
 
-    Attributes:
-        tasks: All tasks that some complete row has.
-        entries: (label, task's name) -> value, lower and upper bound.
-        labels: Every row of every benchmark, ranked ones first, then by name.
-        lacking: Label to what keeps it out of the ranks: task's name and reason; none for those that are ranked.
-        ranks: Average ranks of the rows that have every task; None without such a row.
+    `labels` are all rows, ranked ones first; `lacking` is by label what keeps it out: task's name and reason.
     """
 
     tasks: tuple[Task, ...]

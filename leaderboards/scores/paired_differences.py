@@ -88,13 +88,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Standing:
-    """Every complete row on one metric, and every pair of them, from the same resamples.
+    """Every complete row on one metric, best first, and every pair (better, worse), from the same resamples.
 
-    Attributes:
-        key: Metric, `pool/metric`.
-        ranking: Labels, best first.
-        intervals: By label; over seeds and patients. Without rows that lack per-item scores.
-        comparisons: (better, worse) label -> better minus worse. Without rows that lack per-item scores.
+    Intervals are over seeds and patients; rows without per-item scores have none, and no comparison.
     """
 
     key: str

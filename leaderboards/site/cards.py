@@ -34,18 +34,9 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Card:
-    """One method.
+    """One method: the ranking metric of each benchmark, or why there is none; facts, commands, charts and pictures.
 
-    Attributes:
-        anchor: Where the page links to.
-        label: Its name.
-        rank: Average rank over tasks, or place in a benchmark, in words; "" for none.
-        scores: The ranking metric of each benchmark, or why there is none.
-        facts: Subject and text.
-        commands: As of `leaderboards.tables.document.Runs`.
-        configurations: Anchor and hash of each.
-        charts: Title, caption and training curve.
-        pictures: Worked examples and cases.
+    `rank` is the average rank over tasks, or the place in a benchmark, in words; charts are title, caption and curve.
     """
 
     anchor: str

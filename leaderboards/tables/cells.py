@@ -73,14 +73,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Facet:
-    """What a column of numbers is of, in words.
+    """What a column of numbers is of, in words: its statistic is without model and class.
 
-    Attributes:
-        benchmark: Its benchmark.
-        pool: Its pool.
-        metric: Its statistic, without model and class.
-        higher_is_better: Direction.
-        level: What its numbers are read against: the floor of the benchmark, or 0 of a difference; None for nothing.
+    `level` is what its numbers are read against: the floor of the benchmark, or 0 of a difference; None for nothing.
     """
 
     benchmark: str = ""
@@ -96,14 +91,10 @@ DIFFERENCE = Facet(level=0.0)
 
 @dataclass(frozen=True)
 class Line:
-    """A table row.
+    """A table row; with a `reason` it has its name alone, and the reason across the columns.
 
-    Attributes:
-        cells: One a column; only the name where there is a `reason`.
-        reason: Why the line has no numbers; shown across the columns.
-        kind: "method", "reference" (chance, majority), "hole" or "skipped".
-        top: Whether the line belongs to the group that the data cannot separate from the best.
-        label: The method that it is of, which has a card on the page; "" for none.
+    `kind` is "method", "reference" (chance, majority), "hole" or "skipped"; `top` marks the group that the data cannot
+    separate from the best; `label` is the method that has a card on the page, "" for none.
     """
 
     cells: tuple[Cell, ...]
@@ -115,15 +106,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as shown.
-
-    Attributes:
-        title: Its title.
-        caption: A line below it.
-        columns: Column heads.
-        lines: Rows.
-        facets: What each column is of, None for words; empty when no column has one.
-    """
+    """A table as shown; a facet a column, None for words, or none at all."""
 
     title: str
     caption: str

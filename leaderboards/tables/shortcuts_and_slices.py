@@ -25,16 +25,9 @@ COLUMNS = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type",
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A task beside what metadata alone scores on it.
+    """A task, benchmark and pool in words, beside what a model of metadata alone scores on it, held fixed.
 
-    Attributes:
-        task: Benchmark and pool in words.
-        key: Metric.
-        best: Label of the best complete method.
-        score: Its value and interval.
-        metadata: What the metadata-only model scores, held fixed.
-        chance: Chance level, None where there is none.
-        higher_is_better: Direction of the metric.
+    `best` is the best complete method; `chance` is None where there is none.
     """
 
     task: str
@@ -102,15 +95,9 @@ def shortcut_verdicts(sheet: Sheet) -> list[Verdict]:
 
 @dataclass(frozen=True)
 class Slice:
-    """A metric of one row on some of its items.
+    """A metric of one row on the items that have something in common, as "contrast" (`by`) "DWI" (`value`).
 
-    Attributes:
-        row: Label of the row.
-        by: What the items have in common, as "contrast".
-        value: Which, as "DWI".
-        n_items: Items.
-        n_patients: Their patients.
-        score: Mean over seeds with its interval; NaN where it is not defined.
+    The score is the mean over seeds with its interval, NaN where it is not defined.
     """
 
     row: str

@@ -5,8 +5,8 @@
 
 `abnormal/image_to_text_R@10`, `lobe/features_linear_10pct_mcc`, `side/auroc:right/metadata`. POOL is the set of items
 that are scored together, MODEL tells several models of one pool apart, CLASS is the one class that is asked about,
-REFERENCE is what the number is read against, such as chance. MODEL and STATISTIC may both hold "_", so MODEL is known by
-a statistic of `STATISTICS` after it; a name that ends in none of them is all statistic. A table of one pool has NAMEs.
+REFERENCE is what the number is read against, such as chance. MODEL and STATISTIC may both hold "_", so MODEL is known
+by a statistic of `STATISTICS` after it; a name that ends in none is all statistic. A table of one pool has NAMEs.
 """
 
 from __future__ import annotations

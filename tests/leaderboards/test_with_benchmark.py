@@ -16,7 +16,7 @@ from benchmarks.tasks.retrieval import BENCHMARK
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import sheets_of
 from leaderboards.scores.paired_differences import compare_pairs
-from leaderboards.tables.benchmark_tables import detail_tables
+from leaderboards.tables.benchmark_tables import detail_tables, main_tables
 from leaderboards.tables.shortcuts_and_slices import shortcuts_of
 from selip.data.findings import Finding, clauses_of, findings_text
 from selip.models.embeddings import Embeddings

@@ -71,7 +71,7 @@ def test_references_are_found_and_in_order(boards):
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "name", "said"),
+    ("task", "name", "said"),
     [
         ("zero_shot", "macro_auroc", "macro AUROC"),
         ("linear_probe", "features_linear_10pct_mcc", "MCC (features, linear, 10 %)"),
@@ -82,8 +82,8 @@ def test_references_are_found_and_in_order(boards):
         ("retrieval", "something_else", "something else"),
     ],
 )
-def test_metrics_are_said_as_their_benchmark_declares(factory, benchmark, name, said):
-    assert metric_words(factory.declared_of(benchmark), f"pool/{name}") == said
+def test_metrics_are_said_as_their_benchmark_declares(factory, task, name, said):
+    assert metric_words(factory.declared_of(task), f"pool/{name}") == said
 
 
 def test_pools_are_said_and_ordered(factory):
