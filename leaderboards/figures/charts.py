@@ -174,7 +174,7 @@ def heat_map_of(
         grid: Values, NaN where there is none.
         row_name: What the index is.
         column_name: What the columns are.
-        missing: Row and column to what a cell without value says.
+        missing: MethodRow and column to what a cell without value says.
         note: What stands beside the map.
     """
     low, high = float(np.nanmin(grid.to_numpy())), float(np.nanmax(grid.to_numpy()))

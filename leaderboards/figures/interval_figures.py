@@ -19,8 +19,8 @@ from leaderboards.figures.plots import (
     new_figure,
     titled,
 )
-from leaderboards.scores.benchmark_records import Board, Row
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.scores.tidy_table import KEY
@@ -31,7 +31,7 @@ MANY = 10
 """With more rows than this, panels stand beside each other and not below."""
 
 
-def score_plots(sheet: Sheet) -> list[Plot]:
+def score_plots(sheet: BenchmarkScores) -> list[Plot]:
     """The declared figures of a benchmark that its records allow, or the intervals of the metric that ranks."""
     if sheet.headline is None:
         return []
@@ -49,7 +49,9 @@ def score_plots(sheet: Sheet) -> list[Plot]:
     return found
 
 
-def _interval_plot(board: Board, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str) -> Plot:
+def _interval_plot(
+    board: BenchmarkRecords, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str
+) -> Plot:
     """Dots with whiskers, one panel a metric; `order` is the metric that ranks the rows."""
     declared = board.declared
     floor, words = next(iter(declared.floors.items()), ("", ""))
@@ -73,7 +75,7 @@ def _interval_plot(board: Board, here: pd.DataFrame, one: DeclaredFigure, panels
     return Plot(one.name, one.title, f"Dot and 95 % interval{said}.{rings}", draw)
 
 
-def _draw_intervals(axes: Axes, rows: Sequence[Row], entries: pd.DataFrame, theme: Theme) -> None:
+def _draw_intervals(axes: Axes, rows: Sequence[MethodRow], entries: pd.DataFrame, theme: Theme) -> None:
     indexed = entries.set_index(["method", "ablation"])
     for place, row in enumerate(rows):
         if (row.method, row.ablation) not in indexed.index:
@@ -99,7 +101,7 @@ def _draw_floor(axes: Axes, level: float | None, words: str, theme: Theme, besid
         axes.set_title(text, loc="right", fontsize=8, color=theme.alarm, weight="normal")
 
 
-def difference_plot(sheets: Sequence[Sheet], family: str, synthetic: bool) -> Plot | None:
+def difference_plot(sheets: Sequence[BenchmarkScores], family: str, synthetic: bool) -> Plot | None:
     """Forest plot of the declared contrasts of a page."""
     contrasts: list[Comparison] = [c for sheet in sheets for c in sheet.contrasts if c.known]
     if not contrasts:
@@ -116,7 +118,9 @@ def difference_plot(sheets: Sequence[Sheet], family: str, synthetic: bool) -> Pl
     return Plot(f"{family}_differences", "Declared contrasts", caption, draw)
 
 
-def _map_plot(board: Board, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str) -> Plot:
+def _map_plot(
+    board: BenchmarkRecords, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str
+) -> Plot:
     """One metric of every method in every pool of a pattern, with the floor as the last line."""
     pattern, title = next(iter(one.panels.items()))
     floor, words = next(iter(board.declared.floors.items()), ("", ""))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of
 from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, name_rows, new_figure, palette, titled
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.paired_differences import DECLARED
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import Cell, Line, Table
@@ -32,13 +32,13 @@ FILES = {"val_score": "validation", "loss": "loss"}
 AXES = {"loss": "loss (nats)", "val_score": "mean MRR on val"}
 
 
-def training_plots(board: Board) -> list[Plot]:
+def training_plots(board: BenchmarkRecords) -> list[Plot]:
     """Validation score, loss and targets, as far as the records have them."""
     found = [*(_history_plot(board, field) for field in TITLES), _target_plot(board)]
     return [plot for plot in found if plot]
 
 
-def _history_plot(board: Board, field: str) -> Plot | None:
+def _history_plot(board: BenchmarkRecords, field: str) -> Plot | None:
     """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method."""
     curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
@@ -97,7 +97,7 @@ def _styles(shown: list[str], labels: list[str], theme: Theme) -> dict[str, dict
     return found | {label: grey for label in labels if label not in found}
 
 
-def curves_of(row: Row, field: str) -> list[History]:
+def curves_of(row: MethodRow, field: str) -> list[History]:
     """One history a seed, of the seeds that have one."""
     found = []
     for record in row.scored:
@@ -107,7 +107,7 @@ def curves_of(row: Row, field: str) -> list[History]:
     return found
 
 
-def _target_plot(board: Board) -> Plot | None:
+def _target_plot(board: BenchmarkRecords) -> Plot | None:
     """Entropy and diagonal mass of the target matrix, mean over seeds, for methods that have one."""
     fields = {"target_entropy": "mean row entropy of T (nats)", "target_diagonal": "mean diagonal of T"}
     trainings = {row.label: [r.training for r in row.scored if r.training] for row in board.rows}

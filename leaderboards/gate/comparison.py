@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row, boards_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, boards_of
 from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of
 from leaderboards.scores.headlines import metric_keys
 from selip.records.record import Record
@@ -32,7 +32,7 @@ class Side:
 
     path: Path
     files: tuple[Path, ...]
-    boards: Mapping[str, Board]
+    boards: Mapping[str, BenchmarkRecords]
 
     @property
     def folder(self) -> Path:
@@ -50,10 +50,10 @@ class Pair:
     """One method with one ablation on one benchmark: its rows on both sides and the boards that they are from."""
 
     benchmark: str
-    reference: Row
-    candidate: Row
-    reference_board: Board
-    candidate_board: Board
+    reference: MethodRow
+    candidate: MethodRow
+    reference_board: BenchmarkRecords
+    candidate_board: BenchmarkRecords
 
     @property
     def label(self) -> str:

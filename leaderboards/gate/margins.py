@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leaderboards.scores.benchmark_records import Board
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import headline_of, metric_keys
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, read_mapping
@@ -54,7 +54,7 @@ def read_margins(path: Path) -> Margins:
     return found
 
 
-def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict[str, Margin]]:
+def guarded_metrics(boards: Mapping[str, BenchmarkRecords], own: Margins) -> dict[str, dict[str, Margin]]:
     """Benchmark to the metrics that are guarded, `pool/metric`, with their margins.
 
     The metric that ranks a benchmark always is, with the packaged margin; `own` adds metrics and replaces margins.
@@ -72,12 +72,12 @@ def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict
     }
 
 
-def _ranking(board: Board, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
+def _ranking(board: BenchmarkRecords, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
     headline = headline_of(board.records)
     return {headline.key: packaged.get(headline.metric, UNNAMED)} if headline else {}
 
 
-def _named(board: Board, own: Mapping[str, Margin]) -> dict[str, Margin]:
+def _named(board: BenchmarkRecords, own: Mapping[str, Margin]) -> dict[str, Margin]:
     """The metrics of a margins file by their full keys."""
     headline, keys = headline_of(board.records), metric_keys(board.records)
     found = {}

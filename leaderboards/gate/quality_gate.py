@@ -31,7 +31,7 @@ from benchmarks.statistics.intervals import Interval, holm, intervals_of, shared
 from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.gate.comparison import Pair, Side, pairs_of
 from leaderboards.gate.margins import Margin, Margins, guarded_metrics
-from leaderboards.scores.benchmark_records import Row
+from leaderboards.scores.benchmark_records import MethodRow
 from selip.records.metric_key import MetricKey
 from selip.system.errors import InputError
 
@@ -180,7 +180,7 @@ def _check_scores(pair: Pair, key: str, found: float, reference: float, candidat
         )
 
 
-def _value(row: Row, key: str) -> float:
+def _value(row: MethodRow, key: str) -> float:
     return sum(row.values(key)) / len(row.scored)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leaderboards.scores.audit_record import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, words
 from leaderboards.scores.tidy_table import resamples_of
 from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, estimate_text, form_of, number_cell
@@ -24,7 +24,7 @@ from leaderboards.tables.shortcuts_and_slices import (
     slices_of,
 )
 
-SheetSlices = tuple[Sheet, Headline, Sequence[Slice]]
+SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
 SHOWN = 10
 IDS = {
     "same source": "both cohorts are of one source, so the same id is the same patient",
@@ -34,7 +34,7 @@ IDS = {
 NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
 
 
-def audit_part(sheets: Sequence[Sheet], run_dir: Path, n_resamples: int) -> Part:
+def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Part:
     """The audit of a run directory, from its records, their per-item scores and `audit.json`.
 
     Raises:
@@ -67,12 +67,12 @@ _POLICY = (
 )
 
 
-def _slices(sheet: Sheet, headline: Headline, n_resamples: int) -> list[Slice]:
+def _slices(sheet: BenchmarkScores, headline: Headline, n_resamples: int) -> list[Slice]:
     rows = audited_rows(sheet)
     return ranked_slices(headline, rows, [one for row in rows for one in slices_of(sheet, headline, row, n_resamples)])
 
 
-def _on_few_items(sheets: Sequence[Sheet]) -> list[tuple[str, str]]:
+def _on_few_items(sheets: Sequence[BenchmarkScores]) -> list[tuple[str, str]]:
     """Metrics that have no number where they are of too few items."""
     fewest: dict[int, list[str]] = {}
     for sheet in sheets:
@@ -84,7 +84,9 @@ def _on_few_items(sheets: Sequence[Sheet]) -> list[tuple[str, str]]:
     ]
 
 
-def _verdicts(found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: Sequence[SheetSlices]) -> list[Verdict]:
+def _verdicts(
+    found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: Sequence[SlicesOfBenchmark]
+) -> list[Verdict]:
     said = [verdict for cohort in found.cohorts for verdict in _on_split(cohort)] if found else []
     said += [verdict for one in found.crossings for verdict in on_crossing(one)] if found else []
     said += [] if found else [Verdict("plain", NOT_LOOKED)]
@@ -99,7 +101,7 @@ def _verdicts(found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: S
     return [*said, *_on_worst(slices)]
 
 
-def _on_worst(slices: Sequence[SheetSlices]) -> list[Verdict]:
+def _on_worst(slices: Sequence[SlicesOfBenchmark]) -> list[Verdict]:
     """The worst slice of the best row, a sentence a benchmark."""
     said = []
     for _, headline, ones in slices:

@@ -10,7 +10,7 @@ from leaderboards.figures.interval_figures import difference_plot, score_plots
 from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.scores.ablation_study import Study
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words
 from leaderboards.scores.paired_differences import declared_contrasts, differences_to
 from leaderboards.tables.ablation_tables import ablation_table, ablation_verdicts
@@ -27,7 +27,7 @@ NOTHING_TO_COMPARE = "No two complete rows to compare."
 GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."
 
 
-def family_part(name: str, sheets: Sequence[Sheet], n_resamples: int, trainings: bool = False) -> Part:
+def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Part:
     """The page of a family; its first sheet is the one that ranks methods.
 
     Args:
@@ -77,13 +77,13 @@ def ablation_part(study: Study, n_resamples: int) -> Part:
     return Part("ablation", "Ablations", title, board.synthetic, said, about, blocks, runs)
 
 
-def _lead(sheets: Sequence[Sheet]) -> str:
+def _lead(sheets: Sequence[BenchmarkScores]) -> str:
     found = [sheet.headline.name for sheet in sheets if sheet.headline]
     ranked = f" Rows in order of {'; '.join(found)}." if found else ""
     return f"Value [lower, upper].{ranked} {GROUPS}"
 
 
-def _difference_tables(sheets: Sequence[Sheet], n_resamples: int) -> list[Table]:
+def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[Table]:
     further = [
         comparison
         for sheet in sheets
@@ -96,7 +96,7 @@ def _difference_tables(sheets: Sequence[Sheet], n_resamples: int) -> list[Table]
     return [*tables, *(table for sheet in sheets if (table := spread_table(sheet)))]
 
 
-def _reference_table(sheet: Sheet, n_resamples: int) -> Table | None:
+def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> Table | None:
     """Every method minus clip, where a benchmark declares more metrics to compare than the one that ranks."""
     clip, compared = sheet.board.row("clip"), sheet.declared.compared
     if clip is None or sheet.headline is None or not compared:
@@ -107,7 +107,7 @@ def _reference_table(sheet: Sheet, n_resamples: int) -> Table | None:
     )
 
 
-def _verdicts(sheets: Sequence[Sheet]) -> list[Verdict]:
+def _verdicts(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
     """Holes first, then each benchmark's controls, ranking and shortcuts, then what holds of all; each said once."""
     groups = [on_what_is_missing(sheet.board) for sheet in sheets]
     heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]

@@ -9,9 +9,9 @@ import pandas as pd
 
 from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.rank_diagram import rank_plot
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words
-from leaderboards.scores.overall_ranks import Overall, Task
+from leaderboards.scores.overall_ranks import Overall, RankedTask
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
 from leaderboards.tables.cells import (
     MISSING,
@@ -34,7 +34,7 @@ NOT_INDEPENDENT = (
 )
 
 
-def overall_part(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> Part:
+def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> Part:
     """The page over all tasks."""
     board = sheets[0].board
     plot = rank_plot(overall, board.synthetic)
@@ -54,7 +54,7 @@ _LEAD = (
 )
 
 
-def _facts(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> list[tuple[str, str]]:
+def _facts(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[tuple[str, str]]:
     heads = [(sheet.declared, sheet.headline.key) for sheet in sheets if sheet.headline]
     metrics = "; ".join(f"{declared.label}: {metric_words(declared, key)}" for declared, key in heads)
     return [
@@ -70,7 +70,7 @@ def _facts(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> list[
     ]
 
 
-def _verdicts(overall: Overall, sheets: Sequence[Sheet]) -> list[Verdict]:
+def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
     found = []
     left_out = [label for label in overall.labels if overall.lacking[label]]
     if overall.ranks is None:
@@ -108,11 +108,11 @@ def _on_test(overall: Overall) -> list[Verdict]:
     return found
 
 
-def _tables(overall: Overall, sheets: Sequence[Sheet]) -> list[Table]:
+def _tables(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Table]:
     return [_rank_table(overall, sheets), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
 
 
-def _rank_table(overall: Overall, sheets: Sequence[Sheet]) -> Table:
+def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> Table:
     ranks = overall.ranks.ranks if overall.ranks else {}
     best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
     lines = []
@@ -131,7 +131,7 @@ def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
     return max(values) if higher_is_better else min(values)
 
 
-def _cell(overall: Overall, label: str, task: Task, best: float) -> Cell:
+def _cell(overall: Overall, label: str, task: RankedTask, best: float) -> Cell:
     numbers = overall.entries.get((label, task.name))
     if numbers is None:
         return Cell(MISSING, why=overall.lacking[label][task.name])

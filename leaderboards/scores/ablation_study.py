@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from baselines.ablations import ABLATIONS, Ablation
-from leaderboards.scores.benchmark_records import FULL, Board, Row, ablations_of
+from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, MethodRow, ablations_of
 from leaderboards.scores.headlines import Headline, headline_of
 from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
@@ -31,7 +31,7 @@ class Ablated:
     `differences` are to full SeLIP by metric, Holm-adjusted over the ablations.
     """
 
-    row: Row
+    row: MethodRow
     known: Ablation
     changes: Mapping[str, Any]
     changed: str
@@ -51,10 +51,10 @@ class Study:
     The records are over the seeds that ablations were run with; the tidy frame is of the compared metrics.
     """
 
-    board: Board
+    board: BenchmarkRecords
     headline: Headline
     frame: pd.DataFrame
-    full: Row | None
+    full: MethodRow | None
     settings: Mapping[str, Any]
     ablations: tuple[Ablated, ...]
 
@@ -70,7 +70,7 @@ class Study:
         return [(one, comparison) for one, comparison in found if comparison and comparison.known]
 
 
-def study_of(board: Board, n_resamples: int) -> Study | None:
+def study_of(board: BenchmarkRecords, n_resamples: int) -> Study | None:
     """The study in a board, None when it holds no ablation or no score."""
     ablated, headline = ablations_of(board), headline_of(board.records)
     if ablated is None or headline is None:
@@ -102,13 +102,15 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def _changes(board: Board, row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the records of a row changed: a registry may have moved on since, the records have not."""
     record = next(record for record in board.records if record.ablation == row.ablation)
     return {key: value for key, value in settings_of(record).items() if settings and settings.get(key) != value}
 
 
-def _differences(board: Board, rows: Sequence[Row], full: Row, key: str, n_resamples: int) -> dict[str, Comparison]:
+def _differences(
+    board: BenchmarkRecords, rows: Sequence[MethodRow], full: MethodRow, key: str, n_resamples: int
+) -> dict[str, Comparison]:
     """Each scored row minus full SeLIP, or minus the row that it is declared against; Holm over all rows."""
     found = {row.ablation: row for row in rows if not row.hole}
     pairs = [(row, _reference(row, found, full)) for row in found.values()]
@@ -117,7 +119,7 @@ def _differences(board: Board, rows: Sequence[Row], full: Row, key: str, n_resam
     return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
 
 
-def _reference(row: Row, found: Mapping[str, Row], full: Row) -> Row | None:
+def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow) -> MethodRow | None:
     against = ABLATIONS.get(row.ablation, UNKNOWN).against
     return found.get(against) if against else full
 
@@ -136,7 +138,7 @@ def _as_typed(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def different_start(row: Row, reference: Row) -> tuple[str, ...]:
+def different_start(row: MethodRow, reference: MethodRow) -> tuple[str, ...]:
     """In which of "weights", "batches" and "steps" a row differs from `reference` in any seed that both have."""
     ours, theirs = ({r.seed: r.training for r in one.scored if r.training} for one in (row, reference))
     pairs = [(training, theirs[seed]) for seed, training in ours.items() if seed in theirs]

@@ -1,4 +1,4 @@
-"""Board: the records of one benchmark, checked to belong in one table, with their per-item scores.
+"""The records of one benchmark, checked to belong in one table, with their per-item scores.
 
 A row is a method with an ablation; a cell of the row is a seed. Records that differ in cohort, split, protocol,
 schema, or in what their metrics count are never put together: the reader is told which two, not given a mean.
@@ -30,7 +30,7 @@ def named(cohort: CohortFacts) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """One method with one ablation over the seeds of the board.
 
     Attributes:
@@ -64,7 +64,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Board:
+class BenchmarkRecords:
     """Comparable records of one benchmark.
 
     Attributes:
@@ -77,7 +77,7 @@ class Board:
 
     benchmark: str
     records: tuple[Record, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
     seeds: tuple[int, ...]
     items: dict[tuple[str, str], pd.DataFrame]
 
@@ -92,7 +92,7 @@ class Board:
         return self.facts.declared
 
     @property
-    def complete(self) -> tuple[Row, ...]:
+    def complete(self) -> tuple[MethodRow, ...]:
         """Rows without a hole."""
         return tuple(row for row in self.rows if not row.hole)
 
@@ -117,11 +117,11 @@ class Board:
             return named(trained), named(scored)
         return f"{named(trained)} {trained.content_hash[:8]}", f"{named(scored)} {scored.content_hash[:8]}"
 
-    def row(self, method: str, ablation: str = "") -> Row | None:
+    def row(self, method: str, ablation: str = "") -> MethodRow | None:
         """The complete row of a method, None when there is none."""
         return next((row for row in self.complete if (row.method, row.ablation) == (method, ablation)), None)
 
-    def frames(self, row: Row, key: str) -> list[pd.DataFrame]:
+    def frames(self, row: MethodRow, key: str) -> list[pd.DataFrame]:
         """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
         runs = [(record.run_id, MetricKey.parse(key).pool) for record in row.scored if key in record.metrics]
         found = [self.items[run] for run in runs if run in self.items]
@@ -143,7 +143,7 @@ class Board:
         return all(record.metrics[key].higher_is_better for record in self.records if key in record.metrics)
 
 
-def read_boards(run_dir: Path) -> dict[str, Board]:
+def read_boards(run_dir: Path) -> dict[str, BenchmarkRecords]:
     """Reads `run_dir`/records: one board a benchmark, by name, all of one cohort and split.
 
     Raises:
@@ -153,7 +153,7 @@ def read_boards(run_dir: Path) -> dict[str, Board]:
     return boards_of(folder, read_records(folder))
 
 
-def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
+def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, BenchmarkRecords]:
     """`read_boards` of records that were read from `folder`, all of it or a part."""
     check_names(records)
     check_same(records, SHARED)
@@ -163,7 +163,7 @@ def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
     return {name: _board_of(folder, name, found) for name, found in sorted(by_benchmark.items())}
 
 
-def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
+def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> BenchmarkRecords:
     records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
     check_comparable(records)
     scored = [record for record in records if record.status == "ok"]
@@ -177,13 +177,13 @@ def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
     return _assembled(benchmark, records, items)
 
 
-def methods_of(board: Board) -> Board:
+def methods_of(board: BenchmarkRecords) -> BenchmarkRecords:
     """The board without the ablations of SeLIP; as it is when it holds nothing else."""
     records = tuple(record for record in board.records if not is_ablation(record))
     return _assembled(board.benchmark, records, board.items) if records else board
 
 
-def ablations_of(board: Board) -> Board | None:
+def ablations_of(board: BenchmarkRecords) -> BenchmarkRecords | None:
     """Full SeLIP and its ablations, over the seeds that ablations were run with; None without ablations."""
     seeds = {record.seed for record in board.records if is_ablation(record)}
     records = tuple(record for record in board.records if record.method == FULL and record.seed in seeds)
@@ -195,14 +195,16 @@ def is_ablation(record: Record) -> bool:
     return record.method == FULL and bool(record.ablation)
 
 
-def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]) -> Board:
+def _assembled(
+    benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]
+) -> BenchmarkRecords:
     seeds = tuple(sorted({record.seed for record in records}))
     names = sorted({(record.method, record.ablation) for record in records})
     rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
-    return Board(benchmark, records, rows, seeds, items)
+    return BenchmarkRecords(benchmark, records, rows, seeds, items)
 
 
-def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> Row:
+def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> MethodRow:
     mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
     scored = [record for record in mine if record.status == "ok"]
     _check_one_per_seed(scored)
@@ -212,7 +214,7 @@ def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[
         reasons.setdefault("; ".join(lost) or "was not run", []).append(seed)
     hole = "; ".join(f"seed{'s' if len(lost) > 1 else ''} {_listed(lost)} {why}" for why, lost in reasons.items())
     skipped = all(record.status == "skipped" for record in mine) and {record.seed for record in mine} == set(seeds)
-    return Row(method, ablation, tuple(scored), hole, skipped)
+    return MethodRow(method, ablation, tuple(scored), hole, skipped)
 
 
 def _listed(numbers: Sequence[int]) -> str:

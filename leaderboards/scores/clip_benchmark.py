@@ -34,7 +34,7 @@ import pandas as pd
 
 from benchmarks.metrics.class_columns import scores_of
 from benchmarks.statistics.pool_statistics import resampler_for
-from leaderboards.scores.benchmark_records import Board, named, read_boards
+from leaderboards.scores.benchmark_records import BenchmarkRecords, named, read_boards
 from leaderboards.scores.headlines import cohort_of
 from leaderboards.scores.tidy_table import to_csv
 from selip.records.metric_key import MetricKey
@@ -139,7 +139,7 @@ def _result(record: Record, pool: str, task: str, metrics: dict[str, float], lan
     }
 
 
-def _counterparts(board: Board, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
+def _counterparts(board: BenchmarkRecords, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Pool, their task and their metrics of one record."""
     for pool in dict.fromkeys(MetricKey.parse(key).pool for key in record.metrics):
         if board.benchmark == RETRIEVAL and pool != "macro":

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.statistics.significance import AverageRanks, friedman_ranks
-from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_records import BenchmarkRecords
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words, task_keys
 from leaderboards.scores.tidy_table import KEY, Estimate
 from selip.records.declaration import Declared
 
 
 @dataclass(frozen=True)
-class Task:
+class RankedTask:
     """A metric of one pool that methods are ranked over; its name is unique among tasks."""
 
     benchmark: str
@@ -32,7 +32,7 @@ class Overall:
     `labels` are all rows, ranked ones first; `lacking` is by label what keeps it out: task's name and reason.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[RankedTask, ...]
     entries: dict[tuple[str, str], Estimate]
     labels: tuple[str, ...]
     lacking: dict[str, dict[str, str]]
@@ -45,7 +45,7 @@ class Overall:
         return pd.DataFrame(values, index=[task.name for task in self.tasks])
 
 
-def overall_of(sheets: Sequence[Sheet]) -> Overall:
+def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
     """Methods by tasks, from the sheets of all benchmarks."""
     sheets = [sheet for sheet in sheets if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
@@ -67,11 +67,11 @@ def overall_of(sheets: Sequence[Sheet]) -> Overall:
     return Overall(whole.tasks, entries, tuple(order), lacking, ranks)
 
 
-def tasks_of(sheet: Sheet) -> list[Task]:
+def tasks_of(sheet: BenchmarkScores) -> list[RankedTask]:
     """The tasks of one benchmark that a complete row has."""
     kept = {key for row in sheet.board.complete for record in row.scored for key in record.metrics}
     return [
-        Task(sheet.name, key, task_name(sheet.declared, key), sheet.board.is_higher_better(key))
+        RankedTask(sheet.name, key, task_name(sheet.declared, key), sheet.board.is_higher_better(key))
         for key in task_keys(sheet.board.records)
         if key in kept
     ]
@@ -96,7 +96,7 @@ def overall_frame(overall: Overall) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def _entries(sheet: Sheet) -> dict[tuple[str, str], Estimate]:
+def _entries(sheet: BenchmarkScores) -> dict[tuple[str, str], Estimate]:
     labels = {(row.method, row.ablation): row.label for row in sheet.board.complete}
     names = {task.key: task.name for task in tasks_of(sheet)}
     return {
@@ -105,7 +105,7 @@ def _entries(sheet: Sheet) -> dict[tuple[str, str], Estimate]:
     }
 
 
-def _reason(board: Board, label: str) -> str:
+def _reason(board: BenchmarkRecords, label: str) -> str:
     row = next((row for row in board.rows if row.label == label), None)
     if row is None:
         return "was not run"

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from benchmarks.statistics.intervals import Difference, Interval, holm
 from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
 from benchmarks.statistics.table_intervals import hierarchical_columns
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import full_name
 from selip.records.metric_key import MetricKey
 
@@ -123,7 +123,7 @@ class Standing:
         return [comparison for comparison in found if comparison]
 
 
-def standing_of(board: Board, key: str, n_resamples: int) -> Standing:
+def standing_of(board: BenchmarkRecords, key: str, n_resamples: int) -> Standing:
     """Every complete row and every pair of them on metric `key`, in one pass."""
     rows = {row.label: row for row in ranked(board, key)}
     frames = {label: found for label, row in rows.items() if (found := board.frames(row, key))}
@@ -139,7 +139,9 @@ def standing_of(board: Board, key: str, n_resamples: int) -> Standing:
     return Standing(key, tuple(rows), intervals, comparisons)
 
 
-def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_resamples: int) -> list[Comparison]:
+def compare_pairs(
+    board: BenchmarkRecords, pairs: Sequence[tuple[MethodRow, MethodRow]], key: str, n_resamples: int
+) -> list[Comparison]:
     """Row a minus row b for each pair, in order, without pairs that lack per-item scores of this metric."""
     rows = {row.label: row for pair in pairs for row in pair if board.frames(row, key)}
     kept = [(a.label, b.label) for a, b in pairs if a.label in rows and b.label in rows]
@@ -151,7 +153,7 @@ def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_re
     return [_comparison(board, rows[a], rows[b], key, found[a, b, metric]) for a, b in kept]
 
 
-def _comparison(board: Board, a: Row, b: Row, key: str, difference: Difference) -> Comparison:
+def _comparison(board: BenchmarkRecords, a: MethodRow, b: MethodRow, key: str, difference: Difference) -> Comparison:
     p_seeds, declared = math.nan, board.declared
     if len(a.scored) >= SEEDS_FOR_A_TEST:
         p_seeds = sign_flip([one - other for one, other in zip(a.values(key), b.values(key), strict=True)])
@@ -174,19 +176,19 @@ def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Compari
     return [replace(comparison, p_holm=p_values.get(comparison, math.nan)) for comparison in comparisons]
 
 
-def declared_contrasts(board: Board, key: str, n_resamples: int) -> list[Comparison]:
+def declared_contrasts(board: BenchmarkRecords, key: str, n_resamples: int) -> list[Comparison]:
     """The contrasts fixed before any run whose two methods are complete, with Holm's adjustment over them."""
     rows = [(board.row(first), board.row(second)) for first, second in DECLARED]
     return adjusted(compare_pairs(board, [(a, b) for a, b in rows if a and b], key, n_resamples))
 
 
-def differences_to(board: Board, reference: Row, key: str, n_resamples: int) -> list[Comparison]:
+def differences_to(board: BenchmarkRecords, reference: MethodRow, key: str, n_resamples: int) -> list[Comparison]:
     """Every other complete row minus `reference`, best first."""
     pairs = [(row, reference) for row in board.complete if row != reference]
     return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.gain.value, c.a))
 
 
-def ranked(board: Board, key: str) -> list[Row]:
+def ranked(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     """Complete rows that have the metric, best mean over seeds first; ties by label."""
     sign = -1 if board.is_higher_better(key) else 1
     rows = [row for row in board.complete if all(key in record.metrics for record in row.scored)]

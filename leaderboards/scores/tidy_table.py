@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.statistics.table_intervals import hierarchical_columns
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import task_keys
 from leaderboards.scores.paired_differences import Standing
 from selip.records.metric_key import MetricKey
@@ -44,7 +44,7 @@ class Estimate(NamedTuple):
 
 
 def tidy(
-    board: Board, n_resamples: int, keys: Collection[str] | None = None, known: Sequence[Standing] = ()
+    board: BenchmarkRecords, n_resamples: int, keys: Collection[str] | None = None, known: Sequence[Standing] = ()
 ) -> pd.DataFrame:
     """One line a complete row x metric, and one line without a number for each row with a hole.
 
@@ -70,7 +70,7 @@ def tidy(
     )
 
 
-def estimate_of(frame: pd.DataFrame, row: Row, key: str) -> Estimate:
+def estimate_of(frame: pd.DataFrame, row: MethodRow, key: str) -> Estimate:
     """Value and bounds of a complete row in a metric that it has."""
     here = (frame["method"] == row.method) & (frame["ablation"] == row.ablation) & (frame[KEY] == key)
     return Estimate(*frame.loc[here, list(Estimate._fields)].iloc[0].astype(float))
@@ -81,7 +81,9 @@ def to_csv(frame: pd.DataFrame) -> str:
     return frame.drop(columns=KEY, errors="ignore").to_csv(index=False, lineterminator="\n")
 
 
-def _lines(board: Board, row: Row, keys: Sequence[str], both: Bounds, case: Bounds) -> list[dict[str, object]]:
+def _lines(
+    board: BenchmarkRecords, row: MethodRow, keys: Sequence[str], both: Bounds, case: Bounds
+) -> list[dict[str, object]]:
     empty = dict.fromkeys(COLUMNS, None) | {"method": row.method, "ablation": row.ablation, "seeds": len(row.scored)}
     if row.hole:
         return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]
@@ -99,7 +101,7 @@ def _lines(board: Board, row: Row, keys: Sequence[str], both: Bounds, case: Boun
     return lines
 
 
-def _numbers(row: Row, key: str, both: tuple[float, float], case: tuple[float, float]) -> dict[str, float]:
+def _numbers(row: MethodRow, key: str, both: tuple[float, float], case: tuple[float, float]) -> dict[str, float]:
     """Value, bounds and spread; with one seed the record's own bounds."""
     values, spread, (lower, upper) = row.values(key), math.nan, both
     if len(values) > 1:
@@ -117,7 +119,7 @@ class _Batch:
 
     keys: tuple[str, ...]
     statistic: str
-    rows: Sequence[Row]
+    rows: Sequence[MethodRow]
 
 
 def resamples_of(n_resamples: int) -> int:
@@ -126,7 +128,7 @@ def resamples_of(n_resamples: int) -> int:
 
 
 def both_bounds(
-    board: Board, kept: Mapping[str, Sequence[str]], n_resamples: int, known: Sequence[Standing] = ()
+    board: BenchmarkRecords, kept: Mapping[str, Sequence[str]], n_resamples: int, known: Sequence[Standing] = ()
 ) -> Bounds:
     """Bounds over seeds and patients, of rows with several seeds.
 
@@ -153,7 +155,7 @@ def both_bounds(
     return found
 
 
-def case_bounds(board: Board, kept: Mapping[str, Sequence[str]], n_resamples: int) -> Bounds:
+def case_bounds(board: BenchmarkRecords, kept: Mapping[str, Sequence[str]], n_resamples: int) -> Bounds:
     """Bounds over patients alone with the seeds held, of rows with several seeds and metrics that are means."""
     found: Bounds = {}
     for batch in _batches(board, kept):
@@ -164,9 +166,9 @@ def case_bounds(board: Board, kept: Mapping[str, Sequence[str]], n_resamples: in
     return found
 
 
-def _batches(board: Board, kept: Mapping[str, Sequence[str]]) -> list[_Batch]:
+def _batches(board: BenchmarkRecords, kept: Mapping[str, Sequence[str]]) -> list[_Batch]:
     """Rows with the same metrics of a pool and statistic together; without rows of one seed or without scores."""
-    found: dict[tuple[tuple[str, ...], str], list[Row]] = {}
+    found: dict[tuple[tuple[str, ...], str], list[MethodRow]] = {}
     for row in board.complete:
         keys: dict[tuple[str, str], list[str]] = {}
         for key in kept[row.label] if len(row.scored) > 1 else ():

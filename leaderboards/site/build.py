@@ -10,7 +10,7 @@ from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import study_of
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import Sheet, sheets_of
+from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
 from leaderboards.scores.overall_ranks import overall_frame, overall_of
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.page import Site, site_of, to_html
@@ -44,7 +44,7 @@ def build_leaderboard(
     """
     out = out or run_dir / "leaderboard"
     boards = read_boards(run_dir)
-    families = sheets_of(boards, n_resamples)
+    families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
     studies = (study_of(boards[sheet.name], n_resamples) for sheet in sheets)
     study = next((study for study in studies if study), None)
@@ -67,7 +67,7 @@ def build_leaderboard(
 
 
 def _family_parts(
-    families: Mapping[str, Sequence[Sheet]], n_resamples: int
+    families: Mapping[str, Sequence[BenchmarkScores]], n_resamples: int
 ) -> tuple[list[Part], dict[str, bytes | str]]:
     """The page of each family and its CSV."""
     parts: list[Part] = []
@@ -92,7 +92,7 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[Sheet], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
+def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)

@@ -10,8 +10,8 @@ import yaml
 
 from leaderboards.figures.charts import Chart
 from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
-from leaderboards.scores.benchmark_records import Row
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_records import MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.shrink import Shown
@@ -50,7 +50,7 @@ class Card:
     pictures: Sequence[Shown] = ()
 
 
-def configurations_of(sheets: Sequence[Sheet]) -> list[Configuration]:
+def configurations_of(sheets: Sequence[BenchmarkScores]) -> list[Configuration]:
     """Every configuration of the records, once."""
     found = {record.config_hash: record for sheet in sheets for record in sheet.board.records}
     return [
@@ -65,7 +65,7 @@ def configurations_of(sheets: Sequence[Sheet]) -> list[Configuration]:
 
 
 def cards_of(
-    sheets: Sequence[Sheet], ranks: Mapping[str, float], configurations: Sequence[Configuration]
+    sheets: Sequence[BenchmarkScores], ranks: Mapping[str, float], configurations: Sequence[Configuration]
 ) -> list[Card]:
     """A card for each row of any benchmark, without pictures.
 
@@ -74,7 +74,7 @@ def cards_of(
         ranks: Label to average rank over tasks, best first, as far as there are any.
         configurations: Of the same sheets.
     """
-    rows: dict[str, list[tuple[Sheet, Row]]] = {}
+    rows: dict[str, list[tuple[BenchmarkScores, MethodRow]]] = {}
     for sheet in sheets:
         for row in sheet.board.rows:
             rows.setdefault(row.label, []).append((sheet, row))
@@ -99,7 +99,7 @@ def cards_of(
     return cards
 
 
-def _place(rows: Sequence[tuple[Sheet, Row]]) -> str:
+def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
     """Where a row without average rank stands in the first benchmark that it has a place in."""
     for sheet, row in rows:
         places = ranked(sheet.board, _key(sheet))
@@ -108,15 +108,15 @@ def _place(rows: Sequence[tuple[Sheet, Row]]) -> str:
     return ""
 
 
-def _key(sheet: Sheet) -> str:
+def _key(sheet: BenchmarkScores) -> str:
     return sheet.headline.key if sheet.headline else ""
 
 
-def _is_of(record: Record, row: Row) -> bool:
+def _is_of(record: Record, row: MethodRow) -> bool:
     return (record.method, record.ablation) == (row.method, row.ablation)
 
 
-def _scores(rows: Sequence[tuple[Sheet, Row]]) -> Table:
+def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> Table:
     lines = []
     for sheet, row in rows:
         if row.hole or not sheet.headline:
@@ -184,7 +184,7 @@ def _times(records: Sequence[Record]) -> list[str]:
     return [record.created for record in records if record.created]
 
 
-def _charts(rows: Sequence[Row]) -> list[tuple[str, str, Chart]]:
+def _charts(rows: Sequence[MethodRow]) -> list[tuple[str, str, Chart]]:
     """Training curves, from the first benchmark whose records have them: every benchmark scores the same models."""
     charts = []
     for field, title in TITLES.items():

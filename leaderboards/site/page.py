@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.figures.charts import Axis
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
 from leaderboards.site.shrink import Shown, shrunk
@@ -52,7 +52,7 @@ def site_of(
     title: str,
     facts: Sequence[tuple[str, str]],
     parts: Sequence[Part],
-    sheets: Sequence[Sheet],
+    sheets: Sequence[BenchmarkScores],
     ranks: Mapping[str, float],
 ) -> Site:
     """The page without pictures.

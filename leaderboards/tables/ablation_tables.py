@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from leaderboards.scores.ablation_study import Ablated, Study, mean_of
-from leaderboards.scores.benchmark_records import Row
+from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import ALPHA, Comparison
 from leaderboards.scores.tidy_table import KEY, Estimate
@@ -99,7 +99,7 @@ def _change_cell(one: Ablated) -> Cell:
     return Cell(one.known.summary, f"({typed})", prose=True) if one.known.summary else Cell(typed, prose=True)
 
 
-def _metric_cells(study: Study, row: Row) -> list[Cell]:
+def _metric_cells(study: Study, row: MethodRow) -> list[Cell]:
     found = {
         entry.key: metric_cell(Estimate(entry.value, entry.lower, entry.upper), entry.key)
         for entry in _entries(study, row).itertuples()
@@ -107,7 +107,7 @@ def _metric_cells(study: Study, row: Row) -> list[Cell]:
     return [found.get(key, Cell(MISSING)) for key in study.keys]
 
 
-def _training_cells(row: Row) -> list[Cell]:
+def _training_cells(row: MethodRow) -> list[Cell]:
     """Entropy and diagonal of T and seconds of training."""
     forms: list[tuple[float | None, Form]] = [
         (_target(row, "target_entropy"), "hundredth"), (_target(row, "target_diagonal"), "hundredth"),
@@ -123,7 +123,7 @@ def ablation_frame(study: Study) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _fields(study: Study, row: Row, one: Ablated | None) -> list[dict[str, object]]:
+def _fields(study: Study, row: MethodRow, one: Ablated | None) -> list[dict[str, object]]:
     """Lines of the CSV of one row; `one` is None for full SeLIP."""
     about = {
         "ablation": row.ablation,
@@ -143,16 +143,16 @@ def _fields(study: Study, row: Row, one: Ablated | None) -> list[dict[str, objec
     return lines
 
 
-def _entries(study: Study, row: Row) -> pd.DataFrame:
+def _entries(study: Study, row: MethodRow) -> pd.DataFrame:
     return study.frame[study.frame["ablation"] == row.ablation]
 
 
-def _target(row: Row, field: str) -> float | None:
+def _target(row: MethodRow, field: str) -> float | None:
     """Mean over seeds of a field of the training, None when a seed lacks it."""
     return mean_of([getattr(record.training, field) if record.training else None for record in row.scored])
 
 
-def _seconds(row: Row) -> float | None:
+def _seconds(row: MethodRow) -> float | None:
     return mean_of([record.seconds.get("train") for record in row.scored])
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import (
     Headline,
     capital,
@@ -26,7 +26,7 @@ from selip.records.declaration import DeclaredTable
 from selip.records.metric_key import STATISTICS, MetricKey
 
 
-def main_tables(sheet: Sheet) -> list[Table]:
+def main_tables(sheet: BenchmarkScores) -> list[Table]:
     """The declared tables that are no details, or the metric that ranks by pool; the first has the group letters."""
     if sheet.headline is None:
         return [_unscored_table(sheet)]
@@ -34,7 +34,7 @@ def main_tables(sheet: Sheet) -> list[Table]:
     return [with_groups(found[0], sheet.groups), *found[1:]]
 
 
-def detail_tables(sheet: Sheet) -> list[Table]:
+def detail_tables(sheet: BenchmarkScores) -> list[Table]:
     """Smaller tables: those that the benchmark declares, or for each pool what there is."""
     if sheet.headline is None:
         return []
@@ -53,7 +53,7 @@ def expanded(columns: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _declared_tables(sheet: Sheet, headline: Headline, detail: bool) -> list[Table]:
+def _declared_tables(sheet: BenchmarkScores, headline: Headline, detail: bool) -> list[Table]:
     known, found = set(sheet.frame[KEY].dropna()), []
     for one in sheet.declared.tables:
         columns = expanded(one.columns, known)
@@ -63,7 +63,7 @@ def _declared_tables(sheet: Sheet, headline: Headline, detail: bool) -> list[Tab
     return found
 
 
-def _caption(board: Board, one: DeclaredTable) -> str:
+def _caption(board: BenchmarkRecords, one: DeclaredTable) -> str:
     if not one.counted:
         return one.caption
     counted = MetricKey.parse(one.counted)
@@ -73,7 +73,7 @@ def _caption(board: Board, one: DeclaredTable) -> str:
     return f"{said} {one.caption}".strip()
 
 
-def _overview_table(sheet: Sheet, headline: Headline) -> Table:
+def _overview_table(sheet: BenchmarkScores, headline: Headline) -> Table:
     """The metric that ranks the rows, in every pool that is a task; the headline's pool first."""
     declared = sheet.declared
     heads = {key: pool_words(declared, key) for key in dict.fromkeys([headline.key, *task_keys(sheet.board.records)])}
@@ -84,7 +84,7 @@ def _overview_table(sheet: Sheet, headline: Headline) -> Table:
     return replace(metric_table(sheet, headline.key, title, heads), caption=caption)
 
 
-def _found_tables(sheet: Sheet, headline: Headline) -> list[Table]:
+def _found_tables(sheet: BenchmarkScores, headline: Headline) -> list[Table]:
     """For each pool what there is of: statistics of the ranking model, other models, single classes."""
     ranking, declared, tables = MetricKey.parse(headline.key), sheet.declared, []
     for pool in ordered_pools(declared, sheet.frame["pool"].dropna()):
@@ -124,13 +124,13 @@ def _shots(model: str) -> int:
     return int(float(digits[0])) if digits else 0
 
 
-def _unscored_table(sheet: Sheet) -> Table:
+def _unscored_table(sheet: BenchmarkScores) -> Table:
     """The rows of a benchmark that nobody was scored on."""
     lines = tuple(hole_lines(sheet.board))
     return Table(capital(sheet.declared.label), "", ("method", "why there is no number"), lines)
 
 
-def benchmark_frame(sheets: Iterable[Sheet]) -> pd.DataFrame:
+def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
     """The CSV of a page: the tidy frames below each other, with the benchmark and every floor that is there."""
     frames = []
     for sheet in sheets:
@@ -143,7 +143,7 @@ def benchmark_frame(sheets: Iterable[Sheet]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def metric_table(sheet: Sheet, order: str, title: str, keys: Mapping[str, str]) -> Table:
+def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[str, str]) -> Table:
     """Methods by metrics: ranked rows, rows with a hole, then references that one of the metrics has.
 
     Args:
@@ -179,13 +179,13 @@ def _cell(one: tuple) -> Cell:
     return replace(cell, note=f"SD {one.seed_sd:.3f}") if not (cell.interval or pd.isna(one.seed_sd)) else cell
 
 
-def _floor_line(board: Board, keys: Iterable[str], name: str, text: str) -> Line:
+def _floor_line(board: BenchmarkRecords, keys: Iterable[str], name: str, text: str) -> Line:
     values = {key: board.reference(key, name) for key in keys}
     cells = (Cell(MISSING) if value is None else metric_cell(Estimate(value), key) for key, value in values.items())
     return Line((Cell(text), *cells), kind="reference")
 
 
-def ordered(board: Board, key: str) -> list[Row]:
+def ordered(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     """Complete rows: those ranked by metric `key` first, then those without it."""
     first = ranked(board, key)
     return first + [row for row in board.complete if row not in first]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaderboards.scores.ablation_study import TERMS
-from leaderboards.scores.benchmark_records import Board
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
 from leaderboards.tables.cells import Verdict
 from selip.records.record import Training
@@ -11,12 +11,12 @@ from selip.records.record import Training
 FEW_PATIENTS = 20
 
 
-def board_verdicts(board: Board) -> list[Verdict]:
+def board_verdicts(board: BenchmarkRecords) -> list[Verdict]:
     """What is said of the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
     return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
 
 
-def on_what_is_missing(board: Board) -> list[Verdict]:
+def on_what_is_missing(board: BenchmarkRecords) -> list[Verdict]:
     """What a reader has to know before any number: patients, and runs, that are too few."""
     found = []
     counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
@@ -31,7 +31,7 @@ def on_what_is_missing(board: Board) -> list[Verdict]:
     return found
 
 
-def on_skipped(board: Board) -> list[Verdict]:
+def on_skipped(board: BenchmarkRecords) -> list[Verdict]:
     """Names the rows that were not scored on purpose, by reason: no failure, so no warning."""
     reasons: dict[str, list[str]] = {}
     for row in board.rows:
@@ -42,7 +42,7 @@ def on_skipped(board: Board) -> list[Verdict]:
     return [Verdict("plain", f"Not scored here, with the reason: {said}.")] if said else []
 
 
-def on_seeds(board: Board) -> Verdict:
+def on_seeds(board: BenchmarkRecords) -> Verdict:
     """What the seeds allow to say."""
     if len(board.seeds) == 1:
         text = (
@@ -56,7 +56,7 @@ def on_seeds(board: Board) -> Verdict:
     return Verdict("plain", text)
 
 
-def on_equal_terms(board: Board) -> list[Verdict]:
+def on_equal_terms(board: BenchmarkRecords) -> list[Verdict]:
     """Whether the trained methods of a seed were trained on equal terms; those with another tower are named."""
     trained, found = _trained(board), []
     for name, (word, term) in TERMS.items():
@@ -79,7 +79,7 @@ def on_equal_terms(board: Board) -> list[Verdict]:
     return found
 
 
-def _trained(board: Board) -> list[tuple[str, int, Training]]:
+def _trained(board: BenchmarkRecords) -> list[tuple[str, int, Training]]:
     """Label, seed and training of every scored record that took a step."""
     return [
         (row.label, r.seed, r.training) for row in board.rows for r in row.scored if r.training and r.training.steps
@@ -90,7 +90,7 @@ def _listed(values: dict[object, list[str]]) -> str:
     return " | ".join(f"{', '.join(labels)}: {str(value)[:12]}" for value, labels in values.items())
 
 
-def on_convergence(board: Board) -> list[Verdict]:
+def on_convergence(board: BenchmarkRecords) -> list[Verdict]:
     """Says when validation chose the last step, so that what is compared may be speed of learning."""
     rising = sorted({label for label, _, training in _trained(board) if training.chosen_step == training.steps})
     text = f"Validation chose the last step for {', '.join(rising)}: differences may be of speed of learning."

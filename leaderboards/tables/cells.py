@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import pool_words, words
 from leaderboards.scores.tidy_table import Estimate
 from selip.records.metric_key import MetricKey
@@ -115,7 +115,7 @@ class Table:
     facets: tuple[Facet | None, ...] = ()
 
 
-def facet_of(board: Board, key: str) -> Facet:
+def facet_of(board: BenchmarkRecords, key: str) -> Facet:
     """What a column of a metric, `pool/metric`, is of."""
     declared = board.declared
     floor, statistic = next(iter(declared.floors), ""), MetricKey.parse(key).statistic
@@ -161,12 +161,12 @@ def metric_cell(estimate: Estimate, key: str, strong: bool = False) -> Cell:
     return Cell(strong=strong, estimate=estimate, form=form_of(key))
 
 
-def hole_reason(row: Row) -> tuple[str, str]:
+def hole_reason(row: MethodRow) -> tuple[str, str]:
     """What stands in place of the numbers of a row with a hole, and the kind of its line."""
     return (f"not scored: {row.hole}", "skipped") if row.skipped else (f"no mean: {row.hole}", "hole")
 
 
-def hole_lines(board: Board) -> list[Line]:
+def hole_lines(board: BenchmarkRecords) -> list[Line]:
     """One line for each row that cannot have a mean, with the reason: failures first, then what was skipped."""
     rows = sorted((row for row in board.rows if row.hole), key=lambda row: row.skipped)
     return [Line((Cell(row.label),), *hole_reason(row), label=row.label) for row in rows]

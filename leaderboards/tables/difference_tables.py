@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.paired_differences import Comparison, ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
 from leaderboards.tables.cells import (
@@ -71,7 +71,7 @@ def difference_cell(comparison: Comparison) -> Cell:
     return Cell(strong=comparison.separates, estimate=Estimate(*comparison.difference[:3]), form="difference")
 
 
-def spread_table(sheet: Sheet) -> Table | None:
+def spread_table(sheet: BenchmarkScores) -> Table | None:
     """Case spread and seed spread of the metric that ranks the rows, apart; None for one seed or without rows."""
     head, seeds = sheet.headline, sheet.board.seeds
     rows = ranked(sheet.board, head.key) if head and len(seeds) > 1 else []

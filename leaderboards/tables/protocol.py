@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaderboards.scores.benchmark_records import Board
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import headline_of, metric_words, words
 from leaderboards.scores.tidy_table import resamples_of
 from leaderboards.tables.cells import MISSING
@@ -14,7 +14,7 @@ from selip.data.contrast_mapping import reading_words
 from selip.records.record import CohortFacts, Record
 
 
-def titled(text: str, board: Board) -> str:
+def titled(text: str, board: BenchmarkRecords) -> str:
     """The title of a page, with SYNTHETIC and the cohort's name where it must be, and both of two cohorts."""
     facts = board.facts
     if facts.trained_on:
@@ -27,7 +27,7 @@ def _marked(name: str, cohort: CohortFacts) -> str:
     return f"SYNTHETIC cohort {name}" if cohort.synthetic else name
 
 
-def facts(boards: Sequence[Board], n_resamples: int) -> list[tuple[str, str]]:
+def facts(boards: Sequence[BenchmarkRecords], n_resamples: int) -> list[tuple[str, str]]:
     """Protocol and policy of the benchmarks of a page; what is of one of several alone is said with its name."""
     found = [*cohort_facts(boards[0])]
     for board in boards:
@@ -42,7 +42,7 @@ def facts(boards: Sequence[Board], n_resamples: int) -> list[tuple[str, str]]:
     return found
 
 
-def cohort_facts(board: Board) -> list[tuple[str, str]]:
+def cohort_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """The cohort and its split, and those that the models were trained on where they are others."""
     record, (trained, scored) = board.facts, board.cohort_names
     found = [
@@ -81,26 +81,26 @@ def _contrasts(config: Mapping[str, Any]) -> str:
     return "; ".join([*([f"{', '.join(own)} read as trained"] if own else []), *other]) or MISSING
 
 
-def protocol_facts(board: Board) -> list[tuple[str, str]]:
+def protocol_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """Protocol, sizes of the pools that are tasks, seeds, devices."""
     protocol = ("protocol", f"{board.benchmark} version {board.facts.protocol_version}")
     return [protocol, *_sizes(board), ("seeds", _seeds(board)), ("device", _devices(board))]
 
 
-def _protocol_fact(board: Board) -> tuple[str, str]:
+def _protocol_fact(board: BenchmarkRecords) -> tuple[str, str]:
     text = f"version {board.facts.protocol_version}; seeds {_seeds(board)}; device {_devices(board)}"
     return f"protocol of {board.declared.label}", text
 
 
-def _seeds(board: Board) -> str:
+def _seeds(board: BenchmarkRecords) -> str:
     return ", ".join(map(str, board.seeds))
 
 
-def _devices(board: Board) -> str:
+def _devices(board: BenchmarkRecords) -> str:
     return ", ".join(dict.fromkeys(record.device for record in board.records if record.device)) or MISSING
 
 
-def _how(board: Board, n_resamples: int) -> list[tuple[str, str]]:
+def _how(board: BenchmarkRecords, n_resamples: int) -> list[tuple[str, str]]:
     """How intervals and groups came about."""
     text = f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several"
     if len(board.seeds) > 1 and resamples_of(n_resamples) != n_resamples:
@@ -109,7 +109,7 @@ def _how(board: Board, n_resamples: int) -> list[tuple[str, str]]:
     return [("intervals", text), ("groups", groups)]
 
 
-def notes(board: Board) -> list[tuple[str, str]]:
+def notes(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """The benchmark's own notes: subject, and the texts that its records have, each once."""
     found: dict[str, list[str]] = {}
     for record in board.records:
@@ -125,7 +125,7 @@ def _joined(texts: Sequence[str], most: int = 3) -> str:
     return " / ".join(texts[:most] if not more else texts[:1]) + more
 
 
-def _sizes(board: Board) -> list[tuple[str, str]]:
+def _sizes(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """Items, patients and floors of the headline in each pool that is a task or that the benchmark names."""
     metrics = {key: metric for record in board.records for key, metric in record.metrics.items()}
     headline, declared, found = headline_of(board.records), board.declared, []

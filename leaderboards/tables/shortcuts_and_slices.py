@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.statistics.intervals import hierarchical_bootstrap
-from leaderboards.scores.benchmark_records import FULL, Row
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_records import FULL, MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, pool_words, task_keys
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import Estimate
@@ -50,7 +50,7 @@ class Shortcut:
         return "clears metadata" if self.chance is None or sign * bound > sign * self.chance else "not above chance"
 
 
-def shortcuts_of(sheet: Sheet) -> list[Shortcut]:
+def shortcuts_of(sheet: BenchmarkScores) -> list[Shortcut]:
     """The tasks of a benchmark that have a metadata-only reference."""
     board, found = sheet.board, []
     for key in task_keys(board.records):
@@ -84,7 +84,7 @@ def shortcut_table(found: Iterable[Shortcut]) -> Table:
     return Table("Metadata-only reference against the best method", caption, columns, lines, facets)
 
 
-def shortcut_verdicts(sheet: Sheet) -> list[Verdict]:
+def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
     """One sentence on the tasks that metadata alone answers as well, none where there is none."""
     lost = [one.task for one in shortcuts_of(sheet) if one.verdict == "shortcut"]
     if not lost:
@@ -113,7 +113,7 @@ class Slice:
         return self.n_items >= FEWEST_ITEMS and bool(np.isfinite(self.score.value))
 
 
-def slices_of(sheet: Sheet, headline: Headline, row: Row, n_resamples: int) -> list[Slice]:
+def slices_of(sheet: BenchmarkScores, headline: Headline, row: MethodRow, n_resamples: int) -> list[Slice]:
     """Every slice of a row on the metric that ranks; empty without per-item scores."""
     key, metric = headline.key, headline.metric
     frames = sheet.board.frames(row, key)
@@ -148,7 +148,7 @@ def _terciles(sizes: pd.Series) -> pd.Series:
     return pd.Series([spans[n] for n in place], index=known.index).reindex(sizes.index, fill_value="")
 
 
-def audited_rows(sheet: Sheet) -> list[Row]:
+def audited_rows(sheet: BenchmarkScores) -> list[MethodRow]:
     """The best row, and selip where that is another one."""
     if not sheet.standing or not sheet.standing.ranking:
         return []
@@ -157,7 +157,7 @@ def audited_rows(sheet: Sheet) -> list[Row]:
     return [by_label[label] for label in labels if label in sheet.standing.ranking]
 
 
-def ranked_slices(headline: Headline, rows: Sequence[Row], found: Sequence[Slice]) -> list[Slice]:
+def ranked_slices(headline: Headline, rows: Sequence[MethodRow], found: Sequence[Slice]) -> list[Slice]:
     """Slices by row, worst first within a row; those with too few items last."""
     order, sign = {row.label: place for place, row in enumerate(rows)}, 1 if headline.higher_is_better else -1
 
@@ -168,7 +168,7 @@ def ranked_slices(headline: Headline, rows: Sequence[Row], found: Sequence[Slice
     return sorted(found, key=place)
 
 
-def slice_table(sheet: Sheet, headline: Headline, found: Sequence[Slice]) -> Table:
+def slice_table(sheet: BenchmarkScores, headline: Headline, found: Sequence[Slice]) -> Table:
     """Slices of one benchmark, of each row the worst first, with where they stand."""
     worst = {one.row: one for one in reversed(found) if one.is_ranked}
     lines = tuple(_slice_line(headline.key, one, worst.get(one.row) is one) for one in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leaderboards.scores.benchmark_scores import Sheet
+from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline
 from leaderboards.scores.paired_differences import ALPHA, CONTROLS, DECLARED, Comparison, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of, number_text
@@ -13,7 +13,7 @@ UNHELPED = "These runs do not show that report similarity itself helps"
 _TIMES = {1.0: "above", 2.0: "at least twice"}
 
 
-def headline_verdicts(sheet: Sheet, headline: Headline) -> list[Verdict]:
+def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     """What is said of the one benchmark of a page: controls first, then clip, the ranking, and the floor."""
     contrasts = [contrast for contrast in sheet.contrasts if contrast.known]
     return [
@@ -23,7 +23,7 @@ def headline_verdicts(sheet: Sheet, headline: Headline) -> list[Verdict]:
     ]
 
 
-def ranking_verdicts(sheet: Sheet, headline: Headline, named: bool = False) -> list[Verdict]:
+def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = False) -> list[Verdict]:
     """Who leads, who cannot be told from it, and who is clear of the floor that all must clear.
 
     Args:
@@ -34,7 +34,7 @@ def ranking_verdicts(sheet: Sheet, headline: Headline, named: bool = False) -> l
     return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named)]
 
 
-def joint_controls(sheets: Sequence[Sheet]) -> list[Verdict]:
+def joint_controls(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
     """Says first, and plainly, on which benchmarks of a page a null control does as well as selip."""
     compared: dict[str, list[Comparison]] = {}
     for sheet in sheets:
@@ -55,7 +55,7 @@ def joint_controls(sheets: Sequence[Sheet]) -> list[Verdict]:
     return []
 
 
-def _on_controls(sheet: Sheet, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+def _on_controls(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
     """Says first, and plainly, when a null control does as well as selip."""
     if sheet.board.row("selip") is None:
         return []
@@ -97,7 +97,7 @@ def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdic
     return [Verdict("plain", f"{found.name} = {shown_difference(found)} in {headline.name}: {said}; {smallest}.")]
 
 
-def _on_ranking(sheet: Sheet, headline: Headline) -> list[Verdict]:
+def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     key, rows, groups = headline.key, ranked(sheet.board, headline.key), sheet.groups
     if not rows:
         return []
@@ -112,7 +112,7 @@ def _on_ranking(sheet: Sheet, headline: Headline) -> list[Verdict]:
     return [Verdict("plain", text)]
 
 
-def _on_floor(sheet: Sheet, headline: Headline, named: bool) -> list[Verdict]:
+def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[Verdict]:
     """Which rows are clear of chance (or of an empty mask), and which are not though they were trained."""
     floor = sheet.board.reference(headline.key, headline.floor)
     if floor is None:

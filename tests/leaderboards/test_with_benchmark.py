@@ -14,7 +14,7 @@ from benchmarks.classification.predictions import Answers, score_answers
 from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import BENCHMARK
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import compare_pairs
 from leaderboards.tables.benchmark_tables import detail_tables, main_tables
 from leaderboards.tables.shortcuts_and_slices import shortcuts_of
@@ -58,7 +58,7 @@ def sheet(tmp_path_factory, factory):
         facts = {"metrics": dict(score.metrics), "notes": dict(score.notes)}
         record = factory.make_record(method, protocol_version=BENCHMARK.protocol_version, **facts)
         write_record(folder / "records", record, score.per_item)
-    return sheets_of(read_boards(folder), 50)["retrieval"][0]
+    return families_of(read_boards(folder), 50)["retrieval"][0]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_what_classification_scores_is_what_its_page_shows(tmp_path, factory):
         frame, metrics = classified(noise)
         record = factory.make_record(method, benchmark="linear_probe", metrics=metrics)
         write_record(tmp_path / "records", record, frame)
-    sheet = sheets_of(read_boards(tmp_path), 50)["classification"][0]
+    sheet = families_of(read_boards(tmp_path), 50)["classification"][0]
     assert sheet.headline.key == "lesion_type/features_linear_macro_auroc"
     assert sheet.standing.ranking == ("selip", "clip")
     value = sheet.board.row("selip").scored[0].metrics[sheet.headline.key].value

@@ -13,7 +13,7 @@ from leaderboards.figures.interval_figures import difference_plot, score_plots
 from leaderboards.figures.plots import LIGHT, new_figure, render, themed
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
 from selip.system.errors import InputError
 
 PRIMARY = "abnormal/image_to_text_R@10"
@@ -22,7 +22,7 @@ TEXT = "at left thalamus shows high signal"
 
 
 def plots_of(folder):
-    sheets = sheets_of(read_boards(folder), 50)["retrieval"]
+    sheets = families_of(read_boards(folder), 50)["retrieval"]
     board = sheets[0].board
     drawn = [*score_plots(sheets[0]), difference_plot(sheets, "retrieval", board.synthetic), *training_plots(board)]
     return board, {plot.name: plot for plot in drawn if plot}

@@ -11,7 +11,7 @@ import pytest
 
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.site.build import build_leaderboard
 from leaderboards.tables.shortcuts_and_slices import (
@@ -39,7 +39,7 @@ def facts(**changes):
 
 
 def audit_page(folder):
-    sheets = [sheet for members in sheets_of(read_boards(folder), N).values() for sheet in members]
+    sheets = [sheet for members in families_of(read_boards(folder), N).values() for sheet in members]
     return audit_part(sheets, folder, N)
 
 
@@ -55,7 +55,7 @@ def small(tmp_path, factory):
 
 
 def sheet_of(folder, name):
-    sheets = [sheet for members in sheets_of(read_boards(folder), N).values() for sheet in members]
+    sheets = [sheet for members in families_of(read_boards(folder), N).values() for sheet in members]
     return next(sheet for sheet in sheets if sheet.name == name)
 
 

@@ -11,7 +11,7 @@ from leaderboards.figures.interval_figures import score_plots
 from leaderboards.figures.plots import LIGHT, themed
 from leaderboards.pages.benchmark_page import family_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import DECLARED
 from leaderboards.site.build import build_leaderboard
 
@@ -20,7 +20,7 @@ N = 60
 
 @pytest.fixture(scope="module")
 def families(family_dir):
-    return sheets_of(read_boards(family_dir), N)
+    return families_of(read_boards(family_dir), N)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_controls_that_are_beaten_everywhere_are_said(tmp_path, factory):
     for name in ("linear_probe", "fine_tune"):
         factory.add_family_run(tmp_path, name, "selip", skill=6.0)
         factory.add_family_run(tmp_path, name, "clip_x2", skill=0.0)
-    sheets = sheets_of(read_boards(tmp_path), N)["classification"]
+    sheets = families_of(read_boards(tmp_path), N)["classification"]
     texts = [verdict.text for verdict in family_part("classification", sheets, N).verdicts]
     assert texts[0].startswith("selip is above every control that was run in macro AUROC (linear probe, lesion type)")
 

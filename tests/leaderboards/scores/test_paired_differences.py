@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from benchmarks.statistics.intervals import Difference
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import (
     Comparison,
     adjusted,
@@ -33,7 +33,7 @@ PAIRS = list(combinations(LABELS, 2))
 
 def said(folder, n_resamples=300):
     """All verdicts of a run directory in one text."""
-    (sheet,) = sheets_of(read_boards(folder), n_resamples)["retrieval"]
+    (sheet,) = families_of(read_boards(folder), n_resamples)["retrieval"]
     found = [*on_what_is_missing(sheet.board), *headline_verdicts(sheet, sheet.headline), *board_verdicts(sheet.board)]
     return "\n".join(verdict.text for verdict in found)
 
