@@ -32,7 +32,7 @@ POLICIES: Mapping[str, str] = {
 
 
 def declared_classification(label: str, place: int, **changes: Any) -> Declared:  # noqa: ANN401 (fields of many types)
-    """What a benchmark of classification says of itself: its tasks are pools, ranked by their macro AUROC.
+    """Declares a benchmark of classification: its tasks are pools, ranked by their macro AUROC.
 
     Args:
         label: Its name in words.

@@ -1,4 +1,4 @@
-"""What retrieval says of itself: the metrics that rank, and the tables and figures of its page."""
+"""All that retrieval says of itself: the metrics that rank, and the tables and figures of its page."""
 
 from __future__ import annotations
 

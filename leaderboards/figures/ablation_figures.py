@@ -66,7 +66,7 @@ def mix_cells(study: Study) -> Cells:
 
 
 def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
-    """Which mix an ablation has when it changes nothing else; "" when it changes something else."""
+    """The mix that an ablation has when it changes nothing else; "" when it changes something else."""
     if changes and set(changes) <= {MIX, *WEIGHTS}:
         return str(settings.get(MIX))
     return ""
@@ -105,7 +105,7 @@ def _map(study: Study) -> Plot | None:
 
 
 def _missing(syntax: str, semantic: str) -> str:
-    """What a cell without value says: nothing where the weights are too large to exist."""
+    """The words of a cell without value: nothing where the weights are too large to exist."""
     return "not run" if float(syntax) + float(semantic) <= 1 + 1e-9 else ""
 
 

@@ -16,7 +16,7 @@ LEFT, RIGHT, TOP, BOTTOM = 34.0, 350.0, 26.0, 182.0
 """Edges of the plotting area in the view box."""
 SHADES = 6
 COLOURS = 10
-"""How many series differ by colour and dash; more repeat them."""
+"""Number of series that differ by colour and dash; more repeat them."""
 
 
 class Point(NamedTuple):

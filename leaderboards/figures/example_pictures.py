@@ -127,11 +127,11 @@ def shorten(text: str, width: int, lines: int) -> str:
 
 
 class Case(Protocol):
-    """What is drawn of a case: what benchmarks.benchmark.CasePicture has."""
+    """A case to be drawn, as a benchmarks.benchmark.CasePicture."""
 
     @property
     def caption(self) -> str:
-        """What the case is and how it scored."""
+        """The case and its score in words."""
 
     @property
     def voxels(self) -> np.ndarray:
@@ -163,7 +163,7 @@ def draw_cases(png: Path, title: str, cases: Sequence[Case], synthetic: bool) ->
         InputError: When there is no case.
     """
     if not cases:
-        raise InputError("got no case to draw; allowed: one or more; take the pictures of a score of segmentation")
+        raise InputError("got no case to draw; allowed: one or more; take the pictures of a score")
     name = f"SYNTHETIC · {title}" if synthetic else title
     write_atomically(png, render(lambda _: _draw_cases(name, cases)))
     return png

@@ -1,4 +1,4 @@
-"""What figures share: how they look and are written, so that the same data give the same bytes; what a plot is."""
+"""Parts that figures share: their look and writing, so that the same data give the same bytes; plots."""
 
 from __future__ import annotations
 

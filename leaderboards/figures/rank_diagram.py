@@ -1,6 +1,6 @@
 """Critical-difference diagram: methods on an axis of average ranks, joined where the tasks cannot tell them apart.
 
-Demsar 2006, J. Mach. Learn. Res. 7:1, fig. 1; once as a figure, once as positions and words for the HTML page.
+Demsar 2006, J. Mach. Learn. Res. 7:1, fig. 1. Laid out once, for the figure and for the HTML page.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from leaderboards.figures.charts import Axis, Tick
 from leaderboards.figures.plots import Plot, Theme, new_figure, titled
 from leaderboards.scores.overall_ranks import Overall
 
-_STEP, _BAR = 1.0, 0.32
 FEWEST = 2
 WIDTH, START, END = 640.0, 190.0, 450.0
 AXIS_Y, ROW, BAR = 46.0, 17.0, 6.0
+INCH = 100.0
+"""Units of the drawing in an inch of the figure."""
 MANY = 12
 """With more ranks than this, only the first, the last and every fifth have a number."""
 
@@ -40,10 +41,16 @@ class Name(NamedTuple):
 
     label: str
     rank: str
-    path: str
+    at: float
+    edge: float
     x: float
     y: float
     anchor: str
+
+    @property
+    def path(self) -> str:
+        """SVG path data of the line."""
+        return f"M{self.at:g} {AXIS_Y:g}V{self.y:g}H{self.edge:g}"
 
 
 @dataclass(frozen=True)
@@ -101,9 +108,8 @@ def _names(ranks: AverageRanks, axis: Axis, top: float) -> list[Name]:
         (labels[half:][::-1], END + 14, 4, "start"),
     ):
         for place, label in enumerate(side):
-            x, y = axis.at(ranks.ranks[label]), top + ROW * place
-            path = f"M{x:g} {AXIS_Y:g}V{y:g}H{edge:g}"
-            found.append(Name(label, f"{ranks.ranks[label]:.2f}", path, edge + shift, y, anchor))
+            rank, y = ranks.ranks[label], top + ROW * place
+            found.append(Name(label, f"{rank:.2f}", axis.at(rank), edge, edge + shift, y, anchor))
     return found
 
 
@@ -112,18 +118,11 @@ def rank_plot(overall: Overall, synthetic: bool) -> Plot | None:
     ranks = overall.ranks
     if ranks is None or len(ranks.ranks) < FEWEST:
         return None
-    n_tasks = len(overall.tasks)
+    n_tasks, diagram = len(overall.tasks), rank_diagram(ranks)
 
     def draw(theme: Theme) -> Figure:
-        depth = _bars(ranks) + _STEP * math.ceil(len(ranks.ranks) / 2)
-        figure = new_figure(1.3 + 0.25 * depth)
-        axes = figure.subplots()
-        _draw_axis(axes, ranks, theme, depth)
-        _draw_methods(axes, ranks, theme)
-        for place, clique in enumerate(ranks.cliques):
-            ends = [ranks.ranks[label] for label in (clique[0], clique[-1])]
-            height = -0.35 - _BAR * place
-            axes.plot([min(ends) - 0.05, max(ends) + 0.05], [height, height], color=theme.accent, linewidth=3)
+        figure = new_figure(0.4 + diagram.height / INCH)
+        _draw(figure.subplots(), diagram, theme)
         return titled(figure, synthetic, f"Average ranks over {n_tasks} tasks")
 
     joined = (
@@ -131,40 +130,23 @@ def rank_plot(overall: Overall, synthetic: bool) -> Plot | None:
     )
     tested = f"Not tested: {ranks.note}." if ranks.note else joined
     caption = f"Rank 1 is best, mean over {n_tasks} tasks, which are of one cohort and not independent. {tested}"
-    return Plot("average_ranks", "Average ranks", caption, draw, rank_diagram(ranks))
+    return Plot("average_ranks", "Average ranks", caption, draw, diagram)
 
 
-def _bars(ranks: AverageRanks) -> float:
-    """Depth below the axis where the names begin."""
-    return 0.6 + _BAR * len(ranks.cliques) + 0.4
-
-
-def _draw_axis(axes: Axes, ranks: AverageRanks, theme: Theme, depth: float) -> None:
-    """The axis of ranks on top, best left, and the critical difference above it."""
-    n = len(ranks.ranks)
-    tested = math.isfinite(ranks.critical_difference)
-    axes.set(xlim=(1 - 0.45 * n, n + 0.45 * n), ylim=(-depth, 2.0 if tested else 0.9))
+def _draw(axes: Axes, diagram: RankDiagram, theme: Theme) -> None:
+    axes.set(xlim=(0, WIDTH), ylim=(diagram.height, 0))
     axes.axis("off")
-    axes.plot([1, n], [0, 0], color=theme.ink, linewidth=1.2)
-    for rank in range(1, n + 1):
-        axes.plot([rank, rank], [0, 0.18], color=theme.ink, linewidth=1.2)
-        if rank in _numbered(n):
-            axes.text(rank, 0.3, str(rank), ha="center", va="bottom", fontsize=8.5)
-    if tested:
-        end = 1 + ranks.critical_difference
-        axes.plot([1, end], [1.35, 1.35], color=theme.alarm, linewidth=2)
-        text = f"CD {ranks.critical_difference:.2f}"
-        axes.text((1 + end) / 2, 1.45, text, ha="center", va="bottom", fontsize=8.5, color=theme.alarm)
-
-
-def _draw_methods(axes: Axes, ranks: AverageRanks, theme: Theme) -> None:
-    """Better half left, worse half right, the outermost names on top, each joined to its rank by a bent line."""
-    names = list(ranks.ranks)
-    n, half = len(names), math.ceil(len(names) / 2)
-    sides = [(names[:half], 0.95 - 0.02 * n, "right"), (names[half:][::-1], n + 0.05 + 0.02 * n, "left")]
-    for side, edge, align in sides:
-        for place, label in enumerate(side):
-            rank, height = ranks.ranks[label], -_bars(ranks) - _STEP * place
-            axes.plot([rank, rank, edge], [0, height, height], color=theme.faint, linewidth=0.9)
-            shown = f"{label} {rank:.2f} " if align == "right" else f" {label} {rank:.2f}"
-            axes.text(edge, height, shown, ha=align, va="center", fontsize=8)
+    axes.plot([START, END], [AXIS_Y, AXIS_Y], color=theme.ink, linewidth=1.2)
+    for at, text in diagram.ticks:
+        axes.plot([at, at], [AXIS_Y, AXIS_Y - 4], color=theme.ink, linewidth=1.2)
+        axes.text(at, AXIS_Y - 5, text, ha="center", va="bottom", fontsize=8)
+    for name in diagram.names:
+        axes.plot([name.at, name.at, name.edge], [AXIS_Y, name.y, name.y], color=theme.faint, linewidth=0.9)
+        align = "right" if name.anchor == "end" else "left"
+        axes.text(name.x, name.y, f"{name.label} {name.rank}", ha=align, va="center", fontsize=7.5)
+    for bar in diagram.cliques:
+        axes.plot([bar.start, bar.end], [bar.y, bar.y], color=theme.accent, linewidth=3)
+    if diagram.critical:
+        start, end, y, text = diagram.critical
+        axes.plot([start, end], [y, y], color=theme.alarm, linewidth=2)
+        axes.text((start + end) / 2, y - 2, text, ha="center", va="bottom", fontsize=8, color=theme.alarm)

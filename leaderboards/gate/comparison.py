@@ -159,7 +159,7 @@ def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _left_out(pair: Pair) -> str:
-    """Why a row is not guarded; "" when it is."""
+    """The reason why a row is not guarded; "" when it is."""
     rows = (pair.reference, pair.candidate)
     if all(row.skipped for row in rows):
         return pair.reference.hole

@@ -22,7 +22,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Margin:
-    """What a metric may lose: in its own unit, and as a share of the reference's value; the larger counts."""
+    """The loss that a metric may have: in its own unit, and as a share of the reference's value; the larger counts."""
 
     absolute: Amount = 0.0
     relative: Amount = 0.0

@@ -72,7 +72,7 @@ class GateLine:
 
     @property
     def outcome(self) -> Outcome:
-        """What follows from the interval; inconclusive where there is none."""
+        """The verdict that follows from the interval; inconclusive where there is none."""
         if self.difference.lower >= -self.margin:
             return "pass"
         return "regress" if self.difference.upper < -self.margin and self.p_holm <= LEVEL else "inconclusive"
@@ -142,7 +142,7 @@ def compare(
 
 
 def seed_policy(reference: Sequence[int], candidate: Sequence[int]) -> str:
-    """What is done with the seeds of both sides, in words."""
+    """The treatment of the seeds of both sides, in words."""
     if _paired(reference, candidate):
         return f"the same {len(reference)} seeds on both sides: drawn with the patients, seed paired with seed"
     ours, theirs = (", ".join(map(str, seeds)) for seeds in (reference, candidate))

@@ -1,4 +1,4 @@
-"""What a comparison says: a Markdown summary, JUnit XML for a CI server, and JSON."""
+"""A comparison as text: a Markdown summary, JUnit XML for a CI server, and JSON."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def summary(gate: Gate) -> str:
 
 
 def policy(gate: Gate) -> list[tuple[str, str]]:
-    """How the verdicts came about, subject and text."""
+    """The making of the verdicts, subject and text."""
     seeds = dict.fromkeys(seed_policy(*line.pair.seeds) for line in gate.lines)
     found = [
         ("intervals", f"{CONFIDENCE:.0%}, percentile, {gate.n_resamples} paired resamples of patients"),
@@ -74,7 +74,7 @@ def gate_markdown(gate: Gate) -> str:
 
 
 def _sentences(gate: Gate) -> list[Verdict]:
-    """What stands on top: the outcome, then every line that did not pass."""
+    """The sentences on top: the outcome, then every line that did not pass."""
     first = Verdict("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")
     return [first, *(Verdict("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass")]
 

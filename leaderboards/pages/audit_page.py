@@ -134,7 +134,7 @@ def _on_split(cohort: CohortAudit) -> list[Verdict]:
 
 
 def _leakage(cohort: CohortAudit) -> Table:
-    """What was looked for, how often it was found, and the first of what was found."""
+    """Everything looked for, how often it was found, and the first of what was found."""
     pairs = {
         "patients in several parts": cohort.patients_in_several_parts,
         "identical volumes across parts": [" = ".join(pair) for pair in cohort.identical_volumes],
@@ -159,7 +159,7 @@ def _balance(cohort: CohortAudit) -> Table:
 
 
 def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> Table:
-    """What was looked for, how often it was found, and the first of what was found."""
+    """Everything looked for, how often it was found, and the first of what was found."""
     lines = tuple(
         Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
         for name, ones in pairs.items()
@@ -173,7 +173,7 @@ def _listed(ones: Sequence[str]) -> str:
 
 
 def crossing_table(crossing: CrossingAudit) -> Table:
-    """What train and val of the one cohort share with the test part of the other."""
+    """All that train and val of the one cohort share with the test part of the other."""
     pairs = {
         "patients with the same id": crossing.shared_ids,
         "identical volumes": [" = ".join(pair) for pair in crossing.identical_volumes],
@@ -188,7 +188,7 @@ def crossing_table(crossing: CrossingAudit) -> Table:
 
 
 def on_crossing(crossing: CrossingAudit) -> list[Verdict]:
-    """Whether the scored cohort holds what the models have seen; what may be chance is said and not held against it."""
+    """Says whether the scored cohort holds what models have seen; what may be chance is not held against it."""
     where = f"train and val of {crossing.trained_on} and test of {crossing.scored_on}"
     n_ids, n_same = len(crossing.shared_ids), len(crossing.identical_volumes)
     leaks = [f"{n_ids} patients in both"] if n_ids and crossing.ids == "same source" else []

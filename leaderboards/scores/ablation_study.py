@@ -19,7 +19,7 @@ from selip.records.record import Record, Training
 from selip.system.mappings import dotted
 
 UNKNOWN = Ablation("other", "", ())
-"""What stands for an ablation that is not registered here."""
+"""Stands for an ablation that is not registered here."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def mean_of(values: Sequence[float | None]) -> float | None:
 
 
 def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the records of a row changed: a registry may have moved on since, the records have not."""
+    """The settings that the records of a row changed: a registry may have moved on since, the records have not."""
     record = next(record for record in board.records if record.ablation == row.ablation)
     return {key: value for key, value in settings_of(record).items() if settings and settings.get(key) != value}
 
@@ -153,4 +153,4 @@ TERMS: dict[str, tuple[str, Term]] = {
     "were fed different batches": ("batches", lambda training: training.batch_order_hash),
     "took different numbers of steps": ("steps", lambda training: training.steps),
 }
-"""What is said of rows that differ -> the one word for it, and what must be equal."""
+"""Words for rows that differ -> the one word for it, and what must be equal."""

@@ -88,7 +88,7 @@ class BenchmarkRecords:
 
     @property
     def declared(self) -> Declared:
-        """What the benchmark says of itself."""
+        """All that the benchmark says of itself."""
         return self.facts.declared
 
     @property
@@ -98,7 +98,7 @@ class BenchmarkRecords:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the cohort is made, not measured."""
+        """True where the cohort is made, not measured."""
         return self.facts.synthetic
 
     @property
@@ -120,6 +120,10 @@ class BenchmarkRecords:
     def row(self, method: str, ablation: str = "") -> MethodRow | None:
         """The complete row of a method, None when there is none."""
         return next((row for row in self.complete if (row.method, row.ablation) == (method, ablation)), None)
+
+    def records_of(self, row: MethodRow) -> list[Record]:
+        """Records of a row, also failed and skipped ones."""
+        return [r for r in self.records if (r.method, r.ablation) == (row.method, row.ablation)]
 
     def frames(self, row: MethodRow, key: str) -> list[pd.DataFrame]:
         """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
@@ -191,7 +195,7 @@ def ablations_of(board: BenchmarkRecords) -> BenchmarkRecords | None:
 
 
 def is_ablation(record: Record) -> bool:
-    """Whether a record belongs on the page of ablations: SeLIP with a change."""
+    """True of a record that belongs on the page of ablations: SeLIP with a change."""
     return record.method == FULL and bool(record.ablation)
 
 

@@ -34,7 +34,7 @@ class BenchmarkScores:
 
     @property
     def declared(self) -> Declared:
-        """What the benchmark says of itself."""
+        """All that the benchmark says of itself."""
         return self.board.declared
 
     @property

@@ -1,4 +1,4 @@
-"""Which records may stand in one table: what must be equal, and what is said when it is not."""
+"""Records that may stand in one table: what must be equal, and what is said when it is not."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
     "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }
-"""What all records of a page have in common, whatever their benchmark."""
+"""Common to all records of a page, whatever their benchmark."""
 PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
-"""What all records of one benchmark have in common beside that."""
+"""Common to all records of one benchmark beside that."""
 RESERVED = ("ablation", "audit", "index", "overall")
 """Names of pages that no family of benchmarks may have."""
 DECLARED: dict[str, Callable[[Record], object]] = {
     "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12]
 }
-"""What all records of one table have in common beside both."""
+"""Common to all records of one table beside both."""
 _ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
 
 
@@ -103,6 +103,6 @@ def check_same_metrics(scored: Sequence[Record]) -> None:
 
 
 def counts_of(key: str, metric: Metric) -> tuple[object, ...]:
-    """What a metric counts: patients, items, direction, statistic, and of a reference its value."""
+    """The content of a metric: patients, items, direction, statistic, and of a reference its value."""
     reference = (round(metric.value, 9),) if MetricKey.parse(key).reference else ()
     return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)

@@ -1,4 +1,4 @@
-"""What methods are ranked by on a benchmark, which of its metrics are tasks, and what a reader calls them.
+"""The metric that ranks methods on a benchmark, those that are tasks, and what a reader calls them.
 
 All of it follows from what the benchmark declares in its records, and from what its records have.
 """
@@ -45,7 +45,7 @@ class Headline:
         return MetricKey.parse(self.key).pool
 
     def beyond(self, number: float, limit: float) -> bool:
-        """Whether a number is better than a limit."""
+        """True of a number that is better than a limit."""
         return number > limit if self.higher_is_better else number < limit
 
     def worse_of(self, lower: float, upper: float) -> float:
@@ -57,7 +57,7 @@ class Headline:
         return upper if self.higher_is_better else lower
 
     def is_clear(self, bound: float, floor: float) -> bool:
-        """Whether the worse bound of an interval is clear of the floor."""
+        """True where the worse bound of an interval is clear of the floor."""
         if self.clears == 1:
             return self.beyond(bound, floor)
         return bound >= self.clears * floor if self.higher_is_better else bound <= floor / self.clears

@@ -55,17 +55,17 @@ class Comparison:
 
     @property
     def known(self) -> bool:
-        """Whether there is an interval: with fewer than two patients there is none."""
+        """True where there is an interval: with fewer than two patients there is none."""
         return math.isfinite(self.difference.lower)
 
     @property
     def separates(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """True where the interval leaves out 0."""
         return self.difference.lower > 0 or self.difference.upper < 0
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves out 0 and Holm's adjustment agrees."""
+        """True where the interval leaves out 0 and Holm's adjustment agrees."""
         return self.separates and self.p_holm <= ALPHA
 
     @property

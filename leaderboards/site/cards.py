@@ -82,7 +82,7 @@ def cards_of(
     anchors = {one.config_hash: one.anchor for one in configurations}
     cards = []
     for number, label in enumerate(ordered, 1):
-        records = [r for sheet, row in rows[label] for r in sheet.board.records if _is_of(r, row)]
+        records = [record for sheet, row in rows[label] for record in sheet.board.records_of(row)]
         hashes = dict.fromkeys(record.config_hash for record in records)
         cards.append(
             Card(
@@ -100,7 +100,7 @@ def cards_of(
 
 
 def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
-    """Where a row without average rank stands in the first benchmark that it has a place in."""
+    """The place of a row without average rank in the first benchmark that it has one in."""
     for sheet, row in rows:
         places = ranked(sheet.board, _key(sheet))
         if row in places and sheet.headline:
@@ -110,10 +110,6 @@ def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
 
 def _key(sheet: BenchmarkScores) -> str:
     return sheet.headline.key if sheet.headline else ""
-
-
-def _is_of(record: Record, row: MethodRow) -> bool:
-    return (record.method, record.ablation) == (row.method, row.ablation)
 
 
 def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> Table:
@@ -153,7 +149,7 @@ def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def _on_training(trainings: Mapping[int, Training]) -> list[tuple[str, str]]:
-    """How the weights came about, by seed where seeds may differ."""
+    """The making of the weights, by seed where seeds may differ."""
     first = next(iter(trainings.values()))
     chosen = ", ".join(f"{training.chosen_step} (seed {seed})" for seed, training in trainings.items())
     hashes = [

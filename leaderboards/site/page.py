@@ -79,16 +79,15 @@ def to_html(site: Site, pictures: Sequence[Path] = ()) -> str:
 
 
 def with_pictures(site: Site, pictures: Sequence[Shown]) -> Site:
-    """The page with each picture on the card of its method: METHOD-... and segmentation-METHOD-... by file name."""
+    """The page with each picture on the card of its method: METHOD-... or TASK-METHOD-... by file name."""
     owners = {picture.path: _owner(picture.path.stem, site.cards) for picture in pictures}
     cards = [replace(card, pictures=[one for one in pictures if owners[one.path] == card.label]) for card in site.cards]
     return replace(site, cards=cards, pictures=[one for one in pictures if not owners[one.path]])
 
 
 def _owner(stem: str, cards: Sequence[Card]) -> str:
-    """Label of the card with the longest name that the file name begins with, "" for none."""
-    name = stem.removeprefix("segmentation-")
-    found = [card.label for card in cards if name.startswith(f"{card.label}-")]
+    """Label of the card with the longest name that the file name holds, "" for none."""
+    found = [card.label for card in cards if f"-{card.label}-" in f"-{stem}"]
     return max(found, key=len, default="")
 
 
@@ -109,17 +108,17 @@ def _rendered(site: Site) -> str:
 
 
 def _source(text: str) -> str:
-    """What a content security policy calls inline text by."""
+    """The name of inline text in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _why(reason: str) -> str:
-    """A reason in a word: what the records say most of."""
+    """Shorten a reason to failed, skipped or not run."""
     return next((word for word in ("failed", "skipped", "not run") if word in reason), "none")
 
 
 def _is_shown(block: Block) -> bool:
-    """Whether the page has anything of a block: what its tables draw already needs no figure."""
+    """True where the page has anything of a block: what its tables draw already needs no figure."""
     return bool(block.lead or block.tables or any(figure.drawing or figure.table for figure in block.figures))
 
 
@@ -136,7 +135,7 @@ class Scale:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """What stands at the ends of the scale."""
+        """The numbers at the ends of the scale."""
         return _short(self.axis.low), _short(self.axis.high)
 
 

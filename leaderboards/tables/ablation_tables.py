@@ -178,7 +178,7 @@ def _on_full(study: Study) -> list[Verdict]:
 
 
 def _on_differences(study: Study) -> list[Verdict]:
-    """Which ablations differ after Holm's adjustment, in which direction, and which do not."""
+    """Names the ablations that differ after Holm's adjustment, in their direction, and those that do not."""
     if not study.compared:
         return []
     n_ablations, name = len(study.ablations), study.headline.name

@@ -1,4 +1,4 @@
-"""What a reader has to know whatever the ranking: too few patients, holes, seeds, unequal terms, convergence."""
+"""Caveats, whatever the ranking: too few patients, holes, seeds, unequal terms, convergence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ FEW_PATIENTS = 20
 
 
 def board_verdicts(board: BenchmarkRecords) -> list[Verdict]:
-    """What is said of the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
+    """Sentences on the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
     return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
 
 
 def on_what_is_missing(board: BenchmarkRecords) -> list[Verdict]:
-    """What a reader has to know before any number: patients, and runs, that are too few."""
+    """Sentences to be read before any number: patients, and runs, that are too few."""
     found = []
     counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
     if counts and max(counts) < FEW_PATIENTS:
@@ -36,14 +36,14 @@ def on_skipped(board: BenchmarkRecords) -> list[Verdict]:
     reasons: dict[str, list[str]] = {}
     for row in board.rows:
         if row.skipped:
-            mine = [r for r in board.records if (r.method, r.ablation) == (row.method, row.ablation)]
-            reasons.setdefault("; ".join(dict.fromkeys(r.reason for r in mine)), []).append(row.label)
-    said = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
-    return [Verdict("plain", f"Not scored here, with the reason: {said}.")] if said else []
+            said = dict.fromkeys(record.reason for record in board.records_of(row))
+            reasons.setdefault("; ".join(said), []).append(row.label)
+    listed = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
+    return [Verdict("plain", f"Not scored here, with the reason: {listed}.")] if listed else []
 
 
 def on_seeds(board: BenchmarkRecords) -> Verdict:
-    """What the seeds allow to say."""
+    """Says what the seeds allow."""
     if len(board.seeds) == 1:
         text = (
             "One seed: intervals cover the choice of patients only. There is no test over seeds, and another seed may "
@@ -57,7 +57,7 @@ def on_seeds(board: BenchmarkRecords) -> Verdict:
 
 
 def on_equal_terms(board: BenchmarkRecords) -> list[Verdict]:
-    """Whether the trained methods of a seed were trained on equal terms; those with another tower are named."""
+    """Says whether the methods of a seed were trained on equal terms; those with another tower are named."""
     trained, found = _trained(board), []
     for name, (word, term) in TERMS.items():
         by_seed: dict[int, dict[object, list[str]]] = {}

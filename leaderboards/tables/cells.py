@@ -1,4 +1,4 @@
-"""What a leaderboard shows, as plain tables of cells that Markdown, LaTeX and the page render alike.
+"""Plain tables of cells that Markdown, LaTeX and the page render alike.
 
 A cell keeps its numbers; they become text where a renderer asks for `text` and `interval`.
 """
@@ -73,7 +73,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Facet:
-    """What a column of numbers is of, in words: its statistic is without model and class.
+    """The subject of a column of numbers, in words: its statistic is without model and class.
 
     `level` is what its numbers are read against: the floor of the benchmark, or 0 of a difference; None for nothing.
     """
@@ -116,7 +116,7 @@ class Table:
 
 
 def facet_of(board: BenchmarkRecords, key: str) -> Facet:
-    """What a column of a metric, `pool/metric`, is of."""
+    """The subject of a column of a metric, `pool/metric`."""
     declared = board.declared
     floor, statistic = next(iter(declared.floors), ""), MetricKey.parse(key).statistic
     return Facet(
@@ -126,7 +126,7 @@ def facet_of(board: BenchmarkRecords, key: str) -> Facet:
 
 
 def form_of(key: str) -> Form:
-    """How a metric is written: ranks and millimetres with one decimal, everything else with three."""
+    """The form of a metric: ranks and millimetres with one decimal, everything else with three."""
     return "length" if MetricKey.parse(key).metric.endswith(("median_rank", "_mm")) else "score"
 
 
@@ -162,7 +162,7 @@ def metric_cell(estimate: Estimate, key: str, strong: bool = False) -> Cell:
 
 
 def hole_reason(row: MethodRow) -> tuple[str, str]:
-    """What stands in place of the numbers of a row with a hole, and the kind of its line."""
+    """The words in place of the numbers of a row with a hole, and the kind of its line."""
     return (f"not scored: {row.hole}", "skipped") if row.skipped else (f"no mean: {row.hole}", "hole")
 
 

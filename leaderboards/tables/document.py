@@ -24,7 +24,7 @@ _SPECIAL = {
 
 
 class Drawing(Protocol):
-    """What the HTML page shows in the place of a figure, as numbers and words."""
+    """Stands in the HTML page in the place of a figure, as numbers and words."""
 
     @property
     def template(self) -> str:

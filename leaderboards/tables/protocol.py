@@ -74,7 +74,7 @@ def _described(name: str, cohort: CohortFacts) -> str:
 
 
 def _contrasts(config: Mapping[str, Any]) -> str:
-    """How the models read the contrasts of a cohort that they were not trained on."""
+    """The way in which the models read the contrasts of a cohort that they were not trained on."""
     reading = config.get("evaluate_on", {}).get("contrasts", {})
     other = [f"{name} {how}" for name, how in reading_words(reading).items()]
     own = [name for name, source in reading.items() if source == name]
@@ -101,7 +101,7 @@ def _devices(board: BenchmarkRecords) -> str:
 
 
 def _how(board: BenchmarkRecords, n_resamples: int) -> list[tuple[str, str]]:
-    """How intervals and groups came about."""
+    """The making of intervals and groups."""
     text = f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several"
     if len(board.seeds) > 1 and resamples_of(n_resamples) != n_resamples:
         text += f" (medians and metrics of classification that no row is ranked by: {resamples_of(n_resamples)})"
@@ -140,7 +140,7 @@ def _sizes(board: BenchmarkRecords) -> list[tuple[str, str]]:
 
 
 def runs_of(records: Sequence[Record], keys: Mapping[str, str], value_name: str) -> Runs:
-    """What ran and how it ended, and each command and commit once.
+    """Every record and its end, and each command and commit once.
 
     Args:
         records: Of one part, also failed and skipped ones.

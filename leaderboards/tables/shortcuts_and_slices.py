@@ -40,7 +40,7 @@ class Shortcut:
 
     @property
     def verdict(self) -> str:
-        """Whether the best method's worse bound clears metadata alone, and chance where metadata fall below it."""
+        """The judgement: the worse bound must clear metadata alone, and chance where metadata fall below it."""
         bound = self.score.lower if self.higher_is_better else self.score.upper
         if pd.isna(bound):
             return "unknown: no interval"
@@ -109,7 +109,7 @@ class Slice:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether there are enough items, and a number, to call it better or worse than another."""
+        """True with enough items, and a number, to call it better or worse than another."""
         return self.n_items >= FEWEST_ITEMS and bool(np.isfinite(self.score.value))
 
 

@@ -14,7 +14,7 @@ _TIMES = {1.0: "above", 2.0: "at least twice"}
 
 
 def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """What is said of the one benchmark of a page: controls first, then clip, the ranking, and the floor."""
+    """The sentences on the one benchmark of a page: controls first, then clip, the ranking, and the floor."""
     contrasts = [contrast for contrast in sheet.contrasts if contrast.known]
     return [
         *_on_controls(sheet, contrasts, headline),
@@ -24,7 +24,7 @@ def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdic
 
 
 def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = False) -> list[Verdict]:
-    """Who leads, who cannot be told from it, and who is clear of the floor that all must clear.
+    """The leader, those that cannot be told from it, and those clear of the floor that all must clear.
 
     Args:
         sheet: The benchmark.
@@ -113,7 +113,7 @@ def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
 
 
 def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[Verdict]:
-    """Which rows are clear of chance (or of an empty mask), and which are not though they were trained."""
+    """The rows that are clear of chance (or of an empty mask), and those that are not though they were trained."""
     floor = sheet.board.reference(headline.key, headline.floor)
     if floor is None:
         return []

@@ -1,4 +1,4 @@
-"""What a benchmark says of itself in every record, so that its pages, ranks and gate need no other word of it."""
+"""All that a benchmark says of itself in every record, so that its pages, ranks and gate need no other word of it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DeclaredFigure(_Strict):
 
 
 class Declared(_Strict):
-    """What a benchmark says of itself. In patterns, "*" at the end of a pool stands for any rest of its name.
+    """All that a benchmark says of itself. In patterns, "*" at the end of a pool stands for any rest of its name.
 
     Attributes:
         family: Page that it stands on, with others of its family.

@@ -67,7 +67,7 @@ class MetricKey:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a metric of the whole pool, and not of one class or a reference."""
+        """True of a metric of the whole pool, and not of one class or a reference."""
         return not self.one_class and not self.reference
 
     def beside(self, reference: str) -> str:
@@ -75,7 +75,7 @@ class MetricKey:
         return str(replace(self, reference=reference))
 
     def matches(self, pattern: str) -> bool:
-        """Whether it is the plain metric POOL/NAME; "*" at the end of POOL stands for any rest of it."""
+        """True of the plain metric POOL/NAME; "*" at the end of POOL stands for any rest of it."""
         pool, _, name = pattern.partition("/")
         fits = self.pool.startswith(pool[:-1]) if pool.endswith("*") else self.pool == pool
         return fits and self.plain and self.metric == name
