@@ -20,7 +20,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from selip.cli.main import main as cli
+from selip.cli import main as cli
 from selip.cohorts.phantom_glioma import COHORT as GLIOMA
 from selip.experiments import dry_run, experiment
 from selip.system.registry import registered

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.metrics import label_metrics as hard_metrics
-from benchmarks.metrics import probability_metrics as score_metrics
+from benchmarks.metrics import label_metrics, probability_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
 from benchmarks.metrics.resampling import IntArray, Resampler, Table, resampler_of
 from selip.system.errors import InputError
@@ -70,15 +69,15 @@ def _per_item(statistic: str) -> Maker:
     return lambda frame, metric: resampler_of(*table_of(frame, [metric]), statistic)
 
 
-def _hard(statistic: str, formula: hard_metrics.Formula) -> Maker:
+def _hard(statistic: str, formula: label_metrics.Formula) -> Maker:
     def make(frame: pd.DataFrame, metric: str) -> Resampler:
         weights = frame["weight"].to_numpy(np.float64)
-        return hard_metrics.hard_resampler(*answers_of(frame, metric, statistic), weights, _codes(frame), formula)
+        return label_metrics.hard_resampler(*answers_of(frame, metric, statistic), weights, _codes(frame), formula)
 
     return make
 
 
-def _ranked(statistic: str, by_class: score_metrics.ByClass, is_macro: bool) -> Maker:
+def _ranked(statistic: str, by_class: probability_metrics.ByClass, is_macro: bool) -> Maker:
     def make(frame: pd.DataFrame, metric: str) -> Resampler:
         truths, scores = scores_of(frame, metric, statistic)
         if not is_macro and truths.shape[1] > 1:
@@ -87,28 +86,28 @@ def _ranked(statistic: str, by_class: score_metrics.ByClass, is_macro: bool) -> 
                 f"name it as {statistic}:CLASS or take macro_{statistic}"
             )
         weights = frame["weight"].to_numpy(np.float64)
-        return score_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
+        return probability_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
 
     return make
 
 
 def _ece(frame: pd.DataFrame, metric: str) -> Resampler:
     weights = frame["weight"].to_numpy(np.float64)
-    return score_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
+    return probability_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
 
 
-_HARD: Mapping[str, hard_metrics.Formula] = {
-    "accuracy": hard_metrics.accuracy,
-    "balanced_accuracy": hard_metrics.balanced_accuracy,
-    "macro_f1": hard_metrics.macro_f1,
-    "mcc": hard_metrics.mcc,
+_HARD: Mapping[str, label_metrics.Formula] = {
+    "accuracy": label_metrics.accuracy,
+    "balanced_accuracy": label_metrics.balanced_accuracy,
+    "macro_f1": label_metrics.macro_f1,
+    "mcc": label_metrics.mcc,
 }
 STATISTICS: Mapping[str, Maker] = {
     **{name: _per_item(name) for name in PER_ITEM},
-    "auroc": _ranked("auroc", score_metrics.auroc, is_macro=False),
-    "auprc": _ranked("auprc", score_metrics.auprc, is_macro=False),
-    "macro_auroc": _ranked("macro_auroc", score_metrics.auroc, is_macro=True),
-    "macro_auprc": _ranked("macro_auprc", score_metrics.auprc, is_macro=True),
+    "auroc": _ranked("auroc", probability_metrics.auroc, is_macro=False),
+    "auprc": _ranked("auprc", probability_metrics.auprc, is_macro=False),
+    "macro_auroc": _ranked("macro_auroc", probability_metrics.auroc, is_macro=True),
+    "macro_auprc": _ranked("macro_auprc", probability_metrics.auprc, is_macro=True),
     **{name: _hard(name, formula) for name, formula in _HARD.items()},
     "ece": _ece,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selip.cli.options import existing_records
 from selip.system.errors import InputError
 from selip.system.progress import reporting
 
@@ -20,7 +21,7 @@ _SIDE = "A run directory, a folder of records, or one record."
 
 def compare_command(
     reference: Annotated[Path, typer.Argument(help=f"What is compared to. {_SIDE}")],
-    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}")],
+    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}", callback=existing_records)],
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML: regress fails, inconclusive is skipped.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all numbers as JSON.")] = None,
@@ -34,7 +35,9 @@ def compare_command(
     Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
     benchmark, in every method that takes training steps.
     """
-    from leaderboards.gate import reference_update as references
+    if not update_reference:
+        existing_records(reference)
+    from leaderboards.gate import reference_update
     from leaderboards.gate.comparison import read_side
     from leaderboards.gate.margins import read_margins
     from leaderboards.gate.quality_gate import compare
@@ -42,12 +45,12 @@ def compare_command(
     from selip.system.files import write_atomically
 
     own = read_margins(margins) if margins else {}
-    references.recover(reference)
+    reference_update.recover(reference)
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
             raise InputError(f"got no {reference} to compare to; allowed then: --update-reference without reports")
-        _echo(references.update_reference(reference, theirs))
+        _echo(reference_update.update_reference(reference, theirs))
         return
     with reporting() as report:
         gate = compare(
@@ -58,7 +61,7 @@ def compare_command(
             write_atomically(path, write(gate))
     _show(gate)
     if update_reference:
-        _echo(references.update_reference(reference, theirs))
+        _echo(reference_update.update_reference(reference, theirs))
         return
     raise typer.Exit(gate.exit_code)
 

@@ -1,18 +1,25 @@
-"""`selip doctor`: what this installation is, and whether its parts fit together."""
+"""The `selip doctor` command: what this installation is, and whether its parts fit together."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-import torch
+import typer
 
-from selip.similarity.sentence_embeddings import minilm_folder
 from selip.system.environment import git_commit, package_versions
 from selip.system.errors import InputError
 
 
+def doctor_command() -> None:
+    """Print versions, device and whether the packaged weights are the official ones."""
+    for name, value in diagnose().items():
+        typer.echo(f"{name:22} {value}")
+
+
 def diagnose() -> dict[str, str]:
     """Versions, device, and the parts that break most often: torchvision beside torch, packaged weights."""
+    import torch
+
     return {
         **package_versions(),
         "commit": git_commit() or "not a checkout",
@@ -33,6 +40,8 @@ def _imports(module: str) -> str:
 
 
 def _minilm() -> str:
+    from selip.similarity.sentence_embeddings import minilm_folder
+
     try:
         return f"official ({minilm_folder()})"
     except (ImportError, InputError, OSError) as error:

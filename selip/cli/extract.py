@@ -6,16 +6,15 @@ import json
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import pandas as pd
 import typer
-from rich.console import Console
 
-from selip.reports.extraction.extractor import Extraction, extract
-from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
 from selip.system.errors import InputError
 from selip.system.progress import reporting
+
+if TYPE_CHECKING:
+    from selip.reports.extraction.facts import Extraction
 
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
@@ -45,6 +44,8 @@ def extract_command(
         raise InputError("got both or neither of a file and --text; allowed: one of them; name a .json or .csv file")
     if endpoint is None and (model or cache):
         raise InputError("got --model or --cache alone; allowed: with --endpoint; give the address, nothing was sent")
+    from selip.reports.extraction.extractor import extract
+
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
     if endpoint is None:
         found = {name: extract(report, language) for name, report in reports.items()}
@@ -65,6 +66,10 @@ def _asked(reports: Mapping[str, str], address: str, model: str, cache: Path | N
 
 def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -> None:
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
+    from rich.console import Console
+
+    from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))
     elif as_facts:
@@ -113,6 +118,8 @@ def _read_json(content: str, path: Path) -> dict[str, str]:
 
 
 def _read_csv(content: str, path: Path) -> dict[str, str]:
+    import pandas as pd
+
     try:
         table = pd.read_csv(StringIO(content), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:

@@ -178,7 +178,7 @@ ADAPTER = Adapter(
     licence="As its dataset_description.json says",
     citation="Gorgolewski et al., The brain imaging data structure, a format for organizing and describing outputs of "
     "neuroimaging experiments. Scientific Data 3, 160044 (2016).",
-    url="https://bids.neuroimaging.io",
+    source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
     centre="foreground",

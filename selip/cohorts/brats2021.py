@@ -35,7 +35,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0 (TCIA), with the TCIA data usage policy",
     citation="Baid et al. 2021, arXiv:2107.02314; Menze et al. 2015, doi:10.1109/TMI.2014.2377694; "
     "Bakas et al. 2017, doi:10.1038/sdata.2017.117",
-    url="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
+    source="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
     layout=LAYOUT,
     expected={"studies": 1251, "glioma": 1251},
     centre="foreground",

@@ -41,7 +41,7 @@ ADAPTER = Adapter(
     citation="Baid et al. 2021, arXiv:2107.02314 (GLI); Adewole et al. 2023, arXiv:2305.19369 (SSA); LaBella et al. "
     "2023, arXiv:2305.07642 (MEN); Moawad et al. 2023, arXiv:2306.00838 (MET); Kazerooni et al. 2023, "
     "arXiv:2305.17033 (PED)",
-    url="https://www.synapse.org/brats2023",
+    source="https://www.synapse.org/brats2023",
     layout=LAYOUT,
     expected={LABELS["GLI"]: 1251 + 60, LABELS["MEN"]: 1000, LABELS["PED"]: 99},
     centre="foreground",

@@ -65,7 +65,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0",
     citation="Hernandez Petzsche et al., ISLES 2022: A multi-center magnetic resonance imaging stroke lesion "
     "segmentation dataset. Scientific Data 9, 762 (2022). doi:10.1038/s41597-022-01875-5",
-    url="https://doi.org/10.5281/zenodo.7153326",
+    source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
     centre="foreground",

@@ -67,7 +67,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0",
     citation="Guarnera, Rondinella, Crispino et al., MSLesSeg: baseline and benchmarking of a new Multiple Sclerosis "
     "Lesion Segmentation dataset. Scientific Data 12, 920 (2025). doi:10.1038/s41597-025-05250-y",
-    url="https://doi.org/10.6084/m9.figshare.27919209",
+    source="https://doi.org/10.6084/m9.figshare.27919209",
     layout=LAYOUT,
     expected={"studies": 115, "patients": 75},
     centre="world",

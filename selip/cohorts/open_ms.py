@@ -108,7 +108,7 @@ ADAPTER = Adapter(
     summary="Open MS data, cross-sectional: T1, T1c, T2 and FLAIR in MNI space, with consensus masks",
     licence="CC BY",
     citation=_CITATION,
-    url="https://github.com/muschellij2/open_ms_data",
+    source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT,
     expected={"studies": 30, "patients": 30},
     centre="world",
@@ -120,7 +120,7 @@ ADAPTER_LONGITUDINAL = Adapter(
     licence="CC BY",
     citation="Lesjak et al., Validation of white-matter lesion change detection methods on a novel publicly available "
     "MRI image database. Neuroinformatics (2016).",
-    url="https://github.com/muschellij2/open_ms_data",
+    source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT_LONGITUDINAL,
     expected={"studies": 40, "patients": 20},
     centre="foreground",

@@ -84,6 +84,7 @@ def _study(rows: Sequence[Row]) -> StudyFiles:
 COHORT = CohortSource(
     name="table",
     summary="Your own NIfTI files and reports, listed in a CSV file",
-    source="The user's own; their terms hold.",
+    source="the user's own",
+    licence="their terms hold",
     import_from=import_table,
 )

@@ -78,7 +78,7 @@ ADAPTER = Adapter(
     licence="CC BY-NC 4.0",
     citation="Kuijf et al., Standardized assessment of automatic segmentation of white matter hyperintensities and "
     "results of the WMH segmentation challenge. IEEE Transactions on Medical Imaging 38 (2019). arXiv:1904.00682",
-    url="https://doi.org/10.34894/AECRSD",
+    source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
     centre="foreground",

@@ -22,6 +22,7 @@ from selip.system.files import partial_of, remove_leftovers, sealed_json, write_
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 
+zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
 TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
 
 

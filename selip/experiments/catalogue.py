@@ -1,23 +1,32 @@
-"""What is registered, by name: with cli.py and experiment.py the composition root."""
+"""What is registered, by name; nothing of it is imported before it is asked for."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import benchmarks
 from baselines import METHODS
 from baselines.ablations import ABLATIONS, Ablation
 from benchmarks import BENCHMARKS
-from benchmarks.benchmark import Benchmark
 from selip.cohorts import COHORTS
-from selip.experiments.cohort_building import find_cohort
-from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import read_experiment
 from selip.system.errors import InputError
-from selip.system.registry import load, registered, unknown
-from selip.training.method import Method
+from selip.system.mappings import read_mapping
+from selip.system.registry import Registry, check_registered, described, load, registered, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.benchmark import Benchmark
+    from selip.cohorts.cohort_source import CohortSource
+    from selip.experiments.config import ExperimentConfig
+    from selip.training.method import Method
 
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
+REGISTRIES: dict[str, tuple[Registry, str]] = {
+    "methods": (METHODS, "selip.methods"),
+    "benchmarks": (BENCHMARKS, "selip.benchmarks"),
+    "cohorts": (COHORTS, "selip.cohorts"),
+}
+"""Registries with the entry-point group that third parties extend each by."""
 
 
 def experiment_file(name: str) -> Path:
@@ -36,14 +45,20 @@ def experiment_file(name: str) -> Path:
 
 def find_method(name: str) -> Method:
     """The registered method `name`."""
-    method: Method = load(METHODS, "selip.methods", name)
+    method: Method = load(*REGISTRIES["methods"], name)
     return method
 
 
 def find_benchmark(name: str) -> Benchmark:
     """The registered benchmark `name`."""
-    benchmark: Benchmark = load(BENCHMARKS, "selip.benchmarks", name)
+    benchmark: Benchmark = load(*REGISTRIES["benchmarks"], name)
     return benchmark
+
+
+def find_cohort(name: str) -> CohortSource:
+    """The registered cohort `name`."""
+    source: CohortSource = load(*REGISTRIES["cohorts"], name)
+    return source
 
 
 def find_ablation(name: str) -> Ablation:
@@ -57,17 +72,30 @@ def find_ablation(name: str) -> Ablation:
     return ABLATIONS[name]
 
 
+def check_name(what: str, name: str) -> None:
+    """Raises InputError when none of the "methods", "benchmarks" or "cohorts", as `what` says, has that name."""
+    check_registered(*REGISTRIES[what], name)
+
+
+def registered_names(what: str) -> list[str]:
+    """Names of all registered "methods", "benchmarks", "cohorts" or "ablations", those of third parties last."""
+    return list(ABLATIONS) if what == "ablations" else list(registered(*REGISTRIES[what]))
+
+
 def check_names(config: ExperimentConfig) -> None:
-    """Raises InputError for a method, benchmark or cohort that is not registered."""
-    for method in config.methods:
-        find_method(method)
-    for benchmark in config.benchmarks:
-        find_benchmark(benchmark)
+    """Raises InputError for a name that is not registered or a folder that is no cohort; no plug-in is imported."""
+    from selip.data.cohort import facts_file
+
+    for what, names in (("methods", config.methods), ("benchmarks", config.benchmarks)):
+        for name in names:
+            check_name(what, name)
     for ablation in config.ablations:
         find_ablation(ablation)
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
-        if cohort and not cohort.path:
-            find_cohort(cohort.name)
+        if cohort and cohort.path:
+            facts_file(Path(cohort.path))
+        elif cohort:
+            check_name("cohorts", cohort.name)
 
 
 def listing(what: str) -> list[dict[str, str]]:
@@ -78,9 +106,13 @@ def listing(what: str) -> list[dict[str, str]]:
             for name, one in ABLATIONS.items()
         ]
     if what == "experiments":
-        configs = [read_experiment(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
-        return [{"name": one.name, "summary": one.summary, "source": f"{one.name}.yaml"} for one in configs]
-    registry = {"methods": METHODS, "benchmarks": BENCHMARKS, "cohorts": COHORTS}[what]
-    group = f"selip.{what}"
-    found = [load(registry, group, name) for name in registered(registry, group)]
-    return [{"name": one.name, "summary": one.summary, "source": one.source} for one in found]
+        files = [(path.name, read_mapping(path, "experiment")) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
+        return [{"name": one["name"], "summary": one["summary"], "source": file} for file, one in files]
+    return [
+        {"name": one["name"], "summary": one["summary"], "source": _with_terms(one["source"], one.get("licence", ""))}
+        for one in described(*REGISTRIES[what])
+    ]
+
+
+def _with_terms(source: str, licence: str) -> str:
+    return f"{source} ({licence})" if licence else source

@@ -8,24 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selip.cohorts import COHORTS
-from selip.cohorts.cohort_source import CohortSource
 from selip.data.cohort import Cohort
+from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
 from selip.system.progress import Report
-from selip.system.registry import load
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
-
-
-def find_cohort(name: str) -> CohortSource:
-    """The registered cohort `name`."""
-    source: CohortSource = load(COHORTS, "selip.cohorts", name)
-    return source
 
 
 def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
@@ -84,13 +76,15 @@ def import_cohort(
     Raises:
         InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
-    cohort = find_cohort(name)
-    if cohort.import_from is None:
-        raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
     if source.name.lower().endswith(ARCHIVES):
         raise InputError(
             f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
         )
+    if not source.exists():
+        raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
+    cohort = find_cohort(name)
+    if cohort.import_from is None:
+        raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
     shape, spacing_mm = grid
     return cohort.import_from(
         source,

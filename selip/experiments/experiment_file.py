@@ -1,5 +1,8 @@
 """Experiment files and `key=value` overrides to configurations.
 
+`methods: all`, `benchmarks: all` and `ablations: all` stand for everything that is registered when the file is read; a
+run's own config.yaml holds the names.
+
 An experiment file may end in `profiles:`, settings by cohort profile that are laid over the others when the experiment
 is run on that profile, as a small model for the small profile.
 """
@@ -11,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from selip.experiments.catalogue import registered_names
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
 from selip.system.mappings import (
@@ -22,6 +26,8 @@ from selip.system.mappings import (
     to_mapping,
 )
 from selip.training.settings import RunConfig
+
+GRID = ("methods", "benchmarks", "ablations")
 
 
 def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -40,7 +46,8 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     values = merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
         apply_override(values, override, _expand)
-    return from_mapping(ExperimentConfig, values)
+    every = {key: registered_names(key) for key in GRID if values.get(key) in ("all", ["all"])}
+    return from_mapping(ExperimentConfig, values | every)
 
 
 def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:

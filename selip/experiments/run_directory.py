@@ -14,12 +14,12 @@ import yaml
 
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.grid import Planned
-from selip.models.embedding_cache import FOLDER as EMBEDDINGS
+from selip.models.settings import EMBEDDINGS
 from selip.records.record import Record
 from selip.records.record_files import check_per_item, read_record
 from selip.system.environment import now
 from selip.system.errors import InputError
-from selip.system.files import is_partial, naming, read_sealed, remove_leftovers, write_all, write_atomically
+from selip.system.files import is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 from selip.system.mappings import to_mapping
@@ -58,9 +58,9 @@ class RunDirectory:
             InputError: When another process holds the directory, it is in use and `resume` is off, or it holds another
                 experiment.
         """
-        self._check(config, resume)
+        self.check(config, resume)
         with held(self.root / LOCK, self._refuse):
-            self._check(config, resume, say)  # again: it may have become another's before it was ours
+            self.check(config, resume, say)  # again: it may have become another's before it was ours
             remove_leftovers(self.root, "**/*.partial")
             write_atomically(self.root / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
             yield
@@ -78,7 +78,8 @@ class RunDirectory:
             f"got {self.root}, in use by {holder}; allowed: one run at a time; wait for it, or name a new --out"
         )
 
-    def _check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
+    def check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
+        """Raises InputError when the directory is in use and `resume` is off, or holds another experiment."""
         path = self.root / "config.yaml"
         if path.is_file():
             if not resume:
@@ -126,6 +127,8 @@ class RunDirectory:
         path = self.checkpoints / cell.checkpoint
         sound = True
         if path.is_file():
+            from selip.system.sealed_tensors import read_sealed
+
             try:
                 read_sealed(path)
             except ValueError as error:

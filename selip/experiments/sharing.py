@@ -11,17 +11,19 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from selip.experiments.sharing_places import RECORDS, Place
-from selip.models.dual_encoder import CheckpointFacts, load_checkpoint
 from selip.records.record import Record
 from selip.records.record_files import per_item_bytes, read_records
 from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically
+
+if TYPE_CHECKING:
+    from selip.models.dual_encoder import CheckpointFacts
 
 MODEL, FACTS, CARD = "model.safetensors", "config.json", "README.md"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
@@ -127,6 +129,8 @@ def pull(place: Place, out: Path) -> CheckpointFacts:
             f"got {MODEL} of {place} with sha256 {found}; allowed: {facts.model_sha256}, as its {FACTS} says; "
             "it was damaged or changed: have it pushed again"
         )
+    from selip.models.dual_encoder import load_checkpoint
+
     _, checkpoint = load_checkpoint(path)
     write_atomically(out, data)
     return checkpoint

@@ -18,7 +18,8 @@ from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower
 from selip.models.volume_towers import Intensity, make_volume_tower
 from selip.system.errors import InputError
-from selip.system.files import read_sealed, tensors_hash, write_sealed
+from selip.system.files import tensors_hash
+from selip.system.sealed_tensors import read_sealed, write_sealed
 
 MAX_LOGIT_SCALE = 100.0
 

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 
 from selip.models.dual_encoder import DualEncoder, weights_hash
-from selip.system.files import content_hash, read_sealed, write_sealed
+from selip.models.settings import EMBEDDINGS
+from selip.system.files import content_hash
+from selip.system.sealed_tensors import read_sealed, write_sealed
 
-FOLDER = "embeddings"
 PROTOCOL = 2  # to be raised when the code changes numbers, as by another batch size, or the form of an entry
 
 Arrays = dict[str, np.ndarray]
@@ -42,7 +43,7 @@ class EmbeddingCache:
         """The cache of the run directory that `checkpoint` lies in, else one beside the file."""
         run = checkpoint.parent.parent
         in_run = checkpoint.parent.name == "checkpoints" and (run / "config.yaml").is_file()
-        return cls((run if in_run else checkpoint.parent) / FOLDER, say)
+        return cls((run if in_run else checkpoint.parent) / EMBEDDINGS, say)
 
     def recall(self, about: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: ANN401 (whatever JSON can hold)
         """What `compute` gave for `about` the last time, else what it gives now.

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
+EMBEDDINGS = "embeddings"
+"""Folder of a run directory that keeps what was encoded."""
+
 
 @dataclass(frozen=True)
 class SliceConfig:

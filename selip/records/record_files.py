@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from hashlib import sha256
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
+from typing import TYPE_CHECKING
 
 from selip.records.record import SCHEMA_VERSION, Record
 from selip.system.errors import InputError
 from selip.system.files import OTHER_CONTENT, sealed_json, unsealed_json, write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_record(folder: Path, record: Record, per_item: pd.DataFrame | None = None) -> Path:
@@ -72,6 +72,9 @@ def read_records(folder: Path) -> list[Record]:
 
 def as_parquet(per_item: pd.DataFrame) -> bytes:
     """As small as it goes: hundreds of columns of incompressible scores, so what is written beside them counts."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
     short = per_item.astype(dict.fromkeys(per_item.select_dtypes("float64"), "float32"))
     table = pa.Table.from_pandas(short, preserve_index=False).replace_schema_metadata(None)
     words = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
@@ -89,6 +92,8 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
     Raises:
         InputError: When the record has none, or their file is missing, damaged or outside of `folder`.
     """
+    import pandas as pd
+
     try:
         table = pd.read_parquet(io.BytesIO(per_item_bytes(folder, record)))
         if missing := {"pool", "patient_id"} - {*table.columns}:

@@ -70,7 +70,6 @@ PARTS: dict[str, tuple[ClauseMeasure, ClauseMeasure]] = {
     "ontology": (location_grade, signal_grade),
 }
 WHOLE: dict[str, ClauseMeasure] = {"embedding": embedding_cosine}
-SEMANTIC = (*PARTS, *WHOLE)
 
 
 def _equal(rows: Sequence[str], columns: Sequence[str]) -> FloatArray:

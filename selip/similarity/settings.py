@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selip.similarity.semantics import SEMANTIC
-from selip.similarity.syntax import SYNTAX
 from selip.system.errors import InputError
 from selip.system.registry import unknown
 
 ALLOWED = {
-    "syntax": tuple(SYNTAX),
-    "semantic": SEMANTIC,
+    "syntax": ("word_dice", "character_dice", "levenshtein", "lcs", "chrf"),
+    "semantic": ("fields", "ontology", "embedding"),
     "mix": ("product", "mean", "syntax", "semantic"),
     "pooling": ("mean", "best_match"),
     "normal": ("zero", "masked", "alike"),
 }
-
-
+"""Names that a setting may have; the measures of the first two are in syntax.py and semantics.py."""
 WEIGHTS = (("weight_location", "weight_signal"), ("weight_syntax", "weight_semantic"))
 
 
@@ -26,7 +23,7 @@ class SimilarityConfig:
     """Which measures fill the clause table, and how it becomes S; the paper's by default, but words for characters.
 
     Attributes:
-        syntax: Name in SYNTAX.
+        syntax: How alike two clauses are as strings, see selip/similarity/syntax.py.
         semantic: "fields" (location and signal tag equal or not, the paper's), "ontology" (both graded) or "embedding"
             (cosine of sentence embeddings).
         mix: "product" (the paper's), "mean" (by `weight_syntax` and `weight_semantic`), or one of the two alone.

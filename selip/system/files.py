@@ -1,4 +1,4 @@
-"""Files and sealed tensors: written whole or not at all, and found out when a byte of them changed."""
+"""Files that are written whole or not at all, and that know their own hash."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from selip.system.locks import is_held, mark
 
@@ -125,48 +121,3 @@ def canonical_json(value: Any) -> str:  # noqa: ANN401 (whatever JSON can hold)
 def content_hash(value: Any) -> str:  # noqa: ANN401
     """SHA-256 (hex) of the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-Tensors = dict[str, torch.Tensor]
-
-
-def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> None:
-    """Writes tensors and facts whole or not at all, with a hash of both.
-
-    Raises:
-        OSError: When the file cannot be written.
-    """
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, {**facts, SEAL: _seal(plain, facts)}))
-
-
-def read_sealed(path: Path, *, older: bool = True) -> tuple[Tensors, dict[str, str]]:
-    """Tensors and facts of a file of `write_sealed`.
-
-    Args:
-        path: The file.
-        older: Whether a file without a hash, as older versions wrote them, is believed.
-
-    Raises:
-        ValueError: Saying why, when it is missing or not as it was written.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
-    seal = facts.pop(SEAL, None)
-    if seal != _seal(tensors, facts) and not (older and seal is None):
-        raise ValueError(OTHER_CONTENT)
-    return tensors, facts
-
-
-def _seal(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> str:
-    """SHA-256 (hex) of the names, types, shapes and values of `tensors`, and of `facts`."""
-    parts = [[name, str(one.dtype), list(one.shape), _bytes_hash(one)] for name, one in sorted(tensors.items())]
-    return content_hash([parts, dict(facts)])
-
-
-def _bytes_hash(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(tensor.reshape(-1).view(torch.uint8).numpy().data).hexdigest()

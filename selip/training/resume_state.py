@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from selip.system.files import read_sealed, write_sealed
+from selip.system.sealed_tensors import read_sealed, write_sealed
 from selip.training.objective import Loss, row_entropy
 
 Weights = dict[str, torch.Tensor]

@@ -76,20 +76,23 @@ class Adapter:
         summary: One line for `selip list cohorts`.
         licence: Terms of the data.
         citation: What to cite.
-        url: Where the data are had.
+        source: Where the data are had.
         layout: What the folder must look like, shown when nothing is found.
         expected: Published counts, as {"studies": 335, "patients": 335, "HGG": 259, "LGG": 76}; any other key than
             "studies" and "patients" is a label.
         centre: Where the grid lies, see `selip.data.volumes`.
         scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
+        example: Writes a tiny source of that layout below an empty folder and returns it, for the tests; see
+            `selip.cohorts.importing.example_files`.
     """
 
     name: str
     summary: str
     licence: str
     citation: str
-    url: str
+    source: str
     layout: str
     expected: Mapping[str, int]
     centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
+    example: Callable[[Path], Path] | None = None

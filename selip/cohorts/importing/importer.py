@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from selip.cohorts.importing.quarantine import FILE, Quarantined, problem, quara
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
-from selip.data.cohort import IGNORE as IGNORE
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
@@ -78,7 +78,7 @@ def import_adapter(
             f"got {source} with nothing of {adapter.name}; allowed: {' '.join(adapter.layout.split())}; "
             "name the folder that holds it"
         )
-    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.url}")
+    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.source}")
     say(counts_line(scan, adapter.expected))
     options["centre"] = centre or adapter.centre
     return import_studies(adapter, scan, out, root=source, progress=progress, say=say, **options)
@@ -223,10 +223,5 @@ def _say_some(say: Say, entries: Sequence[Quarantined]) -> None:
 
 def adapter_source(adapter: Adapter) -> CohortSource:
     """The registry entry of an adapter: what a cohort file calls COHORT."""
-
-    def import_from(source: Path | str, out: Path | str, **options: Any) -> Cohort:  # noqa: ANN401
-        from selip.cohorts.importing.importer import import_adapter
-
-        return import_adapter(adapter, Path(source), Path(out), **options)
-
-    return CohortSource(adapter.name, adapter.summary, f"{adapter.url} ({adapter.licence})", import_from=import_from)
+    one, import_from = adapter, partial(import_adapter, adapter)
+    return CohortSource(one.name, one.summary, one.source, one.licence, import_from=import_from, example=one.example)

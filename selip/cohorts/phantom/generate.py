@@ -205,7 +205,8 @@ def build_phantom(
 COHORT = CohortSource(
     name="phantom",
     summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
-    source=f"{CITATION}. {LICENCE}",
+    source=CITATION,
+    licence=LICENCE,
     build=build_phantom,
     on_device=True,
 )

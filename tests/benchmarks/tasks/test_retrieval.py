@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import BENCHMARKS
 from benchmarks.benchmark import Benchmark, ScoreOptions
-from benchmarks.metrics.rank_metrics import rank_metrics as metrics
-from benchmarks.retrieval import cosines
+from benchmarks.metrics import rank_metrics
+from benchmarks.retrieval import gallery_ranking
 from benchmarks.retrieval.gallery_ranking import METRICS
 from benchmarks.statistics.intervals import patient_bootstrap
 from benchmarks.tasks import retrieval
@@ -53,7 +53,7 @@ def test_perfect_embeddings_score_one(make_embeddings):
     found = retrieval.score(make_embeddings(volumes="perfect"), QUICK).metrics
     for pool in ("all", "abnormal", "macro", "contrast_FLAIR"):
         for direction in DIRECTIONS:
-            for name in metrics.RANK_METRICS:
+            for name in rank_metrics.RANK_METRICS:
                 metric = found[f"{pool}/{direction}_{name}"]
                 assert (metric.value, metric.lower, metric.upper) == (1, 1, 1)
     assert found["abnormal/hard_negative_side"].value == 1
@@ -99,7 +99,7 @@ def test_score_does_not_depend_on_order_or_tiles(make_embeddings, monkeypatch):
     order = np.random.default_rng(0).permutation(len(embeddings.items))
     shuffled = replace(embeddings, items=embeddings.items.iloc[order], volumes=embeddings.volumes[order])
     found = retrieval.score(embeddings, QUICK).metrics
-    monkeypatch.setattr(cosines, "TILE_ENTRIES", 500)
+    monkeypatch.setattr(gallery_ranking, "TILE_ENTRIES", 500)
     other = retrieval.score(shuffled, QUICK).metrics
     assert list(found) == list(other)
     for name, metric in found.items():

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import selip.system.files
+from selip.cli import main as cli
 from selip.cli.exit_codes import end
-from selip.cli.main import main as cli
 from selip.system.errors import InputError, UnavailableError
 
 CPU_MEMORY = (
@@ -91,7 +91,7 @@ def full_disk(monkeypatch):
                 raise OSError(number, os.strerror(number))
         write_all(descriptor, data)
 
-    for module in ("files", "run_directory"):
+    for module in ("system.files", "experiments.run_directory"):
         monkeypatch.setattr(f"selip.{module}.write_all", write)
     return full
 

@@ -16,7 +16,7 @@ from selip.cli.main import main
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.profiling import step_profile as profiling
+from selip.experiments.profiling import step_profile
 from selip.experiments.profiling.machine_limits import Ceilings, Stopwatch, attached
 from selip.experiments.profiling.step_profile import (
     BACKWARD,
@@ -42,7 +42,7 @@ def config(tiny_run):
 
 @pytest.fixture
 def known_ceilings(monkeypatch):
-    monkeypatch.setattr(profiling, "measure_ceilings", lambda device, dtype: CEILINGS)
+    monkeypatch.setattr(step_profile, "measure_ceilings", lambda device, dtype: CEILINGS)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def clock(monkeypatch):
 
 def profile(name, config, *overrides, steps=3):
     cohort = random_cohort(PROFILE, config.training.batch_size)
-    return profiling.profile_step(find_method(name), with_overrides(config, overrides), cohort, steps)
+    return step_profile.profile_step(find_method(name), with_overrides(config, overrides), cohort, steps)
 
 
 def test_an_inner_part_stops_the_outer_one(clock):

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from selip.cohorts.bids import COHORT, contrast_of, is_lesion_mask, scan
+from selip.cohorts.importing.example_files import write_labels, write_scan
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
 
 GRID = {"shape": (12, 12, 12), "spacing_mm": (10, 10, 10)}
 
 
-@pytest.fixture
-def source(tmp_path, write_scan, write_labels):
+def example(here):
     """sub-01 with two sessions, sub-02 without any; names as the specification has them, and masks."""
-    folder = tmp_path / "ds"
+    folder = here / "ds"
     for seed, name in enumerate(
         (
             "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
@@ -72,7 +72,7 @@ def test_lesion_masks_are_told_from_others_and_know_their_volume(source):
     assert second.mask is None
 
 
-def test_a_mask_without_its_session_belongs_to_the_only_one(source, write_labels):
+def test_a_mask_without_its_session_belongs_to_the_only_one(source):
     mask = write_labels(source / "derivatives" / "sub-01_label-L_desc-T1lesion_mask.nii.gz", [1])
     assert mask not in {study.mask for study in scan(source).studies}
     shutil.rmtree(source / "sub-01" / "ses-1")
@@ -80,7 +80,7 @@ def test_a_mask_without_its_session_belongs_to_the_only_one(source, write_labels
     assert scan(source).studies[0].mask == mask
 
 
-def test_a_raw_diffusion_series_is_left_out_for_its_trace(source, write_scan):
+def test_a_raw_diffusion_series_is_left_out_for_its_trace(source):
     (source / "sub-02/dwi/sub-02_dwi.bval").write_text("0 1000 1000 1000\n")
     found = scan(source)
     assert "sub-02: sub-02_dwi.nii.gz has 4 volumes, left out: give the trace image" in found.problems

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from selip.cohorts.importing.example_files import write_scan, write_table
 from selip.cohorts.table import import_table
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort
@@ -18,13 +19,11 @@ GRID = {"shape": (16, 20, 12), "spacing_mm": (9.0, 9.0, 10.0), "texts": "report"
 REQUIRED = ("patient", "study", "contrast", "path", "report")
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+def example(here: Path) -> Path:
+    for seed, name in enumerate(("t1", "flair")):
+        write_scan(here / f"{name}.nii.gz", seed=seed)
+    rows = [{"patient": "p", "study": "s", "contrast": name, "path": f"{name}.nii.gz"} for name in ("t1", "flair")]
+    return write_table(here / "mine.csv", [row | {"report": "Normal."} for row in rows])
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def rows(head, write_nifti) -> list[dict[str, str]]:
 
 
 def run(rows, tmp_path, **options) -> Cohort:
-    return import_table(write_csv(tmp_path / "mine.csv", rows), tmp_path / "out", **GRID | options)
+    return import_table(write_table(tmp_path / "mine.csv", rows), tmp_path / "out", **GRID | options)
 
 
 def test_a_table_becomes_a_sound_cohort(rows, tmp_path):
@@ -69,7 +68,7 @@ def test_volumes_of_a_study_and_its_mask_stay_aligned(rows, tmp_path):
 
 
 def test_the_same_table_gives_the_same_hashes_on_an_integer_grid(rows, tmp_path):
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     grid = GRID | {"spacing_mm": (9, 9, 10)}
     infos = [import_table(path, tmp_path / name, **grid).info for name in ("one", "two")]
     assert infos[0] == infos[1]
@@ -104,7 +103,7 @@ def test_without_a_split_patients_are_split_by_seed(head, write_nifti, tmp_path)
         {"patient": f"p{k // 2}", "study": f"s{k}", "contrast": "T1", "path": "a.nii.gz", "report": "x"}
         for k in range(20)
     ]
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     cohorts = [import_table(path, tmp_path / f"o{n}", **GRID, seed=seed) for n, seed in enumerate((0, 0, 1))]
     prints = [cohort.info.split_fingerprint for cohort in cohorts]
     assert prints[0] == prints[1] != prints[2]
@@ -114,7 +113,7 @@ def test_without_a_split_patients_are_split_by_seed(head, write_nifti, tmp_path)
 
 def test_tables_of_spreadsheets_are_read(rows, tmp_path):
     rows[2]["report"] = "Two lines,\nwith a comma and ümlaut."
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     text = path.read_text().replace("patient,", "Patient ,", 1)
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("\r\n", "\n").replace("\n", "\r\n").encode())
     cohort = import_table(path, tmp_path / "out", **GRID)
@@ -124,7 +123,7 @@ def test_tables_of_spreadsheets_are_read(rows, tmp_path):
 
 def test_root_names_another_data_folder(rows, tmp_path):
     (tmp_path / "tables").mkdir()
-    path = write_csv(tmp_path / "tables" / "mine.csv", rows)
+    path = write_table(tmp_path / "tables" / "mine.csv", rows)
     assert len(import_table(path, tmp_path / "out", **GRID, root=tmp_path).volumes) == 4
 
 

@@ -17,7 +17,8 @@ from selip.data.cohort_check import check_cohort
 from selip.models.dual_encoder import load_checkpoint
 from selip.records.record_files import read_per_item, read_record
 from selip.system.errors import InputError
-from selip.system.files import SEAL, read_sealed, sealed_json, unsealed_json
+from selip.system.files import SEAL, sealed_json, unsealed_json
+from selip.system.sealed_tensors import read_sealed
 
 
 def flip(path: Path, position: int | None = None) -> None:

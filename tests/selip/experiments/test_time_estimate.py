@@ -10,7 +10,7 @@ import pytest
 
 from selip.cohorts.phantom.profiles import PROFILES
 from selip.data.findings import parse_findings_text
-from selip.experiments import time_estimate as estimate
+from selip.experiments import time_estimate
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment, with_overrides
@@ -110,11 +110,11 @@ def test_without_time_one_step_counts(config, steps_taken):
 
 
 def test_a_large_batch_is_cut_on_a_cpu_and_its_time_scaled(config, monkeypatch):
-    monkeypatch.setattr(estimate.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(estimate, "MAX_CPU_VOXELS", 4 * 16 * 16 * 8)
+    monkeypatch.setattr(time_estimate.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(time_estimate, "MAX_CPU_VOXELS", 4 * 16 * 16 * 8)
     asked = []
     monkeypatch.setattr(
-        estimate, "_seconds_a_step", lambda method, short, *_: asked.append(short.training.batch_size) or 0.1
+        time_estimate, "_seconds_a_step", lambda method, short, *_: asked.append(short.training.batch_size) or 0.1
     )
     assert time_step(find_method("clip"), config, PROFILE, 1) == StepTime(pytest.approx(0.2), 8, 4)
     huge = replace(PROFILE, shape=(512, 512, 512))

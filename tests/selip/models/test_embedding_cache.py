@@ -14,7 +14,7 @@ from selip.experiments.catalogue import experiment_file
 from selip.experiments.experiment import evaluate_checkpoint
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.search import search_cohort
-from selip.models import encoding as embed
+from selip.models import embeddings
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint, save_checkpoint
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
 from selip.models.embeddings import embed_cohort
@@ -130,9 +130,9 @@ def passes(monkeypatch):
     """What was encoded: "volumes" and "texts", one word a call."""
     made = []
     for name in ("volumes", "texts"):
-        encode = getattr(embed, f"embed_{name}")
+        encode = getattr(embeddings, f"embed_{name}")
         monkeypatch.setattr(
-            embed, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
+            embeddings, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
         )
     return made
 

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from baselines import METHODS
-from selip.cli.main import main as cli
+from selip.cli import main as cli
 from selip.data.cohort import Cohort
 from selip.experiments import experiment
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
-from selip.models import volume_towers as encoders
+from selip.models import volume_towers
 from selip.system.errors import InputError
 from selip.training import distributed, trainer
 from selip.training.trainer import Run, train
@@ -118,7 +118,7 @@ def assert_same_course(found, expected):
 @contextmanager
 def norms_in_eval_mode():
     """Volume towers whose batch norm does not look at the batch; their weights are trained as ever."""
-    with mock.patch.object(encoders.VolumeTower, "train", lambda self, mode=True: nn.Module.train(self, False)):
+    with mock.patch.object(volume_towers.VolumeTower, "train", lambda self, mode=True: nn.Module.train(self, False)):
         yield
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.metrics.rank_metrics import NDCG, ndcg, rank_metrics
-from benchmarks.retrieval import cosines
+from benchmarks.retrieval import gallery_ranking
 from benchmarks.retrieval.gallery_ranking import COSINE_STEP, cosine_tiles, exact_steps, search
 
 
@@ -36,7 +36,7 @@ def test_rough_cosines_are_off_by_the_margin_at_most_and_sharp_ones_by_nothing(s
 def test_pairs_are_summed_alike_in_parts(monkeypatch):
     a, b = unit_vectors(100), unit_vectors(100, seed=1)
     whole = exact_steps(a, b)
-    monkeypatch.setattr(cosines, "PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(gallery_ranking, "PAIRS_AT_ONCE", 7)
     np.testing.assert_array_equal(exact_steps(a, b), whole)
     np.testing.assert_array_equal(whole, np.diag(exact(a, b)))
     assert exact_steps(a[:0], b[:0]).shape == (0,)
@@ -46,7 +46,7 @@ def test_pairs_are_summed_alike_in_parts(monkeypatch):
 @pytest.mark.parametrize("n_labels", [3, 40, 120])
 def test_search_gives_the_metrics_of_exact_cosines(spread, n_labels, monkeypatch):
     """From spread-out embeddings to ones that are all the same; from many positives a query to one."""
-    monkeypatch.setattr(cosines, "TILE_ENTRIES", 1000)
+    monkeypatch.setattr(gallery_ranking, "TILE_ENTRIES", 1000)
     queries, candidates = unit_vectors(60, spread=spread), unit_vectors(120, seed=1, spread=spread)
     candidates[:30] = candidates[30:60]
     labels = np.arange(120) % n_labels
@@ -64,7 +64,7 @@ def test_search_gives_the_metrics_of_exact_cosines(spread, n_labels, monkeypatch
 
 def test_tiles_cover_all_queries_whatever_their_size(monkeypatch):
     queries, candidates = unit_vectors(37, 8), unit_vectors(11, 8, seed=1)
-    monkeypatch.setattr(cosines, "TILE_ENTRIES", 100)
+    monkeypatch.setattr(gallery_ranking, "TILE_ENTRIES", 100)
     tiles = list(cosine_tiles(queries, candidates))
     assert max(tile.scores.size for tile in tiles) <= 100
     assert np.concatenate([np.arange(37)[tile.rows] for tile in tiles]).tolist() == list(range(37))
