@@ -27,7 +27,7 @@ from leaderboards.tables.cells import (
     number_cell,
 )
 from leaderboards.tables.difference_tables import difference_cell
-from leaderboards.tables.verdicts import shown_difference
+from leaderboards.tables.verdicts import beside_words, shown_difference
 
 FULL_NAME = "full SeLIP"
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
@@ -183,13 +183,12 @@ def _on_differences(study: Study) -> list[Verdict]:
         return []
     n_ablations, name = len(study.ablations), study.headline.name
     over = f"after Holm's adjustment over {n_ablations} ablation{'s' if n_ablations > 1 else ''}"
-    sides = {"Above": [], "Below": [], "alone": [], "together": []}
+    better, worse = (capital(beside_words(study.headline, is_better)) for is_better in (True, False))
+    sides: dict[str, list[tuple[Ablated, Comparison]]] = {better: [], worse: [], "alone": [], "together": []}
     for one, found in study.compared:
-        side = "Above" if found.difference.value > 0 else "Below"
+        side = better if found.gain.value > 0 else worse
         sides[side if found.differs else "alone" if found.separates else "together"].append((one, found))
-    said = [
-        f"{side} {FULL_NAME} in {name}, {over}: {_shown(sides[side])}." for side in ("Above", "Below") if sides[side]
-    ]
+    said = [f"{side} {FULL_NAME} in {name}, {over}: {_shown(sides[side])}." for side in (better, worse) if sides[side]]
     said = said or [f"No ablation differs from {FULL_NAME} in {name} {over} (p > {ALPHA:g})."]
     if sides["alone"]:
         said.append(f"The interval leaves out 0, but Holm's adjustment does not: {_listed(sides['alone'])}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -171,7 +172,7 @@ def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[s
     return Table(title, "", ("method", *keys.values()), tuple(lines), facets)
 
 
-def _cell(one: tuple) -> Cell:
+def _cell(one: Any) -> Cell:  # noqa: ANN401 (a tuple with the columns of the frame)
     """The cell of a line of the tidy frame."""
     if pd.notna(one.reason):
         return Cell(str(one.reason))

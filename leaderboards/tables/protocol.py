@@ -129,7 +129,9 @@ def _sizes(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """Items, patients and floors of the headline in each pool that is a task or that the benchmark names."""
     metrics = {key: metric for record in board.records for key, metric in record.metrics.items()}
     headline, declared, found = headline_of(board.records), board.declared, []
-    for pool in (declared.pools or (headline.pool,)) if headline else ():
+    if headline is None:
+        return []
+    for pool in declared.pools or (headline.pool,):
         key = f"{pool}/{headline.metric}"
         if key in metrics:
             size = f"{metrics[key].n_items} volumes of {metrics[key].n_patients} patients"

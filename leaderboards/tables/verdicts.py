@@ -61,7 +61,7 @@ def _on_controls(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headli
         return []
     controls = [c for c in contrasts if c.b in CONTROLS]
     equal = [c for c in controls if not (c.differs and c.gain.value > 0)]
-    found, better = [], _side(headline, True)
+    found, better = [], beside_words(headline, True)
     if equal:
         said = "; ".join(f"{c.b} {_standing(c)} ({c.name} = {shown_difference(c)})" for c in equal)
         text = f"selip is not {better} its controls in {headline.name}: {said}. {UNHELPED}."
@@ -76,7 +76,7 @@ def _on_controls(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headli
     return found
 
 
-def _side(headline: Headline, is_better: bool) -> str:
+def beside_words(headline: Headline, is_better: bool) -> str:
     """Beside what a method stands: above where more is better."""
     if headline.higher_is_better:
         return "above" if is_better else "below"
@@ -92,7 +92,7 @@ def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdic
     elif found.p_holm > ALPHA:
         said = "the interval leaves out 0, but not after Holm's adjustment"
     else:
-        said = f"{found.a} is {_side(headline, found.gain.value > 0)} {found.b}"
+        said = f"{found.a} is {beside_words(headline, found.gain.value > 0)} {found.b}"
     smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
     return [Verdict("plain", f"{found.name} = {shown_difference(found)} in {headline.name}: {said}; {smallest}.")]
 

@@ -20,6 +20,7 @@ from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
 from selip.records.record import Metric, Training
 from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
@@ -50,6 +51,9 @@ class Task(Protocol):
 
     @property
     def protocol_version(self) -> str: ...  # noqa: D102
+
+    @property
+    def declared(self) -> Declared: ...  # noqa: D102
 
     @property
     def needs_text(self) -> bool: ...  # noqa: D102
