@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from benchmarks import BENCHMARKS
 from benchmarks.statistics.intervals import hierarchical_bootstrap, patient_bootstrap
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.headlines import (
@@ -22,6 +26,7 @@ from selip.records.metric_key import MetricKey
 from selip.system.errors import InputError
 
 N = 50
+LEADERBOARDS = Path(__file__).resolve().parents[3] / "leaderboards"
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +144,11 @@ def test_of_classification_only_tasks_have_bounds_and_the_ranking_one_those_of_i
 
 def test_fewer_resamples_are_never_more_and_never_few():
     assert [resamples_of(n) for n in (20, 1000, 5000, 10_000, 50_000)] == [20, 1000, 1000, 1000, 5000]
+
+
+def test_leaderboards_know_no_benchmark_by_name():
+    """But for the layout of CLIP_benchmark, which names tasks of its own beside three of ours."""
+    files = {path for path in LEADERBOARDS.rglob("*.py") if path.name != "clip_benchmark.py"}
+    assert len(files) > 30
+    named = re.compile(rf"""['"]({"|".join(BENCHMARKS)})['"_-]""")
+    assert {path.name for path in files if named.search(path.read_text())} == set()
