@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from selip.system.errors import InputError
-from selip.training.settings import PositiveRate
+from selip.training.settings import Positive
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -31,7 +31,7 @@ class ProbeConfig:
     draws: PositiveInt = 5
     fine_tune_steps: PositiveInt = 200
     fine_tune_batch_size: PositiveInt = 32
-    fine_tune_learning_rate: PositiveRate = 5e-4
+    fine_tune_learning_rate: Positive = 5e-4
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SegmentationConfig:
     width: Annotated[int, Field(ge=2, multiple_of=2)] = 8
     steps: PositiveInt = 300
     batch_size: PositiveInt = 4
-    learning_rate: PositiveRate = 5e-3
+    learning_rate: Positive = 5e-3
     weight_decay: NonNegativeFloat = 0.01
     validations: PositiveInt = 5
 

@@ -1,4 +1,4 @@
-"""Figures of the ablations: differences to full SeLIP, the map of syntax against semantics, the curve over lambda."""
+"""Figures of ablations: differences to the full method, the map of syntax against semantics, the curve of lambda."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, dra
 from leaderboards.scores.ablation_study import Ablated, Study
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.tidy_table import KEY
-from leaderboards.tables.ablation_tables import FULL_NAME
 from leaderboards.tables.cells import form_of, number_text
 
-MIX, LAMBDA = "similarity.mix", "selip.kl_weight"
+MIX, LAMBDA = "similarity.mix", "methods.selip.kl_weight"
 WEIGHTS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
 Cells = dict[tuple[float, float], pd.Series]
@@ -41,15 +40,15 @@ def _forest(study: Study) -> Plot | None:
         names = [f"{one.known.group} · {one.name}{' *' if one.start else ''}" for one, _ in shown]
         comparisons = [comparison for _, comparison in shown]
         draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], theme, _metric(study))
-        return titled(figure, study.board.synthetic, f"Ablation − {FULL_NAME}, {_pool(study)} volumes")
+        return titled(figure, study.board.synthetic, f"Ablation − {study.full_name}, {_pool(study)} volumes")
 
     caption = "Dot and 95 % interval of the paired difference; filled where it is one after Holm's adjustment."
-    star = " *: other weights, batches or steps than full SeLIP." if any(one.start for one, _ in shown) else ""
-    return Plot("ablation_differences", f"Differences to {FULL_NAME}", caption + star, draw)
+    star = f" *: other weights, batches or steps than {study.full_name}." if any(one.start for one, _ in shown) else ""
+    return Plot(f"{study.page}_differences", f"Differences to {study.full_name}", caption + star, draw)
 
 
 def mix_cells(study: Study) -> Cells:
-    """Cells of the map: rows that differ from full SeLIP in the mix of syntax and semantics alone.
+    """Cells of the map: rows that differ from the full method in the mix of syntax and semantics alone.
 
     A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
     Of two rows that are one cell the weighted mean is kept.
@@ -86,7 +85,7 @@ def _map(study: Study) -> Plot | None:
     product = full is not None and study.settings.get(MIX) == "product"
     beside = ""
     if full is not None and product:
-        beside = f"product (full SeLIP): {number_text(full['value'], form_of(study.headline.key))}"
+        beside = f"product ({study.full_name}): {number_text(full['value'], form_of(study.headline.key))}"
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.6 + 0.55 * len(grid))
@@ -101,7 +100,7 @@ def _map(study: Study) -> Plot | None:
         "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
     drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
-    return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+    return Plot(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, drawing)
 
 
 def _missing(syntax: str, semantic: str) -> str:
@@ -125,7 +124,7 @@ def _draw_missing(axes: Axes, grid: pd.DataFrame, theme: Theme) -> None:
 
 
 def _curve(study: Study) -> Plot | None:
-    """R@10 over lambda: full SeLIP and the ablations that change lambda alone."""
+    """R@10 over lambda: the full method and the ablations that change lambda alone."""
     points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
     own = study.settings.get(LAMBDA)
     if study.full is not None and own is not None:
@@ -141,7 +140,7 @@ def _curve(study: Study) -> Plot | None:
         axes.vlines(places, lower, upper, color=theme.accent, linewidth=2)
         axes.plot(places, value, "o-", color=theme.accent, ms=6.5)
         if study.full is not None and own in points:
-            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=FULL_NAME)
+            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=study.full_name)
         _draw_chance(axes, points[places[0]]["chance"], theme)
         axes.set(xlabel="lambda", ylabel=_metric(study), xticks=places, xticklabels=[f"{x:g}" for x in places])
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
@@ -155,7 +154,7 @@ def _curve(study: Study) -> Plot | None:
 
 
 def _chart(study: Study, points: Mapping[float, pd.Series]) -> Chart:
-    """The curve for the HTML page; the dot is full SeLIP."""
+    """The curve for the HTML page; the dot is the full method."""
     line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
     dots = [point for point in line if point.x == study.settings.get(LAMBDA)]
     chance = next(iter(points.values()))["chance"]

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of
 from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, name_rows, new_figure, palette, titled
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
-from leaderboards.scores.paired_differences import DECLARED
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import Cell, Line, Table
 from selip.records.record import Training
@@ -43,7 +42,7 @@ def _history_plot(board: BenchmarkRecords, field: str) -> Plot | None:
     curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
         return None
-    shown = _highlighted(list(curves))
+    shown = _highlighted(list(curves), board.contrasts)
 
     def draw(theme: Theme) -> Figure:
         styles = _styles(shown, list(curves), theme)
@@ -80,9 +79,9 @@ def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlight
     return chart_of(drawn, "step", AXES[field], highlighted)
 
 
-def _highlighted(labels: list[str]) -> list[str]:
+def _highlighted(labels: list[str], contrasts: Sequence[tuple[str, str]]) -> list[str]:
     """All labels where there are few, else those of declared contrasts, in their order."""
-    declared = dict.fromkeys(label for pair in DECLARED for label in pair)
+    declared = dict.fromkeys(label for pair in contrasts for label in pair)
     return labels if len(labels) <= MANY else [label for label in declared if label in labels]
 
 

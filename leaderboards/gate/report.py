@@ -148,6 +148,8 @@ def _line_mapping(line: GateLine) -> dict[str, object]:
     return {
         "method": line.pair.reference.method,
         "ablation": line.pair.reference.ablation,
+        "candidate_method": line.pair.candidate.method,
+        "candidate_ablation": line.pair.candidate.ablation,
         "benchmark": line.pair.benchmark,
         "metric": line.key,
         "higher_is_better": metric.higher_is_better,

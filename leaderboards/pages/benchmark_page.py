@@ -1,4 +1,4 @@
-"""The page of a family of benchmarks, whichever they are, and the page of the ablations of SeLIP."""
+"""The page of a family of benchmarks, whichever they are, and the pages of ablations."""
 
 from __future__ import annotations
 
@@ -66,15 +66,16 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
 
 
 def ablation_part(study: Study, n_resamples: int) -> Part:
-    """The ablations of SeLIP."""
+    """The ablations of a method."""
     board, drawn = study.board, pictures_of(ablation_plots(study))
-    lead = "Full SeLIP with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
-    blocks = [Block("Results", lead + " Ablations by group, below full SeLIP.", [ablation_table(study)], small=True)]
+    lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
+    lead += f" Ablations by group, below {study.full_name}."
+    blocks = [Block("Results", lead, [ablation_table(study)], small=True)]
     blocks += [Block("Figures", figures=drawn)] if drawn else []
     about = [fact for fact in facts([board], n_resamples) if fact[0] != "groups"]
-    title, said = titled("Ablations of SeLIP", board), ablation_verdicts(study)
+    title, said = titled(f"Ablations of {study.name}", board), ablation_verdicts(study)
     runs = runs_of(board.records, {board.benchmark: study.headline.key}, "ranking metric")
-    return Part("ablation", "Ablations", title, board.synthetic, said, about, blocks, runs)
+    return Part(study.page, study.heading, title, board.synthetic, said, about, blocks, runs)
 
 
 def _lead(sheets: Sequence[BenchmarkScores]) -> str:

@@ -21,7 +21,7 @@ from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 
 FULL = "selip"
-"""The method that ablations are of."""
+"""The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
 
 
 def named(cohort: CohortFacts) -> str:
@@ -90,6 +90,17 @@ class BenchmarkRecords:
     def declared(self) -> Declared:
         """All that the benchmark says of itself."""
         return self.facts.declared
+
+    @property
+    def contrasts(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of methods whose difference was declared before any run."""
+        return self.facts.contrasts
+
+    @property
+    def controls(self) -> dict[str, tuple[str, ...]]:
+        """The controls that each method was declared to be compared with, by method."""
+        pairs = [(one, two) for one, two in self.contrasts if two in self.facts.controls]
+        return {method: tuple(two for one, two in pairs if one == method) for method, _ in pairs}
 
     @property
     def complete(self) -> tuple[MethodRow, ...]:
@@ -182,21 +193,23 @@ def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Benchmar
 
 
 def methods_of(board: BenchmarkRecords) -> BenchmarkRecords:
-    """The board without the ablations of SeLIP; as it is when it holds nothing else."""
-    records = tuple(record for record in board.records if not is_ablation(record))
+    """The board without ablations; as it is when it holds nothing else."""
+    records = tuple(record for record in board.records if not record.ablation)
     return _assembled(board.benchmark, records, board.items) if records else board
 
 
-def ablations_of(board: BenchmarkRecords) -> BenchmarkRecords | None:
-    """Full SeLIP and its ablations, over the seeds that ablations were run with; None without ablations."""
-    seeds = {record.seed for record in board.records if is_ablation(record)}
-    records = tuple(record for record in board.records if record.method == FULL and record.seed in seeds)
+def ablations_of(board: BenchmarkRecords, method: str = FULL) -> BenchmarkRecords | None:
+    """A full method and its ablations, over the seeds that ablations were run with; None without ablations."""
+    mine = [record for record in board.records if record.method == method]
+    seeds = {record.seed for record in mine if record.ablation}
+    records = tuple(record for record in mine if record.seed in seeds)
     return _assembled(board.benchmark, records, board.items) if seeds else None
 
 
-def is_ablation(record: Record) -> bool:
-    """True of a record that belongs on the page of ablations: SeLIP with a change."""
-    return record.method == FULL and bool(record.ablation)
+def row_alone(board: BenchmarkRecords, label: str) -> BenchmarkRecords | None:
+    """The board with one row and the seeds of its records alone; None without that row."""
+    row = next((row for row in board.rows if row.label == label), None)
+    return _assembled(board.benchmark, tuple(board.records_of(row)), board.items) if row else None
 
 
 def _assembled(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, methods_of
 from leaderboards.scores.headlines import Headline, headline_of
-from leaderboards.scores.paired_differences import DECLARED, Comparison, Standing, adjusted, standing_of
+from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, standing_of
 from leaderboards.scores.tidy_table import Estimate, estimate_of, tidy
 from selip.records.declaration import Declared
 
@@ -64,12 +64,12 @@ def _sheet(board: BenchmarkRecords, n_resamples: int) -> BenchmarkScores:
 
 def _with_holm(sheets: Sequence[BenchmarkScores]) -> list[BenchmarkScores]:
     """The sheets with their declared contrasts, adjusted over all of the family."""
-    raw = [sheet.standing.declared if sheet.standing else [] for sheet in sheets]
+    raw = [sheet.standing.declared(sheet.board.contrasts) if sheet.standing else [] for sheet in sheets]
     planned = sum(
         {first, second} <= {row.label for row in sheet.board.rows}
         for sheet in sheets
         if sheet.headline
-        for first, second in DECLARED
+        for first, second in sheet.board.contrasts
     )
     every = iter(adjusted([comparison for found in raw for comparison in found], family=planned))
     return [replace(sheet, contrasts=[next(every) for _ in found]) for sheet, found in zip(sheets, raw, strict=True)]

@@ -26,7 +26,9 @@ PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda r
 RESERVED = ("ablation", "audit", "index", "overall")
 """Names of pages that no family of benchmarks may have."""
 DECLARED: dict[str, Callable[[Record], object]] = {
-    "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12]
+    "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12],
+    "contrasts": lambda record: ", ".join(f"{one} - {two}" for one, two in record.contrasts) or "none",
+    "controls": lambda record: ", ".join(record.controls) or "none",
 }
 """Common to all records of one table beside both."""
 _ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
@@ -40,7 +42,11 @@ def check_names(records: Sequence[Record]) -> None:
     """
     for record in records:
         for name in (record.benchmark, record.declared.family):
-            if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII) or name in RESERVED:
+            if (
+                not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII)
+                or name in RESERVED
+                or name.startswith("ablation_")
+            ):
                 raise InputError(
                     f"got benchmark {record.benchmark!r} of family {record.declared.family!r} (run {record.run_id}); "
                     f"allowed: letters, digits, _, - and none of {', '.join(RESERVED)}; rename it where it is declared"
@@ -48,7 +54,7 @@ def check_names(records: Sequence[Record]) -> None:
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
+    """Refuses records of different schema, protocol, cohort, split, contrasts or, in an ablation, configuration.
 
     Raises:
         InputError: Names the first two that differ.

@@ -14,8 +14,6 @@ from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import full_name
 from selip.records.metric_key import MetricKey
 
-CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
-DECLARED = tuple(("selip", other) for other in ("clip", *CONTROLS, "sentence_targets"))
 SEEDS_FOR_A_TEST = 6
 ALPHA = 0.05
 
@@ -116,10 +114,9 @@ class Standing:
             return {}
         return group_letters(self.ranking, [(c.a, c.b) for c in found if c.separates])
 
-    @property
-    def declared(self) -> list[Comparison]:
+    def declared(self, contrasts: Sequence[tuple[str, str]]) -> list[Comparison]:
         """The contrasts fixed before any run that are there, without Holm's adjustment."""
-        found = (self.between(a, b) for a, b in DECLARED)
+        found = (self.between(a, b) for a, b in contrasts)
         return [comparison for comparison in found if comparison]
 
 
@@ -178,7 +175,7 @@ def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Compari
 
 def declared_contrasts(board: BenchmarkRecords, key: str, n_resamples: int) -> list[Comparison]:
     """The contrasts fixed before any run whose two methods are complete, with Holm's adjustment over them."""
-    rows = [(board.row(first), board.row(second)) for first, second in DECLARED]
+    rows = [(board.row(first), board.row(second)) for first, second in board.contrasts]
     return adjusted(compare_pairs(board, [(a, b) for a, b in rows if a and b], key, n_resamples))
 
 

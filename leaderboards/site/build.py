@@ -8,7 +8,7 @@ from pathlib import Path
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
-from leaderboards.scores.ablation_study import study_of
+from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
 from leaderboards.scores.overall_ranks import overall_frame, overall_of
@@ -46,12 +46,12 @@ def build_leaderboard(
     boards = read_boards(run_dir)
     families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
-    studies = (study_of(boards[sheet.name], n_resamples) for sheet in sheets)
-    study = next((study for study in studies if study), None)
+    found = (studies_of(boards[sheet.name], n_resamples) for sheet in sheets)
+    studies = next((studies for studies in found if studies), [])
     parts, files = _family_parts(families, n_resamples)
-    if study:
+    for study in studies:
         parts.append(ablation_part(study, n_resamples))
-        files["ablation.csv"] = to_csv(ablation_frame(study))
+        files[f"{study.page}.csv"] = to_csv(ablation_frame(study))
     overall = overall_of(sheets) if len(boards) > 1 else None
     if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))

@@ -29,7 +29,6 @@ from leaderboards.tables.cells import (
 from leaderboards.tables.difference_tables import difference_cell
 from leaderboards.tables.verdicts import beside_words, shown_difference
 
-FULL_NAME = "full SeLIP"
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
 COLUMNS = (
     "ablation", "group", "changed", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients",
@@ -40,7 +39,7 @@ COLUMNS = (
 
 
 def ablation_table(study: Study) -> Table:
-    """One line an ablation, by group, full SeLIP first, chance last."""
+    """One line an ablation, by group, the full method first, chance last."""
     keys, board = study.keys, study.board
     first, *others = (metric_words(board.declared, key) for key in keys)
     columns = (
@@ -52,9 +51,10 @@ def ablation_table(study: Study) -> Table:
     empty = [Cell(MISSING)] * 4
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
-        f"Difference: ablation − {FULL_NAME} in {first}, paired over patients and seeds; two-sided "
+        f"Difference: ablation − {study.full_name} in {first}, paired over patients and seeds; two-sided "
         f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
-        "the initial weights, the batches or the steps is of necessity not full SeLIP's. "
+        "the initial weights, the batches or the steps is of necessity not "
+        f"{study.full_name}'s. "
         f"{capital(pool_words(board.declared, study.headline.key))} volumes."
     )
     scored, *rest = (facet_of(board, key) for key in keys)
@@ -63,7 +63,7 @@ def ablation_table(study: Study) -> Table:
 
 
 def _full_line(study: Study) -> Line:
-    name = Cell(FULL_NAME, strong=True)
+    name = Cell(study.full_name, strong=True)
     if study.full is None:
         hole = next((row for row in study.board.rows if not row.ablation), None)
         reason, kind = hole_reason(hole) if hole else ("not run with these seeds: nothing to compare with", "hole")
@@ -82,7 +82,7 @@ def _line(study: Study, one: Ablated) -> Line:
         p_values = (number_cell(p_value, "p") for p_value in (found.difference.p_value, found.p_holm))
         compared = [difference_cell(found), *p_values]
     start = ", ".join(START[word] for word in one.start) or ("same" if study.full else MISSING)
-    about = (Cell(one.name), Cell(one.known.group), _change_cell(one))
+    about = (Cell(one.name), Cell(one.known.group), _change_cell(study, one))
     cells = _beside(_metric_cells(study, one.row), compared)
     return Line((*about, *cells, *_training_cells(one.row), Cell(start)))
 
@@ -92,8 +92,8 @@ def _beside(metrics: list[Cell], compared: list[Cell]) -> list[Cell]:
     return [metrics[0], *compared, *metrics[1:]]
 
 
-def _change_cell(one: Ablated) -> Cell:
-    typed = one.changed or "nothing: full SeLIP of these records has it too"
+def _change_cell(study: Study, one: Ablated) -> Cell:
+    typed = one.changed or f"nothing: {study.full_name} of these records has it too"
     if one.known.against:
         typed += f"; the difference is to {one.known.against}"
     return Cell(one.known.summary, f"({typed})", prose=True) if one.known.summary else Cell(typed, prose=True)
@@ -117,14 +117,14 @@ def _training_cells(row: MethodRow) -> list[Cell]:
 
 
 def ablation_frame(study: Study) -> pd.DataFrame:
-    """One line a row and compared metric, full SeLIP first; one line without numbers for a row with a hole."""
+    """One line a row and compared metric, the full method first; one line without numbers for a row with a hole."""
     full = [_fields(study, study.full, None)] if study.full else []
     lines = [line for found in (*full, *(_fields(study, one.row, one) for one in study.ablations)) for line in found]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def _fields(study: Study, row: MethodRow, one: Ablated | None) -> list[dict[str, object]]:
-    """Lines of the CSV of one row; `one` is None for full SeLIP."""
+    """Lines of the CSV of one row; `one` is None for the full method."""
     about = {
         "ablation": row.ablation,
         "group": one.known.group if one else "",
@@ -173,7 +173,7 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
 def _on_full(study: Study) -> list[Verdict]:
     if study.full is not None:
         return []
-    text = f"{FULL_NAME} has no complete row with the seeds of the ablations, so no ablation is compared with it."
+    text = f"{study.full_name} has no complete row with the seeds of the ablations, so no ablation is compared with it."
     return [Verdict("warn", text)]
 
 
@@ -188,13 +188,15 @@ def _on_differences(study: Study) -> list[Verdict]:
     for one, found in study.compared:
         side = better if found.gain.value > 0 else worse
         sides[side if found.differs else "alone" if found.separates else "together"].append((one, found))
-    said = [f"{side} {FULL_NAME} in {name}, {over}: {_shown(sides[side])}." for side in (better, worse) if sides[side]]
-    said = said or [f"No ablation differs from {FULL_NAME} in {name} {over} (p > {ALPHA:g})."]
+    said = [
+        f"{side} {study.full_name} in {name}, {over}: {_shown(sides[side])}." for side in (better, worse) if sides[side]
+    ]
+    said = said or [f"No ablation differs from {study.full_name} in {name} {over} (p > {ALPHA:g})."]
     if sides["alone"]:
         said.append(f"The interval leaves out 0, but Holm's adjustment does not: {_listed(sides['alone'])}.")
     if sides["together"]:
         listed = _listed(sides["together"])
-        said.append(f"The data cannot separate from {FULL_NAME}: {listed}. That is no proof that they are equal.")
+        said.append(f"The data cannot separate from {study.full_name}: {listed}. That is no proof that they are equal.")
     return [Verdict("plain", text) for text in said]
 
 
@@ -209,14 +211,16 @@ def _on_smallest(study: Study) -> list[Verdict]:
 
 
 def _on_start(study: Study) -> list[Verdict]:
-    """Names the rows whose training differs from full SeLIP's in more than the change that is studied."""
+    """Names the rows whose training differs from the full method's in more than the change that is studied."""
     said = [f"{one.name} ({', '.join(one.start)})" for one in study.ablations if one.start]
     if said:
-        text = f"Another start than {FULL_NAME}, of necessity: {'; '.join(said)}. The difference is of both."
+        text = f"Another start than {study.full_name}, of necessity: {'; '.join(said)}. The difference is of both."
         return [Verdict("plain", text)]
     if study.full is None or not any(one.row.scored for one in study.ablations):
         return []
-    text = f"Equal terms: every ablation began from {FULL_NAME}'s weights, saw its batches and took as many steps."
+    text = (
+        f"Equal terms: every ablation began from {study.full_name}'s weights, saw its batches and took as many steps."
+    )
     return [Verdict("good", text)]
 
 

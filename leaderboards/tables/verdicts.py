@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaderboards.scores.benchmark_records import FULL
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline
-from leaderboards.scores.paired_differences import ALPHA, CONTROLS, DECLARED, Comparison, ranked
+from leaderboards.scores.paired_differences import ALPHA, Comparison, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of, number_text
 
-UNHELPED = "These runs do not show that report similarity itself helps"
 _TIMES = {1.0: "above", 2.0: "at least twice"}
 
 
 def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """The sentences on the one benchmark of a page: controls first, then clip, the ranking, and the floor."""
+    """The sentences on the one benchmark of a page: controls, the first contrast, the ranking, and the floor."""
     contrasts = [contrast for contrast in sheet.contrasts if contrast.known]
     return [
-        *_on_controls(sheet, contrasts, headline),
-        *_on_clip(contrasts, headline),
+        *_on_controls(sheet, headline),
+        *_on_first(sheet, contrasts, headline),
         *ranking_verdicts(sheet, headline),
     ]
 
@@ -35,12 +35,14 @@ def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = F
 
 
 def joint_controls(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
-    """Says first, and plainly, on which benchmarks of a page a null control does as well as selip."""
-    compared: dict[str, list[Comparison]] = {}
-    for sheet in sheets:
-        controls = [c for c in sheet.contrasts if c.known and c.b in CONTROLS]
-        if controls and sheet.headline and sheet.board.row("selip"):
-            compared[sheet.headline.name] = controls
+    """Says first, and plainly, on which benchmarks of a page a null control does as well as what it is a control of."""
+    methods = dict.fromkeys(method for sheet in sheets for method in sheet.board.controls if sheet.board.row(method))
+    return [verdict for method in methods for verdict in _joint(method, sheets)]
+
+
+def _joint(method: str, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
+    heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
+    compared = {headline.name: found for sheet, headline in heads if (found := _controls(method, sheet))}
     equal = {
         name: ", ".join(f"{c.b} {'(better)' if c.gain.upper < 0 else ''}".strip() for c in lost)
         for name, controls in compared.items()
@@ -48,32 +50,45 @@ def joint_controls(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
     }
     if equal:
         said = "; ".join(f"{names} in {name}" for name, names in equal.items())
-        text = f"selip is not above its controls: as far as these data can tell, as good are {said}. "
-        return [Verdict("warn", f"{text}{UNHELPED} there.")]
+        text = f"{method} is not above its controls: as far as these data can tell, as good are {said}. "
+        return [Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps there.")]
     if compared:
-        return [Verdict("good", f"selip is above every control that was run in {'; '.join(compared)}.")]
+        return [Verdict("good", f"{method} is above every control that was run in {'; '.join(compared)}.")]
     return []
 
 
-def _on_controls(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    """Says first, and plainly, when a null control does as well as selip."""
-    if sheet.board.row("selip") is None:
-        return []
-    controls = [c for c in contrasts if c.b in CONTROLS]
+def _controls(method: str, sheet: BenchmarkScores) -> list[Comparison]:
+    """A method minus each of its controls, where there is an interval."""
+    return [c for c in sheet.contrasts if c.known and c.a == method and c.b in sheet.board.controls.get(method, ())]
+
+
+def _on_controls(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    """Says first, and plainly, when a null control does as well as what it is a control of."""
+    methods = [method for method in sheet.board.controls if sheet.board.row(method)]
+    return [verdict for method in methods for verdict in _on_controls_of(method, sheet, headline)]
+
+
+def _on_controls_of(method: str, sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    controls, found, better = _controls(method, sheet), [], beside_words(headline, True)
     equal = [c for c in controls if not (c.differs and c.gain.value > 0)]
-    found, better = [], beside_words(headline, True)
     if equal:
         said = "; ".join(f"{c.b} {_standing(c)} ({c.name} = {shown_difference(c)})" for c in equal)
-        text = f"selip is not {better} its controls in {headline.name}: {said}. {UNHELPED}."
-        found.append(Verdict("warn", text))
+        text = f"{method} is not {better} its controls in {headline.name}: {said}. "
+        found.append(Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps."))
     elif controls:
         listed = "; ".join(f"{c.name} = {shown_difference(c)}" for c in controls)
-        found.append(Verdict("good", f"selip is {better} every control that was run in {headline.name} ({listed})."))
-    lacking = [name for name in CONTROLS if name not in {c.b for c in controls}]
+        text = f"{method} is {better} every control that was run in {headline.name} ({listed})."
+        found.append(Verdict("good", text))
+    lacking = [name for name in sheet.board.controls[method] if name not in {c.b for c in controls}]
     if lacking:
         text = f"Controls not compared here: {', '.join(lacking)}. What they would explain is not ruled out."
         found.append(Verdict("plain", text))
     return found
+
+
+def _claim(method: str) -> str:
+    """The thing that a method's controls are there to doubt."""
+    return "report similarity itself" if method == FULL else f"what {method} adds"
 
 
 def beside_words(headline: Headline, is_better: bool) -> str:
@@ -83,8 +98,9 @@ def beside_words(headline: Headline, is_better: bool) -> str:
     return "better than" if is_better else "worse than"
 
 
-def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    found = next((c for c in contrasts if (c.a, c.b) == DECLARED[0]), None)
+def _on_first(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+    """The first declared contrast in words."""
+    found = next((c for c in contrasts if (c.a, c.b) in sheet.board.contrasts[:1]), None)
     if found is None:
         return []
     if not found.separates:

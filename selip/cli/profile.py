@@ -40,6 +40,8 @@ def profile_command(
     from selip.experiments.profiling.step_profile import profile_step
     from selip.experiments.time_estimate import random_cohort
 
+    found = find_method(method)
+    found.settings_in(config.run)  # a wrong one is refused before anything is loaded
     folder = cohort or config.cohort.path
     if folder:
         opened = Cohort.open(folder)
@@ -48,7 +50,7 @@ def profile_command(
         if phantom is None:
             raise InputError(f"got cohort {config.cohort.name}, which is not built; allowed: phantom; name --cohort")
         opened = random_cohort(phantom, config.run.training.batch_size)
-    profile = profile_step(find_method(method), config.run, opened, steps)
+    profile = profile_step(found, config.run, opened, steps)
     if as_json:
         typer.echo(json.dumps(profile.to_mapping(), indent=1))
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmarks
 from baselines import METHODS
-from baselines.ablations import ABLATIONS, Ablation
+from baselines.ablations import Ablation, all_ablations
 from benchmarks import BENCHMARKS
 from selip.cohorts import COHORTS
 from selip.system.errors import InputError
@@ -67,9 +68,10 @@ def find_ablation(name: str) -> Ablation:
     Raises:
         InputError: When there is none.
     """
-    if name not in ABLATIONS:
-        raise InputError(unknown("ablation", name, ABLATIONS))
-    return ABLATIONS[name]
+    known = all_ablations()
+    if name not in known:
+        raise InputError(unknown("ablation", name, known))
+    return known[name]
 
 
 def check_name(what: str, name: str) -> None:
@@ -79,18 +81,23 @@ def check_name(what: str, name: str) -> None:
 
 def registered_names(what: str) -> list[str]:
     """Names of all registered "methods", "benchmarks", "cohorts" or "ablations", those of third parties last."""
-    return list(ABLATIONS) if what == "ablations" else list(registered(*REGISTRIES[what]))
+    return list(all_ablations()) if what == "ablations" else list(registered(*REGISTRIES[what]))
 
 
 def check_names(config: ExperimentConfig) -> None:
     """Raises InputError for a name that is not registered or a folder that is no cohort; no plug-in is imported."""
     from selip.data.cohort import facts_file
 
-    for what, names in (("methods", config.methods), ("benchmarks", config.benchmarks)):
+    methods = (*config.methods, *chain.from_iterable(config.contrasts))
+    for what, names in (("methods", methods), ("benchmarks", config.benchmarks)):
         for name in names:
             check_name(what, name)
-    for ablation in config.ablations:
-        find_ablation(ablation)
+    for name in config.ablations:
+        ablation = find_ablation(name)
+        if ablation.method not in config.methods:
+            raise InputError(
+                f"got ablation {name} without the method {ablation.method}, which it is compared to; add it to methods"
+            )
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
         if cohort and cohort.path:
             facts_file(Path(cohort.path))
@@ -103,7 +110,7 @@ def listing(what: str) -> list[dict[str, str]]:
     if what == "ablations":
         return [
             {"name": name, "summary": one.summary, "source": ", ".join(one.overrides)}
-            for name, one in ABLATIONS.items()
+            for name, one in all_ablations().items()
         ]
     if what == "experiments":
         files = [(path.name, read_mapping(path, "experiment")) for path in sorted(EXPERIMENTS.glob("*.yaml"))]

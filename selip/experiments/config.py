@@ -11,6 +11,11 @@ from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 from selip.training.settings import RunConfig
 
+DECLARED_CONTRASTS = tuple(
+    ("selip", other) for other in ("clip", "clip_x2", "label_smoothing", "shuffled_selip", "sentence_targets")
+)
+"""Which differences are tested where an experiment does not say: fixed before any run, the first is said in words."""
+
 
 @dataclass(frozen=True)
 class CohortConfig:
@@ -64,7 +69,9 @@ class ExperimentConfig:
         evaluate_on: A cohort that is scored in place of `cohort`, on the same grid; training and the choice of the
             step stay on `cohort`. None scores the test part of `cohort`.
         methods: Methods to train.
-        ablations: Ablations of `selip list ablations`; each changes one thing of full SeLIP.
+        ablations: Ablations of `selip list ablations`; each changes one thing of a full method.
+        contrasts: Pairs of methods whose difference, first minus second, is tested with Holm's adjustment. The page
+            says the first in words; one whose methods are not both scored is left out.
         seeds: Seeds of every method and ablation.
         benchmarks: Benchmarks to score.
         run: Configuration of each run.
@@ -78,6 +85,7 @@ class ExperimentConfig:
     evaluate_on: EvaluateOnConfig | None = None
     methods: tuple[str, ...] = ("selip", "clip")
     ablations: tuple[str, ...] = ()
+    contrasts: tuple[tuple[str, str], ...] = DECLARED_CONTRASTS
     seeds: tuple[NonNegativeInt, ...] = (0,)
     benchmarks: tuple[str, ...] = ("retrieval",)
     run: RunConfig = field(default_factory=RunConfig)
@@ -89,5 +97,7 @@ class ExperimentConfig:
             values = getattr(self, name)
             if (not values and name != "ablations") or len(set(values)) < len(values):
                 raise InputError(f"got {name}={','.join(map(str, values))}; allowed: at least one, each once")
-        if self.ablations and "selip" not in self.methods:
-            raise InputError("got ablations without the method selip, which they are compared to; add it to methods")
+        pairs = {frozenset(pair) for pair in self.contrasts}
+        if len(pairs) < len(self.contrasts) or any(len(pair) < 2 for pair in pairs):
+            shown = ", ".join(f"[{a}, {b}]" for a, b in self.contrasts)
+            raise InputError(f"got contrasts {shown}; name two methods in each, and no two of them twice")

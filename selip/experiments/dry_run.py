@@ -31,7 +31,7 @@ def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[s
 
     Args:
         config: Experiment.
-        cells: Its runs, those of `selip.experiments.experiment.grid` with their methods loaded.
+        cells: Its runs, those of `selip.experiments.grid.grid` with their methods loaded.
 
     Raises:
         InputError: For a cohort folder or profile that is not there.
@@ -68,8 +68,11 @@ def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile
     yield _paragraph("ablations", config.ablations or ["none"])
     yield _paragraph("seeds", map(str, config.seeds))
     yield _paragraph("benchmarks", config.benchmarks)
-    for name, settings in to_mapping(config.run).items():
-        yield _paragraph(name, _settings(settings))
+    own = {method.name: to_mapping(method.settings_in(config.run)) for method, *_ in cells}
+    shared = {name: settings for name, settings in to_mapping(config.run).items() if name != "methods"}
+    for name, settings in {**shared, **own}.items():
+        if settings:
+            yield _paragraph(name, _settings(settings))
     yield f"{len(cells)} runs x {len(config.benchmarks)} benchmarks"
 
 

@@ -16,13 +16,12 @@ from leaderboards.scores.audit_record import AuditFacts
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
-from selip.experiments.catalogue import check_names, find_ablation, find_benchmark, find_method
+from selip.experiments.catalogue import check_names, find_benchmark, find_method
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
 from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.experiment_file import with_overrides
-from selip.experiments.grid import Planned
+from selip.experiments.grid import Planned, grid, plan
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
 from selip.experiments.search import worked_examples
@@ -32,34 +31,10 @@ from selip.models.embeddings import Embeddings, embed_cohort
 from selip.models.scored_model import Subject, mismatches
 from selip.records.record import cell_label
 from selip.system.errors import InputError
-from selip.system.files import content_hash, write_atomically
-from selip.system.mappings import to_mapping
+from selip.system.files import write_atomically
 from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
-from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
-
-
-def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
-    """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too."""
-    changed = {name: with_overrides(config.run, find_ablation(name).overrides) for name in config.ablations}
-    rows = [(method, "", config.run) for method in config.methods]
-    rows += [("selip", name, run) for name, run in changed.items()]
-    return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
-
-
-def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
-    """The grid in the order it is run, with the ids of its records."""
-    protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
-    cells = []
-    for method, ablation, seed, run in grid(config):
-        about = [to_mapping(run), to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
-        ids = {
-            name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
-            for name, protocol in protocols.items()
-        }
-        cells.append(Planned(method, ablation, seed, run, ids))
-    return cells
 
 
 def validation_score(embeddings: Embeddings) -> float:

@@ -1,7 +1,7 @@
 """Experiment files and `key=value` overrides to configurations.
 
-`methods: all`, `benchmarks: all` and `ablations: all` stand for everything that is registered when the file is read; a
-run's own config.yaml holds the names.
+`methods: all`, `benchmarks: all` and `ablations: all` stand for everything that is registered when the file is read,
+ablations of the experiment's methods; a run's own config.yaml holds the names.
 
 An experiment file may end in `profiles:`, settings by cohort profile that are laid over the others when the experiment
 is run on that profile, as a small model for the small profile.
@@ -10,11 +10,11 @@ is run on that profile, as a small model for the small profile.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.catalogue import registered_names
+from selip.experiments.catalogue import find_ablation, registered_names
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
 from selip.system.mappings import (
@@ -47,7 +47,9 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     for override in overrides:
         apply_override(values, override, _expand)
     every = {key: registered_names(key) for key in GRID if values.get(key) in ("all", ["all"])}
-    return from_mapping(ExperimentConfig, values | every)
+    config = from_mapping(ExperimentConfig, values | every)
+    own = [name for name in every.get("ablations", ()) if find_ablation(name).method in config.methods]
+    return replace(config, ablations=tuple(own)) if own else config
 
 
 def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:
@@ -83,8 +85,10 @@ def parse_contrasts(text: str) -> dict[str, str | None]:
 
 
 def _expand(key: str) -> str:
-    """Full path of a short key: `profile` is cohort.profile, `training.steps` is run.training.steps."""
-    head = key.split(".")[0]
+    """Full path of a short key: `profile` is cohort.profile, `methods.clip.margin` is run.methods.clip.margin."""
+    head, dot, _ = key.partition(".")
+    if head == "methods" and dot:
+        return f"run.{key}"
     if head in {one.name for one in fields(ExperimentConfig)}:
         return key
     if head in {one.name for one in fields(RunConfig)}:

@@ -44,6 +44,7 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         "method": cell.method,
         "ablation": cell.ablation,
         "seed": cell.seed,
+        **cell.facts,
         "cohort": cohort_facts(scored),
         "split_fingerprint": scored.info.split_fingerprint,
         "transfer": cohort_facts(transfer) if transfer else None,
@@ -93,7 +94,7 @@ def unscored_record(
     return Record(**facts, **identity, status=status, reason=reason)
 
 
-SAME = ("method", "ablation", "seed", "cohort", "trained_on", "split_fingerprint", "config_hash")
+SAME = ("method", "ablation", "seed", "cohort", "trained_on", "split_fingerprint", "config_hash", "settings")
 """What a record shares with the cell, so that its account of the training is the cell's."""
 
 

@@ -78,9 +78,8 @@ def records_folder(checkpoint: Path) -> Path:
 
 def _is_of(record: Record, facts: CheckpointFacts) -> bool:
     trained_on = record.trained_on or record.cohort
-    run = content_hash(
-        [record.method, record.config.get("run"), record.seed, trained_on.content_hash]
-    )  # trainer.Run.id
+    about = [record.method, record.settings, record.config.get("run"), record.seed, trained_on.content_hash]
+    run = content_hash(about)  # trainer.Run.id
     return (run, record.training and record.training.chosen_step) == (facts.run, facts.step)
 
 

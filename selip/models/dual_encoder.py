@@ -124,7 +124,7 @@ class CheckpointFacts:
         split_fingerprint: Split it was trained on.
         synthetic: Whether the cohort is simulated.
         train_texts: Text and number of its training volumes, for the majority answer.
-        run: `selip.training.trainer.Run.id` of the run that left it; "" in checkpoints from before it was kept.
+        run: `selip.training.trainer.Run.id` of the run that left it.
     """
 
     method: str
@@ -138,7 +138,7 @@ class CheckpointFacts:
     split_fingerprint: str
     synthetic: bool
     train_texts: dict[str, int]
-    run: str = ""
+    run: str
 
 
 def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> None:

@@ -64,7 +64,7 @@ class EmbeddingCache:
         if not _is_there(path):
             return None
         try:
-            tensors, facts = read_sealed(path, older=False)
+            tensors, facts = read_sealed(path)
             if facts != {"key": key}:
                 raise ValueError("it is the entry of another name")
         except ValueError as error:

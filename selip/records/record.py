@@ -92,7 +92,8 @@ class Record(_Strict):
 
     `cohort` is what was scored. `trained_on` is the cohort that the model was trained on and its step chosen on; None
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
-    there was none.
+    there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
+    second, the experiment tests, and `controls` those second ones that are a control of the first.
     """
 
     schema_version: Literal[1] = 1
@@ -113,6 +114,9 @@ class Record(_Strict):
     trained_on_split_fingerprint: str = ""
     config: dict[str, Any]
     config_hash: str
+    settings: dict[str, Any]
+    contrasts: tuple[tuple[str, str], ...]
+    controls: tuple[str, ...]
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}
     training: Training | None = None

@@ -104,11 +104,9 @@ def read_per_item(folder: Path, record: Record) -> pd.DataFrame:
 
 
 def check_per_item(folder: Path, record: Record) -> None:
-    """Raises InputError when a record has per-item scores that are not as they were written, or cannot be read."""
-    if record.per_item and record.per_item_sha256:
+    """Raises InputError when a record has per-item scores that are not as they were written."""
+    if record.per_item:
         per_item_bytes(folder, record)
-    elif record.per_item:  # an older record
-        read_per_item(folder, record)
 
 
 def per_item_bytes(folder: Path, record: Record) -> bytes:
@@ -124,7 +122,7 @@ def per_item_bytes(folder: Path, record: Record) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise _no_per_item(folder, record, str(error)) from error
-    if record.per_item_sha256 not in ("", sha256(data).hexdigest()):
+    if record.per_item_sha256 != sha256(data).hexdigest():
         raise _no_per_item(folder, record, OTHER_CONTENT)
     return data
 

@@ -62,7 +62,7 @@ def refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  #
         if key not in hints:
             near = difflib.get_close_matches(str(key), hints, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints)}{hint}")
+            raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints) or 'none'}{hint}")
         part = next((one for one in (hints[key], *get_args(hints[key])) if is_dataclass(one)), None)
         if part and not (value is None and part is not hints[key]):
             refuse_unknown(part, value, path)

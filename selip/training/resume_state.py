@@ -139,7 +139,7 @@ def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimize
 def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState | None:
     """Restores model and optimiser and returns the state; None, touching nothing, without a readable one of `run`."""
     try:
-        tensors, found = read_sealed(path, older=False)
+        tensors, found = read_sealed(path)
         facts = json.loads(found["state"])
     except (ValueError, KeyError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -12,10 +12,8 @@ from selip.models.settings import ModelConfig
 from selip.similarity.settings import SimilarityConfig
 from selip.system.errors import InputError
 
-PositiveRate = 5e-4
-
-
-PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,18 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 64
     unique_texts: bool = True
-    learning_rate_volume: PositiveRate = 5e-4
-    learning_rate_text: PositiveRate = 5e-4
+    learning_rate_volume: Positive = 5e-4
+    learning_rate_text: Positive = 5e-4
     weight_decay: NonNegativeFloat = 0.01
     warmup_steps: NonNegativeInt = 100
     schedule: Literal["cosine", "polynomial"] = "cosine"
     gradient_clip: PositiveFloat = 1.0
     validations: int = 8
     precision: Literal["auto", "no", "bf16"] = "auto"
-    micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
-    resident_gib: Annotated[NonNegativeFloat | None, Field(exclude_if=lambda value: value is None)] = None
-    memory_format: Annotated[
-        Literal["channels_last", "contiguous"], Field(exclude_if=lambda value: value == "channels_last")
-    ] = "channels_last"
-    compile: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    micro_batch: PositiveInt | None = None
+    resident_gib: NonNegativeFloat | None = None
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Refuses budgets that cannot run."""
@@ -92,9 +88,9 @@ class AugmentConfig:
     gain: NonNegativeFloat = 0.1
     offset: NonNegativeFloat = 0.05
     noise: NonNegativeFloat = 0.02
-    rotation_degrees: Annotated[float, Field(ge=0, le=45, exclude_if=lambda value: not value)] = 0.0
-    scale: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
-    bias_field: Annotated[NonNegativeFloat, Field(exclude_if=lambda value: not value)] = 0.0
+    rotation_degrees: Annotated[float, Field(ge=0, le=45)] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    bias_field: NonNegativeFloat = 0.0
 
 
 def learning_rate_factor(step: int, config: TrainingConfig) -> float:
@@ -106,41 +102,19 @@ def learning_rate_factor(step: int, config: TrainingConfig) -> float:
 
 
 @dataclass(frozen=True)
-class SelipConfig:
-    """Knobs of the loss; the defaults are the paper's.
+class RunConfig:
+    """Everything that one run depends on beside its cohort, method and seed.
 
     Attributes:
-        kl_weight: lambda, the weight of the KL term, at least 0.
-        kl: "symmetric" (both directions, halved) or "one_way" (volume to text only).
-        rows: How S becomes P: "linear" (divide by the row sum) or "softmax".
-        diagonal: "in", or "out" to drop the diagonal of Z and S from the KL term.
-        kl_clamp: Lower clamp of probabilities inside the KL term (authors' code: 1e-3); 0 is none.
+        model: Towers.
+        training: Budget and optimiser.
+        augment: Augmentation.
+        similarity: S.
+        methods: Settings of methods that are given, name -> key -> value; the method fills in its own defaults.
     """
-
-    kl_weight: float = 1.0
-    kl: str = "symmetric"
-    rows: str = "linear"
-    diagonal: str = "in"
-    kl_clamp: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuses values outside those of the docstring."""
-        allowed = {"kl": ("symmetric", "one_way"), "rows": ("linear", "softmax"), "diagonal": ("in", "out")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise InputError(f"got selip.{name}={getattr(self, name)}; allowed: {', '.join(values)}")
-        if not (0 <= self.kl_weight < math.inf and 0 <= self.kl_clamp < 1):
-            raise InputError(
-                f"got selip.kl_weight={self.kl_weight}, kl_clamp={self.kl_clamp}; allowed: >= 0 and within [0, 1)"
-            )
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that one run depends on beside its cohort, method and seed."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
-    selip: SelipConfig = field(default_factory=SelipConfig)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)

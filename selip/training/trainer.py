@@ -76,8 +76,8 @@ class Run:
     @property
     def id(self) -> str:
         """SHA-256 (hex) of what the user chose."""
-        parts = [self.method.name, to_mapping(self.config), self.seed, self.cohort.info.content_hash]
-        return content_hash(parts)
+        own = to_mapping(self.method.settings_in(self.config))
+        return content_hash([self.method.name, own, to_mapping(self.config), self.seed, self.cohort.info.content_hash])
 
 
 def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Training]:
@@ -173,7 +173,8 @@ class _Loop:
     ) -> None:
         self.run, self.accelerator, config = run, accelerator, run.config.training
         torch.manual_seed(run.seed)  # for the method's own layers
-        known = Preparation(data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names)
+        settings, sizes = run.method.settings_in(run.config), model_sizes(model)
+        known = Preparation(data.texts, plan.text_ids, run.seed, run.config, sizes, settings, data.label_names)
         objective = prepare(known)
         own = objective if isinstance(objective, nn.Module) else nn.Module()
         self.model = model.to(accelerator.device)

@@ -18,7 +18,7 @@ from selip.training.objective import Batch
 from selip.training.training_data import finding_sets
 
 METHODS = [unicl.METHOD, medclip.METHOD]
-LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"))
+LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"), settings=medclip.OverlapSettings())
 SETS = [(), (0,), (0,), (), (1, 2), (2,), (1, 2), (), (0, 1, 2), (1,)]
 
 
@@ -91,7 +91,7 @@ def test_unicl_counts_of_many_labels_are_exact():
 
 
 def test_medclip_normal_is_a_class_of_its_own():
-    targets = medclip.medclip_targets(vectors([(), (), (0,), (0, 1)]))
+    targets = medclip.medclip_targets(vectors([(), (), (0,), (0, 1)]), temperature=1.0)
     assert targets[0, 0] == targets[0, 1]
     assert (targets[0, 0] / targets[0, 2]).item() == pytest.approx(math.e)
     assert (targets[2, 2] / targets[2, 3]).item() == pytest.approx(math.exp(1 - 1 / math.sqrt(2)))

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import BENCHMARKS
 from leaderboards.figures import plots
 from leaderboards.site.build import build_leaderboard
+from selip.experiments.config import DECLARED_CONTRASTS
 from selip.records.declaration import Declared
 from selip.records.record import CohortFacts, Record, Training
 from selip.records.record_files import write_record
@@ -29,6 +30,7 @@ def loaded(name: str) -> ModuleType:
 family_records, retrieval_records = loaded("family_records"), loaded("retrieval_records")
 make_per_item, make_metrics = retrieval_records.make_per_item, retrieval_records.make_metrics
 SKILLS = {"clip": 0.9, "clip_x2": 0.85, "label_smoothing": 1.0, "random_init": 0.0, "selip": 1.3, "shuffled_selip": 0.6}
+CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
 METHODS = ("clip", "label_smoothing", "random_init", "selip", "shuffled_selip")
 FAMILY_BENCHMARKS = ("zero_shot", "linear_probe", "few_shot", "fine_tune", "segmentation")
 
@@ -74,6 +76,9 @@ def make_record(method: str, seed: int = 0, **changes: object) -> Record:
         "split_fingerprint": "5f" * 32,
         "config": {"method": method},
         "config_hash": "cc" * 32,
+        "settings": {},
+        "contrasts": DECLARED_CONTRASTS,
+        "controls": CONTROLS,
         "device": "cpu",
         "seconds": {"train": 61.2, "evaluate": 3.4},
         "peak_memory_mb": 812.0,

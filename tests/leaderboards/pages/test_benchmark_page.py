@@ -12,8 +12,8 @@ from leaderboards.figures.plots import LIGHT, themed
 from leaderboards.pages.benchmark_page import family_part
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
-from leaderboards.scores.paired_differences import DECLARED
 from leaderboards.site.build import build_leaderboard
+from selip.experiments.config import DECLARED_CONTRASTS
 
 N = 60
 
@@ -81,7 +81,7 @@ def test_millimetres_have_one_decimal(page):
 def test_holm_is_over_all_declared_contrasts_of_the_page(families):
     found = [c for sheet in families["classification"] for c in sheet.contrasts]
     assert len(found) == 4 * 3
-    assert {(c.a, c.b) for c in found} <= set(DECLARED)
+    assert {(c.a, c.b) for c in found} <= set(DECLARED_CONTRASTS)
     assert [c.p_holm for c in found] == pytest.approx(holm([c.difference.p_value for c in found]))
     assert {c.benchmark for c in found} == {"linear_probe", "zero_shot", "few_shot", "fine_tune"}
 

@@ -17,7 +17,7 @@ QUICK = Path(__file__).resolve().parents[3] / "leaderboards" / "records" / "quic
 SHAPE, SPACING = (40, 48, 16), (4.5, 4.5, 10.0)
 FACTS = CheckpointFacts(
     "selip", 0, 450, ModelConfig(volume_tower="resnet10", width=16), SHAPE, SPACING, ("DWI", "FLAIR"), "c" * 64,
-    "f" * 64, True, {"at left thalamus shows high signal": 3, "normal": 2},
+    "f" * 64, True, {"at left thalamus shows high signal": 3, "normal": 2}, "r" * 64,
 )  # fmt: skip
 
 

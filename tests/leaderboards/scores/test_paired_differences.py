@@ -25,6 +25,7 @@ from leaderboards.scores.paired_differences import (
 )
 from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
 from leaderboards.tables.verdicts import headline_verdicts
+from selip.system.errors import InputError
 
 PRIMARY = "abnormal/image_to_text_R@10"
 LABELS = list("abcdefg")
@@ -83,7 +84,7 @@ def test_a_standing_has_every_pair_once_and_turns_it_around(run_dir):
         assert (back.a, back.b) == (b, a)
     assert standing.between("selip", "unheard of") is None
     declared = declared_contrasts(board, PRIMARY, 300)
-    assert [(c.a, c.b, c.difference) for c in adjusted(standing.declared)] == [
+    assert [(c.a, c.b, c.difference) for c in adjusted(standing.declared(board.contrasts))] == [
         (c.a, c.b, pytest.approx(c.difference)) for c in declared
     ]
 
@@ -219,3 +220,33 @@ def test_holm_passes_over_what_has_no_p_value():
     assert second.p_holm == 0.02
     assert second.differs
     assert adjusted([]) == []
+
+
+def test_contrasts_are_those_of_the_records_and_the_first_is_said_in_words(tmp_path, factory):
+    """An experiment of another method, with its own control."""
+    own = {"contrasts": (("margin", "clip"), ("margin", "shuffled_margin")), "controls": ("shuffled_margin",)}
+    for method, skill in {"margin": 6.0, "clip": 1.0, "shuffled_margin": 1.0, "selip": 1.0}.items():
+        factory.add_run(tmp_path, method, skill=skill, **own)
+    contrasts = declared_contrasts(read_boards(tmp_path)["retrieval"], PRIMARY, 300)
+    assert [(c.a, c.b) for c in contrasts] == [("margin", "clip"), ("margin", "shuffled_margin")]
+    text = said(tmp_path)
+    assert "margin is above every control that was run" in text
+    assert "margin − clip = " in text
+    assert "margin is above clip" in text
+    assert "selip −" not in text
+
+
+def test_a_method_that_is_not_above_its_controls_is_said_by_name(tmp_path, factory):
+    own = {"contrasts": (("margin", "shuffled_margin"),), "controls": ("shuffled_margin",)}
+    for method in ("margin", "shuffled_margin"):
+        factory.add_run(tmp_path, method, skill=1.0, **own)
+    text = said(tmp_path)
+    assert "margin is not above its controls" in text
+    assert "do not show that what margin adds helps" in text
+
+
+def test_records_that_declare_other_contrasts_are_not_one_table(tmp_path, factory):
+    factory.add_run(tmp_path, "selip")
+    factory.add_run(tmp_path, "clip", contrasts=(("clip", "siglip"),))
+    with pytest.raises(InputError, match=r"got contrasts clip - siglip \(run clip--0\) and selip - clip, .*selip--0"):
+        read_boards(tmp_path)["retrieval"]

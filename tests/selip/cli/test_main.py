@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from selip.experiments.config import DECLARED_CONTRASTS
 from selip.records.record_files import read_record, read_records
 
 
@@ -49,6 +50,11 @@ def test_run_leaves_what_the_design_promises(finished):
         assert "abnormal/image_to_text_R@10/chance" in record.metrics
         assert record.command.startswith("selip run quick")
         assert record.versions["torch"]
+        assert record.contrasts == DECLARED_CONTRASTS
+        assert record.controls == ("clip_x2", "label_smoothing", "shuffled_selip")
+    own = {record.method: record.settings for record in records}
+    paper = {"kl_weight": 1.0, "kl": "symmetric", "rows": "linear", "diagonal": "in", "kl_clamp": 0.0}
+    assert own == {"selip": paper, "clip": {}, "random_init": {}}
 
 
 def test_records_of_a_seed_are_fair(finished):
@@ -95,9 +101,14 @@ def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_f
     code, _, said = command(*arguments)
     assert (code, said.count("\n")) == (2, 1)
     assert "--resume" in said
-    code, _, said = command(*arguments, "training.steps=7", "--resume")
-    assert (code, said.count("\n")) == (2, 1)
-    assert "another run" in said
+    for override, changed in {
+        "training.steps=7": "run",
+        "methods.selip.kl_weight=0.5": "run",
+        "contrasts=[[selip, clip]]": "contrasts",
+    }.items():
+        code, _, said = command(*arguments, override, "--resume")
+        assert (code, said.count("\n")) == (2, 1)
+        assert f"another {changed} than" in said
 
 
 def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny_run, tmp_path, command):

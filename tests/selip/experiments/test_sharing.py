@@ -92,11 +92,12 @@ def make_record(**changes):
 
 def test_records_of_another_run_or_step_are_not_its_own(tiny_model, checkpoint):
     own = make_record()
-    run = content_hash(["clip", own.config["run"], 0, "c" * 64])
+    run = content_hash(["clip", {"margin": 0.2}, own.config["run"], 0, "c" * 64])
     _, facts = tiny_model()
     facts = replace(facts, run=run)
     others = {
         "seed": {"seed": 1},
+        "settings": {"settings": {"margin": 0.3}},
         "config": {"config": {"run": {"training": {"steps": 8}}}},
         "step": {"training": own.training.model_copy(update={"chosen_step": 4})},
         "cohort": {"cohort": COHORT.model_copy(update={"content_hash": "d" * 64})},

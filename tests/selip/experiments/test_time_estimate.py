@@ -12,8 +12,8 @@ from selip.cohorts.phantom.profiles import PROFILES
 from selip.data.findings import parse_findings_text
 from selip.experiments import time_estimate
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.experiment import grid
 from selip.experiments.experiment_file import read_experiment, with_overrides
+from selip.experiments.grid import grid
 from selip.experiments.time_estimate import StepTime, random_cohort, time_step, workloads
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
@@ -47,7 +47,8 @@ def cells(config, *changes):
 
 
 def test_seeds_and_cheap_changes_share_a_workload(config):
-    same = cells(config, "selip.kl_weight=0", "similarity.pooling=mean", "model.logit_scale=fixed", "augment.flip=none")
+    changes = ("methods.selip.kl_weight=0", "similarity.pooling=mean", "model.logit_scale=fixed", "augment.flip=none")
+    same = cells(config, *changes)
     same += [(find_method("clip"), "", seed, config) for seed in range(3)]
     (members,) = workloads(same).values()
     assert members == same

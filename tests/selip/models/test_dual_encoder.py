@@ -111,7 +111,7 @@ def test_logit_scale_can_be_fixed():
 
 
 def facts():
-    return CheckpointFacts("clip", 0, 5, SMALL, SHAPE, (4.0, 4.0, 8.0), ("DWI",), "c", "s", True, {TEXTS[0]: 2})
+    return CheckpointFacts("clip", 0, 5, SMALL, SHAPE, (4.0, 4.0, 8.0), ("DWI",), "c", "s", True, {TEXTS[0]: 2}, "r")
 
 
 def test_checkpoint_round_trip(tmp_path):

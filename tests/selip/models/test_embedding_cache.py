@@ -119,7 +119,7 @@ def checkpoint(model, small_cohort, tmp_path):
     texts = dict.fromkeys(small_cohort.volumes["text"].iloc[small_cohort.rows("train")], 1)
     facts = CheckpointFacts(
         "random_init", 0, 0, model.config, info.shape, info.spacing_mm, info.contrasts, info.content_hash,
-        info.split_fingerprint, info.synthetic, texts,
+        info.split_fingerprint, info.synthetic, texts, "r",
     )  # fmt: skip
     save_checkpoint(path, model, facts)
     return path
