@@ -118,7 +118,7 @@ def test_each_command_stands_once_and_every_run_has_a_line(family_dir, page):
     assert len({record.command for record in records}) == 10
     assert all(text.count(f"    {record.command}\n") == 1 for record in records)
     assert all(f"| {record.run_id} |" in text for record in records)
-    assert "device cpu" in text
+    assert "| device | cpu |" in text
 
 
 def test_a_page_of_failures_says_why(tmp_path, factory):

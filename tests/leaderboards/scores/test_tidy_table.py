@@ -12,6 +12,7 @@ from benchmarks.statistics.intervals import patient_bootstrap
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.tidy_table import tidy, to_csv
 from selip.records.metric_key import MetricKey
+from selip.records.record_files import write_record
 
 PRIMARY = "abnormal/image_to_text_R@10"
 
@@ -83,7 +84,7 @@ def test_case_spread_is_the_patient_bootstrap_of_the_mean_over_seeds(seeds_dir):
 def test_without_scores_per_item_seeds_have_a_mean_and_no_interval(tmp_path, factory):
     for seed in (0, 1):
         record = factory.add_run(tmp_path, "clip", seed)
-        (tmp_path / "records" / f"{record.run_id}.json").write_text(record.model_dump_json())
+        write_record(tmp_path / "records", record)
     line = line_of(tidy(read_boards(tmp_path)["retrieval"], 50), "clip", PRIMARY)
     assert np.isfinite(line["value"])
     assert line[["lower", "upper", "case_lower", "case_upper"]].isna().all()
