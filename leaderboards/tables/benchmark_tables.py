@@ -137,7 +137,7 @@ def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
     for sheet in sheets:
         frame = sheet.frame.copy()
         frame.insert(0, "benchmark", sheet.name)
-        keys = frame[KEY].fillna("")
+        keys = frame[KEY].astype(object).fillna("")
         for name in sheet.board.floors(keys.unique()):
             frame[name] = [sheet.board.reference(key, name) for key in keys]
         frames.append(frame.astype(object))
