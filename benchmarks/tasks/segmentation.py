@@ -222,6 +222,10 @@ def _history(fitted: Fitted) -> str:
     return f"chosen step {fitted.chosen.step}, threshold {fitted.chosen.threshold:g}; Dice by step: {seen}"
 
 
+WORDS = {
+    "dice": "Dice", "median_hd95_mm": "median HD95 (mm)", "hd95_mm": "HD95 (mm)", "nsd_at_2mm": "NSD at 2 mm",
+    "lesion_f1": "lesion F1", "fine_tuned": "fine-tuned",
+}  # fmt: skip
 BENCHMARK = Benchmark(
     name="segmentation",
     summary="lesion masks from each method's encoder under one decoder, frozen and fine-tuned, 10 and 100 % of labels",
@@ -236,14 +240,7 @@ BENCHMARK = Benchmark(
         pools=("frozen", "fine_tuned"),
         floors={"empty": "empty mask", "monai_unet": "MONAI U-Net"},
         trained_floors=("monai_unet",),
-        words={
-            "dice": "Dice",
-            "median_hd95_mm": "median HD95 (mm)",
-            "hd95_mm": "HD95 (mm)",
-            "nsd_at_2mm": "NSD at 2 mm",
-            "lesion_f1": "lesion F1",
-            "fine_tuned": "fine-tuned",
-        },
+        words=WORDS,
         task_type="image-segmentation",
     ),
     needs_text=False,
