@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from benchmarks.benchmark import ScoreOptions
 from benchmarks.classification.labels import ITEM_COLUMNS, TaskData
 from benchmarks.statistics.metric_summary import CLASS_POLICIES, summarise_classification
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
@@ -145,7 +148,7 @@ def _references(found: Mapping[str, Metric], models: Iterable[str], values: Mapp
     for model in models:
         for name, value in values.items():
             key = _key(model, name)
-            metric = found.get(key.partition("/")[0])
+            metric = found.get(MetricKey.named(key).metric)
             if metric:
                 update = {"value": round(value, REFERENCE_DECIMALS), "lower": None, "upper": None}
                 beside[key] = metric.model_copy(update=update)
@@ -173,3 +176,24 @@ def majority(data: TaskData, part: str) -> FloatArray:
     """(n, K) the shares of the classes in train, the same for every item of `part`."""
     labels = data.parts["train"].labels
     return np.tile(np.bincount(labels, minlength=len(data.classes)) / len(labels), (len(data.parts[part].rows), 1))
+
+
+def declared_classification(label: str, place: int, **changes: Any) -> Declared:  # noqa: ANN401 (fields of many types)
+    """Declares a benchmark of classification: its tasks are pools, ranked by their macro AUROC.
+
+    Args:
+        label: Its name in words.
+        place: Its place on the page of classification, from 10.
+        changes: Fields of `Declared` in which it differs.
+    """
+    about: dict[str, Any] = {
+        "headline": ("*/macro_auroc",),
+        "pools": ("lesion_type", "abnormal", "lobe", "side", "glioma_grade"),
+        "transfer_pools": ("glioma_grade",),
+        "floors": {"chance": "chance", "majority": "majority", "metadata": "metadata only"},
+        "words": {
+            "macro_auroc": "macro AUROC", "macro_auprc": "macro AUPRC", "macro_f1": "macro F1", "mcc": "MCC",
+            "ece": "ECE", "auroc": "AUROC", "auprc": "AUPRC",
+        },
+    }  # fmt: skip
+    return Declared(family="classification", label=label, place=place, **about | changes)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from selip.records.metric_key import MetricKey
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
@@ -37,15 +38,14 @@ def stem_of(metric: str, statistic: str) -> Stem:
     Raises:
         InputError: When the name does not end in the statistic.
     """
-    own, _, reference = metric.partition("/")
-    name, _, one_class = own.partition(":")
-    if name != statistic and not name.endswith(f"_{statistic}"):
+    key = MetricKey.named(metric, statistics=(statistic,))
+    if key.statistic != statistic:
         raise InputError(
             f"got metric {metric!r} with statistic {statistic}, not [MODEL_]{statistic}[:CLASS][/REFERENCE]; "
             "rename one of the two"
         )
-    model = reference or name.removesuffix(statistic).removesuffix("_")
-    return Stem(f"{model}_" if model else "", one_class)
+    model = key.reference or key.model
+    return Stem(f"{model}_" if model else "", key.one_class)
 
 
 def classes_of(frame: pd.DataFrame) -> list[str]:

@@ -12,6 +12,7 @@ from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.resampling import joined
 from benchmarks.statistics.intervals import Interval, bootstrap_columns, intervals_of
 from benchmarks.statistics.pool_statistics import LOWER_IS_BETTER, known_items, resampler_for
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric, Statistic
 from selip.system.arrays import FloatArray
 
@@ -46,7 +47,7 @@ def summarise(
     metrics: dict[str, Metric] = {}
     defined = [name for name, values in columns.items() if np.isfinite(values).any()]
     for statistic in ("mean", "median"):
-        names = [name for name in defined if (name.split("/")[0] in medians) == (statistic == "median")]
+        names = [name for name in defined if (MetricKey.named(name).metric in medians) == (statistic == "median")]
         if not names:
             continue
         table = np.column_stack([columns[name] for name in names])
@@ -55,7 +56,7 @@ def summarise(
         )
         for name, interval in zip(names, intervals, strict=True):
             patients = items["patient_id"][np.isfinite(columns[name])]
-            metrics[name] = metric_of(interval, patients, statistic, has_interval="/" not in name)
+            metrics[name] = metric_of(interval, patients, statistic, has_interval=not MetricKey.named(name).reference)
     return {name: metrics[name] for name in defined}
 
 
@@ -108,5 +109,5 @@ def summarise_classification(
     for (name, kind), interval in zip(metrics.items(), intervals, strict=True):
         if np.isfinite(interval.value):
             patients = frame["patient_id"][known_items(frame, name, kind)]
-            found[name] = metric_of(interval, patients, kind, has_interval="/" not in name)
+            found[name] = metric_of(interval, patients, kind, has_interval=not MetricKey.named(name).reference)
     return found

@@ -11,10 +11,11 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, fitted_parts, item_frame
+from benchmarks.classification.predictions import POLICIES, declared_classification, fitted_parts, item_frame
 from benchmarks.classification.probes import all_vectors, metadata_vectors, task_generator
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
+from selip.records.metric_key import own_columns
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray, IntArray
 
@@ -49,7 +50,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         found = summarise(items, columns, options)
         metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
         notes[f"spread {data.task.name}"] = "; ".join(spreads)
-        own = {name: values for name, values in columns.items() if "/" not in name}
+        own = own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 
@@ -138,5 +139,8 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="SimpleShot, CL2N (arXiv:1911.04623); policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification(
+        "few-shot", 12, headline=tuple(f"*/features_{shots}shot_balanced_accuracy" for shots in (16, 64, 4, 1))
+    ),
     needs_text=False,
 )

@@ -17,7 +17,13 @@ from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TASKS, TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, score_answers
+from benchmarks.classification.predictions import (
+    POLICIES,
+    Answers,
+    declared_classification,
+    fitted_parts,
+    score_answers,
+)
 from benchmarks.classification.probes import shortcut_references, task_generator
 from benchmarks.settings import ProbeConfig
 from selip.data.cohort import Cohort
@@ -212,6 +218,7 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="one recipe for every method; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("fine-tuning", 13),
     needs_text=False,
     sizes=("evaluation.probe.fine_tune_batch_size",),
 )

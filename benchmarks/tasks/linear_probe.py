@@ -9,7 +9,14 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
+from benchmarks.classification.predictions import (
+    POLICIES,
+    Answers,
+    declared_classification,
+    fitted_parts,
+    majority,
+    score_answers,
+)
 from benchmarks.classification.probes import (
     Examples,
     Fit,
@@ -92,5 +99,6 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="linear probe as in CLIP (arXiv:2103.00020), section 3.2; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("linear probe", 10, headline=("*/features_linear_macro_auroc",)),
     needs_text=False,
 )

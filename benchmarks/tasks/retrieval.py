@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.metrics.rank_metrics import NDCG
+from benchmarks.retrieval.declaration import DECLARED, IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import METRICS, search
 from benchmarks.retrieval.hard_negatives import EDITS, win_rates
 from benchmarks.retrieval.relevance import relevance
@@ -26,10 +27,10 @@ from selip.data.findings import CONTRASTS, is_normal
 from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
+from selip.records.metric_key import own_columns
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray, IntArray
 
-IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"
 MEDIANS = (f"{IMAGE_TO_TEXT}_median_rank", f"{TEXT_TO_IMAGE}_median_rank")
 POLICIES = {
     "items": "one item per volume in both directions; the text of a volume is its text_to_image query",
@@ -92,7 +93,7 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
         facts = _facts(items, columns, set(embeddings.train_texts))
         notes[f"pool {pool.name}"] = facts + unknown_note(states_of(embeddings.items.iloc[pool.rows]))
-        own = {name: values for name, values in columns.items() if "/" not in name}
+        own = own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
 
@@ -193,4 +194,5 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="recall as in CLIP (arXiv:2103.00020) and SeLIP (arXiv:2503.19801); policies in the benchmark's notes",
     score=score_subject,
+    declared=DECLARED,
 )

@@ -23,6 +23,8 @@ from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmen
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey, own_columns
 from selip.records.record import Metric
 from selip.system.errors import InputError
 from selip.system.files import tensors_hash
@@ -181,10 +183,10 @@ def pool_scores(
     }
     items = task.scored.items.copy()
     items.insert(0, "pool", pool)
-    own = {name: values for name, values in columns.items() if "/" not in name}
+    own = own_columns(columns)
     metrics = {
         f"{pool}/{name}": metric.model_copy(
-            update={"higher_is_better": HIGHER_IS_BETTER[name.split("/")[0].removeprefix("median_")]}
+            update={"higher_is_better": HIGHER_IS_BETTER[MetricKey.named(name).metric.removeprefix("median_")]}
         )
         for name, metric in summarise(items, columns, task.options, {MEDIAN}).items()
     }
@@ -213,12 +215,27 @@ def _history(fitted: Fitted) -> str:
     return f"chosen step {fitted.chosen.step}, threshold {fitted.chosen.threshold:g}; Dice by step: {seen}"
 
 
+WORDS = {
+    "dice": "Dice", "median_hd95_mm": "median HD95 (mm)", "hd95_mm": "HD95 (mm)", "nsd_at_2mm": "NSD at 2 mm",
+    "lesion_f1": "lesion F1", "fine_tuned": "fine-tuned",
+}  # fmt: skip
 BENCHMARK = Benchmark(
     name="segmentation",
     summary="lesion masks from each method's encoder under one decoder, frozen and fine-tuned, 10 and 100 % of labels",
     protocol_version=PROTOCOL_VERSION,
     source="Dice, HD95 and NSD as in Metrics Reloaded (arXiv:2206.01653), with a written policy for empty masks",
     score=score_subject,
+    declared=Declared(
+        family="segmentation",
+        label="segmentation",
+        place=20,
+        headline=("*/dice",),
+        pools=("frozen", "fine_tuned"),
+        floors={"empty": "empty mask", "monai_unet": "MONAI U-Net"},
+        trained_floors=("monai_unet",),
+        words=WORDS,
+        task_type="image-segmentation",
+    ),
     needs_text=False,
     sizes=("evaluation.segmentation.batch_size", "evaluation.segmentation.width"),
 )

@@ -23,6 +23,7 @@ from benchmarks.classification.predictions import (
     POLICIES,
     Answers,
     answer_columns,
+    declared_classification,
     item_frame,
     score_answers,
 )
@@ -205,4 +206,5 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="prompt ensembles as in CLIP (arXiv:2103.00020), section 3.1; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("zero-shot", 11, task_type="zero-shot-image-classification"),
 )

@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row, boards_of, row_alone
-from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of, is_reference
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, boards_of, row_alone
+from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of
+from leaderboards.scores.headlines import metric_keys
 from selip.records.record import Record
 from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
+from selip.system.mappings import dotted
 
 _REMEDY = (
     "allowed: the same on both sides; score the candidate as the reference was, or make it the reference of a folder "
@@ -26,18 +28,14 @@ _NOT_SCORING = ("evaluation.n_resamples", "evaluation.seed")
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
+    """One side of a comparison: what the user named, its record files, and a board a benchmark.
 
-    Attributes:
-        path: What the user named.
-        files: The record files.
-        boards: The records by benchmark, each board fit for one table.
-        row: Label of the one row that is compared, whatever its name is on the other side; "" compares like-named rows.
+    `row` is the label of the one row that is compared, whatever its name on the other side; "" compares all by name.
     """
 
     path: Path
     files: tuple[Path, ...]
-    boards: Mapping[str, Board]
+    boards: Mapping[str, BenchmarkRecords]
     row: str = ""
 
     @property
@@ -53,21 +51,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method with one ablation on one benchmark, on both sides, or one of each side.
-
-    Attributes:
-        benchmark: Name of the benchmark.
-        reference: Row of the reference.
-        candidate: Row of the candidate.
-        reference_board: Board that the row is from.
-        candidate_board: The same of the candidate.
-    """
+    """One method with one ablation on one benchmark, or one of each side: their rows, and the boards of these."""
 
     benchmark: str
-    reference: Row
-    candidate: Row
-    reference_board: Board
-    candidate_board: Board
+    reference: MethodRow
+    candidate: MethodRow
+    reference_board: BenchmarkRecords
+    candidate_board: BenchmarkRecords
 
     @property
     def label(self) -> str:
@@ -184,20 +174,11 @@ def _check_scoring(reference: Record, candidate: Record) -> None:
 
 def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     parts = {name: config[name] for name in ("evaluation", "evaluate_on") if name in config}
-    return {key: value for key, value in _flat(parts, "") if key not in _NOT_SCORING}
-
-
-def _flat(values: Mapping[str, Any], where: str) -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        path = f"{where}.{key}".strip(".")
-        if isinstance(value, Mapping):
-            yield from _flat(value, path)
-        else:
-            yield path, value
+    return {key: value for key, value in dotted(parts).items() if key not in _NOT_SCORING}
 
 
 def _left_out(pair: Pair) -> str:
-    """Why a row is not guarded; "" when it is."""
+    """The reason why a row is not guarded; "" when it is."""
     rows = (pair.reference, pair.candidate)
     if all(row.skipped for row in rows):
         return pair.reference.hole
@@ -213,7 +194,7 @@ def _left_out(pair: Pair) -> str:
 
 def _check_definitions(pair: Pair) -> None:
     ours, theirs = (
-        {key: counts_of(key, metric) for key, metric in row.scored[0].metrics.items() if not is_reference(key)}
+        {key: counts_of(key, row.scored[0].metrics[key]) for key in metric_keys(row.scored[:1])}
         for row in (pair.reference, pair.candidate)
     )
     for key in sorted(ours.keys() | theirs.keys()):

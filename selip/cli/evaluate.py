@@ -11,6 +11,7 @@ import typer
 
 from selip.cli.options import Checkpoint, CohortOption, Split, registered
 from selip.experiments.experiment_file import parse_contrasts
+from selip.records.metric_key import MetricKey
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +51,7 @@ def _as_table(score: Score, title: str) -> Table:
 
     table = Table("metric", "value", "95 % interval", "chance", "items", title=title)
     for key, metric in score.metrics.items():
-        if key.count("/") == 1:
+        if not MetricKey.parse(key).reference:
             chance = score.metrics.get(f"{key}/chance")
             interval = "" if metric.lower is None else f"{metric.lower:.3f} to {metric.upper:.3f}"
             table.add_row(

@@ -10,8 +10,7 @@ from pathlib import Path
 from benchmarks.benchmark import Score, ScoreOptions
 from benchmarks.settings import EvaluationConfig
 from benchmarks.tasks import retrieval
-from leaderboards.figures.retrieval_pictures import Example, draw_examples
-from leaderboards.figures.segmentation_pictures import draw_cases
+from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
 from leaderboards.scores.audit_record import FILE as AUDIT_FILE
 from leaderboards.scores.audit_record import AuditFacts
 from leaderboards.site.build import build_leaderboard

@@ -184,9 +184,10 @@ def _leave(
     return status == "skipped"
 
 
-def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, str]:
-    version = setting.tasks[name].protocol_version
-    return {"run_id": cell.record_ids[name], "benchmark": name, "protocol_version": version}
+def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
+    task = setting.tasks[name]
+    about = {"protocol_version": task.protocol_version, "declared": task.declared}
+    return {"run_id": cell.record_ids[name], "benchmark": name, **about}
 
 
 def majority_texts(checkpoint: CheckpointFacts) -> list[str]:

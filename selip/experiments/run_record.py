@@ -71,7 +71,7 @@ def scored_record(
     training: Training,
     seconds: Mapping[str, float],
 ) -> Record:
-    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark and protocol_version."""
+    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark, protocol_version and declared."""
     return Record(
         **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
         seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
+
 SCHEMA_VERSION = 1
 Statistic = Literal[
     "mean", "median", "auroc", "auprc", "macro_auroc", "macro_auprc", "accuracy", "balanced_accuracy", "macro_f1",
@@ -103,6 +106,7 @@ class Record(_Strict):
     ablation: str = ""
     benchmark: str
     protocol_version: str
+    declared: Declared
     seed: int
     cohort: CohortFacts
     split_fingerprint: str
@@ -137,6 +141,14 @@ class Record(_Strict):
     def _reason_where_needed(self) -> Record:
         if self.status != "ok" and not self.reason:
             raise ValueError(f"a {self.status} record needs a reason")
+        return self
+
+    @model_validator(mode="after")
+    def _direction_as_declared(self) -> Record:
+        for key, metric in self.metrics.items():
+            ranks = any(MetricKey.parse(key).matches(pattern) for pattern in self.declared.headline)
+            if ranks and metric.higher_is_better != self.declared.higher_is_better:
+                raise ValueError(f"{key} is not of the direction that {self.benchmark} declares for its headline")
         return self
 
 

@@ -133,3 +133,11 @@ def to_mapping(config: Any) -> dict[str, Any]:  # noqa: ANN401 (any of the datac
     """A configuration as plain data: tuples become lists."""
     plain: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return plain
+
+
+def dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Values of a nested mapping by dotted name, as "selip.kl_weight"."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found

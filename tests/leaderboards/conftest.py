@@ -9,11 +9,14 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards.pages import pictures
+from benchmarks import BENCHMARKS
+from leaderboards.figures import plots
 from leaderboards.site.build import build_leaderboard
 from selip.experiments.config import DECLARED_CONTRASTS
+from selip.records.declaration import Declared
 from selip.records.record import CohortFacts, Record, Training
 from selip.records.record_files import write_record
+from selip.system.registry import load
 
 
 def loaded(name: str) -> ModuleType:
@@ -67,6 +70,7 @@ def make_record(method: str, seed: int = 0, **changes: object) -> Record:
         "method": method,
         "benchmark": "retrieval",
         "protocol_version": "1",
+        "declared": declared_of(str(changes.get("benchmark", "retrieval"))),
         "seed": seed,
         "cohort": make_cohort(),
         "split_fingerprint": "5f" * 32,
@@ -83,6 +87,13 @@ def make_record(method: str, seed: int = 0, **changes: object) -> Record:
         "command": f"selip run quick method={method} seed={seed} --out runs/quick",
     }
     return Record.model_validate(fields | changes)
+
+
+def declared_of(benchmark: str) -> Declared:
+    """What the benchmark says of itself; of one that is not registered, a family of its own ranked by Dice."""
+    if benchmark in BENCHMARKS:
+        return load(BENCHMARKS, "selip.benchmarks", benchmark).declared
+    return Declared(family=benchmark, label=benchmark, headline=("*/dice", "*/image_to_text_R@10"))
 
 
 def make_cohort(**changes: object) -> CohortFacts:
@@ -166,6 +177,7 @@ def factory() -> SimpleNamespace:
     """The factory's functions by name."""
     functions = (
         add_run, add_hole, add_family_run, fill_run_dir, make_record, make_cohort, make_per_item, make_metrics,
+        declared_of,
     )  # fmt: skip
     return SimpleNamespace(**{function.__name__: function for function in functions})
 
@@ -179,7 +191,7 @@ def real_figures() -> None:
 def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of other tests have empty figures: drawing is most of the time of a page."""
     if "real_figures" not in request.fixturenames:
-        monkeypatch.setattr(pictures, "render", lambda draw: b"")
+        monkeypatch.setattr(plots, "render", lambda draw: b"")
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +217,7 @@ def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The leaderboard of `family_dir`, its figures empty."""
     out = tmp_path_factory.mktemp("family_leaderboard")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "render", lambda draw: b"")
+        patch.setattr(plots, "render", lambda draw: b"")
         build_leaderboard(family_dir, out, n_resamples=200)
     return out
 

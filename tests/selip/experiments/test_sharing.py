@@ -15,6 +15,7 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import save_file
 
+from benchmarks.tasks.retrieval import BENCHMARK
 from selip.experiments import sharing
 from selip.experiments.sharing import pull, push, records_of, shared_facts
 from selip.experiments.sharing_places import Folder, Repository, place_of
@@ -78,9 +79,10 @@ COHORT = CohortFacts(
 def make_record(**changes):
     training = Training(steps=9, chosen_step=5, initial_weights_hash="", batch_order_hash="", parameters=1)
     about = {"run_id": "clip-seed0-retrieval-1", "status": "ok", "method": "clip", "benchmark": "retrieval"}
-    about |= {"protocol_version": "1", "seed": 0, "cohort": COHORT, "split_fingerprint": "f", "training": training}
-    about |= {"config": {"run": {"training": {"steps": 9}}}, "config_hash": "", "settings": {"margin": 0.2}}
-    return Record(**(about | {"contrasts": (), "controls": ()} | changes))
+    about |= {"declared": BENCHMARK.declared, "protocol_version": "1", "seed": 0, "cohort": COHORT}
+    about |= {"split_fingerprint": "f", "training": training, "settings": {"margin": 0.2}, "config_hash": ""}
+    about |= {"config": {"run": {"training": {"steps": 9}}}, "contrasts": (), "controls": ()}
+    return Record(**(about | changes))
 
 
 def test_records_of_another_run_or_step_are_not_its_own(tiny_model, checkpoint):

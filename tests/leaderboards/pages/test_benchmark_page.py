@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.statistics.intervals import holm
-from leaderboards.figures.interval_figures import interval_plot
-from leaderboards.figures.theme import LIGHT, themed
-from leaderboards.pages.family_page import family_part
-from leaderboards.scores.benchmark_records import read_board, read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.figures.interval_figures import score_plots
+from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.pages.benchmark_page import family_part
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.site.build import build_leaderboard
 from selip.experiments.config import DECLARED_CONTRASTS
 
@@ -20,7 +20,7 @@ N = 60
 
 @pytest.fixture(scope="module")
 def families(family_dir):
-    return sheets_of(read_boards(family_dir), N)
+    return families_of(read_boards(family_dir), N)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def table_of(text, title):
 
 
 def test_values_are_means_over_seeds_with_references_below(family_dir, page):
-    board = read_board(family_dir, "segmentation")
+    board = read_boards(family_dir)["segmentation"]
     rows = table_of(page["segmentation"], "Segmentation: Dice")
     assert rows["method"] == ["group", "frozen", "fine-tuned"]
     values = [record.metrics["frozen/dice"].value for record in board.row("selip").scored]
@@ -99,7 +99,7 @@ def test_controls_that_are_beaten_everywhere_are_said(tmp_path, factory):
     for name in ("linear_probe", "fine_tune"):
         factory.add_family_run(tmp_path, name, "selip", skill=6.0)
         factory.add_family_run(tmp_path, name, "clip_x2", skill=0.0)
-    sheets = sheets_of(read_boards(tmp_path), N)["classification"]
+    sheets = families_of(read_boards(tmp_path), N)["classification"]
     texts = [verdict.text for verdict in family_part("classification", sheets, N).verdicts]
     assert texts[0].startswith("selip is above every control that was run in macro AUROC (linear probe, lesion type)")
 
@@ -118,7 +118,7 @@ def test_each_command_stands_once_and_every_run_has_a_line(family_dir, page):
     assert len({record.command for record in records}) == 10
     assert all(text.count(f"    {record.command}\n") == 1 for record in records)
     assert all(f"| {record.run_id} |" in text for record in records)
-    assert "device cpu" in text
+    assert "| device | cpu |" in text
 
 
 def test_a_page_of_failures_says_why(tmp_path, factory):
@@ -146,8 +146,7 @@ def test_the_page_has_all_sections_with_contents(family_built):
 
 def test_intervals_are_drawn_with_their_chance(families):
     sheet = families["classification"][0]
-    key = sheet.headline.key
-    plot = interval_plot(sheet.board, sheet.frame, "x", "Linear probe", {key: "lesion type"}, key)
+    (plot,) = score_plots(sheet)
     with themed(LIGHT):
         axes = plot.draw(LIGHT).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(sheet.standing.ranking)

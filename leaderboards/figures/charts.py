@@ -1,19 +1,22 @@
-"""Line charts as positions and words, which a template draws as SVG in the colours of the page."""
+"""Charts as positions, shades and words, which a template draws in the colours of the page: lines and heat maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 360.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 350.0, 26.0, 182.0
 """Edges of the plotting area in the view box."""
+SHADES = 6
 COLOURS = 10
-"""How many series differ by colour and dash; more repeat them."""
+"""Number of series that differ by colour and dash; more repeat them."""
 
 
 class Point(NamedTuple):
@@ -141,3 +144,50 @@ def _ends(values: Sequence[float]) -> tuple[float, float]:
 def _round(low: float, high: float) -> list[float]:
     """A few round numbers that hold low and high between them."""
     return [float(value) for value in MaxNLocator(4).tick_values(low, high)]
+
+
+class Shaded(NamedTuple):
+    """A cell: what it says and its shade from 0 to SHADES - 1, None for a cell without number."""
+
+    text: str
+    shade: int | None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A heat map: what rows and columns are, heads of the columns, head and cells of each row, a note beside it."""
+
+    row_name: str
+    column_name: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Shaded]]]
+    note: str
+    template: str = "heat_map.html.j2"
+
+
+def heat_map_of(
+    grid: pd.DataFrame, row_name: str, column_name: str, missing: Callable[[str, str], str], note: str = ""
+) -> HeatMap:
+    """A heat map of a frame of scores.
+
+    Args:
+        grid: Values, NaN where there is none.
+        row_name: What the index is.
+        column_name: What the columns are.
+        missing: MethodRow and column to what a cell without value says.
+        note: What stands beside the map.
+    """
+    low, high = float(np.nanmin(grid.to_numpy())), float(np.nanmax(grid.to_numpy()))
+
+    def shaded(row: str, column: str) -> Shaded:
+        value = grid.loc[row, column]
+        if pd.isna(value):
+            return Shaded(missing(row, column), None)
+        return Shaded(f"{value:.3f}", _shade((value - low) / (high - low) if high > low else 0.0))
+
+    rows = [(row, [shaded(row, column) for column in grid.columns]) for row in grid.index]
+    return HeatMap(row_name, column_name, list(grid.columns), rows, note)
+
+
+def _shade(share: float) -> int:
+    return min(int(share * SHADES), SHADES - 1)

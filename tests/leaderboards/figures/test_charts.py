@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from leaderboards.figures.line_chart import BOTTOM, LEFT, RIGHT, TOP, Curve, Point, chart_of
+from leaderboards.figures.charts import BOTTOM, LEFT, RIGHT, TOP, Curve, Point, chart_of
 
 LINE = [Point(0, 1.0), Point(5, 3.0), Point(10, 2.0)]
 
