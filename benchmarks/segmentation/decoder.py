@@ -13,7 +13,7 @@ from monai.networks.nets import BasicUNet
 from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
 
-from selip.repeatable import upsample, with_repeating_gradients
+from selip.models.repeatable_kernels import upsample, with_repeating_gradients
 from selip.system.errors import InputError
 
 WIDTH = 8

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.repeatable_kernels import kernel_choices
+from selip.models.settings import EMBEDDINGS
 from selip.system.files import content_hash
 from selip.system.sealed_tensors import read_sealed, write_sealed
-from selip.training.device_setup import kernel_choices
 
-FOLDER = "embeddings"
 PROTOCOL = 2  # to be raised when the code changes numbers, as by another batch size, or the form of an entry
 
 Arrays = dict[str, np.ndarray]
@@ -44,7 +44,7 @@ class EmbeddingCache:
         """The cache of the run directory that `checkpoint` lies in, else one beside the file."""
         run = checkpoint.parent.parent
         in_run = checkpoint.parent.name == "checkpoints" and (run / "config.yaml").is_file()
-        return cls((run if in_run else checkpoint.parent) / FOLDER, say)
+        return cls((run if in_run else checkpoint.parent) / EMBEDDINGS, say)
 
     def recall(self, about: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: ANN401 (whatever JSON can hold)
         """What `compute` gave for `about` the last time, else what it gives now.
@@ -65,7 +65,7 @@ class EmbeddingCache:
         if not _is_there(path):
             return None
         try:
-            tensors, facts = read_sealed(path, older=False)
+            tensors, facts = read_sealed(path)
             if facts != {"key": key}:
                 raise ValueError("it is the entry of another name")
         except ValueError as error:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from selip.data.findings import CONTRASTS
-from selip.experiments.config import ModelConfig
+from selip.data.volume_batches import Volumes
 from selip.models.portable_tower import SPREAD_FLOOR, make_resnet, standardise
-from selip.repeatable import with_repeating_gradients
-from selip.training.voxel_loading import Volumes
+from selip.models.repeatable_kernels import with_repeating_gradients
+from selip.models.settings import ModelConfig
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
@@ -162,3 +162,8 @@ def make_volume_tower(config: ModelConfig) -> Any:  # noqa: ANN401 (two kinds of
 
         return SliceTower(config)
     return VolumeTower(config)
+
+
+def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
+    """(n,) int64 positions in CONTRASTS."""
+    return torch.tensor([CONTRASTS.index(contrast) for contrast in contrasts], dtype=torch.long)

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from selip.experiments.config import RunConfig
+from selip.data.volume_batches import to_device
 from selip.models.dual_encoder import DualEncoder
 from selip.training.augmentation import Draws, augment, draw, flip_left_right
 from selip.training.batch_plan import BatchPlan
-from selip.training.method import VIEWS, Method
+from selip.training.method import VIEWS, MaskSettings, Method
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 from selip.training.training_data import TrainingData
-from selip.training.voxel_loading import make_loader, to_device
+from selip.training.voxel_loading import make_loader
 
-MASKED_SHARE = 0.6
-MASK_GRID_VOXELS = 6
 WIDTH_STEP = 32  # tokens
 FIRST_ROW_BITS = 40  # seeds of steps stay below
 WITHOUT_GRADIENT = frozenset({"inputs"})
@@ -58,6 +57,8 @@ class Feed:
         self.model, self.data, self.plan, self.seed = model, data, plan, seed
         self.augment_config = config.augment
         self.fields = {field for view in method.views for field in VIEWS[view]}
+        own = method.settings_in(config)
+        self.masking = own if isinstance(own, MaskSettings) else MaskSettings()
         self.shown = ShownTexts(method, data.texts.texts)
         self.device = model.log_logit_scale.device
         ids, mask = model.tokens(self.shown.texts)
@@ -76,7 +77,7 @@ class Feed:
         shape = torch.Size((self.plan.rows.shape[1], 1, *self.model.shape))
         first = draw(self.augment_config, shape, generator)
         second = draw(self.augment_config, shape, generator) if "second" in self.fields else None
-        masked = draw_mask(shape, generator) if "masked" in self.fields else None
+        masked = draw_mask(shape, self.masking, generator) if "masked" in self.fields else None
         return StepDraws(step, first, second, masked, self.shown.draw(self.plan.text_ids[step], self.seed, step))
 
     def views(self, draws: StepDraws, rows: slice) -> dict[str, torch.Tensor]:
@@ -154,17 +155,19 @@ def stepped(longest: int) -> int:
     return -(-longest // WIDTH_STEP) * WIDTH_STEP
 
 
-def draw_mask(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """(B, 1, I, J, K) bool: blocks of 6 x 6 x 6 voxels, each hidden with probability 0.6.
+def draw_mask(shape: Sequence[int], settings: MaskSettings, generator: torch.Generator) -> torch.Tensor:
+    """(B, 1, I, J, K) bool: cubic blocks of voxels, each hidden by chance.
 
     Args:
         shape: (B, 1, I, J, K).
+        settings: Edge of the blocks, and their chance.
         generator: Source of the draw; its device is the mask's.
     """
-    cells = [-(-size // MASK_GRID_VOXELS) for size in shape[2:]]
-    hidden = torch.rand((shape[0], 1, *cells), generator=generator, device=generator.device) < MASKED_SHARE
+    edge = settings.mask_voxels
+    cells = [-(-size // edge) for size in shape[2:]]
+    hidden = torch.rand((shape[0], 1, *cells), generator=generator, device=generator.device) < settings.masked_share
     for axis, size in enumerate(shape[2:], 2):
-        hidden = hidden.repeat_interleave(MASK_GRID_VOXELS, dim=axis).narrow(axis, 0, size)
+        hidden = hidden.repeat_interleave(edge, dim=axis).narrow(axis, 0, size)
     return hidden
 
 

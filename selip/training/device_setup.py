@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,43 +10,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from selip.models.dual_encoder import DualEncoder, parameter_groups, scoring_device
-from selip.system.environment import ENVIRONMENT
+from selip.models.dual_encoder import DualEncoder, parameter_groups
+from selip.models.repeatable_kernels import _allow_tf32
 from selip.training.settings import TrainingConfig
 from selip.training.trackers import Tracking
-
-WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-
-
-def repeat_exactly() -> None:
-    """Chooses kernels that repeat their numbers, for the process; an operation without one is an error of torch.
-
-    On a GPU attention takes the plain path, as kernels of fused attention add up in any order, and float32 is float32:
-    torch rounds convolutions to TF32 unless told not to. A CPU's fused attention repeats and stays.
-    """
-    os.environ.setdefault(WORKSPACE, ENVIRONMENT[WORKSPACE])  # for who does not come by the command line
-    torch.use_deterministic_algorithms(True)
-    # Filling new memory before it is written costs time and changes no number.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
-    torch.backends.cudnn.benchmark = False  # it chooses by the clock
-    _allow_tf32(False)
-    if scoring_device().type != "cpu":
-        torch.backends.cuda.enable_math_sdp(True)
-        for choose in (torch.backends.cuda.enable_flash_sdp, torch.backends.cuda.enable_mem_efficient_sdp):
-            choose(False)
-        torch.backends.cuda.enable_cudnn_sdp(False)
-
-
-def kernel_choices() -> list[bool]:
-    """What `repeat_exactly` chose, or who else; numbers may depend on it."""
-    return [
-        torch.are_deterministic_algorithms_enabled(),
-        torch.backends.cudnn.allow_tf32,
-        torch.backends.cuda.matmul.allow_tf32,
-        torch.backends.cuda.flash_sdp_enabled(),
-        torch.backends.cuda.mem_efficient_sdp_enabled(),
-        torch.backends.cuda.cudnn_sdp_enabled(),
-    ]
 
 
 def precision_of(config: TrainingConfig) -> str:
@@ -66,14 +32,10 @@ def float32_products(precision: str) -> Iterator[None]:
         _allow_tf32(False)
 
 
-def _allow_tf32(allowed: bool) -> None:
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-
-
 def make_accelerator(tracking: Tracking) -> Accelerator:
     """Processes and tracker of a run.
 
-    Its own precision is that of the process, once for all, so the forward pass brings its own (selip/training/gradients.py).
+    Its own precision is that of the process, once for all, so the forward pass brings its own (gradients.py).
     """
     return Accelerator(mixed_precision="no", **tracking.of_accelerator)
 

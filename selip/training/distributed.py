@@ -35,7 +35,7 @@ def process_count() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes."""
+    """True for the process that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -50,7 +50,7 @@ def check_batch_size(batch_size: int) -> None:
     """Raises InputError for a batch that the processes cannot share equally."""
     if batch_size % process_count():
         raise InputError(
-            f"got training.batch_size={batch_size} for {process_count()} processes; allowed: a multiple of "
+            f"got training.batch_size={batch_size} for {process_count()} processes, not a multiple of "
             f"{process_count()}; change training.batch_size or the number of processes"
         )
 
@@ -89,7 +89,7 @@ def average_gradients(module: nn.Module) -> None:
 
 
 def on_main(work: Callable[[], T]) -> T:
-    """What `work` returns on the main process, for all of them; the others wait.
+    """Do `work` on the main process and return its result on all of them; the others wait.
 
     Raises:
         InputError: On every process, when `work` raised it; so does an OSError. On the others, when memory ran out.
@@ -126,6 +126,6 @@ def check_same(values: Iterable[object]) -> None:
     if on_main(lambda: own) != own:
         rank = distributed.get_rank()
         raise InputError(
-            f"got another state of the run in process {rank} than in process 0; allowed: one --out that all processes "
-            "see; put it on a file system that all machines share"
+            f"got another state of the run in process {rank} than in process 0; "
+            "put --out on a file system that all machines share"
         )

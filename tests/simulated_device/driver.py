@@ -25,7 +25,7 @@ from selip.experiments.catalogue import experiment_file, find_benchmark, find_me
 from selip.experiments.experiment import score_options, validation_score
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run import majority_texts
-from selip.models import dual_encoder as model
+from selip.models import dual_encoder
 from selip.models.scored_model import Subject
 from selip.training import trainer
 from selip.training.trainer import Run, train
@@ -49,7 +49,7 @@ class OnTheCard:
         self.forget()
         self.plain_step, self.plain_accelerator = trainer._Loop._step, trainer.make_accelerator
         trainer._Loop._step, trainer.make_accelerator = self.step(), self.accelerator
-        model.scoring_device = lambda: card.DEVICE
+        dual_encoder.scoring_device = lambda: card.DEVICE
         torch.Generator = card.Generator
         torch.__future__.set_overwrite_module_params_on_conversion(True)
 

@@ -11,14 +11,13 @@ from torch._subclasses import FakeTensorMode
 from torch.func import functional_call
 
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
-from selip import repeatable
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.config import ModelConfig
 from selip.experiments.experiment_file import read_experiment
+from selip.models import repeatable_kernels
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import PretrainedTower, ScratchTower, minilm_folder
 from selip.models.volume_towers import make_volume_tower
-from selip.training import device_setup as execution
-from selip.training.device_setup import repeat_exactly
 
 SHAPE = (32, 48, 16)
 EACH_ONCE = """
@@ -38,7 +37,7 @@ DETERMINISTIC = {
     "SafeSoftmaxBackward0": "native/cuda/SoftMax.cu: a reduction within a block",
     "EmbeddingBackward0": "sorted: Embedding in the docs of use_deterministic_algorithms",
     "UnsafeIndexBackward0": "index_put that adds up sorted indices: native/cuda/Indexing.cu",
-    "_OrderedMaxPoolBackward": "ours: selip/repeatable.py",
+    "_OrderedMaxPoolBackward": "ours: selip/models/repeatable_kernels.py",
 }
 
 
@@ -48,8 +47,8 @@ def as_on_cuda(monkeypatch):
     cuda = torch.backends.cuda
     chosen = (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_cudnn_sdp)
     before = (cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.cudnn_sdp_enabled())
-    monkeypatch.setattr(execution, "scoring_device", lambda: torch.device("cuda"))
-    monkeypatch.setattr(repeatable, "_placed", lambda content, shape, device: torch.empty(shape, device=device))
+    monkeypatch.setattr(repeatable_kernels, "scoring_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(repeatable_kernels, "_placed", lambda content, shape, device: torch.empty(shape, device=device))
     repeat_exactly()
     yield
     for choose, enabled in zip(chosen, before, strict=True):

@@ -13,10 +13,17 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.experiments.executors.base import (
+    CORES_BESIDE_A_GPU,
+    ExecutorOptions,
+    Job,
+    RunOutcome,
+    lost,
+    run_elsewhere,
+)
 from selip.system.environment import ENVIRONMENT
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 HERE = "local"
 
@@ -40,7 +47,7 @@ class RayCluster:
         """The executor that a command line asks for."""
         return cls(options.address, options.threads)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each.
 
         Raises:
@@ -51,7 +58,7 @@ class RayCluster:
             cores, gpus = share_of(ray.cluster_resources())
             task = ray.remote(num_cpus=self.threads or cores, num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
             waiting = {task.remote(job, number, self.threads, os.getcwd()): number for number in numbers}
-            done: dict[int, Outcome] = {}
+            done: dict[int, RunOutcome] = {}
             while waiting:
                 (reference, *_), _ = ray.wait(list(waiting), num_returns=1)
                 number = waiting.pop(reference)
@@ -76,7 +83,7 @@ def _connect(address: str) -> tuple[ModuleType, bool]:
     try:
         import ray
     except ImportError as error:
-        raise InputError("got --executor ray without Ray; allowed: with it; pip install 'selip-bench[ray]'") from error
+        raise InputError("got --executor ray without Ray; pip install 'selip-bench[ray]'") from error
     if ray.is_initialized():
         return ray, False
     try:
@@ -93,7 +100,7 @@ def _connect(address: str) -> tuple[ModuleType, bool]:
     return ray, True
 
 
-def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> Outcome:  # noqa: ANN401
+def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> RunOutcome:  # noqa: ANN401
     try:
         return bool(ray.get(reference))
     except ray.exceptions.RayError as error:

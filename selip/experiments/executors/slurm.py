@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.experiments.executors.base import (
+    CORES_BESIDE_A_GPU,
+    ExecutorOptions,
+    Job,
+    RunOutcome,
+    lost,
+    run_elsewhere,
+)
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 MINUTES = 24 * 60
 
@@ -43,7 +50,7 @@ class Slurm:
         cores = self.threads or (CORES_BESIDE_A_GPU if beside_gpu else 1)
         return {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": cores, **self.parameters}
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each. Interrupted, it cancels them.
 
         Raises:
@@ -62,9 +69,7 @@ class Slurm:
         try:
             import submitit
         except ImportError as error:
-            raise InputError(
-                "got --executor slurm without submitit; allowed: with it; pip install 'selip-bench[slurm]'"
-            ) from error
+            raise InputError("got --executor slurm without submitit; pip install 'selip-bench[slurm]'") from error
         try:
             executor = submitit.AutoExecutor(self.folder, cluster=self.cluster)
             executor.update_parameters(**self.settings)
@@ -74,12 +79,12 @@ class Slurm:
             )
         except (RuntimeError, NameError, TypeError, ValueError, submitit.core.utils.FailedJobError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"got a submission that failed ({reason}); allowed: what submitit takes") from error
+            raise InputError(f"got a submission that failed ({reason}); mend --submit") from error
 
-    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         from submitit.helpers import as_completed
 
-        done: dict[int, Outcome] = {}
+        done: dict[int, RunOutcome] = {}
         of_job = dict(zip((one.job_id for one in submitted), numbers, strict=True))
         for one in as_completed(submitted):
             number = of_job[one.job_id]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from selip.data.findings import Clause, Finding, clauses_of, findings_text, parse_findings_text
 
 UNSPECIFIED = "unspecified"
+State = Literal["normal", "abnormal", "unknown"]
 Span = tuple[int, int]
 """First character of a piece of text, and the one behind its last."""
 
@@ -92,13 +94,22 @@ class Extraction:
         text: The report.
         facts: What it says, each once.
         lesions: What it describes, in its order.
-        normal: Whether it calls something normal, or denies a lesion.
+        normal: Whether it calls the study normal, or denies all that it speaks of.
+        not_understood: Words of statements that were not understood, each once, in their order.
     """
 
     text: str
     facts: tuple[Fact, ...] = ()
     lesions: tuple[Lesion, ...] = ()
     normal: bool = False
+    not_understood: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> State:
+        """Abnormal when a finding is present, normal when the report calls the study that, else unknown."""
+        if self.lesions or any(fact.values == ("present",) for fact in self.facts):
+            return "abnormal"
+        return "normal" if self.normal else "unknown"
 
     @property
     def recognised(self) -> bool:

@@ -96,7 +96,9 @@ def lexicon(language: str) -> Lexicon:
     """
     if language not in LANGUAGES:
         raise InputError(f"got language {language!r}; allowed: {', '.join(LANGUAGES)}; name one of them")
-    data = yaml.safe_load((files("selip") / "wording" / f"{language}.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load(
+        (files("selip.reports.extraction") / "wording" / f"{language}.yaml").read_text(encoding="utf-8")
+    )
     spaced = data["spaced"]
     phrases = {phrase: entry for phrase, *entry in _phrases(data)}
     token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced(phrases))

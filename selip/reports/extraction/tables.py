@@ -56,7 +56,8 @@ def as_mapping(found: Extraction) -> dict[str, Any]:
     """One report as plain data: facts with spans and words, findings, clauses."""
     return {
         "recognised": found.recognised,
-        "normal": found.normal and not found.lesions,
+        "state": found.state,
+        "normal": found.state == "normal",
         "facts": [
             {
                 "kind": fact.kind,

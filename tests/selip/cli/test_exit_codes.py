@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import selip.system.files
+from selip.cli import main as cli
 from selip.cli.exit_codes import end
-from selip.cli.main import main as cli
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import within_memory
 
@@ -42,16 +42,16 @@ FULL_AT = {
         (
             OSError(errno.ENOSPC, "No space left on device", "/x/y"),
             2,
-            "got no room on disk for /x/y; allowed: room; make",
+            "disk full while writing /x/y; free space, then",
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "/x/y"),
             2,
-            "got [Errno 30] Read-only file system: '/x/y'; allowed",
+            "got [Errno 30] Read-only file system: '/x/y'; name files",
         ),
-        (RuntimeError(CPU_MEMORY), 2, "got too little memory for 40000000000 bytes; allowed: what fits; run again"),
-        (MemoryError(), 2, "got too little memory; allowed: what fits"),
-        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "got too little memory; allowed: what fits"),
+        (RuntimeError(CPU_MEMORY), 2, "got too little memory for 40000000000 bytes; run again"),
+        (MemoryError(), 2, "got too little memory; run again"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "got too little memory; run again"),
     ],
 )
 def test_what_the_user_or_the_machine_caused_is_one_line(error, code, line, capsys):
@@ -103,7 +103,7 @@ def full_disk(monkeypatch):
                 raise OSError(number, os.strerror(number))
         write_all(descriptor, data)
 
-    for module in ("files", "run_directory"):
+    for module in ("system.files", "experiments.run_directory"):
         monkeypatch.setattr(f"selip.{module}.write_all", write)
     return full
 

@@ -14,11 +14,12 @@ from selip.experiments.catalogue import experiment_file
 from selip.experiments.experiment import evaluate_checkpoint
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.search import search_cohort
-from selip.models import encoding as embed
+from selip.models import embeddings
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint, save_checkpoint
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
-from selip.models.encoding import embed_cohort
-from selip.training.device_setup import float32_products, repeat_exactly
+from selip.models.embeddings import embed_cohort
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.training.device_setup import float32_products
 from selip.training.training_data import initial_model, load_training_data
 
 ABOUT = ["weights", "voxels", 3]
@@ -121,7 +122,7 @@ def checkpoint(model, small_cohort, tmp_path):
     texts = dict.fromkeys(small_cohort.volumes["text"].iloc[small_cohort.rows("train")], 1)
     facts = CheckpointFacts(
         "random_init", 0, 0, model.config, info.shape, info.spacing_mm, info.contrasts, info.content_hash,
-        info.split_fingerprint, info.synthetic, texts,
+        info.split_fingerprint, info.synthetic, texts, "r",
     )  # fmt: skip
     save_checkpoint(path, model, facts)
     return path
@@ -132,9 +133,9 @@ def passes(monkeypatch):
     """What was encoded: "volumes" and "texts", one word a call."""
     made = []
     for name in ("volumes", "texts"):
-        encode = getattr(embed, f"embed_{name}")
+        encode = getattr(embeddings, f"embed_{name}")
         monkeypatch.setattr(
-            embed, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
+            embeddings, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
         )
     return made
 

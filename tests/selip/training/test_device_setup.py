@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.config import RunConfig
-from selip.experiments.experiment_file import from_mapping, read_experiment, to_mapping
+from selip.experiments.experiment_file import read_experiment
+from selip.models import repeatable_kernels
 from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.repeatable_kernels import kernel_choices, repeat_exactly
 from selip.models.text_towers import make_tokens
-from selip.training import device_setup as execution
-from selip.training.device_setup import arrange, float32_products, kernel_choices, make_optimizer, repeat_exactly
-from selip.training.settings import TrainingConfig
+from selip.system.mappings import from_mapping, to_mapping
+from selip.training.device_setup import arrange, float32_products, make_optimizer
+from selip.training.settings import RunConfig, TrainingConfig
 from selip.training.trackers import NOT_TRACKED
 from selip.training.trainer import Run, train
 
@@ -99,7 +100,7 @@ def test_an_operation_that_does_not_repeat_is_an_error():
 def test_a_gpu_takes_plain_attention_and_a_cpu_its_own(monkeypatch, kernels_as_they_were):
     repeat_exactly()
     assert torch.backends.cuda.flash_sdp_enabled()
-    monkeypatch.setattr(execution, "scoring_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(repeatable_kernels, "scoring_device", lambda: torch.device("cuda"))
     repeat_exactly()
     backends = torch.backends.cuda
     assert backends.math_sdp_enabled()

@@ -23,7 +23,7 @@ spec = importlib.util.spec_from_file_location("shared_batch", FILE)
 shared = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(shared)
 
-ROOT = FILE.parents[2]
+ROOT = FILE.parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_batch_that_cannot_be_shared_is_one_line_and_leaves_no_folder(two, fol
     (code, said), (other, silence) = (found["refused"] for found in two)
     assert (code, other, silence) == (2, 2, "")
     assert said.count("\n") == 1
-    assert said.startswith("selip: got training.batch_size=7 for 2 processes; allowed: a multiple of 2;")
+    assert said.startswith("selip: got training.batch_size=7 for 2 processes, not a multiple of 2;")
     assert not (folder / "refused").exists()
 
 

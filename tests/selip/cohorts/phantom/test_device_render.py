@@ -20,9 +20,10 @@ from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.render import build_head, render
 from selip.data.cohort_check import check_cohort
-from selip.experiments.cohort_building import Report, build_cohort
+from selip.experiments.cohort_building import build_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 SEED, CONTRASTS = 3, ("T1", "T2", "FLAIR", "DWI", "ADC", "T1c")
 CPU = torch.device("cpu")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import threads_of_a_run
 from selip.experiments.executors.local import Local
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 def note(folder: Path, number: int, report: Report) -> bool:
@@ -80,7 +80,8 @@ def test_workers_end_with_their_parent(tmp_path, how):
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
-        "import test_local as t; from selip.experiments.cohort_building import Report; from selip.experiments.executors.local import Local\n"
+        "import test_local as t; from selip.system.progress import Report\n"
+        "from selip.experiments.executors.local import Local\n"
         "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
     )
     script = tmp_path / "parent.py"

@@ -8,13 +8,12 @@ import time
 import pytest
 
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.ray_cluster import RayCluster, share_of
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
-from selip.records.per_item_scores import read_per_item
-from selip.records.record import read_records
+from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 ray = pytest.importorskip("ray")
 

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import ExecutorOptions
 from selip.experiments.executors.slurm import Slurm
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 def note(folder, number, report):
