@@ -1,7 +1,8 @@
-"""Ablations of SeLIP: each changes one thing of the full method and is compared with it on the same seeds and patients.
+"""Ablations: each changes one thing of a full method and is compared with it on the same seeds and patients.
 
-An ablation is one line here. What no line of a group names is full SeLIP's: word set Dice x field match, mean pooling,
-lambda = 1, symmetric KL, linear rows, the diagonal in.
+An ablation is one line here; third parties add theirs through the entry-point group "selip.ablations". Those here are
+of SeLIP. What no line of a group names is full SeLIP's: word set Dice x field match, mean pooling, lambda = 1,
+symmetric KL, linear rows, the diagonal in.
 
 The `mix` group is a grid of syntax weight x semantic weight, K = a syntax + b semantic. Three of its cells have names
 of their own: (1, 0) syntax_only; (0, 1) semantic_only; (.5, .5) mean_mix. At (0, 0) S = I: CLIP at twice the loss. The
@@ -13,22 +14,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from selip.system.registry import load, registered
+
+GROUP = "selip.ablations"
+
 
 @dataclass(frozen=True)
 class Ablation:
-    """One change of SeLIP.
+    """One change of a method.
 
     Attributes:
         group: What is varied; ablations of a group stand together in the table.
         summary: One line for `selip list ablations`.
-        overrides: Run settings that differ from the experiment's, as "selip.kl_weight=0".
-        against: Ablation that it is compared with, for a change that needs another one first; "" is full SeLIP.
+        overrides: Run settings that differ from the experiment's, as "methods.selip.kl_weight=0".
+        against: Ablation that it is compared with, for a change that needs another one first; "" is the full method.
+        method: The full method.
     """
 
     group: str
     summary: str
     overrides: tuple[str, ...]
     against: str = ""
+    method: str = "selip"
 
 
 MIX_WEIGHTS = (0, 0.25, 0.5, 0.75, 1)
@@ -72,14 +79,14 @@ ABLATIONS: dict[str, Ablation] = {
     "normal_alike": Ablation(
         "normal", "repeated_texts, normal ones alike", ("similarity.normal=alike", _REPEATED), against="repeated_texts"
     ),
-    "lambda_0": Ablation("lambda", "no similarity term: CLIP's loss", ("selip.kl_weight=0",)),
-    "lambda_0.25": Ablation("lambda", "a quarter of the KL term", ("selip.kl_weight=0.25",)),
-    "lambda_0.5": Ablation("lambda", "half of the KL term", ("selip.kl_weight=0.5",)),
-    "lambda_2": Ablation("lambda", "twice the KL term", ("selip.kl_weight=2",)),
-    "kl_one_way": Ablation("loss", "KL from volume to text only", ("selip.kl=one_way",)),
-    "rows_softmax": Ablation("loss", "rows of S by softmax, not by their sum", ("selip.rows=softmax",)),
-    "diagonal_out": Ablation("loss", "KL without the diagonal", ("selip.diagonal=out",)),
-    "kl_clamp": Ablation("loss", "probabilities clamped, as in the authors' code", ("selip.kl_clamp=1e-3",)),
+    "lambda_0": Ablation("lambda", "no similarity term: CLIP's loss", ("methods.selip.kl_weight=0",)),
+    "lambda_0.25": Ablation("lambda", "a quarter of the KL term", ("methods.selip.kl_weight=0.25",)),
+    "lambda_0.5": Ablation("lambda", "half of the KL term", ("methods.selip.kl_weight=0.5",)),
+    "lambda_2": Ablation("lambda", "twice the KL term", ("methods.selip.kl_weight=2",)),
+    "kl_one_way": Ablation("loss", "KL from volume to text only", ("methods.selip.kl=one_way",)),
+    "rows_softmax": Ablation("loss", "rows of S by softmax, not by their sum", ("methods.selip.rows=softmax",)),
+    "diagonal_out": Ablation("loss", "KL without the diagonal", ("methods.selip.diagonal=out",)),
+    "kl_clamp": Ablation("loss", "probabilities clamped, as in the authors' code", ("methods.selip.kl_clamp=0.001",)),
     "logit_scale_fixed": Ablation("loss", "scale stays 1 / 0.07, as in their code", ("model.logit_scale=fixed",)),
     "repeated_texts": Ablation("batches", "a batch may hold a text twice", (_REPEATED,)),
     "batch_16": Ablation("batches", "16 pairs a step, steps unchanged", ("training.batch_size=16",)),
@@ -90,3 +97,9 @@ ABLATIONS: dict[str, Ablation] = {
     "minilm": Ablation("towers", "packaged MiniLM, tuned at rate 5e-5", ("model.text_tower=minilm", _TEXT_RATE)),
     "minilm_frozen": Ablation("towers", "frozen MiniLM", ("model.text_tower=minilm", "model.freeze_text=true")),
 }
+
+
+def all_ablations() -> dict[str, Ablation]:
+    """Every registered ablation by name, those above first."""
+    others = {name: load({}, GROUP, name) for name in registered({}, GROUP) if name not in ABLATIONS}
+    return ABLATIONS | others

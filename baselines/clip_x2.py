@@ -22,4 +22,5 @@ METHOD = Method(
     summary="control: CLIP at SeLIP's loss scale",
     source="control for arXiv:2503.19801",
     prepare=prepare,
+    control_of="selip",
 )

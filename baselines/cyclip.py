@@ -10,13 +10,26 @@ cosines are used here. Its option `inmodal`, contrast between two augmentations,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.settings import NonNegative
 
-CROSS_MODAL = 0.25
-IN_MODAL = 0.25
+
+@dataclass(frozen=True)
+class ConsistencySettings:
+    """Weights of the consistency terms; the defaults are the paper's.
+
+    Attributes:
+        cross_modal: Of similarities that are the same both ways.
+        in_modal: Of similarities that are the same in both spaces.
+    """
+
+    cross_modal: NonNegative = 0.25
+    in_modal: NonNegative = 0.25
 
 
 def inconsistency(volumes: torch.Tensor, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,17 +45,18 @@ def inconsistency(volumes: torch.Tensor, texts: torch.Tensor) -> tuple[torch.Ten
     return cross_modal, in_modal
 
 
-def cyclip_loss(batch: Batch) -> Loss:
+def cyclip_loss(batch: Batch, settings: ConsistencySettings) -> Loss:
     """CyCLIP's loss of a batch; the targets are those of its contrastive term."""
     targets = identity_targets(batch.logits)
     cross_modal, in_modal = inconsistency(batch.volumes.float(), batch.texts.float())
     contrastive = soft_target_info_nce(batch.logits, targets)
-    return Loss(contrastive + CROSS_MODAL * cross_modal + IN_MODAL * in_modal, targets)
+    return Loss(contrastive + settings.cross_modal * cross_modal + settings.in_modal * in_modal, targets)
 
 
 def prepare(preparation: Preparation) -> Objective:
-    """CyCLIP's loss needs nothing of the run."""
-    return cyclip_loss
+    """CyCLIP's loss with the weights that are set."""
+    settings: ConsistencySettings = preparation.settings
+    return lambda batch: cyclip_loss(batch, settings)
 
 
 METHOD = Method(
@@ -50,4 +64,5 @@ METHOD = Method(
     summary="contrastive loss with cross-modal and in-modal consistency",
     source="Goel et al. 2022, CyCLIP, arXiv:2205.14459",
     prepare=prepare,
+    settings=ConsistencySettings,
 )

@@ -13,19 +13,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.optimize import brentq
 
-from baselines.selip import prepare as prepare_selip
+from baselines.selip import prepare_with, selip_settings
+from selip.similarity.text_similarity import TextSimilarity
 from selip.system.errors import InputError
 from selip.training.method import Objective, Preparation
 from selip.training.objective import Batch, row_entropy, soft_target_objective
+from selip.training.settings import Positive
 
 SAMPLED_BATCHES = 200
 TEMPERATURES = (1e-4, 1e2)  # at its ends T is the ties of the largest cosine, and uniform to 1e-4 nats
 TOLERANCE = 1e-6  # of log tau
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """Settings of targets from a cosine of texts.
+
+    Attributes:
+        temperature: tau; null: at which T is as soft as SeLIP's.
+    """
+
+    temperature: Positive | None = None
 
 
 def sampled_batches(preparation: Preparation) -> torch.Tensor:
@@ -41,13 +55,15 @@ def selip_targets(preparation: Preparation) -> Iterator[torch.Tensor]:
     Raises:
         InputError: When those settings leave SeLIP without a T that serves both directions.
     """
-    config, normal = preparation.config.selip, preparation.config.similarity.normal
-    if (config.kl, config.diagonal, config.kl_clamp) != ("symmetric", "in", 0) or normal == "masked":
+    settings, config = selip_settings(preparation.config), preparation.config.similarity
+    if (settings.kl, settings.diagonal, settings.kl_clamp) != ("symmetric", "in", 0) or config.normal == "masked":
         raise InputError(
-            f"got selip.kl={config.kl}, diagonal={config.diagonal}, kl_clamp={config.kl_clamp:g}, similarity.normal="
-            f"{normal} for a control that copies SeLIP's targets; allowed: symmetric, in, 0 and not masked"
+            f"got methods.selip.kl={settings.kl}, diagonal={settings.diagonal}, kl_clamp={settings.kl_clamp:g}, "
+            f"similarity.normal={config.normal} for a control that copies SeLIP's targets; allowed: symmetric, in, 0 "
+            "and not masked"
         )
-    selip = prepare_selip(preparation)
+    similarity = TextSimilarity.of(preparation.texts, config)  # its targets are read here, on the CPU
+    selip = prepare_with(similarity, settings)
     for ids in sampled_batches(preparation):
         blank = torch.zeros(len(ids), 1)  # T does not depend on embeddings
         targets = selip(Batch(blank, blank, torch.ones(()), ids)).targets
@@ -85,17 +101,16 @@ def matched_temperature(vectors: torch.Tensor, preparation: Preparation) -> floa
 
 
 def matched_objective(vectors: torch.Tensor, preparation: Preparation) -> Objective:
-    """Soft-target InfoNCE against cosines of texts, at SeLIP's entropy and loss scale.
+    """Soft-target InfoNCE against cosines of texts, at SeLIP's loss scale and the temperature that is set, or matched.
 
     Args:
         vectors: (N, W) float32 of unit length, one for each text of `preparation.texts`.
         preparation: What is known of the run.
     """
-    temperature = matched_temperature(vectors, preparation)
+    temperature = preparation.settings.temperature or matched_temperature(vectors, preparation)
+    there = vectors.to(preparation.device)
 
     def targets_of(batch: Batch) -> torch.Tensor:
-        nonlocal vectors
-        vectors = vectors.to(batch.text_ids.device)
-        return cosine_targets(vectors[batch.text_ids], temperature)
+        return cosine_targets(there[batch.text_ids], temperature)
 
-    return soft_target_objective(targets_of, scale=1 + preparation.config.selip.kl_weight)
+    return soft_target_objective(targets_of, scale=1 + selip_settings(preparation.config).kl_weight)

@@ -15,21 +15,38 @@ are averaged, not added.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.settings import Positive
 
-ATTENTION_TEMPERATURE = 4.0
-AGGREGATION_TEMPERATURE = 5.0
-MATCHING_TEMPERATURE = 10.0
 EPSILON = 1e-8  # guards the norm of a zero vector, nothing else
 
 
-def local_logits(regions: torch.Tensor, words: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """10 Z (B, B); rows are volumes.
+@dataclass(frozen=True)
+class LocalSettings:
+    """Factors of the local term, temperatures in the paper's words; the defaults are the paper's.
+
+    Attributes:
+        attention: Sharpness of the attention of a word over regions.
+        aggregation: Sharpness of the sum over words.
+        matching: Scale of the logits.
+    """
+
+    attention: Positive = 4.0
+    aggregation: Positive = 5.0
+    matching: Positive = 10.0
+
+
+def local_logits(
+    regions: torch.Tensor, words: torch.Tensor, kept: torch.Tensor, settings: LocalSettings
+) -> torch.Tensor:
+    """Logits of the local term (B, B), by default 10 Z; rows are volumes.
 
     With attention a of a word over regions R, |sum_r a_r R_r|^2 = a^T (R R^T) a, so that no tensor is larger than
     (B, B, L, R) and the attended regions (B, B, L, E) are never formed.
@@ -38,29 +55,32 @@ def local_logits(regions: torch.Tensor, words: torch.Tensor, kept: torch.Tensor)
         regions: (B, R, E).
         words: (B, L, E).
         kept: (B, L) bool, which words count; at least one of a row.
+        settings: Factors.
     """
     scores = torch.einsum("tle,vre->tvlr", words, regions)
     kept = kept[:, None, :]
     over_words = scores.masked_fill(~kept.unsqueeze(-1), -torch.inf).softmax(2)
-    attention = (ATTENTION_TEMPERATURE * over_words).softmax(3)
+    attention = (settings.attention * over_words).softmax(3)
     gram = regions @ regions.transpose(1, 2)
     squared = (torch.einsum("tvlr,vrq->tvlq", attention, gram) * attention).sum(3)
     lengths = squared.clamp_min(EPSILON**2).sqrt() * words.norm(dim=2)[:, None]
     cosines = (attention * scores).sum(3) / lengths.clamp_min(EPSILON)
-    matches = (AGGREGATION_TEMPERATURE * cosines).masked_fill(~kept, -torch.inf).logsumexp(2)
-    return MATCHING_TEMPERATURE * matches.T
+    matches = (settings.aggregation * cosines).masked_fill(~kept, -torch.inf).logsumexp(2)
+    return settings.matching * matches.T
 
 
 class Gloria(nn.Module):
     """Global and local loss, with the projections of regions and words that the local one needs.
 
     Attributes:
+        settings: Factors of the local term.
         region_projection: C to E; a 1 x 1 convolution, as regions are rows here.
         word_projection: W to E.
     """
 
-    def __init__(self, channels: int, word_width: int, embedding_size: int) -> None:
+    def __init__(self, channels: int, word_width: int, embedding_size: int, settings: LocalSettings) -> None:
         super().__init__()
+        self.settings = settings
         self.region_projection = nn.Linear(channels, embedding_size, bias=False)
         self.word_projection = nn.Linear(word_width, embedding_size, bias=False)
 
@@ -69,7 +89,8 @@ class Gloria(nn.Module):
         regions = self.region_projection(batch.regions.float().flatten(2).transpose(1, 2))
         words = self.word_projection(batch.words.float())
         targets = identity_targets(batch.logits)
-        local = soft_target_info_nce(local_logits(regions, words, without_last(batch.word_mask)), targets)
+        logits = local_logits(regions, words, without_last(batch.word_mask), self.settings)
+        local = soft_target_info_nce(logits, targets)
         return Loss(soft_target_info_nce(batch.logits, targets) + local, targets)
 
 
@@ -81,7 +102,7 @@ def without_last(mask: torch.Tensor) -> torch.Tensor:
 def prepare(preparation: Preparation) -> Objective:
     """Layers for the towers' sizes."""
     sizes = preparation.sizes
-    return Gloria(sizes.regions[0], sizes.words, preparation.config.model.embedding_size)
+    return Gloria(sizes.regions[0], sizes.words, preparation.config.model.embedding_size, preparation.settings)
 
 
 METHOD = Method(
@@ -90,4 +111,5 @@ METHOD = Method(
     source="Huang et al. 2021, GLoRIA, ICCV",
     prepare=prepare,
     views=("pairs", "local"),
+    settings=LocalSettings,
 )

@@ -9,12 +9,28 @@ SeLIP settings; the factor 1 + lambda is SeLIP's loss scale, so that T alone dif
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 import torch
+from pydantic import Field
 
 from baselines.entropy_match import selip_targets
+from baselines.selip import selip_settings
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, identity_targets, soft_target_objective
+
+
+@dataclass(frozen=True)
+class SmoothingSettings:
+    """Settings of label smoothing.
+
+    Attributes:
+        epsilon: e in [0, 1]; null: at which T has the off-diagonal mass of SeLIP's.
+    """
+
+    epsilon: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 def off_diagonal_mass(preparation: Preparation) -> float:
@@ -23,12 +39,13 @@ def off_diagonal_mass(preparation: Preparation) -> float:
 
 
 def prepare(preparation: Preparation) -> Objective:
-    """Smoothing at the mass measured on the run's own batches."""
-    mass, scale = off_diagonal_mass(preparation), 1 + preparation.config.selip.kl_weight
+    """Smoothing as set, or at the mass measured on the run's own batches."""
+    given, scale = preparation.settings.epsilon, 1 + selip_settings(preparation.config).kl_weight
+    mass = off_diagonal_mass(preparation) if given is None else 0.0
 
     def targets_of(batch: Batch) -> torch.Tensor:
         size = len(batch.text_ids)
-        smoothing = mass * size / (size - 1)
+        smoothing = mass * size / (size - 1) if given is None else given
         return (1 - smoothing) * identity_targets(batch.logits) + smoothing / size
 
     return soft_target_objective(targets_of, scale)
@@ -39,4 +56,6 @@ METHOD = Method(
     summary="control: uniform smoothing with SeLIP's off-diagonal mass",
     source="Szegedy et al. 2016, arXiv:1512.00567; control for arXiv:2503.19801",
     prepare=prepare,
+    settings=SmoothingSettings,
+    control_of="selip",
 )

@@ -4,7 +4,8 @@
 
 Source: the loss is that of He et al. 2022, MAE, arXiv:2111.06377, section 3 (mean squared error on hidden patches only;
 official models_mae.py, forward_loss), without its optional normalisation per patch, as the input is standardised
-already. Hidden are blocks of 6 x 6 x 6 voxels, each with probability 0.6 (selip/training/batch_views.py), SimMIM's and SparK's share.
+already. Hidden are blocks of 6 x 6 x 6 voxels, each with probability 0.6 (settings `mask_voxels`,
+`masked_share`), SimMIM's and SparK's share.
 A convolutional tower cannot leave patches out as MAE's does, so it is fed like SimMIM's (Xie et al. 2022,
 arXiv:2111.09886) with the hidden voxels filled in, and decoded by SimMIM's head: one linear layer from a cell of the
 last map to its voxels. SimMIM fills in a learned token and takes the L1 norm (paper and official simmim.py); here the
@@ -18,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from selip.training.method import Method, Objective, Preparation, Sizes
+from selip.training.method import MaskSettings, Method, Objective, Preparation, Sizes
 from selip.training.objective import Batch, Loss
 
 
@@ -67,4 +68,5 @@ METHOD = Method(
     source="He et al. 2022, MAE, arXiv:2111.06377; decoder of SimMIM, arXiv:2111.09886; floor",
     prepare=prepare,
     views=("masked",),
+    settings=MaskSettings,
 )

@@ -12,19 +12,37 @@ images and texts is left out: all methods see the same pairs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional as F
 
-from baselines.labelled import require_labels
+from baselines.labelled import require_labels, unknown_apart
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, soft_target_objective
+from selip.training.settings import Positive
 
 
-def medclip_targets(labels: torch.Tensor) -> torch.Tensor:
-    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; an empty set is a label "normal"."""
+@dataclass(frozen=True)
+class OverlapSettings:
+    """Settings of targets from the overlap of labels.
+
+    Attributes:
+        temperature: Of the softmax over s; the default is the paper's.
+    """
+
+    temperature: Positive = 1.0
+
+
+def medclip_targets(labels: torch.Tensor, temperature: float) -> torch.Tensor:
+    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; an empty set is a label "normal".
+
+    A row of NaN, of a volume of unknown state, overlaps with no other.
+    """
+    labels = unknown_apart(labels)
     normal = ~labels.any(1, keepdim=True)
     vectors = F.normalize(torch.cat([labels, normal], dim=1).float(), dim=1)
-    return (vectors @ vectors.T).softmax(1)
+    return (vectors @ vectors.T / temperature).softmax(1)
 
 
 def prepare(preparation: Preparation) -> Objective:
@@ -34,9 +52,10 @@ def prepare(preparation: Preparation) -> Objective:
         UnavailableError: For a cohort without labels.
     """
     require_labels(preparation, "medclip")
+    temperature: float = preparation.settings.temperature
 
     def targets_of(batch: Batch) -> torch.Tensor:
-        return medclip_targets(batch.labels)
+        return medclip_targets(batch.labels, temperature)
 
     return soft_target_objective(targets_of)
 
@@ -47,4 +66,5 @@ METHOD = Method(
     source="Wang et al. 2022, MedCLIP, arXiv:2210.10163",
     prepare=prepare,
     views=("pairs", "labels"),
+    settings=OverlapSettings,
 )

@@ -11,22 +11,23 @@ T = (I + P) / 2, less the entropy of P, which no weight depends on.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch.nn import functional as F
 
 from selip.similarity.text_similarity import TextSimilarity
-from selip.system.errors import InputError
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.settings import NonNegative, RunConfig
 
 EPSILON = 1e-12  # guards a row sum of zero, nothing else
 
 
 @dataclass(frozen=True)
-class SelipConfig:
+class SelipSettings:
     """Knobs of the loss; the defaults are the paper's.
 
     Attributes:
@@ -34,29 +35,18 @@ class SelipConfig:
         kl: "symmetric" (both directions, halved) or "one_way" (volume to text only).
         rows: How S becomes P: "linear" (divide by the row sum) or "softmax".
         diagonal: "in", or "out" to drop the diagonal of Z and S from the KL term.
-        kl_clamp: Lower clamp of probabilities inside the KL term (authors' code: 1e-3); 0 is none.
+        kl_clamp: Lower clamp of probabilities inside the KL term (authors' code: 1e-3), below 1; 0 is none.
     """
 
-    kl_weight: float = 1.0
-    kl: str = "symmetric"
-    rows: str = "linear"
-    diagonal: str = "in"
-    kl_clamp: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuses values outside those of the docstring."""
-        allowed = {"kl": ("symmetric", "one_way"), "rows": ("linear", "softmax"), "diagonal": ("in", "out")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise InputError(f"got selip.{name}={getattr(self, name)}; allowed: {', '.join(values)}")
-        if not (0 <= self.kl_weight < math.inf and 0 <= self.kl_clamp < 1):
-            raise InputError(
-                f"got selip.kl_weight={self.kl_weight}, kl_clamp={self.kl_clamp}; allowed: >= 0 and within [0, 1)"
-            )
+    kl_weight: NonNegative = 1.0
+    kl: Literal["symmetric", "one_way"] = "symmetric"
+    rows: Literal["linear", "softmax"] = "linear"
+    diagonal: Literal["in", "out"] = "in"
+    kl_clamp: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 def selip_loss(
-    logits: torch.Tensor, similarity: torch.Tensor, config: SelipConfig, masked: torch.Tensor | None = None
+    logits: torch.Tensor, similarity: torch.Tensor, settings: SelipSettings, masked: torch.Tensor | None = None
 ) -> Loss:
     """SeLIP's loss; the targets reported beside it are T = (I + lambda P) / (1 + lambda), rows scaled to sum 1.
 
@@ -66,24 +56,24 @@ def selip_loss(
     Args:
         logits: Z (B, B), rows are volumes.
         similarity: S (B, B) in [0, 1].
-        config: Knobs of the loss.
-        masked: (B, B) bool, pairs that the KL term leaves out beside those of `config.diagonal`; None for no more.
+        settings: Knobs of the loss.
+        masked: (B, B) bool, pairs that the KL term leaves out beside those of `settings.diagonal`; None for no more.
     """
     identity = identity_targets(logits)
     contrastive = soft_target_info_nce(logits, identity)
-    if config.kl_weight == 0:
+    if settings.kl_weight == 0:
         return Loss(contrastive, identity)
-    dropped = identity.bool() if config.diagonal == "out" else torch.zeros_like(identity, dtype=torch.bool)
+    dropped = identity.bool() if settings.diagonal == "out" else torch.zeros_like(identity, dtype=torch.bool)
     if masked is not None:
         dropped = dropped | masked
-    distribution = similarity_distribution(similarity, config.rows, dropped)
-    kl = _kl(distribution, logits, dropped, config.kl_clamp)
-    if config.kl == "symmetric":
-        kl = (kl + _kl(distribution, logits.T, dropped, config.kl_clamp)) / 2
-    loss = contrastive + config.kl_weight * kl
-    if config.kl_clamp or config.diagonal == "out" or masked is not None:
+    distribution = similarity_distribution(similarity, settings.rows, dropped)
+    kl = _kl(distribution, logits, dropped, settings.kl_clamp)
+    if settings.kl == "symmetric":
+        kl = (kl + _kl(distribution, logits.T, dropped, settings.kl_clamp)) / 2
+    loss = contrastive + settings.kl_weight * kl
+    if settings.kl_clamp or settings.diagonal == "out" or masked is not None:
         return Loss(loss)
-    targets = identity + config.kl_weight * (2 if config.kl == "one_way" else 1) * distribution
+    targets = identity + settings.kl_weight * (2 if settings.kl == "one_way" else 1) * distribution
     return Loss(loss, targets / targets.sum(1, keepdim=True))
 
 
@@ -109,14 +99,12 @@ def _kl(distribution: torch.Tensor, logits: torch.Tensor, dropped: torch.Tensor,
     return -(torch.special.entr(distribution) + distribution * predicted).sum(1).mean()
 
 
-def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
-    """SeLIP's objective over a given similarity of text ids."""
+def prepare_with(similarity: TextSimilarity, settings: SelipSettings) -> Objective:
+    """SeLIP's objective over a given similarity of text ids, whose tables are where batches will be."""
 
     def objective(batch: Batch) -> Loss:
-        nonlocal similarity
-        similarity = similarity.to(batch.text_ids.device)
         ids = batch.text_ids
-        return selip_loss(batch.logits, similarity(ids), config, similarity.dropped(ids))
+        return selip_loss(batch.logits, similarity(ids), settings, similarity.dropped(ids))
 
     return objective
 
@@ -124,7 +112,7 @@ def prepare_with(similarity: TextSimilarity, config: SelipConfig) -> Objective:
 def prepare(preparation: Preparation) -> Objective:
     """SeLIP's objective for a run."""
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    return prepare_with(similarity, preparation.config.selip)
+    return prepare_with(similarity.to(preparation.device), preparation.settings)
 
 
 METHOD = Method(
@@ -132,4 +120,11 @@ METHOD = Method(
     summary="contrastive loss softened by syntax x semantic similarity between reports",
     source="Liu et al. 2025, SeLIP, arXiv:2503.19801",
     prepare=prepare,
+    settings=SelipSettings,
 )
+
+
+def selip_settings(config: RunConfig) -> SelipSettings:
+    """The settings of selip in a run of `config`: what its controls copy."""
+    found: SelipSettings = METHOD.settings_in(config)
+    return found

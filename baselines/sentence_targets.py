@@ -4,15 +4,15 @@
 
 e is the packaged MiniLM's embedding of the text, never trained. Source: Sobal et al. 2024, X-CLR, arXiv:2407.18134: the
 soft graph of sample similarities as targets of InfoNCE. Theirs is between images, with a fixed tau; here it is
-cross-modal, and tau and the factor 1 + lambda (lambda = selip.kl_weight) match SeLIP, see entropy_match.py. MiniLM is
-nearly blind to the side (cosine .98 of left and right), so T is too. Without its weights: UnavailableError.
+cross-modal, and tau and the factor 1 + lambda (lambda = methods.selip.kl_weight) match SeLIP, see entropy_match.py.
+MiniLM is nearly blind to the side (cosine .98 of left and right), so T is too. Without its weights: UnavailableError.
 """
 
 from __future__ import annotations
 
 import torch
 
-from baselines.entropy_match import matched_objective
+from baselines.entropy_match import TargetSettings, matched_objective
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.system.errors import InputError, UnavailableError
 from selip.training.method import Method, Objective, Preparation
@@ -36,4 +36,5 @@ METHOD = Method(
     summary="soft targets from frozen sentence embeddings, as soft as SeLIP's",
     source="Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
+    settings=TargetSettings,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.selip import prepare_with
+from baselines.selip import SelipSettings, prepare_with
 from selip.similarity.text_similarity import TextSimilarity
 from selip.system.errors import UnavailableError
 from selip.training.method import Method, Objective, Preparation
@@ -53,7 +53,7 @@ def prepare(preparation: Preparation) -> Objective:
             f"got training texts of which a shuffle moves {moved.sum()}; shuffled_selip needs at least {FEWEST_MOVED}"
         )
     similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
-    return prepare_with(similarity.permuted(order), preparation.config.selip)
+    return prepare_with(similarity.permuted(order).to(preparation.device), preparation.settings)
 
 
 METHOD = Method(
@@ -61,4 +61,6 @@ METHOD = Method(
     summary="control: SeLIP with the similarity of shuffled texts",
     source="control for arXiv:2503.19801",
     prepare=prepare,
+    settings=SelipSettings,
+    control_of="selip",
 )

@@ -12,16 +12,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets
+from selip.training.settings import Positive
 
-LOG_SCALE = math.log(10)
-BIAS = -10.0
+
+@dataclass(frozen=True)
+class SigmoidSettings:
+    """Where the learned scale and bias of the loss begin.
+
+    Attributes:
+        scale: t, above 0.
+        bias: b.
+    """
+
+    scale: Positive = 10.0
+    bias: Annotated[float, Field(allow_inf_nan=False)] = -10.0
 
 
 class PairwiseSigmoid(nn.Module):
@@ -36,13 +50,14 @@ class PairwiseSigmoid(nn.Module):
 
     def __init__(
         self,
+        settings: SigmoidSettings,
         labels_of: Callable[[Batch], torch.Tensor],
         weights_of: Callable[[Batch], torch.Tensor | None] = lambda batch: None,
     ) -> None:
         super().__init__()
         self.labels_of, self.weights_of = labels_of, weights_of
-        self.log_scale = nn.Parameter(torch.tensor(LOG_SCALE))
-        self.bias = nn.Parameter(torch.tensor(BIAS))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(settings.scale)))
+        self.bias = nn.Parameter(torch.tensor(settings.bias))
 
     def forward(self, batch: Batch) -> Loss:
         """Loss of a batch, in nats."""
@@ -55,7 +70,7 @@ class PairwiseSigmoid(nn.Module):
 
 def prepare(preparation: Preparation) -> Objective:
     """A pair is one when it belongs together, else none."""
-    return PairwiseSigmoid(lambda batch: identity_targets(batch.volumes))
+    return PairwiseSigmoid(preparation.settings, lambda batch: identity_targets(batch.volumes))
 
 
 METHOD = Method(
@@ -63,4 +78,5 @@ METHOD = Method(
     summary="pairwise sigmoid loss with a scale and bias of its own",
     source="Zhai et al. 2023, SigLIP, arXiv:2303.15343",
     prepare=prepare,
+    settings=SigmoidSettings,
 )

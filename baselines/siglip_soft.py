@@ -12,30 +12,26 @@ from __future__ import annotations
 
 import torch
 
-from baselines.siglip import PairwiseSigmoid
+from baselines.siglip import PairwiseSigmoid, SigmoidSettings
 from selip.similarity.text_similarity import TextSimilarity
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch
 
 
-def soft_sigmoid(similarity: TextSimilarity) -> PairwiseSigmoid:
-    """The pairwise loss whose labels are S of a batch's texts; the tables follow the batch to its device once."""
-
-    def on_device(batch: Batch) -> TextSimilarity:
-        nonlocal similarity
-        similarity = similarity.to(batch.text_ids.device)
-        return similarity
+def soft_sigmoid(similarity: TextSimilarity, settings: SigmoidSettings) -> PairwiseSigmoid:
+    """The pairwise loss whose labels are S of a batch's texts; its tables are where batches will be."""
 
     def weights(batch: Batch) -> torch.Tensor | None:
-        dropped = on_device(batch).dropped(batch.text_ids)
+        dropped = similarity.dropped(batch.text_ids)
         return None if dropped is None else (~dropped).float()
 
-    return PairwiseSigmoid(lambda batch: on_device(batch)(batch.text_ids), weights)
+    return PairwiseSigmoid(settings, lambda batch: similarity(batch.text_ids), weights)
 
 
 def prepare(preparation: Preparation) -> Objective:
     """Labels are the similarity that the run's settings describe."""
-    return soft_sigmoid(TextSimilarity.of(preparation.texts, preparation.config.similarity))
+    similarity = TextSimilarity.of(preparation.texts, preparation.config.similarity)
+    return soft_sigmoid(similarity.to(preparation.device), preparation.settings)
 
 
 METHOD = Method(
@@ -43,4 +39,5 @@ METHOD = Method(
     summary="pairwise sigmoid loss against the similarity between reports",
     source="ours; Zhai et al. 2023, arXiv:2303.15343, with S of arXiv:2503.19801",
     prepare=prepare,
+    settings=SigmoidSettings,
 )

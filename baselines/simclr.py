@@ -13,13 +13,25 @@ and other volumes of the same patient count as negatives.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional as F
 
 from selip.training.method import Method, Objective, Preparation
-from selip.training.objective import Batch, Loss
+from selip.training.objective import Loss
+from selip.training.settings import Positive
 
-TEMPERATURE = 0.1
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Settings of the contrast of views.
+
+    Attributes:
+        temperature: tau, constant.
+    """
+
+    temperature: Positive = 0.1
 
 
 def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -36,14 +48,10 @@ def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> to
     return F.cross_entropy(logits, numbers.roll(len(first)))
 
 
-def objective(batch: Batch) -> Loss:
-    """NT-Xent of the two views of a batch."""
-    return Loss(nt_xent(batch.volumes.float(), batch.second.float(), TEMPERATURE))
-
-
 def prepare(preparation: Preparation) -> Objective:
-    """SimCLR's loss needs nothing of the run."""
-    return objective
+    """NT-Xent of the two views of a batch, at the temperature that is set."""
+    temperature: float = preparation.settings.temperature
+    return lambda batch: Loss(nt_xent(batch.volumes.float(), batch.second.float(), temperature))
 
 
 METHOD = Method(
@@ -52,4 +60,5 @@ METHOD = Method(
     source="Chen et al. 2020, SimCLR, arXiv:2002.05709; floor",
     prepare=prepare,
     views=("second",),
+    settings=ViewSettings,
 )

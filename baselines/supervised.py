@@ -25,8 +25,12 @@ class LesionTypes(nn.Module):
         self.head = nn.Linear(features, labels)
 
     def forward(self, batch: Batch) -> Loss:
-        """Binary cross-entropy of the lesion types of a batch, in nats."""
-        return Loss(F.binary_cross_entropy_with_logits(self.head(batch.features.float()), batch.labels))
+        """Binary cross-entropy of the lesion types of a batch, in nats; volumes of unknown state (NaN) are left out."""
+        logits, known = self.head(batch.features.float()), ~batch.labels.isnan().any(1)
+        if known.all():
+            return Loss(F.binary_cross_entropy_with_logits(logits, batch.labels))
+        total = F.binary_cross_entropy_with_logits(logits[known], batch.labels[known], reduction="sum")
+        return Loss(total / max(1, batch.labels[known].numel()))
 
 
 def prepare(preparation: Preparation) -> Objective:

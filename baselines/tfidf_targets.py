@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from baselines.entropy_match import matched_objective
+from baselines.entropy_match import TargetSettings, matched_objective
 from selip.system.errors import UnavailableError
 from selip.training.method import Method, Objective, Preparation
 
@@ -45,4 +45,5 @@ METHOD = Method(
     summary="soft targets from TF-IDF, as soft as SeLIP's",
     source="TF-IDF variant of Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
+    settings=TargetSettings,
 )

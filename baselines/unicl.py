@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import torch
 
-from baselines.labelled import require_labels
+from baselines.labelled import require_labels, unknown_apart
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, soft_target_objective
 
 
 def unicl_targets(labels: torch.Tensor) -> torch.Tensor:
-    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}."""
-    labels = labels.float()
+    """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; a row of NaN equals none."""
+    labels = unknown_apart(labels.float())
     differing = labels @ (1 - labels).T + (1 - labels) @ labels.T  # entries in which two sets differ, exact integers
     same = (differing == 0).float()
     return same / same.sum(1, keepdim=True)

@@ -11,12 +11,13 @@ import pandas as pd
 
 from benchmarks.settings import ProbeConfig, SegmentationConfig
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
 from selip.records.record import Metric
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How the intervals of a score are made.
+    """Settings of scoring, of its bootstrap intervals above all.
 
     Attributes:
         n_resamples: Bootstrap resamples of the patients.
@@ -65,7 +66,7 @@ class CasePicture:
 
 @dataclass(frozen=True)
 class Score:
-    """What a benchmark says of one model.
+    """Metrics of one model on one benchmark, with the per-item table that they come from.
 
     Attributes:
         metrics: `pool/metric` to its number, as `abnormal/image_to_text_R@10`, with `.../chance` and `.../majority`.
@@ -91,6 +92,7 @@ class Benchmark:
         protocol_version: Grows whenever the same model would score otherwise; versions are never mixed in a table.
         source: Paper or protocol that it follows.
         score: The scoring itself.
+        declared: What its records say of it to those who rank, show and guard them.
         needs_text: Whether it asks the text tower; a method that trains none is then skipped.
         sizes: Settings that decide how much memory it takes.
     """
@@ -100,5 +102,6 @@ class Benchmark:
     protocol_version: str
     source: str
     score: Callable[[Subject, ScoreOptions], Score]
+    declared: Declared
     needs_text: bool = True
     sizes: tuple[str, ...] = ()

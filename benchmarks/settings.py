@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from selip.system.errors import InputError
+from selip.training.settings import Positive
 
-PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -31,7 +31,7 @@ class ProbeConfig:
     draws: PositiveInt = 5
     fine_tune_steps: PositiveInt = 200
     fine_tune_batch_size: PositiveInt = 32
-    fine_tune_learning_rate: PositiveRate = 5e-4
+    fine_tune_learning_rate: Positive = 5e-4
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SegmentationConfig:
     width: Annotated[int, Field(ge=2, multiple_of=2)] = 8
     steps: PositiveInt = 300
     batch_size: PositiveInt = 4
-    learning_rate: PositiveRate = 5e-3
+    learning_rate: Positive = 5e-3
     weight_decay: NonNegativeFloat = 0.01
     validations: PositiveInt = 5
 
@@ -63,13 +63,10 @@ class SegmentationConfig:
         for name in ("arms", "label_fractions"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
-                raise InputError(
-                    f"got segmentation.{name}={','.join(map(str, values))}; allowed: one or more, each once"
-                )
+                raise InputError(f"got segmentation.{name}={','.join(map(str, values))}; name at least one, each once")
         if self.validations > self.steps:
             raise InputError(
-                f"got segmentation.steps={self.steps}, validations={self.validations}; allowed: validations <= steps; "
-                "lower the one or raise the other"
+                f"got segmentation.steps={self.steps}, validations={self.validations}; lower the one or raise the other"
             )
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        from selip.cli.main import main as cli
+        from selip.cli import main as cli
 
         cli.main()
     except KeyboardInterrupt:  # while modules are loaded, or again while the first one is answered

@@ -27,10 +27,11 @@ def test_the_method_of_the_readme_trains(small_cohort, tiny_run, tmp_path, monke
         run = Run(
             find_method(name),
             small_cohort,
-            read_experiment(experiment_file("quick"), tiny_run).run,
+            read_experiment(experiment_file("quick"), [*tiny_run, f"methods.{name}.margin=0.2"]).run,
             0,
             validation_score,
         )
+        assert run.method.settings_in(run.config) == run.method.settings(margin=0.2)
         _, facts, training = train(run, tmp_path / "checkpoint.safetensors")
     finally:
         sys.modules.pop(module, None)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Parts of classification: labels, probes, predictions."""

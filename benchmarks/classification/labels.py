@@ -1,7 +1,8 @@
 """Labelled items for classification: from the parts of a cohort to class numbers.
 
 Labels come from the true findings that a volume's contrast shows, and from the labels of its study where nobody knows
-the findings. A volume that does not have exactly one class of a task is no item of it.
+the findings. A volume that does not have exactly one class of a task is no item of it, and one of unknown state
+(`selip.data.states`) is an item of none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pandas as pd
 
 from selip.data.cohort import Cohort
 from selip.data.findings import Finding, findings_from_json, is_normal
+from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, finding_labels, states_of
 from selip.models.scored_model import Subject
 from selip.system.errors import UnavailableError
 
@@ -40,12 +42,14 @@ class Shown:
     Attributes:
         text: Text it is paired with.
         findings: True findings that its contrast shows; None when nobody knows them.
-        labels: Labels of its study, without "normal".
+        labels: Labels of its study that name a finding.
+        state: One of STATES.
     """
 
     text: str
     findings: tuple[Finding, ...] | None
     labels: frozenset[str]
+    state: str = ABNORMAL
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,14 @@ class TaskData:
 
 
 def abnormal(volume: Shown) -> str:
-    """Whether the text of the volume is the normal sentence."""
-    return "normal" if is_normal(volume.text) else "abnormal"
+    """The state of the volume: normal or abnormal, as unknown ones are no items; the normal sentence is normal."""
+    return NORMAL if is_normal(volume.text) else volume.state
 
 
 def lesion_type(volume: Shown) -> str | None:
     """The one lesion type that the contrast shows."""
     if volume.findings is None:
-        return None if is_normal(volume.text) else _sole(volume.labels)
+        return None if abnormal(volume) == NORMAL else _sole(volume.labels)
     return _sole(finding.lesion_type for finding in volume.findings)
 
 
@@ -188,7 +192,7 @@ def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskDat
     ]
     seen = task.classes or tuple(sorted(set().union(*(set(items["label"]) for items in named.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
-    note = _lost([name for name in seen if name not in classes])
+    note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes])
     kept = {part: _part(items[items["label"].isin(classes)], classes) for part, items in named.items()}
     if len(classes) < 2 or not all(len(part.rows) for part in kept.values()):
         return None, f"left out: fewer than two classes, or an empty part{note}"
@@ -198,6 +202,12 @@ def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskDat
 
 def _lost(names: Sequence[str]) -> str:
     return f"; classes with fewer than {MIN_PATIENTS} patients in a part: {', '.join(names)}" if names else ""
+
+
+def _unknown(cohort: Cohort, parts: Sequence[str]) -> str:
+    rows = np.concatenate([cohort.rows(part) for part in parts])
+    unknown = np.count_nonzero(states_of(cohort.volumes.iloc[rows]) == UNKNOWN)
+    return f"; {unknown} volumes of unknown state left out" if unknown else ""
 
 
 def _part(items: pd.DataFrame, classes: Sequence[str]) -> Part:
@@ -215,12 +225,14 @@ def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
     for column, edge_mm in zip(SPACING, cohort.info.spacing_mm, strict=True):
         items[column] = float(edge_mm)
     items["row"] = np.arange(len(items))
-    shown = map(_shown, items["text"], items["contrast"], studies["findings"], studies["labels"])
-    items["label"] = np.array([task.label(volume) for volume in shown], dtype=object)
+    states = states_of(volumes)
+    shown = map(_shown, items["text"], items["contrast"], studies["findings"], studies["labels"], states)
+    labels = [None if volume.state == UNKNOWN else task.label(volume) for volume in shown]
+    items["label"] = np.array(labels, dtype=object)
     return items[items["label"].notna()]
 
 
-def _shown(text: str, contrast: str, findings: str, labels: str) -> Shown:
+def _shown(text: str, contrast: str, findings: str, labels: str, state: str) -> Shown:
     known = findings_from_json(findings) if findings else None
     visible = None if known is None else tuple(finding for finding in known if finding.clause(contrast))
-    return Shown(text, visible, frozenset(json.loads(labels) if labels else ()) - {"normal"})
+    return Shown(text, visible, finding_labels(json.loads(labels) if labels else ()), state)

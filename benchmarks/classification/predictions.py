@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.class_summary import POLICIES as METRIC_POLICIES
-from benchmarks.classification.class_summary import summarise_classification
 from benchmarks.classification.labels import ITEM_COLUMNS, TaskData
+from benchmarks.statistics.metric_summary import CLASS_POLICIES, summarise_classification
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 STATISTICS = ("macro_auroc", "balanced_accuracy", "macro_f1", "mcc", "ece")
 PARTS = ("train", "val", "test")
 REFERENCE_DECIMALS = 4  # solvers of other machines differ behind it, and references must be equal in all records
 POLICIES = {
-    **METRIC_POLICIES,
+    **CLASS_POLICIES,
     "classes": "a class with fewer than 5 patients in train or in the scored part is left out, for every method; of "
     "two classes the second is the positive one; more are scored one against the rest",
     "items": "volumes with exactly one class of the task, as a lesion type or place that their contrast shows alone",
@@ -40,13 +41,13 @@ def fitted_parts(subject: Subject) -> tuple[str, ...]:
         InputError: When a part to score is one that it fits or chooses on.
     """
     if subject.split != "test":
-        raise InputError(f"got split {subject.split!r} to score; allowed: test; probes are fitted on train and val")
+        raise InputError(f"got split {subject.split!r} to score; take test, as probes are fitted on train and val")
     return PARTS
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What some models say of the scored items, and what they are all read against.
+    """Class probabilities of some models for the scored items, and those of the references beside them.
 
     Attributes:
         models: Model, as "features_linear_10pct", to its probabilities (n, K); "" names the only one of a task.
@@ -142,12 +143,12 @@ def _reference_values(
 
 
 def _references(found: Mapping[str, Metric], models: Iterable[str], values: Mapping[str, float]) -> dict[str, Metric]:
-    """What stands beside the metrics of some models: without intervals, on the same items."""
+    """References beside the metrics of some models: without intervals, on the same items."""
     beside = {}
     for model in models:
         for name, value in values.items():
             key = _key(model, name)
-            metric = found.get(key.partition("/")[0])
+            metric = found.get(MetricKey.named(key).metric)
             if metric:
                 update = {"value": round(value, REFERENCE_DECIMALS), "lower": None, "upper": None}
                 beside[key] = metric.model_copy(update=update)
@@ -155,12 +156,7 @@ def _references(found: Mapping[str, Metric], models: Iterable[str], values: Mapp
 
 
 def chance_levels(frame: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """What a uniform draw of a class is expected to score, by metric; macro F1 from the expected counts.
-
-    Args:
-        frame: Table of `item_frame`.
-        classes: (K,) names.
-    """
+    """Expected score of a uniform draw of a class, by metric; macro F1 from the expected counts."""
     names = [classes[number] for number in ranked_classes(classes)]
     positive = {name: float(frame[f"truth:{name}"].mean()) for name in names}
     shares = np.bincount(frame["truth"].astype(int), minlength=len(classes)) / len(frame)
@@ -180,3 +176,24 @@ def majority(data: TaskData, part: str) -> FloatArray:
     """(n, K) the shares of the classes in train, the same for every item of `part`."""
     labels = data.parts["train"].labels
     return np.tile(np.bincount(labels, minlength=len(data.classes)) / len(labels), (len(data.parts[part].rows), 1))
+
+
+def declared_classification(label: str, place: int, **changes: Any) -> Declared:  # noqa: ANN401 (fields of many types)
+    """Declares a benchmark of classification: its tasks are pools, ranked by their macro AUROC.
+
+    Args:
+        label: Its name in words.
+        place: Its place on the page of classification, from 10.
+        changes: Fields of `Declared` in which it differs.
+    """
+    about: dict[str, Any] = {
+        "headline": ("*/macro_auroc",),
+        "pools": ("lesion_type", "abnormal", "lobe", "side", "glioma_grade"),
+        "transfer_pools": ("glioma_grade",),
+        "floors": {"chance": "chance", "majority": "majority", "metadata": "metadata only"},
+        "words": {
+            "macro_auroc": "macro AUROC", "macro_auprc": "macro AUPRC", "macro_f1": "macro F1", "mcc": "MCC",
+            "ece": "ECE", "auroc": "AUROC", "auprc": "AUPRC",
+        },
+    }  # fmt: skip
+    return Declared(family="classification", label=label, place=place, **about | changes)

@@ -10,7 +10,7 @@ import copy
 import math
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +22,11 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.classification.labels import SPACING, TaskData
+from benchmarks.classification.predictions import majority
 from selip.models.scored_model import Subject
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 MAX_ITERATIONS = 1000
@@ -43,7 +44,7 @@ class Examples:
     """
 
     vectors: FloatArray
-    labels: npt.NDArray[np.intp]
+    labels: IntArray
     patients: npt.NDArray
 
     def of(self, chosen: npt.NDArray) -> Examples:
@@ -64,13 +65,22 @@ class Probe:
     predict: Callable[[FloatArray], FloatArray]
 
 
+Fit = Callable[[Examples, Examples, int], Probe]
+"""Examples of train and of val and the number of classes to a probe."""
+
+
 def vectors_of(subject: Subject, data: TaskData, part: str, representation: str) -> FloatArray:
     """(n, F) "features" before projection or (n, E) "embeddings" after it, of the items of a part."""
     embedded = subject.transfer_embeddings(part) if data.task.is_transfer else subject.embeddings(part)
     vectors = embedded.features if representation == "features" else embedded.volumes
     if not np.isfinite(vectors).all():
-        raise InputError(f"got {representation} of the {part} part that are not finite; allowed: finite; train again")
+        raise InputError(f"got {representation} of the {part} part that are not finite; train again")
     return vectors[data.parts[part].rows].astype(np.float64)
+
+
+def all_vectors(subject: Subject, data: TaskData) -> dict[str, dict[str, FloatArray]]:
+    """`vectors_of` each representation and part."""
+    return {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
 
 
 def metadata_vectors(data: TaskData) -> dict[str, FloatArray]:
@@ -90,12 +100,27 @@ def labelled(data: TaskData, part: str, vectors: FloatArray) -> Examples:
     return Examples(vectors, data.parts[part].labels, data.parts[part].patients)
 
 
+def fitted(data: TaskData, vectors: Mapping[str, FloatArray], fit: Fit) -> Probe:
+    """A probe on the vectors (n, F) of train, chosen on those of val."""
+    train, val = (labelled(data, part, vectors[part]) for part in ("train", "val"))
+    return fit(train, val, len(data.classes))
+
+
+def shortcut_references(data: TaskData, part: str) -> dict[str, FloatArray]:
+    """Probabilities (n, K) of the items of a part, from metadata alone and from the shares of the classes in train."""
+    metadata = metadata_vectors(data)
+    return {
+        "metadata": fitted(data, metadata, fit_linear).predict(metadata[part]),
+        "majority": majority(data, part),
+    }
+
+
 def task_generator(seed: int, task: str, *numbers: int) -> np.random.Generator:
     """Randomness of a task: a function of these arguments, so the same for every method."""
     return np.random.default_rng([seed, zlib.crc32(task.encode()), *numbers])
 
 
-def fraction_mask(train: Examples, fraction: float, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+def fraction_mask(train: Examples, fraction: float, generator: np.random.Generator) -> BoolArray:
     """(n,) which examples a probe may see when it sees the labels of a share of the patients.
 
     Patients come in one random order, but the first are one of each class, so that a small share has every class. A
@@ -142,7 +167,7 @@ def fit_linear(train: Examples, val: Examples, n_classes: int) -> Probe:
     return Probe(best[1], lambda vectors: _of_all_classes(best[2], prepared(vectors), n_classes))
 
 
-def _fit_quietly(model: LogisticRegression, inputs: FloatArray, labels: npt.NDArray[np.intp]) -> None:
+def _fit_quietly(model: LogisticRegression, inputs: FloatArray, labels: IntArray) -> None:
     with warnings.catch_warnings():
         # One label per class is what a share of 1 % can mean; it is no regression problem.
         warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
@@ -180,7 +205,7 @@ def fit_neighbours(train: Examples, val: Examples, n_classes: int) -> Probe:
     return Probe(best, lambda vectors: smoothed(votes(vectors), best))
 
 
-def validation_loss(labels: npt.NDArray[np.intp], probabilities: FloatArray) -> float:
+def validation_loss(labels: IntArray, probabilities: FloatArray) -> float:
     """Mean log-loss in nats of probabilities (n, K) against class numbers (n,); a probability is at least 1e-12.
 
     scikit-learn's checks of its arguments take longer than a probe of few examples.

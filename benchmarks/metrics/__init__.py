@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics: pure functions of scores and truth."""

@@ -16,17 +16,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from selip.records.metric_key import MetricKey
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
 _TRUTH, _PREDICTED, _SCORE = "truth", "predicted", "score"
 
 
 class Stem(NamedTuple):
-    """What the name of a metric says: prefix of its columns, "" or ending in "_"; its class, "" for all."""
+    """Parts of a metric's name: prefix of its columns, "" or ending in "_"; its class, "" for all."""
 
     prefix: str
     one_class: str
@@ -38,15 +38,14 @@ def stem_of(metric: str, statistic: str) -> Stem:
     Raises:
         InputError: When the name does not end in the statistic.
     """
-    own, _, reference = metric.partition("/")
-    name, _, one_class = own.partition(":")
-    if name != statistic and not name.endswith(f"_{statistic}"):
+    key = MetricKey.named(metric, statistics=(statistic,))
+    if key.statistic != statistic:
         raise InputError(
-            f"got metric {metric!r} with statistic {statistic}; allowed: [MODEL_]{statistic}[:CLASS][/REFERENCE]; "
+            f"got metric {metric!r} with statistic {statistic}, not [MODEL_]{statistic}[:CLASS][/REFERENCE]; "
             "rename one of the two"
         )
-    model = reference or name.removesuffix(statistic).removesuffix("_")
-    return Stem(f"{model}_" if model else "", one_class)
+    model = key.reference or key.model
+    return Stem(f"{model}_" if model else "", key.one_class)
 
 
 def classes_of(frame: pd.DataFrame) -> list[str]:
@@ -59,7 +58,7 @@ def classes_of(frame: pd.DataFrame) -> list[str]:
     found = [column.partition(":")[2] for column in named if frame[column].notna().any()]
     broken = [name for name in found if "/" in name or not name]
     if broken:
-        raise InputError(f"got class {broken[0]!r}; allowed: a name without '/'; write it with a space or a hyphen")
+        raise InputError(f"got class {broken[0]!r}; write it with a space or a hyphen")
     return found
 
 
@@ -71,7 +70,7 @@ def answers_of(frame: pd.DataFrame, metric: str, statistic: str) -> tuple[FloatA
     """
     prefix, one_class = stem_of(metric, statistic)
     if one_class:
-        raise InputError(f"got metric {metric!r}; allowed: {statistic} of all classes; leave out :{one_class}")
+        raise InputError(f"got metric {metric!r}; leave out :{one_class}")
     truth, predicted = _columns(frame, [_TRUTH])[:, 0], _columns(frame, [f"{prefix}{_PREDICTED}"])[:, 0]
     _check_finite(predicted[np.isfinite(truth)], f"{prefix}{_PREDICTED}")
     return truth, predicted
@@ -86,7 +85,7 @@ def scores_of(frame: pd.DataFrame, metric: str, statistic: str) -> tuple[FloatAr
     prefix, one_class = stem_of(metric, statistic)
     classes = [one_class] if one_class else classes_of(frame)
     if not classes:
-        raise InputError(f"got no class with a known truth for {metric!r}; allowed: columns truth:CLASS; write them")
+        raise InputError(f"got no class with a known truth for {metric!r}; write columns truth:CLASS")
     truths = _columns(frame, [f"{_TRUTH}:{name}" for name in classes])
     scores = _columns(frame, [f"{prefix}{_SCORE}:{name}" for name in classes])
     known = np.isfinite(truths)
@@ -99,11 +98,11 @@ def scores_of(frame: pd.DataFrame, metric: str, statistic: str) -> tuple[FloatAr
 def _columns(frame: pd.DataFrame, names: list[str]) -> FloatArray:
     missing = [name for name in names if name not in frame]
     if missing:
-        raise InputError(f"got no column {', '.join(missing)} in a frame; allowed: its columns; score it there")
+        raise InputError(f"got no column {', '.join(missing)} in a frame; score it there")
     return frame[names].to_numpy(np.float64)
 
 
 def _check_finite(values: FloatArray, column: str) -> None:
     lost = values.size - int(np.isfinite(values).sum())
     if lost:
-        raise InputError(f"got {lost} values in {column} that are not finite; allowed: finite ones; score every item")
+        raise InputError(f"got {lost} values in {column} that are not finite; score every item")

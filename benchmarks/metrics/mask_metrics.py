@@ -52,17 +52,15 @@ def score_masks(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[floa
     )
 
 
-def mask_scores(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, float, float]) -> dict[str, float]:
-    """Scores of one case (I, J, K), by the names of HIGHER_IS_BETTER; arguments and errors as in `score_masks`."""
-    _check(predicted[None], truth[None], spacing_mm)
-    return _scores(predicted, truth, spacing_mm)
-
-
 def dice_scores(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Dice (n,) in [0, 1] of masks (n, I, J, K) bool: 2 |P and T| / (|P| + |T|), 1 where both are empty.
 
     MONAI's `compute_dice` with `ignore_empty=False`, for all cases at once.
+
+    Raises:
+        InputError: For masks that are not bool.
     """
+    _check_bool(predicted, truth)
     axes = tuple(range(1, predicted.ndim))
     overlap, voxels = (predicted & truth).sum(axes), predicted.sum(axes) + truth.sum(axes)
     return np.where(voxels == 0, 1.0, 2 * overlap / np.maximum(voxels, 1))
@@ -74,7 +72,11 @@ def lesion_f1(predicted: np.ndarray, truth: np.ndarray) -> float:
     A true lesion is found when one of its voxels is predicted; a predicted one is false when no voxel of it is true;
     F1 = 2 found / (2 found + missed + false). The policy of ISLES 2022 (Hernandez Petzsche et al. 2022, Scientific Data
     9:762; its evaluation code takes 26 neighbours too) and ATLAS R2.0. Lesions that one prediction joins are all found.
+
+    Raises:
+        InputError: For masks that are not bool.
     """
+    _check_bool(predicted, truth)
     true_lesions, n_true = ndimage.label(truth, structure=NEIGHBOURS_26)
     predicted_lesions, n_predicted = ndimage.label(predicted, structure=NEIGHBOURS_26)
     both = predicted & truth
@@ -116,9 +118,13 @@ def _check(predicted: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, fl
     if predicted.shape != truth.shape or predicted.ndim != 4:
         raise InputError(
             f"got {len(predicted)} masks of shape {predicted.shape[1:]} and {len(truth)} of {truth.shape[1:]}; "
-            "allowed: as many, of one shape (I, J, K); bring both onto one grid"
+            "bring both onto one grid"
         )
-    if predicted.dtype != bool or truth.dtype != bool:
-        raise InputError(f"got masks of {predicted.dtype} and {truth.dtype}; allowed: bool; apply a threshold first")
+    _check_bool(predicted, truth)
     if len(spacing_mm) != 3 or not all(math.isfinite(edge) and edge > 0 for edge in spacing_mm):
-        raise InputError(f"got spacing_mm {spacing_mm}; allowed: three voxel edges above 0; give it in millimetres")
+        raise InputError(f"got spacing_mm {spacing_mm}; give three voxel edges above 0, in millimetres")
+
+
+def _check_bool(predicted: np.ndarray, truth: np.ndarray) -> None:
+    if predicted.dtype != bool or truth.dtype != bool:
+        raise InputError(f"got masks of {predicted.dtype} and {truth.dtype}; apply a threshold first")

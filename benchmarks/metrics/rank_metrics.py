@@ -2,7 +2,7 @@
 
 Policies. Ties count against us: among equal scores the least relevant candidate ranks first, so a constant score gives
 the worst rank, never R@1 = 1 by luck. A query may have several positives. Scores are compared, never tested for their
-sign: a cosine below 0 ranks like any other.
+sign: a cosine below 0 ranks like any other. A score that is not finite is refused, since NaN would rank first.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from benchmarks.metrics.resampling import check_finite
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 
 CUTOFFS = (1, 5, 10)
 RANK_METRICS = (*(f"R@{k}" for k in CUTOFFS), "median_rank", "MRR", "mAP@R", "R-precision")
@@ -22,7 +21,16 @@ COUNTED_POSITIVES = 8  # of a query with more, the scores are sorted once
 
 
 def worst_order(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
-    """Candidates (Q, N) from the highest score down; equal scores from the least merit up."""
+    """Candidates (Q, N) from the highest score down; equal scores from the least merit up.
+
+    Raises:
+        InputError: When a score is not finite.
+    """
+    check_finite(scores, "scores")
+    return _ordered(scores, merit)
+
+
+def _ordered(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
     return np.lexsort((merit, -scores), axis=-1)
 
 
@@ -37,6 +45,9 @@ def rank_metrics(scores: npt.NDArray, positive: BoolArray) -> dict[str, FloatArr
     Args:
         scores: (Q, N), any real or integer scores.
         positive: (Q, N), at least one True in each row.
+
+    Raises:
+        InputError: When a score is not finite.
     """
     query, place, rank = positive_ranks(scores, positive)
     n_positives = np.bincount(query, minlength=len(scores))
@@ -67,7 +78,11 @@ def positive_ranks(scores: npt.NDArray, positive: BoolArray) -> tuple[IntArray, 
 
     Returns:
         Three arrays (P,) in order of query and rank: query, i, and the rank from 1.
+
+    Raises:
+        InputError: When a score is not finite.
     """
+    check_finite(scores, "scores")
     query, candidate = true_entries(positive)
     own = scores[query, candidate]
     order = np.lexsort((-own, query))
@@ -106,7 +121,11 @@ def ndcg(scores: npt.NDArray, relevance: FloatArray) -> tuple[FloatArray, FloatA
 
     Returns:
         Two arrays (Q,), NaN for a query to which nothing of known relevance is relevant.
+
+    Raises:
+        InputError: When a score is not finite, whether or not its relevance is known.
     """
+    check_finite(scores, "scores")
     known = np.isfinite(relevance)
     if not known.any():
         return np.full(len(scores), np.nan), np.full(len(scores), np.nan)
@@ -129,7 +148,7 @@ def ndcg(scores: npt.NDArray, relevance: FloatArray) -> tuple[FloatArray, FloatA
 def _top_gains(scores: FloatArray, gain: FloatArray, edge: float, kept: int) -> FloatArray:
     """(kept,) gains of the first candidates of one query, of which the last scores `edge`."""
     at = np.flatnonzero(scores >= edge)
-    return gain[at][worst_order(scores[at], gain[at])[:kept]]
+    return gain[at][_ordered(scores[at], gain[at])[:kept]]
 
 
 def first_rank_survival(n_positives: int, n_candidates: int) -> FloatArray:

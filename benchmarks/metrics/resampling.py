@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from selip.system.arrays import FloatArray, IntArray
 from selip.system.errors import InputError
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
 Resampler = Callable[[FloatArray], FloatArray]
 """Counts (R, P) of the patients in each resample to the statistic (R, C) of each column."""
 
@@ -42,7 +41,7 @@ def resampler_of(values: FloatArray, weights: FloatArray, codes: IntArray, stati
         statistic: "mean" or "median", weighted.
 
     Raises:
-        InputError: When there is no such statistic.
+        InputError: When there is no such statistic, or a score is infinite.
     """
     if statistic not in _STATISTICS:
         raise InputError(f"got statistic {statistic!r}; allowed: {', '.join(_STATISTICS)}; choose one of them")
@@ -66,6 +65,7 @@ def _median_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) 
 
     Column by column: `cumulated[p, v]` is the weight of patient p on values up to the v-th distinct one.
     """
+    check_no_infinity(values, "scores")
     tables = []
     for column in values.T:
         known = np.isfinite(column)
@@ -115,7 +115,7 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
         statistic: "mean" or "median", weighted.
 
     Raises:
-        InputError: When there is no such statistic.
+        InputError: When there is no such statistic, or a score is infinite.
     """
     if statistic != "mean":
         return joined([resampler_of(*table, statistic) for table in tables])
@@ -132,6 +132,7 @@ def side_by_side(tables: Sequence[Table], statistic: str) -> Resampler:
 
 def _sums_and_masses(values: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, FloatArray]:
     """(P, C) weighted sum of each patient's known scores, and (P, C) their weight."""
+    check_no_infinity(values, "scores")
     known = np.isfinite(values)
     sums = patient_sums(np.where(known, values, 0.0) * weights[:, None], codes)
     return sums, patient_sums(known * weights[:, None], codes)
@@ -199,3 +200,31 @@ def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
     below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
     p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
     return np.where((known > 0) & (n_patients > 1), p_values, np.nan)
+
+
+def check_finite(values: npt.ArrayLike, name: str) -> None:
+    """Refuses values that are not finite.
+
+    Args:
+        values: Any shape.
+        name: The values in the user's words, as "scores".
+
+    Raises:
+        InputError: When one is NaN or infinite.
+    """
+    numbers = np.asarray(values)
+    lost = numbers.size - np.count_nonzero(np.isfinite(numbers))
+    if lost:
+        raise InputError(f"got {lost} of {numbers.size} {name} that are not finite; score every item, then try again")
+
+
+def check_no_infinity(values: npt.ArrayLike, name: str) -> None:
+    """Refuses infinite values where NaN stands for one that is not defined.
+
+    Raises:
+        InputError: When one is infinite.
+    """
+    numbers = np.asarray(values)
+    lost = np.count_nonzero(np.isinf(numbers))
+    if lost:
+        raise InputError(f"got {lost} of {numbers.size} {name} that are infinite; allowed: NaN where undefined")

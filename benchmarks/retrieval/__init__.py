@@ -1,1 +1,1 @@
-"""TODO."""
+"""Parts of retrieval: candidates, ranks, relevance, hard negatives."""

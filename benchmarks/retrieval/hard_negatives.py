@@ -14,9 +14,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.retrieval.cosines import exact_steps
+from benchmarks.retrieval.gallery_ranking import exact_steps
 from benchmarks.retrieval.text_bank import TextBank
 from selip.data.findings import Clause, findings_text, flip_text, parse_findings_text
+from selip.system.arrays import FloatArray, IntArray
 
 _OPPOSITE = MappingProxyType(
     {"high": "low", "long": "short", "increased": "decreased", "bright": "dark", "hyper": "hypo"}
@@ -70,8 +71,8 @@ def _is_canonical(text: str, clauses: tuple[Clause, ...]) -> bool:
 
 def win_rates(
     texts: Sequence[str], volumes: npt.NDArray, bank: TextBank, frequency: Counter[str]
-) -> dict[str, npt.NDArray[np.float64]]:
-    """How often the true text beats its edits, for each item and edit; a tie is no win.
+) -> dict[str, FloatArray]:
+    """Share of its edits that the true text of each item beats; a tie is no win.
 
     Args:
         texts: (N,) true text of each item.
@@ -97,7 +98,7 @@ def win_rates(
     return columns
 
 
-def _mean_by_item(values: npt.NDArray, item: npt.NDArray[np.intp], n_items: int) -> npt.NDArray[np.float64]:
+def _mean_by_item(values: npt.NDArray, item: IntArray, n_items: int) -> FloatArray:
     with np.errstate(invalid="ignore"):
         return np.bincount(item, values, n_items) / np.bincount(item, minlength=n_items)
 

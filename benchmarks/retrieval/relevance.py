@@ -17,13 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
 from selip.data.findings import Finding
+from selip.system.arrays import FloatArray, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 Key = tuple[str, str, str]
 """Region, side and lesion type of a finding."""
 
@@ -40,7 +39,7 @@ class Relevance:
 
     of_text: FloatArray
     of_set: FloatArray
-    set_of_volume: npt.NDArray[np.intp]
+    set_of_volume: IntArray
 
     def of_volumes(self, rows: slice) -> FloatArray:
         """(n, T) relevance of all texts to some volumes."""
@@ -62,9 +61,7 @@ def grade(a: Key, b: Key) -> float:
     return (same_region + (same_region and a[1] == b[1]) + (a[2] == b[2])) / 3
 
 
-def relevance(
-    items: pd.DataFrame, text_of_item: npt.NDArray[np.intp], findings: Mapping[str, Sequence[Finding]]
-) -> Relevance:
+def relevance(items: pd.DataFrame, text_of_item: IntArray, findings: Mapping[str, Sequence[Finding]]) -> Relevance:
     """Relevance of the texts of a pool to its volumes.
 
     Args:
@@ -87,13 +84,6 @@ def relevance(
     with np.errstate(invalid="ignore"):
         of_text = known @ left / known.sum(axis=1)[:, None]
     return Relevance(of_text, np.vstack([right, np.full((1, right.shape[1]), np.nan)]), set_of_volume)
-
-
-def set_grades(sets: Sequence[frozenset[Key]]) -> FloatArray:
-    """(F, F) symmetric best match of every two sets of findings, in [0, 1]."""
-    best, share = _factors(sets)
-    one_way = best @ share.T
-    return _rounded((one_way + one_way.T) / 2)
 
 
 def _factors(sets: Sequence[frozenset[Key]]) -> tuple[FloatArray, FloatArray]:

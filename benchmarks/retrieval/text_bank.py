@@ -55,10 +55,10 @@ def check_embeddings(embeddings: Embeddings) -> None:
     missing = [column for column in ITEM_COLUMNS if column not in items]
     if missing or items.empty:
         got = f"no column {missing[0]!r}" if missing else "no items"
-        raise InputError(f"got {got} to score; allowed: at least one volume with {', '.join(ITEM_COLUMNS)}")
+        raise InputError(f"got {got} to score; give at least one volume with {', '.join(ITEM_COLUMNS)}")
     repeated = items["volume_id"][items["volume_id"].duplicated()]
     if len(repeated):
-        raise InputError(f"got volume {repeated.iloc[0]!r} twice; allowed: each volume once; remove the repeat")
+        raise InputError(f"got volume {repeated.iloc[0]!r} twice; remove the repeat")
     check_vectors(embeddings.volumes, list(items["volume_id"]), "volume")
 
 
@@ -69,18 +69,17 @@ def check_vectors(vectors: npt.NDArray, names: Sequence[str], kind: str) -> None
         InputError: Naming the first wrong one of `names`.
     """
     if vectors.ndim != 2 or len(vectors) != len(names):
-        raise InputError(f"got {kind} embeddings of shape {vectors.shape}; allowed: ({len(names)}, E); encode them all")
+        raise InputError(f"got {kind} embeddings of shape {vectors.shape}, not ({len(names)}, E); encode them all")
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         raise InputError(
             f"got {np.count_nonzero(~finite)} non-finite {kind} embeddings, first {names[finite.argmin()]!r}; "
-            "allowed: finite numbers; check the training for divergence"
+            "check the training for divergence"
         )
     length = np.linalg.norm(vectors.astype(np.float64), axis=1)
     wrong = np.abs(length - 1) > _LENGTH_TOLERANCE
     if wrong.any():
         first = wrong.argmax()
         raise InputError(
-            f"got a {kind} embedding of length {length[first]:.4g} for {names[first]!r}; allowed: unit length; "
-            "normalise the embeddings"
+            f"got a {kind} embedding of length {length[first]:.4g} for {names[first]!r}; normalise the embeddings"
         )

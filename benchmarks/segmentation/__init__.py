@@ -1,1 +1,1 @@
-"""TODO."""
+"""Parts of segmentation: cases, decoder, training."""

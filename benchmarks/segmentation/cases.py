@@ -1,4 +1,4 @@
-"""Cases of segmentation: the volumes of a part that show something and whose study has a mask."""
+"""Cases of segmentation: volumes that show something and whose study has a mask; the best and worst as pictures."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
+from benchmarks.benchmark import CasePicture
 from selip.data.cohort import IGNORE, Cohort, lesion_of
-from selip.data.findings import findings_from_json, is_normal
-from selip.models.volume_towers import Intensity
+from selip.data.findings import findings_from_json
+from selip.data.states import NORMAL, states_of
+from selip.models.volume_towers import Intensity, contrast_positions
+from selip.system.arrays import BoolArray
 from selip.system.errors import InputError, UnavailableError
-from selip.training.training_data import contrast_positions
 
 MM3_PER_ML = 1000.0
 ITEM_COLUMNS = ("item_id", "patient_id", "contrast", "site", "text")
@@ -42,11 +43,11 @@ class Cases:
         """Refuses volumes and masks that do not go together."""
         if self.volumes.shape != self.masks.shape or self.volumes.ndim != 5 or not len(self.volumes):
             raise InputError(
-                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}; allowed: both "
+                f"got volumes {tuple(self.volumes.shape)} and masks {tuple(self.masks.shape)}, not both "
                 "(n, 1, I, J, K) with n >= 1; give each volume its mask"
             )
         if self.masks.dtype != torch.bool:
-            raise InputError(f"got masks of {self.masks.dtype}; allowed: torch.bool; compare them with 0 first")
+            raise InputError(f"got masks of {self.masks.dtype}, not torch.bool; compare them with 0 first")
 
     def __len__(self) -> int:
         """Number of cases."""
@@ -95,7 +96,7 @@ class CasePart:
     items: pd.DataFrame
     cases: Cases
 
-    def of(self, chosen: npt.NDArray[np.bool_]) -> CasePart:
+    def of(self, chosen: BoolArray) -> CasePart:
         """The cases under the mask `chosen` (n,)."""
         rows = torch.from_numpy(np.flatnonzero(chosen))
         return CasePart(self.items[chosen].reset_index(drop=True), self.cases.of(rows))
@@ -110,21 +111,16 @@ class CasePart:
 def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
     """The volumes of `part` whose text is not normal and whose study has a mask.
 
-    Args:
-        cohort: Where they are.
-        part: Part of the split.
-        intensity: The model's rule from stored voxels to network input.
-
     Raises:
         InputError: When there is none.
     """
     rows = cohort.rows(part)
     studies = cohort.studies.reset_index().set_index("study_id").loc[cohort.volumes["study_id"].iloc[rows]]
-    is_case = (studies["has_mask"] == "1").to_numpy() & ~cohort.volumes["text"].iloc[rows].map(is_normal).to_numpy(bool)
+    is_case = (studies["has_mask"] == "1").to_numpy() & (states_of(cohort.volumes.iloc[rows]) != NORMAL)
     if not is_case.any():
         raise UnavailableError(
-            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; allowed: one at least in each "
-            "part; import masks, or leave segmentation out"
+            f"got no abnormal volume with a mask in the {part} part of {cohort.root}; "
+            "import masks, or leave segmentation out"
         )
     table, studies = cohort.volumes.iloc[rows[is_case]], studies[is_case]
     stored, of_study = np.unique(studies["index"].to_numpy(np.int64), return_inverse=True)
@@ -146,3 +142,47 @@ def lesion_types(findings: Sequence[str], contrasts: Sequence[str]) -> list[str]
         known = findings_from_json(text) if text else []
         found.append(" + ".join(sorted({finding.lesion_type for finding in known if finding.clause(contrast)})))
     return found
+
+
+RANKS = ("best", "median", "worst")
+
+
+def case_pictures(
+    pool: str,
+    items: pd.DataFrame,
+    voxels: np.ndarray,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    spacing_mm: Sequence[float],
+) -> tuple[CasePicture, ...]:
+    """Best, median and worst case by Dice, among those whose truth is not empty where there are any.
+
+    Args:
+        pool: Pool of the metrics.
+        items: (n,) rows with item_id, text, dice, lesion_ml.
+        voxels: (n, I, J, K) uint8.
+        truth: (n, I, J, K) bool.
+        predicted: (n, I, J, K) bool.
+        spacing_mm: Voxel edges along I, J, K.
+
+    Returns:
+        In the order of RANKS. Of equal cases the first; fewer pictures where one case has two ranks.
+    """
+    lesions = items[items["lesion_ml"] > 0] if (items["lesion_ml"] > 0).any() else items
+    order = lesions["dice"].sort_values(ascending=False, kind="stable").index.to_numpy()
+    chosen: dict[int, str] = {}
+    for rank, position in zip(RANKS, (0, (len(order) - 1) // 2, len(order) - 1), strict=True):
+        chosen.setdefault(int(order[position]), rank)
+    pictures = []
+    for row, rank in chosen.items():
+        item, k = items.loc[row], best_slice(truth[row], predicted[row])
+        caption = f"{rank}: Dice {item['dice']:.2f}, lesion {item['lesion_ml']:.1f} ml, {item['text']}"
+        shown, true, found = (part[row, :, :, k].copy() for part in (voxels, truth, predicted))  # a view keeps it all
+        edges_mm = (float(spacing_mm[0]), float(spacing_mm[1]))
+        pictures.append(CasePicture(pool, rank, str(item["item_id"]), caption, shown, true, found, edges_mm))
+    return tuple(pictures)
+
+
+def best_slice(truth: np.ndarray, predicted: np.ndarray) -> int:
+    """The axial slice with most of the truth (I, J, K) bool, of the prediction where the truth is empty."""
+    return int(np.argmax((truth if truth.any() else predicted).sum((0, 1))))

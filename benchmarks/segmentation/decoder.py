@@ -12,8 +12,8 @@ from monai.networks.blocks import Convolution
 from monai.networks.nets import BasicUNet
 from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
-from torch.nn import functional as F
 
+from selip.models.repeatable_kernels import upsample, with_repeating_gradients
 from selip.system.errors import InputError
 
 WIDTH = 8
@@ -60,8 +60,7 @@ class SkipDecoder(nn.Module):
 
 
 def _join(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-    raised = F.interpolate(coarse, size=fine.shape[2:], mode="trilinear", align_corners=False)
-    return torch.cat([raised, fine], dim=1)
+    return torch.cat([upsample(coarse, fine.shape[2:]), fine], dim=1)
 
 
 def with_rare_foreground(convolution: nn.Conv3d) -> nn.Conv3d:
@@ -144,4 +143,4 @@ def monai_unet(shape: tuple[int, int, int], *, seed: int) -> BasicUNet:
             upsample="deconv",
         )
     with_rare_foreground(network.final_conv)
-    return network
+    return with_repeating_gradients(network)

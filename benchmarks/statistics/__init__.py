@@ -1,1 +1,1 @@
-"""TODO."""
+"""Statistics: from per-item scores to intervals, differences and ranks."""

@@ -19,15 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.metrics.resampling import (
-    FloatArray,
     Resampler,
-    difference_of,
     percentile_bounds,
     replicates_of,
     resampler_of,
-    two_sided_p_values,
 )
 from benchmarks.statistics.pool_statistics import resampler_for
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 
@@ -48,30 +46,6 @@ class Difference(NamedTuple):
     p_value: float
 
 
-def patient_bootstrap(
-    values: npt.ArrayLike,
-    weights: npt.ArrayLike,
-    patients: npt.ArrayLike,
-    n_resamples: int = 10_000,
-    seed: int = 0,
-    statistic: str = "mean",
-    confidence: float = 0.95,
-) -> Interval:
-    """Weighted mean or median of one column with its interval over patients.
-
-    Args:
-        values: (n,) scores; NaN is left out.
-        weights: (n,) weights > 0.
-        patients: (n,) patient of each item.
-        n_resamples: Number of resamples.
-        seed: Seed of the resamples.
-        statistic: "mean" or "median".
-        confidence: Coverage in (0, 1).
-    """
-    column = np.asarray(values, dtype=np.float64)[:, None]
-    return bootstrap_columns(column, weights, patients, n_resamples, seed, statistic, confidence)[0]
-
-
 def bootstrap_columns(
     values: npt.ArrayLike,
     weights: npt.ArrayLike,
@@ -81,7 +55,17 @@ def bootstrap_columns(
     statistic: str = "mean",
     confidence: float = 0.95,
 ) -> list[Interval]:
-    """`patient_bootstrap` of all columns (n, C) at once, with the same resamples for each."""
+    """Weighted mean or median of columns with their intervals over patients, with the same resamples for each.
+
+    Args:
+        values: (n, C) scores; NaN is left out.
+        weights: (n,) weights > 0.
+        patients: (n,) patient of each item.
+        n_resamples: Number of resamples.
+        seed: Seed of the resamples.
+        statistic: "mean" or "median".
+        confidence: Coverage in (0, 1).
+    """
     names, codes = np.unique(np.asarray(patients), return_inverse=True)
     resampler = resampler_of(np.asarray(values, np.float64), np.asarray(weights, np.float64), codes, statistic)
     return intervals_of([resampler], len(names), n_resamples, seed, confidence)[0]
@@ -119,40 +103,6 @@ def hierarchical_bootstrap(
     return intervals_of(resamplers, len(patients), n_resamples, seed, confidence)[0][0]
 
 
-def paired_difference(
-    a_frames: Sequence[pd.DataFrame],
-    b_frames: Sequence[pd.DataFrame],
-    metric: str,
-    n_resamples: int = 10_000,
-    seed: int = 0,
-    statistic: str = "mean",
-    confidence: float = 0.95,
-) -> Difference:
-    """Mean over seeds of metric(a) - metric(b), paired: the same seeds and patients are drawn for both.
-
-    Args:
-        a_frames: Per-item scores as in `hierarchical_bootstrap`; a_frames[k] and b_frames[k] are of one seed.
-        b_frames: The same for the method that is subtracted.
-        metric: Metric to compare.
-        n_resamples: Number of resamples.
-        seed: Seed of the resamples.
-        statistic: One of `benchmarks.statistics.pool_statistics.STATISTICS`, within a seed.
-        confidence: Coverage in (0, 1).
-
-    Raises:
-        InputError: When the seeds or the patients of the two differ.
-    """
-    if len(a_frames) != len(b_frames):
-        raise InputError(
-            f"got {len(a_frames)} and {len(b_frames)} seeds; allowed: the same seeds; run the missing ones"
-        )
-    patients = shared_patients([*a_frames, *b_frames])
-    a, b = ([resampler_for(frame, metric, statistic) for frame in frames] for frames in (a_frames, b_frames))
-    paired = [difference_of(*pair) for pair in zip(a, b, strict=True)]
-    intervals, replicates = intervals_of(paired, len(patients), n_resamples, seed, confidence)
-    return Difference(*intervals[0], float(two_sided_p_values(replicates, len(patients))[0]))
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (Holm 1979, Scand. J. Statist. 6:65), in the order given."""
     p = np.asarray(p_values, dtype=np.float64)
@@ -168,12 +118,7 @@ def intervals_of(
 ) -> tuple[list[Interval], FloatArray]:
     """Mean over seeds of each column with its interval, and the (R, C) replicates that the bounds are taken from.
 
-    Args:
-        resamplers: One for each seed of training, of C columns each.
-        n_patients: Number of patients, the same for every seed of training.
-        n_resamples: Number R of resamples.
-        seed: Seed of the resamples.
-        confidence: Coverage in (0, 1).
+    Arguments as in `benchmarks.metrics.resampling.replicates_of`.
     """
     replicates = replicates_of(resamplers, n_patients, n_resamples, seed)
     once = np.ones((1, n_patients))
@@ -190,7 +135,5 @@ def shared_patients(frames: Sequence[pd.DataFrame]) -> list[str]:
     """
     found = {tuple(sorted(set(frame["patient_id"]))) for frame in frames}
     if len(found) != 1:
-        raise InputError(
-            f"got {len(found)} different sets of patients; allowed: the same in every frame; use one split"
-        )
+        raise InputError(f"got {len(found)} different sets of patients; use one split")
     return list(found.pop())

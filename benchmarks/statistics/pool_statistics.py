@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.metrics import class_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
-from benchmarks.metrics.rank_metrics import label_metrics as hard_metrics
-from benchmarks.metrics.rank_metrics import probability_metrics as score_metrics
-from benchmarks.metrics.resampling import IntArray, Resampler, Table, resampler_of
+from benchmarks.metrics.resampling import Resampler, Table, resampler_of
+from selip.system.arrays import BoolArray, IntArray
 from selip.system.errors import InputError
 
 Maker = Callable[[pd.DataFrame, str], Resampler]
@@ -41,7 +40,7 @@ def resampler_for(frame: pd.DataFrame, metric: str, statistic: str) -> Resampler
     return STATISTICS[statistic](frame, metric)
 
 
-def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> npt.NDArray[np.bool_]:
+def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> BoolArray:
     """(n,) whether an item has what the metric counts: a score for a mean or median, else the truth of some class."""
     if statistic in PER_ITEM:
         return np.isfinite(table_of(frame, [metric]).values[:, 0])
@@ -58,7 +57,7 @@ def table_of(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """
     missing = [metric for metric in metrics if metric not in frame]
     if missing:
-        raise InputError(f"got no column {', '.join(missing)} in a frame; allowed: its columns; score it there")
+        raise InputError(f"got no column {', '.join(missing)} in a frame; score it there")
     return Table(frame[list(metrics)].to_numpy(np.float64), frame["weight"].to_numpy(np.float64), _codes(frame))
 
 
@@ -70,45 +69,45 @@ def _per_item(statistic: str) -> Maker:
     return lambda frame, metric: resampler_of(*table_of(frame, [metric]), statistic)
 
 
-def _hard(statistic: str, formula: hard_metrics.Formula) -> Maker:
+def _hard(statistic: str, formula: class_metrics.Formula) -> Maker:
     def make(frame: pd.DataFrame, metric: str) -> Resampler:
         weights = frame["weight"].to_numpy(np.float64)
-        return hard_metrics.hard_resampler(*answers_of(frame, metric, statistic), weights, _codes(frame), formula)
+        return class_metrics.hard_resampler(*answers_of(frame, metric, statistic), weights, _codes(frame), formula)
 
     return make
 
 
-def _ranked(statistic: str, by_class: score_metrics.ByClass, is_macro: bool) -> Maker:
+def _ranked(statistic: str, by_class: class_metrics.ByClass, is_macro: bool) -> Maker:
     def make(frame: pd.DataFrame, metric: str) -> Resampler:
         truths, scores = scores_of(frame, metric, statistic)
         if not is_macro and truths.shape[1] > 1:
             raise InputError(
-                f"got {metric!r} in a pool of {truths.shape[1]} classes; allowed: {statistic} of one class; "
+                f"got {metric!r} in a pool of {truths.shape[1]} classes; "
                 f"name it as {statistic}:CLASS or take macro_{statistic}"
             )
         weights = frame["weight"].to_numpy(np.float64)
-        return score_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
+        return class_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
 
     return make
 
 
 def _ece(frame: pd.DataFrame, metric: str) -> Resampler:
     weights = frame["weight"].to_numpy(np.float64)
-    return score_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
+    return class_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
 
 
-_HARD: Mapping[str, hard_metrics.Formula] = {
-    "accuracy": hard_metrics.accuracy,
-    "balanced_accuracy": hard_metrics.balanced_accuracy,
-    "macro_f1": hard_metrics.macro_f1,
-    "mcc": hard_metrics.mcc,
+_HARD: Mapping[str, class_metrics.Formula] = {
+    "accuracy": class_metrics.accuracy,
+    "balanced_accuracy": class_metrics.balanced_accuracy,
+    "macro_f1": class_metrics.macro_f1,
+    "mcc": class_metrics.mcc,
 }
 STATISTICS: Mapping[str, Maker] = {
     **{name: _per_item(name) for name in PER_ITEM},
-    "auroc": _ranked("auroc", score_metrics.auroc, is_macro=False),
-    "auprc": _ranked("auprc", score_metrics.auprc, is_macro=False),
-    "macro_auroc": _ranked("macro_auroc", score_metrics.auroc, is_macro=True),
-    "macro_auprc": _ranked("macro_auprc", score_metrics.auprc, is_macro=True),
+    "auroc": _ranked("auroc", class_metrics.auroc, is_macro=False),
+    "auprc": _ranked("auprc", class_metrics.auprc, is_macro=False),
+    "macro_auroc": _ranked("macro_auroc", class_metrics.auroc, is_macro=True),
+    "macro_auprc": _ranked("macro_auprc", class_metrics.auprc, is_macro=True),
     **{name: _hard(name, formula) for name, formula in _HARD.items()},
     "ece": _ece,
 }

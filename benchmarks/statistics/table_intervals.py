@@ -1,7 +1,8 @@
 """Intervals of many rows of a table and of their differences, from the same draws of seeds and patients.
 
-One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here all methods
-and metrics are columns of one table for each seed, so the draws are made once and every difference is a subtraction.
+One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here
+all methods and metrics are columns of one table for each seed, so the draws are made once and every difference is a
+subtraction.
 """
 
 from __future__ import annotations
@@ -13,16 +14,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics.resampling import (
-    FloatArray,
-    Resampler,
-    joined,
-    percentile_bounds,
-    side_by_side,
-    two_sided_p_values,
-)
+from benchmarks.metrics.resampling import Resampler, joined, percentile_bounds, side_by_side, two_sided_p_values
 from benchmarks.statistics.intervals import Difference, Interval, intervals_of, shared_patients
 from benchmarks.statistics.pool_statistics import PER_ITEM, resampler_for, table_of
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 _ROUNDING = 1e-12
@@ -50,9 +45,9 @@ def hierarchical_columns(
     statistic: str = "mean",
     confidence: float = 0.95,
 ) -> RowIntervals:
-    """`hierarchical_bootstrap` of every row and `paired_difference` of every pair, in one pass.
+    """`hierarchical_bootstrap` of every row, and of the difference of every pair on the same draws, in one pass.
 
-    Each result is that of the one-at-a-time function with the same seed, to rounding. Two resampled values that differ
+    Each result is that of one row or pair at a time with the same seed, to rounding. Two resampled values that differ
     by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
 
     Args:
@@ -115,7 +110,7 @@ def _gap(a: FloatArray, b: FloatArray) -> FloatArray:
 def _check(frames_by_row: Mapping[str, Sequence[pd.DataFrame]], pairs: Sequence[tuple[str, str]]) -> None:
     seeds = {row: len(frames) for row, frames in frames_by_row.items()}
     if len(set(seeds.values())) != 1 or 0 in seeds.values():
-        raise InputError(f"got seeds by row {seeds}; allowed: one or more, the same in all; run the missing ones")
+        raise InputError(f"got seeds by row {seeds}; run the missing ones")
     unknown = {row for pair in pairs for row in pair} - set(frames_by_row)
     if unknown:
         allowed = ", ".join(frames_by_row)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The benchmarks, one file each."""

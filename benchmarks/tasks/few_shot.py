@@ -11,11 +11,13 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, fitted_parts, item_frame
-from benchmarks.classification.probes import REPRESENTATIONS, FloatArray, metadata_vectors, task_generator, vectors_of
+from benchmarks.classification.predictions import POLICIES, declared_classification, fitted_parts, item_frame
+from benchmarks.classification.probes import all_vectors, metadata_vectors, task_generator
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
+from selip.records.metric_key import own_columns
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray, IntArray
 
 METRIC = "{representation}_{shots}shot_balanced_accuracy"
 _TINY = 1e-12
@@ -44,12 +46,11 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        known = {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
-        items, columns, spreads = score_task(data, known, options)
+        items, columns, spreads = score_task(data, all_vectors(subject, data), options)
         found = summarise(items, columns, options)
         metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
         notes[f"spread {data.task.name}"] = "; ".join(spreads)
-        own = {name: values for name, values in columns.items() if "/" not in name}
+        own = own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 
@@ -89,7 +90,7 @@ def score_task(
     return items, columns, spreads
 
 
-def balancing_weights(labels: npt.NDArray[np.intp]) -> FloatArray:
+def balancing_weights(labels: IntArray) -> FloatArray:
     """(n,) weights with which every class that occurs in `labels` (n,) weighs the same, n in all."""
     counts = np.bincount(labels)
     return len(labels) / np.count_nonzero(counts) / counts[labels]
@@ -108,17 +109,9 @@ def _correctness(data: TaskData, vectors: Mapping[str, FloatArray], shots: int, 
 
 
 def supports(
-    labels: npt.NDArray[np.intp], patients: npt.NDArray, shots: int, task: str, options: ScoreOptions
-) -> Iterator[npt.NDArray[np.intp]]:
-    """Rows of train in the support set of each draw; the same for every method.
-
-    Args:
-        labels: (n,) class numbers of train.
-        patients: (n,) patient of each.
-        shots: Volumes a class.
-        task: Name of the task.
-        options: Seed and number of draws.
-    """
+    labels: IntArray, patients: npt.NDArray, shots: int, task: str, options: ScoreOptions
+) -> Iterator[IntArray]:
+    """Rows of train in the support set of each draw, of class numbers and patients (n,); the same for every method."""
     for draw in range(options.probe.draws):
         order = task_generator(options.seed, task, shots, draw).permutation(len(labels))
         repeats = pd.Series(patients[order]).groupby([labels[order], patients[order]]).cumcount().to_numpy()
@@ -134,9 +127,7 @@ def centred(vectors: FloatArray, mean: FloatArray) -> FloatArray:
     return unit
 
 
-def nearest_mean(
-    support: FloatArray, labels: npt.NDArray[np.intp], queries: FloatArray, n_classes: int
-) -> npt.NDArray[np.intp]:
+def nearest_mean(support: FloatArray, labels: IntArray, queries: FloatArray, n_classes: int) -> IntArray:
     """(q,) class whose mean of support vectors (n, F) has the highest cosine with each query (q, F); ties: first."""
     sums = np.eye(n_classes)[labels].T @ support
     return np.asarray((queries @ centred(sums, np.zeros(sums.shape[1])).T).argmax(axis=1))
@@ -148,5 +139,8 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="SimpleShot, CL2N (arXiv:1911.04623); policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification(
+        "few-shot", 12, headline=tuple(f"*/features_{shots}shot_balanced_accuracy" for shots in (16, 64, 4, 1))
+    ),
     needs_text=False,
 )

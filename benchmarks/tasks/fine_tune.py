@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -18,17 +17,24 @@ from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TASKS, TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
-from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors, task_generator
+from benchmarks.classification.predictions import (
+    POLICIES,
+    Answers,
+    declared_classification,
+    fitted_parts,
+    score_answers,
+)
+from benchmarks.classification.probes import shortcut_references, task_generator
 from benchmarks.settings import ProbeConfig
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import DualEncoder
+from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
+from selip.models.volume_towers import contrast_positions
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
-from selip.training.training_data import contrast_positions
 
-FloatArray = npt.NDArray[np.float64]
 TUNED = ("lesion_type", "glioma_grade")
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.1
@@ -90,11 +96,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     frames = []
     for data in tasks:
         probabilities, step = _tuned(subject, data, options)
-        metadata = metadata_vectors(data)
-        train, val = (labelled(data, part, metadata[part]) for part in ("train", "val"))
-        shortcut = fit_linear(train, val, len(data.classes)).predict(metadata[subject.split])
-        beside = {"metadata": shortcut, "majority": majority(data, subject.split)}
-        frame, found = score_answers(data, subject.split, [Answers({"": probabilities}, beside)], options)
+        answers = Answers({"": probabilities}, shortcut_references(data, subject.split))
+        frame, found = score_answers(data, subject.split, [answers], options)
         metrics |= found
         frames.append(frame)
         notes[f"chosen {data.task.name}"] = f"step {step} of {options.probe.fine_tune_steps}"
@@ -104,11 +107,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def _tuned(subject: Subject, data: TaskData, options: ScoreOptions) -> tuple[FloatArray, int]:
     """Probabilities (n, K) of the scored items, and the step that val chose."""
     cohort = subject.transfer if data.task.is_transfer and subject.transfer else subject.cohort
-    if tuple(cohort.info.shape) != tuple(subject.model.shape):
-        raise InputError(
-            f"got volumes of {cohort.info.shape} voxels; allowed by this model: {subject.model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(subject.model, cohort.info.shape)
     scans = {part: read_scans(cohort, data, part) for part in data.parts}
     labels = {part: torch.from_numpy(data.parts[part].labels) for part in ("train", "val")}
     device = next(subject.model.parameters()).device
@@ -164,7 +163,7 @@ def fit(
         if step in stops:
             found = validation_loss(classifier, *val)
             if not math.isfinite(found):
-                raise InputError(f"got a val loss of {found} by step {step}; allowed: finite; lower the learning rate")
+                raise InputError(f"got a val loss of {found} by step {step}; lower the learning rate")
             if found < best:
                 best, chosen = found, step
                 weights = {name: value.detach().clone() for name, value in classifier.state_dict().items()}
@@ -219,6 +218,7 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="one recipe for every method; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("fine-tuning", 13),
     needs_text=False,
     sizes=("evaluation.probe.fine_tune_batch_size",),
 )

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
-from benchmarks.classification.predictions import POLICIES, Answers, fitted_parts, majority, score_answers
+from benchmarks.classification.predictions import (
+    POLICIES,
+    Answers,
+    declared_classification,
+    fitted_parts,
+    majority,
+    score_answers,
+)
 from benchmarks.classification.probes import (
-    REPRESENTATIONS,
     Examples,
-    FloatArray,
+    Fit,
     Probe,
+    all_vectors,
     fit_linear,
     fit_neighbours,
+    fitted,
     fraction_mask,
-    labelled,
     metadata_vectors,
     task_generator,
-    vectors_of,
 )
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 
 Vectors = Mapping[str, FloatArray]
-Fit = Callable[[Examples, Examples, int], Probe]
 NOTES = POLICIES | {
     "representations": "features: before projection; embeddings: after it; encoder frozen in eval mode",
     "linear": "standardised by train; multinomial logistic regression with an L2 penalty; C in 1e-4 to 1 by log-loss "
@@ -48,8 +54,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        known = {name: {part: vectors_of(subject, data, part, name) for part in data.parts} for name in REPRESENTATIONS}
-        answers, choices = answers_of(data, known, options)
+        answers, choices = answers_of(data, all_vectors(subject, data), options)
         frame, found = score_answers(data, subject.split, answers, options)
         metrics |= found
         frames.append(frame)
@@ -60,29 +65,18 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def answers_of(
     data: TaskData, known: Mapping[str, Vectors], options: ScoreOptions
 ) -> tuple[list[Answers], dict[str, float]]:
-    """Answers of every probe of a task on its last part, and what val chose for each.
-
-    Args:
-        data: The task.
-        known: Representation to the vectors (n, F) of each part.
-        options: Label fractions and seed.
-    """
+    """Answers of every probe of a task on its last part, and what val chose for each."""
     *_, scored = data.parts
     metadata, shares = metadata_vectors(data), majority(data, scored)
     answers: list[Answers] = []
     choices: dict[str, float] = {}
     for arm, fit in arms(options, data.task.name).items():
-        beside = {"metadata": _fitted(data, metadata, fit).predict(metadata[scored]), "majority": shares}
-        probes = {name: _fitted(data, vectors, fit) for name, vectors in known.items()}
+        beside = {"metadata": fitted(data, metadata, fit).predict(metadata[scored]), "majority": shares}
+        probes = {name: fitted(data, vectors, fit) for name, vectors in known.items()}
         models = {f"{name}_{arm}": probe.predict(known[name][scored]) for name, probe in probes.items()}
         answers.append(Answers(models, beside))
         choices |= {f"{name}_{arm}": probe.choice for name, probe in probes.items()}
     return answers, choices
-
-
-def _fitted(data: TaskData, vectors: Vectors, fit: Fit) -> Probe:
-    train, val = (labelled(data, part, vectors[part]) for part in ("train", "val"))
-    return fit(train, val, len(data.classes))
 
 
 def arms(options: ScoreOptions, task: str) -> dict[str, Fit]:
@@ -105,5 +99,6 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="linear probe as in CLIP (arXiv:2103.00020), section 3.2; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("linear probe", 10, headline=("*/features_linear_macro_auroc",)),
     needs_text=False,
 )

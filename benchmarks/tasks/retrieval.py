@@ -17,25 +17,27 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.metrics.rank_metrics import NDCG
+from benchmarks.retrieval.declaration import DECLARED, IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import METRICS, search
 from benchmarks.retrieval.hard_negatives import EDITS, win_rates
 from benchmarks.retrieval.relevance import relevance
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise
 from selip.data.findings import CONTRASTS, is_normal
+from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
+from selip.records.metric_key import own_columns
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray, IntArray
 
-FloatArray = npt.NDArray[np.float64]
-IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"
 MEDIANS = (f"{IMAGE_TO_TEXT}_median_rank", f"{TEXT_TO_IMAGE}_median_rank")
 POLICIES = {
     "items": "one item per volume in both directions; the text of a volume is its text_to_image query",
     "duplicates": "identical texts are one candidate of image_to_text, and one text_to_image query with many positives",
     "ties": "count against us: at the same cosine (to 1e-7) a non-positive ranks ahead, and an edited text beats the "
     "true one",
-    "pools": "all; abnormal: without volumes whose text is the normal sentence; macro: all, each distinct text with "
+    "pools": "all; abnormal: without volumes that are normal or of unknown state; macro: all, each distinct text with "
     "the same weight; contrast_X: abnormal volumes of contrast X; each pool is its own gallery",
     "chance": "exact expectation under a random ranking of the same gallery; median_rank: median of the mixture over "
     "items; hard negatives: 0.5",
@@ -62,7 +64,7 @@ class Pool:
     """
 
     name: str
-    rows: npt.NDArray[np.intp]
+    rows: IntArray
     is_macro: bool = False
 
 
@@ -89,8 +91,9 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         items, columns = score_pool(embeddings, bank, pool)
         found = summarise(items, columns, options, MEDIANS)
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
-        notes[f"pool {pool.name}"] = _facts(items, columns, set(embeddings.train_texts))
-        own = {name: values for name, values in columns.items() if "/" not in name}
+        facts = _facts(items, columns, set(embeddings.train_texts))
+        notes[f"pool {pool.name}"] = facts + unknown_note(states_of(embeddings.items.iloc[pool.rows]))
+        own = own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
 
@@ -99,10 +102,10 @@ def pools(items: pd.DataFrame) -> Iterator[Pool]:
     """The pools of the protocol, empty ones too; contrasts in the order of CONTRASTS, others behind them.
 
     Args:
-        items: Columns text and contrast.
+        items: Columns text and contrast, and state where it is known.
     """
     everything = np.arange(len(items))
-    abnormal = ~items["text"].map(is_normal).to_numpy(bool)
+    abnormal = states_of(items) == ABNORMAL
     yield Pool("all", everything)
     yield Pool("abnormal", everything[abnormal])
     yield Pool("macro", everything, is_macro=True)
@@ -145,7 +148,7 @@ def score_pool(embeddings: Embeddings, bank: TextBank, pool: Pool) -> tuple[pd.D
     return items, columns
 
 
-def _items(source: pd.DataFrame, pool: Pool, label: npt.NDArray[np.intp]) -> pd.DataFrame:
+def _items(source: pd.DataFrame, pool: Pool, label: IntArray) -> pd.DataFrame:
     items = source.rename(columns={"volume_id": "item_id"})[["item_id", "patient_id", "contrast", "site", "text"]]
     items.insert(0, "pool", pool.name)
     items["weight"] = 1 / np.bincount(label)[label] if pool.is_macro else 1.0
@@ -162,6 +165,12 @@ def _texts_and_edits(texts: Iterable[str]) -> set[str]:
     distinct = set(texts)
     edits = (edit(text) for text in distinct if not is_normal(text) for edit in EDITS.values())
     return distinct.union(*edits)
+
+
+def unknown_note(states: npt.NDArray[np.object_]) -> str:
+    """How many volumes of a pool are neither known to be normal nor abnormal; "" where there is none."""
+    unknown = np.count_nonzero(states == UNKNOWN)
+    return f"; {unknown} volumes of unknown state, in no other pool than all and macro" if unknown else ""
 
 
 def _facts(items: pd.DataFrame, columns: Mapping[str, FloatArray], train_texts: Set[str]) -> str:
@@ -185,4 +194,5 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="recall as in CLIP (arXiv:2103.00020) and SeLIP (arXiv:2503.19801); policies in the benchmark's notes",
     score=score_subject,
+    declared=DECLARED,
 )

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import nn
@@ -18,19 +17,18 @@ from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
 from benchmarks.classification.probes import Examples, fraction_mask, task_generator
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
-from benchmarks.segmentation.case_pictures import case_pictures
-from benchmarks.segmentation.cases import CasePart, load_cases
+from benchmarks.segmentation.cases import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
-from benchmarks.segmentation.reference_unet import NAME as UNET
-from benchmarks.segmentation.reference_unet import Reference, kept_reference
-from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
+from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmentation, kept_reference, predict_cases
 from benchmarks.statistics.metric_summary import summarise
+from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey, own_columns
 from selip.records.record import Metric
 from selip.system.errors import InputError
 from selip.system.files import tensors_hash
 
-FloatArray = npt.NDArray[np.float64]
 PROTOCOL_VERSION = "1"
 METRICS = tuple(HIGHER_IS_BETTER)
 MEDIAN = "median_hd95_mm"
@@ -57,8 +55,8 @@ NOTES = {
 
 
 @dataclass(frozen=True)
-class Task:
-    """What every network of a run is trained and scored on.
+class SegmentationData:
+    """Cases that every network of a run is trained and scored on.
 
     Attributes:
         parts: Name of a part to its cases; the last one is scored.
@@ -75,13 +73,13 @@ class Task:
         """The cases that are scored."""
         return list(self.parts.values())[-1]
 
-    def with_share(self, fraction: float) -> Task:
+    def with_share(self, fraction: float) -> SegmentationData:
         """The same with the cases of a share of the training patients."""
         train = self.parts["train"]
         patients = train.items["patient_id"].to_numpy(object)
         examples = Examples(np.empty((len(patients), 0)), np.zeros(len(patients), np.intp), patients)
         seen = fraction_mask(examples, fraction, task_generator(self.options.seed, "segmentation"))
-        return Task({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
+        return SegmentationData({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
 
     def seed(self, network: str, fraction: float) -> int:
         """Seed of a network's own weights and of the order of cases; the same for every method."""
@@ -89,8 +87,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A network on the scored cases.
+class Segmented:
+    """The scored cases as a network segmented them.
 
     Attributes:
         scores: (n,) rows with the columns METRICS.
@@ -131,19 +129,15 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     return Score(metrics, pd.concat(frames, ignore_index=True), notes, tuple(pictures))
 
 
-def load_task(subject: Subject, options: ScoreOptions) -> Task:
+def load_task(subject: Subject, options: ScoreOptions) -> SegmentationData:
     """The cases of all parts; errors as in `score_subject`."""
     parts, info = fitted_parts(subject), subject.cohort.info
-    if info.shape != subject.model.shape:
-        raise InputError(
-            f"got volumes of {info.shape} voxels; allowed by this model: {subject.model.shape}; "
-            "import the cohort with --like CHECKPOINT"
-        )
+    check_grid(subject.model, info.shape)
     cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
-    return Task(cases, info.spacing_mm, options)
+    return SegmentationData(cases, info.spacing_mm, options)
 
 
-def run_network(task: Task, network: nn.Module, seed: int) -> Outcome:
+def run_network(task: SegmentationData, network: nn.Module, seed: int) -> Segmented:
     """Trains `network` on train, lets val choose, and scores it."""
     train, val = task.parts["train"].cases, task.parts["val"].cases
     generator = torch.Generator().manual_seed(seed)
@@ -151,10 +145,10 @@ def run_network(task: Task, network: nn.Module, seed: int) -> Outcome:
     scored = task.scored.cases
     threshold = fitted.chosen.threshold
     predicted = np.concatenate([found > threshold for found, _ in predict_cases(network, scored, train.shape)])
-    return Outcome(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
+    return Segmented(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
 
 
-def reference(subject: Subject, task: Task, fraction: float) -> Reference | None:
+def reference(subject: Subject, task: SegmentationData, fraction: float) -> Reference | None:
     """MONAI's U-Net on `task`, kept in the subject's shared folder; None when the grid is too small for it."""
     info, intensity, options = subject.cohort.info, subject.model.intensity, task.options
     seed = task.seed(UNET, fraction)
@@ -176,7 +170,7 @@ def reference(subject: Subject, task: Task, fraction: float) -> Reference | None
 
 
 def pool_scores(
-    pool: str, task: Task, outcome: Outcome, unet: Reference | None
+    pool: str, task: SegmentationData, outcome: Segmented, unet: Reference | None
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table of a pool, and its metrics with their intervals and references."""
     truth = task.scored.cases.masks[:, 0].numpy()
@@ -189,23 +183,23 @@ def pool_scores(
     }
     items = task.scored.items.copy()
     items.insert(0, "pool", pool)
-    own = {name: values for name, values in columns.items() if "/" not in name}
+    own = own_columns(columns)
     metrics = {
         f"{pool}/{name}": metric.model_copy(
-            update={"higher_is_better": HIGHER_IS_BETTER[name.split("/")[0].removeprefix("median_")]}
+            update={"higher_is_better": HIGHER_IS_BETTER[MetricKey.named(name).metric.removeprefix("median_")]}
         )
         for name, metric in summarise(items, columns, task.options, {MEDIAN}).items()
     }
     return pd.concat([items, pd.DataFrame(own)], axis=1), metrics
 
 
-def _arm(subject: Subject, task: Task, arm: str, fraction: float) -> Outcome:
+def _arm(subject: Subject, task: SegmentationData, arm: str, fraction: float) -> Segmented:
     seed, width = task.seed(arm, fraction), task.options.segmentation.width
     network = make_segmenter(subject.model.volume_tower, frozen=arm == "frozen", seed=seed, width=width)
     return run_network(task, network, seed)
 
 
-def _pictures(pool: str, task: Task, frame: pd.DataFrame, outcome: Outcome) -> tuple[CasePicture, ...]:
+def _pictures(pool: str, task: SegmentationData, frame: pd.DataFrame, outcome: Segmented) -> tuple[CasePicture, ...]:
     cases = task.scored.cases
     voxels, truth = cases.volumes[:, 0].numpy(), cases.masks[:, 0].numpy()
     return case_pictures(pool, frame, voxels, truth, outcome.predicted, task.spacing_mm)
@@ -221,12 +215,27 @@ def _history(fitted: Fitted) -> str:
     return f"chosen step {fitted.chosen.step}, threshold {fitted.chosen.threshold:g}; Dice by step: {seen}"
 
 
+WORDS = {
+    "dice": "Dice", "median_hd95_mm": "median HD95 (mm)", "hd95_mm": "HD95 (mm)", "nsd_at_2mm": "NSD at 2 mm",
+    "lesion_f1": "lesion F1", "fine_tuned": "fine-tuned",
+}  # fmt: skip
 BENCHMARK = Benchmark(
     name="segmentation",
     summary="lesion masks from each method's encoder under one decoder, frozen and fine-tuned, 10 and 100 % of labels",
     protocol_version=PROTOCOL_VERSION,
     source="Dice, HD95 and NSD as in Metrics Reloaded (arXiv:2206.01653), with a written policy for empty masks",
     score=score_subject,
+    declared=Declared(
+        family="segmentation",
+        label="segmentation",
+        place=20,
+        headline=("*/dice",),
+        pools=("frozen", "fine_tuned"),
+        floors={"empty": "empty mask", "monai_unet": "MONAI U-Net"},
+        trained_floors=("monai_unet",),
+        words=WORDS,
+        task_type="image-segmentation",
+    ),
     needs_text=False,
     sizes=("evaluation.segmentation.batch_size", "evaluation.segmentation.width"),
 )

@@ -12,32 +12,31 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import yaml
 from scipy.special import softmax
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.class_summary import summarise_classification
 from benchmarks.classification.labels import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
 from benchmarks.classification.predictions import (
     PARTS,
     POLICIES,
     Answers,
     answer_columns,
+    declared_classification,
     item_frame,
-    majority,
     score_answers,
 )
-from benchmarks.classification.probes import fit_linear, labelled, metadata_vectors
+from benchmarks.classification.probes import shortcut_references
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
+from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.system.arrays import FloatArray
 from selip.system.errors import UnavailableError
 
-FloatArray = npt.NDArray[np.float64]
 Prompts = list[list[list[str]]]
 """Prompts of each class, for each template."""
 MAX_CLAUSES = 64
@@ -90,8 +89,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         notes[f"templates {data.task.name}"] = _spread(data, subject, each, options)
     if not frames:
         raise UnavailableError(
-            "got training texts without a clause for any class; allowed: texts such as 'at left thalamus shows high "
-            "signal'; train on a cohort that has them"
+            "got training texts without a clause for any class; train on a cohort with texts such as 'at left thalamus "
+            "shows high signal'"
         )
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 
@@ -129,7 +128,9 @@ def _region(clause: Clause) -> str:
 
 def templates() -> dict[str, list[str]]:
     """The packaged templates: "clause" and "normal", as many of each."""
-    found: dict[str, list[str]] = yaml.safe_load(files("benchmarks").joinpath("templates.yaml").read_text("utf-8"))
+    found: dict[str, list[str]] = yaml.safe_load(
+        files("benchmarks.classification").joinpath("templates.yaml").read_text("utf-8")
+    )
     return found
 
 
@@ -180,12 +181,7 @@ def _score_task(
     subject: Subject, data: TaskData, each: FloatArray, options: ScoreOptions
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table and metrics of the mean over templates of cosines (T, n, K)."""
-    beside = {}
-    if "train" in data.parts:
-        metadata = metadata_vectors(data)
-        train, val = (labelled(data, part, metadata[part]) for part in ("train", "val"))
-        shortcut = fit_linear(train, val, len(data.classes))
-        beside = {"metadata": shortcut.predict(metadata[subject.split]), "majority": majority(data, subject.split)}
+    beside = shortcut_references(data, subject.split) if "train" in data.parts else {}
     answers = Answers({"": _probabilities(subject, each.mean(axis=0))}, beside)
     return score_answers(data, subject.split, [answers], options, by_class=("auroc", "auprc"))
 
@@ -210,4 +206,5 @@ BENCHMARK = Benchmark(
     protocol_version="1",
     source="prompt ensembles as in CLIP (arXiv:2103.00020), section 3.1; policies in the benchmark's notes",
     score=score_subject,
+    declared=declared_classification("zero-shot", 11, task_type="zero-shot-image-classification"),
 )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Figures, for pages and papers."""

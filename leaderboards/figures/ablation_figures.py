@@ -1,4 +1,4 @@
-"""Figures of the ablations: differences to full SeLIP, the map of syntax against semantics, the curve over lambda."""
+"""Figures of ablations: differences to the full method, the map of syntax against semantics, the curve of lambda."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from leaderboards.figures.heat_map import heat_map_of
-from leaderboards.figures.line_chart import Chart, Curve, Point, chart_of
-from leaderboards.figures.plots import ROW_INCHES, Plot, draw_forest, titled
-from leaderboards.figures.theme import Theme, new_figure
+from leaderboards.figures.charts import Chart, Curve, Point, chart_of, heat_map_of
+from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, draw_heat_map, new_figure, titled
 from leaderboards.scores.ablation_study import Ablated, Study
-from leaderboards.scores.paired_differences import PRIMARY
-from leaderboards.tables.ablation_tables import FULL_NAME
-from leaderboards.tables.cells import number
+from leaderboards.scores.headlines import capital, metric_words, pool_words
+from leaderboards.scores.tidy_table import KEY
+from leaderboards.tables.cells import form_of, number_text
 
-MIX, LAMBDA = "similarity.mix", "selip.kl_weight"
+MIX, LAMBDA = "similarity.mix", "methods.selip.kl_weight"
 WEIGHTS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
 Cells = dict[tuple[float, float], pd.Series]
@@ -34,8 +31,7 @@ def ablation_plots(study: Study) -> list[Plot]:
 
 
 def _forest(study: Study) -> Plot | None:
-    shown = [(one, one.differences[PRIMARY]) for one in study.ablations if PRIMARY in one.differences]
-    shown = [(one, comparison) for one, comparison in shown if comparison.known]
+    shown = study.compared
     if not shown:
         return None
 
@@ -43,16 +39,16 @@ def _forest(study: Study) -> Plot | None:
         figure = new_figure(1.2 + ROW_INCHES * len(shown))
         names = [f"{one.known.group} · {one.name}{' *' if one.start else ''}" for one, _ in shown]
         comparisons = [comparison for _, comparison in shown]
-        draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], theme)
-        return titled(figure, study.board.synthetic, f"Ablation − {FULL_NAME}, abnormal volumes")
+        draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], theme, _metric(study))
+        return titled(figure, study.board.synthetic, f"Ablation − {study.full_name}, {_pool(study)} volumes")
 
     caption = "Dot and 95 % interval of the paired difference; filled where it is one after Holm's adjustment."
-    star = " *: other weights, batches or steps than full SeLIP." if any(one.start for one, _ in shown) else ""
-    return Plot("ablation_differences", f"Differences to {FULL_NAME}", caption + star, draw)
+    star = f" *: other weights, batches or steps than {study.full_name}." if any(one.start for one, _ in shown) else ""
+    return Plot(f"{study.page}_differences", f"Differences to {study.full_name}", caption + star, draw)
 
 
 def mix_cells(study: Study) -> Cells:
-    """Cells of the map: rows that differ from full SeLIP in the mix of syntax and semantics alone.
+    """Cells of the map: rows that differ from the full method in the mix of syntax and semantics alone.
 
     A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
     Of two rows that are one cell the weighted mean is kept.
@@ -69,7 +65,7 @@ def mix_cells(study: Study) -> Cells:
 
 
 def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
-    """Which mix an ablation has when it changes nothing else; "" when it changes something else."""
+    """The mix that an ablation has when it changes nothing else; "" when it changes something else."""
     if changes and set(changes) <= {MIX, *WEIGHTS}:
         return str(settings.get(MIX))
     return ""
@@ -87,30 +83,28 @@ def _map(study: Study) -> Plot | None:
         return None
     grid, full = _grid(cells), _entry(study, "") if study.full is not None else None
     product = full is not None and study.settings.get(MIX) == "product"
-    beside = f"product (full SeLIP): {number(full['value'], PRIMARY)}" if full is not None and product else ""
+    beside = ""
+    if full is not None and product:
+        beside = f"product ({study.full_name}): {number_text(full['value'], form_of(study.headline.key))}"
 
     def draw(theme: Theme) -> Figure:
         figure = new_figure(1.6 + 0.55 * len(grid))
-        axes = figure.subplots()
-        style = {"annot": True, "fmt": ".3f", "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 9}}
-        sns.heatmap(grid, ax=axes, cbar=False, linecolor=theme.paper, **style)
+        axes = draw_heat_map(figure, grid, theme, ".3f")
         _draw_missing(axes, grid, theme)
         axes.set(xlabel="weight of semantics", ylabel="weight of syntax")
         axes.set_title(beside, loc="right", fontsize=9, weight="normal")
-        axes.tick_params(length=0)
-        axes.tick_params(axis="y", rotation=0)
-        return titled(figure, study.board.synthetic, "Image → text R@10 by mix of S")
+        return titled(figure, study.board.synthetic, f"{capital(_metric(study))} by mix of S")
 
     caption = (
         "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
         "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
     drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
-    return Plot("ablation_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+    return Plot(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, drawing)
 
 
 def _missing(syntax: str, semantic: str) -> str:
-    """What a cell without value says: nothing where the weights are too large to exist."""
+    """The words of a cell without value: nothing where the weights are too large to exist."""
     return "not run" if float(syntax) + float(semantic) <= 1 + 1e-9 else ""
 
 
@@ -130,7 +124,7 @@ def _draw_missing(axes: Axes, grid: pd.DataFrame, theme: Theme) -> None:
 
 
 def _curve(study: Study) -> Plot | None:
-    """R@10 over lambda: full SeLIP and the ablations that change lambda alone."""
+    """R@10 over lambda: the full method and the ablations that change lambda alone."""
     points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
     own = study.settings.get(LAMBDA)
     if study.full is not None and own is not None:
@@ -146,27 +140,27 @@ def _curve(study: Study) -> Plot | None:
         axes.vlines(places, lower, upper, color=theme.accent, linewidth=2)
         axes.plot(places, value, "o-", color=theme.accent, ms=6.5)
         if study.full is not None and own in points:
-            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=FULL_NAME)
+            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=study.full_name)
         _draw_chance(axes, points[places[0]]["chance"], theme)
-        axes.set(xlabel="lambda", ylabel="image → text R@10", xticks=places, xticklabels=[f"{x:g}" for x in places])
+        axes.set(xlabel="lambda", ylabel=_metric(study), xticks=places, xticklabels=[f"{x:g}" for x in places])
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
-        return titled(figure, study.board.synthetic, "R@10 over lambda, abnormal volumes")
+        return titled(figure, study.board.synthetic, f"{capital(_metric(study))} over lambda, {_pool(study)} volumes")
 
     caption = (
         "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
         "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
     )
-    return Plot("ablation_lambda", "Curve over lambda", caption, draw, _chart({x: points[x] for x in places}, own))
+    return Plot("ablation_lambda", "Curve over lambda", caption, draw, _chart(study, {x: points[x] for x in places}))
 
 
-def _chart(points: Mapping[float, pd.Series], own: object) -> Chart:
-    """The curve for the HTML page; the dot is full SeLIP."""
+def _chart(study: Study, points: Mapping[float, pd.Series]) -> Chart:
+    """The curve for the HTML page; the dot is the full method."""
     line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
-    dots = [point for point in line if point.x == own]
+    dots = [point for point in line if point.x == study.settings.get(LAMBDA)]
     chance = next(iter(points.values()))["chance"]
     level = None if pd.isna(chance) else (float(chance), f"chance {chance:.3f}")
-    curve = Curve("R@10", [line], dots)
-    return chart_of([curve], "lambda", "image → text R@10", ["R@10"], level, list(points))
+    metric = _metric(study)
+    return chart_of([Curve(metric, [line], dots)], "lambda", metric, [metric], level, list(points))
 
 
 _BOUNDS = ("value", "lower", "upper")
@@ -183,7 +177,14 @@ def _scored(study: Study) -> Sequence[tuple[Ablated, pd.Series]]:
 
 
 def _entry(study: Study, ablation: str) -> pd.Series | None:
-    pool, metric = PRIMARY.split("/", 1)
     frame = study.frame
-    found = frame[(frame["ablation"] == ablation) & (frame["pool"] == pool) & (frame["metric"] == metric)]
+    found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
     return None if found.empty else found.iloc[0]
+
+
+def _pool(study: Study) -> str:
+    return pool_words(study.board.declared, study.headline.key)
+
+
+def _metric(study: Study) -> str:
+    return metric_words(study.board.declared, study.headline.key)

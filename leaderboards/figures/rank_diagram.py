@@ -1,4 +1,7 @@
-"""Critical-difference diagram as positions and words (Demsar 2006, J. Mach. Learn. Res. 7:1, fig. 1)."""
+"""Critical-difference diagram: methods on an axis of average ranks, joined where the tasks cannot tell them apart.
+
+Demsar 2006, J. Mach. Learn. Res. 7:1, fig. 1. Laid out once, for the figure and for the HTML page.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.statistics.average_ranks import AverageRanks
-from leaderboards.figures.line_chart import Axis, Tick
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from benchmarks.statistics.significance import AverageRanks
+from leaderboards.figures.charts import Axis, Tick
+from leaderboards.figures.plots import Plot, Theme, new_figure, titled
+from leaderboards.scores.overall_ranks import Overall
+
+FEWEST = 2
 WIDTH, START, END = 640.0, 190.0, 450.0
 AXIS_Y, ROW, BAR = 46.0, 17.0, 6.0
+INCH = 100.0
+"""Units of the drawing in an inch of the figure."""
 MANY = 12
 """With more ranks than this, only the first, the last and every fifth have a number."""
 
@@ -30,10 +41,16 @@ class Name(NamedTuple):
 
     label: str
     rank: str
-    path: str
+    at: float
+    edge: float
     x: float
     y: float
     anchor: str
+
+    @property
+    def path(self) -> str:
+        """SVG path data of the line."""
+        return f"M{self.at:g} {AXIS_Y:g}V{self.y:g}H{self.edge:g}"
 
 
 @dataclass(frozen=True)
@@ -57,14 +74,18 @@ def rank_diagram(ranks: AverageRanks) -> RankDiagram:
     n_methods = len(ranks.ranks)
     axis = Axis(1.0, float(n_methods), START, END)
     top = AXIS_Y + 22 + BAR * len(ranks.cliques)
-    shown = [rank for rank in range(1, n_methods + 1) if n_methods <= MANY or rank in (1, n_methods) or rank % 5 == 0]
     return RankDiagram(
         top + ROW * math.ceil(n_methods / 2),
-        [Tick(axis.at(rank), str(rank)) for rank in shown],
+        [Tick(axis.at(rank), str(rank)) for rank in _numbered(n_methods)],
         _critical(ranks.critical_difference, axis),
         [_clique(ranks, clique, axis, place) for place, clique in enumerate(ranks.cliques)],
         _names(ranks, axis, top),
     )
+
+
+def _numbered(n_methods: int) -> list[int]:
+    """Ranks that have a number on the axis."""
+    return [rank for rank in range(1, n_methods + 1) if n_methods <= MANY or rank in (1, n_methods) or rank % 5 == 0]
 
 
 def _critical(difference: float, axis: Axis) -> Bar | None:
@@ -87,7 +108,45 @@ def _names(ranks: AverageRanks, axis: Axis, top: float) -> list[Name]:
         (labels[half:][::-1], END + 14, 4, "start"),
     ):
         for place, label in enumerate(side):
-            x, y = axis.at(ranks.ranks[label]), top + ROW * place
-            path = f"M{x:g} {AXIS_Y:g}V{y:g}H{edge:g}"
-            found.append(Name(label, f"{ranks.ranks[label]:.2f}", path, edge + shift, y, anchor))
+            rank, y = ranks.ranks[label], top + ROW * place
+            found.append(Name(label, f"{rank:.2f}", axis.at(rank), edge, edge + shift, y, anchor))
     return found
+
+
+def rank_plot(overall: Overall, synthetic: bool) -> Plot | None:
+    """The diagram; None with fewer than two ranked methods."""
+    ranks = overall.ranks
+    if ranks is None or len(ranks.ranks) < FEWEST:
+        return None
+    n_tasks, diagram = len(overall.tasks), rank_diagram(ranks)
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(0.4 + diagram.height / INCH)
+        _draw(figure.subplots(), diagram, theme)
+        return titled(figure, synthetic, f"Average ranks over {n_tasks} tasks")
+
+    joined = (
+        "Bars join methods that Wilcoxon's test with Holm's steps cannot tell apart. CD: Nemenyi's critical difference."
+    )
+    tested = f"Not tested: {ranks.note}." if ranks.note else joined
+    caption = f"Rank 1 is best, mean over {n_tasks} tasks, which are of one cohort and not independent. {tested}"
+    return Plot("average_ranks", "Average ranks", caption, draw, diagram)
+
+
+def _draw(axes: Axes, diagram: RankDiagram, theme: Theme) -> None:
+    axes.set(xlim=(0, WIDTH), ylim=(diagram.height, 0))
+    axes.axis("off")
+    axes.plot([START, END], [AXIS_Y, AXIS_Y], color=theme.ink, linewidth=1.2)
+    for at, text in diagram.ticks:
+        axes.plot([at, at], [AXIS_Y, AXIS_Y - 4], color=theme.ink, linewidth=1.2)
+        axes.text(at, AXIS_Y - 5, text, ha="center", va="bottom", fontsize=8)
+    for name in diagram.names:
+        axes.plot([name.at, name.at, name.edge], [AXIS_Y, name.y, name.y], color=theme.faint, linewidth=0.9)
+        align = "right" if name.anchor == "end" else "left"
+        axes.text(name.x, name.y, f"{name.label} {name.rank}", ha=align, va="center", fontsize=7.5)
+    for bar in diagram.cliques:
+        axes.plot([bar.start, bar.end], [bar.y, bar.y], color=theme.accent, linewidth=3)
+    if diagram.critical:
+        start, end, y, text = diagram.critical
+        axes.plot([start, end], [y, y], color=theme.alarm, linewidth=2)
+        axes.text((start + end) / 2, y - 2, text, ha="center", va="bottom", fontsize=8, color=theme.alarm)

@@ -1,4 +1,4 @@
-"""Figures of training: a quantity of the history over steps."""
+"""Figures of training: a quantity of the history over steps, and how soft the targets are."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
-from leaderboards.figures.line_chart import Chart, Curve, Point, chart_of
-from leaderboards.figures.plots import Plot, titled
-from leaderboards.figures.theme import Theme, new_figure, palette
-from leaderboards.scores.benchmark_records import Board, Row
-from leaderboards.scores.paired_differences import DECLARED
+from leaderboards.figures.charts import Chart, Curve, Point, chart_of
+from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, name_rows, new_figure, palette, titled
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.tidy_table import Estimate
+from leaderboards.tables.cells import Cell, Line, Table
+from selip.records.record import Training
 
 History = tuple[int, list[float], list[float]]
 """Of one run: the chosen step, the steps, the values."""
@@ -24,22 +26,23 @@ CAPTIONS = {
     "loss": "One line a seed. Losses of different objectives are on different scales: compare shapes only.",
     "val_score": "One line a seed; the dot is the step that validation chose. The test split plays no part.",
 }
+TITLES = {"val_score": "Validation score while training", "loss": "Training loss"}
+FILES = {"val_score": "validation", "loss": "loss"}
 AXES = {"loss": "loss (nats)", "val_score": "mean MRR on val"}
 
 
-def history_plot(board: Board, field: str, name: str, title: str) -> Plot | None:
-    """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method.
+def training_plots(board: BenchmarkRecords) -> list[Plot]:
+    """Validation score, loss and targets, as far as the records have them."""
+    found = [*(_history_plot(board, field) for field in TITLES), _target_plot(board)]
+    return [plot for plot in found if plot]
 
-    Args:
-        board: The records.
-        field: "loss" or "val_score".
-        name: File name of the plot.
-        title: Its title.
-    """
+
+def _history_plot(board: BenchmarkRecords, field: str) -> Plot | None:
+    """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method."""
     curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
         return None
-    shown = _highlighted(list(curves))
+    shown = _highlighted(list(curves), board.contrasts)
 
     def draw(theme: Theme) -> Figure:
         styles = _styles(shown, list(curves), theme)
@@ -54,9 +57,9 @@ def history_plot(board: Board, field: str, name: str, title: str) -> Plot | None
         axes.set(xlabel="step", ylabel=AXES[field])
         entries = [mpl.lines.Line2D([], [], **style) for style in handles.values()]
         figure.legend(entries, list(handles), loc="outside lower left", ncols=2, fontsize=8.5)
-        return titled(figure, board.synthetic, title)
+        return titled(figure, board.synthetic, TITLES[field])
 
-    return Plot(name, title, CAPTIONS[field], draw, history_chart(curves, field, shown))
+    return Plot(FILES[field], TITLES[field], CAPTIONS[field], draw, history_chart(curves, field, shown))
 
 
 def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlighted: Sequence[str]) -> Chart:
@@ -76,9 +79,9 @@ def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlight
     return chart_of(drawn, "step", AXES[field], highlighted)
 
 
-def _highlighted(labels: list[str]) -> list[str]:
+def _highlighted(labels: list[str], contrasts: Sequence[tuple[str, str]]) -> list[str]:
     """All labels where there are few, else those of declared contrasts, in their order."""
-    declared = dict.fromkeys(label for pair in DECLARED for label in pair)
+    declared = dict.fromkeys(label for pair in contrasts for label in pair)
     return labels if len(labels) <= MANY else [label for label in declared if label in labels]
 
 
@@ -93,7 +96,7 @@ def _styles(shown: list[str], labels: list[str], theme: Theme) -> dict[str, dict
     return found | {label: grey for label in labels if label not in found}
 
 
-def curves_of(row: Row, field: str) -> list[History]:
+def curves_of(row: MethodRow, field: str) -> list[History]:
     """One history a seed, of the seeds that have one."""
     found = []
     for record in row.scored:
@@ -101,3 +104,37 @@ def curves_of(row: Row, field: str) -> list[History]:
         if points and record.training:
             found.append((record.training.chosen_step, [step for step, _ in points], [value for _, value in points]))
     return found
+
+
+def _target_plot(board: BenchmarkRecords) -> Plot | None:
+    """Entropy and diagonal mass of the target matrix, mean over seeds, for methods that have one."""
+    fields = {"target_entropy": "mean row entropy of T (nats)", "target_diagonal": "mean diagonal of T"}
+    trainings = {row.label: [r.training for r in row.scored if r.training] for row in board.rows}
+    kept = {label: ts for label, ts in trainings.items() if ts and all(t.target_entropy is not None for t in ts)}
+    if not kept:
+        return None
+
+    def draw(theme: Theme) -> Figure:
+        figure = new_figure(1.15 + ROW_INCHES * len(kept))
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (field, text) in zip(panels, fields.items(), strict=True):
+            means = [float(np.mean([getattr(t, field) for t in ts])) for ts in kept.values()]
+            axes.barh(range(len(kept)), means, color=theme.accent, height=0.55)
+            for place, mean in enumerate(means):
+                axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=8.5)
+            axes.set_xlim(0, max([*means, 0.1]) * 1.25)
+            axes.set_xlabel(text)
+        name_rows(panels[0], list(kept))
+        return titled(figure, board.synthetic, "Target matrices")
+
+    caption = "How soft the targets are. A fair control of selip is as soft as selip."
+    return Plot("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
+
+
+def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> Table:
+    lines = []
+    for label, trainings in kept.items():
+        means = [float(np.mean([getattr(training, field) for training in trainings])) for field in fields]
+        cells = (Cell(estimate=Estimate(mean), form="share") for mean in means)
+        lines.append(Line((Cell(label), *cells), label=label))
+    return Table("Target matrices", caption, ("method", *fields.values()), tuple(lines))

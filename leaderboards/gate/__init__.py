@@ -1,1 +1,1 @@
-"""TODO."""
+"""The quality gate: a candidate against its reference."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board, Row, boards_of
-from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of, is_reference
-from selip.records.record import Record, read_record, record_files
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, boards_of, row_alone
+from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of
+from leaderboards.scores.headlines import metric_keys
+from selip.records.record import Record
+from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
+from selip.system.mappings import dotted
 
 _REMEDY = (
     "allowed: the same on both sides; score the candidate as the reference was, or make it the reference of a folder "
@@ -25,17 +28,15 @@ _NOT_SCORING = ("evaluation.n_resamples", "evaluation.seed")
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
+    """One side of a comparison: what the user named, its record files, and a board a benchmark.
 
-    Attributes:
-        path: What the user named.
-        files: The record files.
-        boards: The records by benchmark, each board fit for one table.
+    `row` is the label of the one row that is compared, whatever its name on the other side; "" compares all by name.
     """
 
     path: Path
     files: tuple[Path, ...]
-    boards: Mapping[str, Board]
+    boards: Mapping[str, BenchmarkRecords]
+    row: str = ""
 
     @property
     def folder(self) -> Path:
@@ -50,26 +51,19 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """One method with one ablation on one benchmark, on both sides.
-
-    Attributes:
-        benchmark: Name of the benchmark.
-        reference: Row of the reference.
-        candidate: Row of the candidate.
-        reference_board: Board that the row is from.
-        candidate_board: The same of the candidate.
-    """
+    """One method with one ablation on one benchmark, or one of each side: their rows, and the boards of these."""
 
     benchmark: str
-    reference: Row
-    candidate: Row
-    reference_board: Board
-    candidate_board: Board
+    reference: MethodRow
+    candidate: MethodRow
+    reference_board: BenchmarkRecords
+    candidate_board: BenchmarkRecords
 
     @property
     def label(self) -> str:
-        """Method and ablation."""
-        return self.reference.label
+        """Method and ablation, of both sides where they differ."""
+        names = dict.fromkeys((self.candidate.label, self.reference.label))
+        return " against ".join(names)
 
     @property
     def seeds(self) -> tuple[list[int], list[int]]:
@@ -112,6 +106,19 @@ def read_side(path: Path) -> Side:
     return Side(path, tuple(files), boards_of(folder, [read_record(file) for file in files]))
 
 
+def one_row(side: Side, label: str) -> Side:
+    """The side with the one method, or "method [ablation]", that `label` names.
+
+    Raises:
+        InputError: When it has no such row.
+    """
+    found = {name: alone for name, board in side.boards.items() if (alone := row_alone(board, label))}
+    if not found:
+        labels = {row.label for board in side.boards.values() for row in board.rows}
+        raise InputError(f"got no {label} in {side.path}; allowed: {', '.join(sorted(labels))}; name one of them")
+    return replace(side, boards=found, row=label)
+
+
 def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
     """Rows that are scored on both sides, and what is not guarded, with the reason.
 
@@ -140,7 +147,7 @@ def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
 def _check_sides(reference: Side, candidate: Side) -> None:
     check_same([*reference.records, *candidate.records], SHARED, _REMEDY)
     cells = [
-        {f"{row.label} on {name}" for name, board in side.boards.items() for row in board.rows}
+        {name if side.row else f"{row.label} on {name}" for name, board in side.boards.items() for row in board.rows}
         for side in (reference, candidate)
     ]
     for name, alone in (("reference", cells[0] - cells[1]), ("candidate", cells[1] - cells[0])):
@@ -155,31 +162,23 @@ def _check_sides(reference: Side, candidate: Side) -> None:
 
 
 def _check_scoring(reference: Record, candidate: Record) -> None:
-    """Refuses other settings of scoring; one that an older version did not have yet is no difference."""
+    """Refuses other settings of scoring."""
     ours, theirs = (_scoring(record.config) for record in (reference, candidate))
-    for key in ours.keys() & theirs.keys():
-        if ours[key] != theirs[key]:
+    for key in sorted(ours.keys() | theirs.keys()):
+        one, other = ours.get(key, "not set"), theirs.get(key, "not set")
+        if one != other:
             raise InputError(
-                f"got {key} {ours[key]} (run {reference.run_id}) and {theirs[key]} (run {candidate.run_id}); {_REMEDY}"
+                f"got {key} {one} (run {reference.run_id}) and {other} (run {candidate.run_id}); {_REMEDY}"
             )
 
 
 def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     parts = {name: config[name] for name in ("evaluation", "evaluate_on") if name in config}
-    return {key: value for key, value in _flat(parts, "") if key not in _NOT_SCORING}
-
-
-def _flat(values: Mapping[str, Any], where: str) -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        path = f"{where}.{key}".strip(".")
-        if isinstance(value, Mapping):
-            yield from _flat(value, path)
-        else:
-            yield path, value
+    return {key: value for key, value in dotted(parts).items() if key not in _NOT_SCORING}
 
 
 def _left_out(pair: Pair) -> str:
-    """Why a row is not guarded; "" when it is."""
+    """The reason why a row is not guarded; "" when it is."""
     rows = (pair.reference, pair.candidate)
     if all(row.skipped for row in rows):
         return pair.reference.hole
@@ -195,7 +194,7 @@ def _left_out(pair: Pair) -> str:
 
 def _check_definitions(pair: Pair) -> None:
     ours, theirs = (
-        {key: counts_of(key, metric) for key, metric in row.scored[0].metrics.items() if not is_reference(key)}
+        {key: counts_of(key, row.scored[0].metrics[key]) for key in metric_keys(row.scored[:1])}
         for row in (pair.reference, pair.candidate)
     )
     for key in sorted(ours.keys() | theirs.keys()):

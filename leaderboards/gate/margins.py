@@ -10,11 +10,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.comparability import is_reference
-from leaderboards.scores.families import headline_of
-from selip.experiments.experiment_file import from_mapping, read_mapping
+from leaderboards.scores.benchmark_records import BenchmarkRecords
+from leaderboards.scores.headlines import headline_of, metric_keys
 from selip.system.errors import InputError
+from selip.system.mappings import from_mapping, read_mapping
 from selip.system.registry import unknown
 
 PACKAGED = Path(__file__).with_name("margins.yaml")
@@ -23,12 +22,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Margin:
-    """What a metric may lose.
-
-    Attributes:
-        absolute: In the metric's own unit, >= 0.
-        relative: As a share of the reference's value, >= 0.
-    """
+    """The loss that a metric may have: in its own unit, and as a share of the reference's value; the larger counts."""
 
     absolute: Amount = 0.0
     relative: Amount = 0.0
@@ -60,7 +54,7 @@ def read_margins(path: Path) -> Margins:
     return found
 
 
-def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict[str, Margin]]:
+def guarded_metrics(boards: Mapping[str, BenchmarkRecords], own: Margins) -> dict[str, dict[str, Margin]]:
     """Benchmark to the metrics that are guarded, `pool/metric`, with their margins.
 
     The metric that ranks a benchmark always is, with the packaged margin; `own` adds metrics and replaces margins.
@@ -78,19 +72,17 @@ def guarded_metrics(boards: Mapping[str, Board], own: Margins) -> dict[str, dict
     }
 
 
-def _ranking(board: Board, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
-    headline = headline_of(board)
-    return {headline.key: packaged.get(headline.key.split("/", 1)[1], UNNAMED)} if headline else {}
+def _ranking(board: BenchmarkRecords, packaged: Mapping[str, Margin]) -> dict[str, Margin]:
+    headline = headline_of(board.records)
+    return {headline.key: packaged.get(headline.metric, UNNAMED)} if headline else {}
 
 
-def _named(board: Board, own: Mapping[str, Margin]) -> dict[str, Margin]:
+def _named(board: BenchmarkRecords, own: Mapping[str, Margin]) -> dict[str, Margin]:
     """The metrics of a margins file by their full keys."""
-    headline = headline_of(board)
-    pool = headline.key.split("/", 1)[0] if headline else ""
-    keys = {key for record in board.records for key in record.metrics if not is_reference(key)}
+    headline, keys = headline_of(board.records), metric_keys(board.records)
     found = {}
     for name, margin in own.items():
-        key = name if "/" in name else f"{pool}/{name}"
+        key = name if "/" in name or headline is None else f"{headline.pool}/{name}"
         if key not in keys:
             raise InputError(_unknown_metric(board.benchmark, key, keys))
         found[key] = margin

@@ -31,7 +31,8 @@ from benchmarks.statistics.intervals import Interval, holm, intervals_of, shared
 from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.gate.comparison import Pair, Side, pairs_of
 from leaderboards.gate.margins import Margin, Margins, guarded_metrics
-from leaderboards.scores.benchmark_records import Row
+from leaderboards.scores.benchmark_records import MethodRow
+from selip.records.metric_key import MetricKey
 from selip.system.errors import InputError
 
 Outcome = Literal["pass", "regress", "inconclusive"]
@@ -71,7 +72,7 @@ class GateLine:
 
     @property
     def outcome(self) -> Outcome:
-        """What follows from the interval; inconclusive where there is none."""
+        """The verdict that follows from the interval; inconclusive where there is none."""
         if self.difference.lower >= -self.margin:
             return "pass"
         return "regress" if self.difference.upper < -self.margin and self.p_holm <= LEVEL else "inconclusive"
@@ -79,15 +80,7 @@ class GateLine:
 
 @dataclass(frozen=True)
 class Gate:
-    """A comparison.
-
-    Attributes:
-        reference: What is compared to.
-        candidate: What is compared.
-        lines: One a method, benchmark and guarded metric.
-        left_out: Rows that are not guarded, with the reason.
-        n_resamples: Resamples of every interval.
-    """
+    """A comparison: a line a method, benchmark and guarded metric; rows that are not guarded, with the reason."""
 
     reference: Side
     candidate: Side
@@ -149,7 +142,7 @@ def compare(
 
 
 def seed_policy(reference: Sequence[int], candidate: Sequence[int]) -> str:
-    """What is done with the seeds of both sides, in words."""
+    """The treatment of the seeds of both sides, in words."""
     if _paired(reference, candidate):
         return f"the same {len(reference)} seeds on both sides: drawn with the patients, seed paired with seed"
     ours, theirs = (", ".join(map(str, seeds)) for seeds in (reference, candidate))
@@ -187,14 +180,14 @@ def _check_scores(pair: Pair, key: str, found: float, reference: float, candidat
         )
 
 
-def _value(row: Row, key: str) -> float:
-    return sum(record.metrics[key].value for record in row.scored) / len(row.scored)
+def _value(row: MethodRow, key: str) -> float:
+    return sum(row.values(key)) / len(row.scored)
 
 
 def _differences(pair: Pair, key: str) -> list[Resampler]:
     """Candidate minus reference as functions of the patients drawn, more is better: one a seed, or one of the means."""
     metric = pair.reference.scored[0].metrics[key]
-    name = key.split("/", 1)[1]
+    name = MetricKey.parse(key).metric
     sides = [[resampler_for(frame, name, metric.statistic) for frame in frames] for frames in pair.frames(key)]
     better, worse = reversed(sides) if metric.higher_is_better else sides
     if _paired(*pair.seeds):

@@ -1,4 +1,4 @@
-"""What a comparison says: a Markdown summary, JUnit XML for a CI server, and JSON."""
+"""A comparison as text: a Markdown summary, JUnit XML for a CI server, and JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 from benchmarks.statistics.intervals import Interval
 from leaderboards.gate.comparison import Side
 from leaderboards.gate.quality_gate import CONFIDENCE, LEVEL, Gate, GateLine, seed_policy
-from leaderboards.pages.retrieval_page import titled
-from leaderboards.scores.families import metric_words, words
-from leaderboards.tables.cells import Cell, Line, Table, Verdict, interval, number
+from leaderboards.scores.headlines import metric_words, pool_words
+from leaderboards.scores.tidy_table import Estimate
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, bounds_text, form_of, number_text
 from leaderboards.tables.document import Block, Part, to_markdown
-from leaderboards.tables.protocol import MISSING, cohort_facts
+from leaderboards.tables.protocol import cohort_facts, titled
 
 SCHEMA_VERSION = 1
 COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
@@ -27,14 +27,13 @@ _RULE = (
 
 def cells_of(line: GateLine) -> tuple[str, ...]:
     """A line as text, in the order of COLUMNS; more is better in the difference, whatever the metric."""
-    key, metric = line.key, line.key.split("/", 1)[1]
-    bounds = interval(line.difference.lower, line.difference.upper, key) or "no interval"
-    numbers = (number(value, key) for value in (line.reference, line.candidate))
-    difference = f"{_signed(line.difference.value, key)} {bounds}"
-    name = f"{words(key.split('/', 1)[0])}, {metric_words(metric)}"
-    return (
-        line.pair.label, words(line.pair.benchmark), name, *numbers, difference, number(line.margin, key), line.outcome
-    )  # fmt: skip
+    declared, form = line.pair.reference_board.declared, form_of(line.key)
+    reference, candidate, margin = (number_text(value, form) for value in (line.reference, line.candidate, line.margin))
+    sign = "+" if line.difference.value > 0 else ""
+    bounds = bounds_text(Estimate(*line.difference), form) or "no interval"
+    difference = f"{sign}{number_text(line.difference.value, form)} {bounds}"
+    name = f"{pool_words(declared, line.key)}, {metric_words(declared, line.key)}"
+    return line.pair.label, declared.label, name, reference, candidate, difference, margin, line.outcome
 
 
 def summary(gate: Gate) -> str:
@@ -45,7 +44,7 @@ def summary(gate: Gate) -> str:
 
 
 def policy(gate: Gate) -> list[tuple[str, str]]:
-    """How the verdicts came about, subject and text."""
+    """The making of the verdicts, subject and text."""
     seeds = dict.fromkeys(seed_policy(*line.pair.seeds) for line in gate.lines)
     found = [
         ("intervals", f"{CONFIDENCE:.0%}, percentile, {gate.n_resamples} paired resamples of patients"),
@@ -75,7 +74,7 @@ def gate_markdown(gate: Gate) -> str:
 
 
 def _sentences(gate: Gate) -> list[Verdict]:
-    """What stands on top: the outcome, then every line that did not pass."""
+    """The sentences on top: the outcome, then every line that did not pass."""
     first = Verdict("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")
     return [first, *(Verdict("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass")]
 
@@ -149,6 +148,8 @@ def _line_mapping(line: GateLine) -> dict[str, object]:
     return {
         "method": line.pair.reference.method,
         "ablation": line.pair.reference.ablation,
+        "candidate_method": line.pair.candidate.method,
+        "candidate_ablation": line.pair.candidate.ablation,
         "benchmark": line.pair.benchmark,
         "metric": line.key,
         "higher_is_better": metric.higher_is_better,
@@ -165,7 +166,3 @@ def _line_mapping(line: GateLine) -> dict[str, object]:
 
 def _finite(values: Sequence[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
-
-
-def _signed(value: float, key: str) -> str:
-    return f"{'+' if value > 0 else ''}{number(value, key)}"

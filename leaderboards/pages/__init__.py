@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages: the parts of a leaderboard, one a family of benchmarks."""

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leaderboards.pages.retrieval_page import titled
-from leaderboards.scores.audit_record import FILE, AuditFacts, CohortAudit, read_audit_facts
-from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import Sheet, sheets_of
-from leaderboards.scores.seed_intervals import resamples_of
-from leaderboards.scores.tidy_table import FEWEST_HARD
-from leaderboards.tables.cells import Cell, Line, Table, Verdict
+from leaderboards.scores.audit_record import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import Headline, words
+from leaderboards.scores.tidy_table import resamples_of
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, estimate_text, form_of, number_cell
 from leaderboards.tables.document import Block, Part
-from leaderboards.tables.leakage_table import crossing_table, found_table, on_crossing
-from leaderboards.tables.protocol import cohort_facts
-from leaderboards.tables.shortcuts import Shortcut, shortcut_table, shortcuts_of
-from leaderboards.tables.worst_slices import FEWEST_ITEMS, Slice, audited_rows, slice_table, slices_of
+from leaderboards.tables.protocol import cohort_facts, titled
+from leaderboards.tables.shortcuts_and_slices import (
+    FEWEST_ITEMS,
+    Shortcut,
+    Slice,
+    audited_rows,
+    ranked_slices,
+    shortcut_table,
+    shortcuts_of,
+    slice_table,
+    slices_of,
+)
 
+SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
+SHOWN = 10
+IDS = {
+    "same source": "both cohorts are of one source, so the same id is the same patient",
+    "other source": "the cohorts have other names: the same id may be the same patient, published again, or chance",
+    "counters": "a generated cohort counts its patients from one, so the same id says nothing; voxels do",
+}
 NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
 
 
-def audit_page(run_dir: Path, n_resamples: int = 10_000) -> Part:
+def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Part:
     """The audit of a run directory, from its records, their per-item scores and `audit.json`.
 
     Raises:
-        InputError: When there are no records, records that may not stand on one page, or an audit of another split.
+        InputError: When there is an audit of another split.
     """
-    families = sheets_of(read_boards(run_dir), n_resamples)
-    return audit_part([sheet for members in families.values() for sheet in members], run_dir, n_resamples)
-
-
-def audit_part(sheets: Sequence[Sheet], run_dir: Path, n_resamples: int) -> Part:
-    """`audit_page` of sheets that were read already."""
     board, count = sheets[0].board, resamples_of(n_resamples)
     found = read_audit_facts(run_dir, board.facts.split_fingerprint)
     shortcuts = [one for sheet in sheets for one in shortcuts_of(sheet)]
-    slices = [(sheet, [one for row in audited_rows(sheet) for one in slices_of(sheet, row, count)]) for sheet in sheets]
-    slices = [(sheet, ones) for sheet, ones in slices if ones]
+    heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
+    slices = [(sheet, headline, ones) for sheet, headline in heads if (ones := _slices(sheet, headline, count))]
     tables = [table for cohort in found.cohorts for table in (_leakage(cohort), _balance(cohort))] if found else []
     tables += [crossing_table(one) for one in found.crossings] if found else []
     lead = f"The best method and selip. An interval is from {count} resamples; slices overlap and are not adjusted."
@@ -46,7 +53,7 @@ def audit_part(sheets: Sequence[Sheet], run_dir: Path, n_resamples: int) -> Part
         Block("Shortcuts", "" if shortcuts else _NO_REFERENCE, [shortcut_table(shortcuts)] if shortcuts else []),
         Block("Slices", lead if slices else _NO_ITEMS, [slice_table(*one) for one in slices], small=True),
     ]
-    about = [*cohort_facts(board), *_POLICY]
+    about = [*cohort_facts(board), *_POLICY, *_on_few_items(sheets)]
     said = _verdicts(found, shortcuts, slices)
     return Part("audit", "Audit", titled("Audit", board), board.synthetic, said, about, blocks)
 
@@ -56,13 +63,29 @@ _NO_ITEMS = "No complete row has per-item scores."
 _POLICY = (
     ("shortcut", "the lower bound of the best method does not clear a model that sees metadata alone"),
     ("slice", f"with fewer than {FEWEST_ITEMS} items it is shown and not ranked"),
-    ("hard negatives", f"with fewer than {FEWEST_HARD} items they have no number on any page"),
     ("near-duplicates", "listed, not refused: two patients may well be described alike"),
 )
 
 
+def _slices(sheet: BenchmarkScores, headline: Headline, n_resamples: int) -> list[Slice]:
+    rows = audited_rows(sheet)
+    return ranked_slices(headline, rows, [one for row in rows for one in slices_of(sheet, headline, row, n_resamples)])
+
+
+def _on_few_items(sheets: Sequence[BenchmarkScores]) -> list[tuple[str, str]]:
+    """Metrics that have no number where they are of too few items."""
+    fewest: dict[int, list[str]] = {}
+    for sheet in sheets:
+        for name, count in sheet.declared.fewest_items.items():
+            fewest.setdefault(count, []).append(words(sheet.declared, name))
+    return [
+        (", ".join(names), f"with fewer than {count} items they have no number on any page")
+        for count, names in fewest.items()
+    ]
+
+
 def _verdicts(
-    found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: Sequence[tuple[Sheet, Sequence[Slice]]]
+    found: AuditFacts | None, shortcuts: Sequence[Shortcut], slices: Sequence[SlicesOfBenchmark]
 ) -> list[Verdict]:
     said = [verdict for cohort in found.cohorts for verdict in _on_split(cohort)] if found else []
     said += [verdict for one in found.crossings for verdict in on_crossing(one)] if found else []
@@ -78,15 +101,15 @@ def _verdicts(
     return [*said, *_on_worst(slices)]
 
 
-def _on_worst(slices: Sequence[tuple[Sheet, Sequence[Slice]]]) -> list[Verdict]:
+def _on_worst(slices: Sequence[SlicesOfBenchmark]) -> list[Verdict]:
     """The worst slice of the best row, a sentence a benchmark."""
     said = []
-    for sheet, ones in slices:
-        table = slice_table(sheet, ones)
-        worst = next((line for line in table.lines if line.cells[-1].text == "worst"), None)
-        if worst and sheet.headline:
-            label, score, n_items = (f"{cell.text} {cell.interval}".strip() for cell in worst.cells[:3])
-            said.append(Verdict("plain", f"Worst slice in {sheet.headline.name}: {label}, {score}, n = {n_items}."))
+    for _, headline, ones in slices:
+        worst = next((one for one in ones if one.is_ranked), None)
+        if worst:
+            score = estimate_text(worst.score, form_of(headline.key))
+            text = f"{worst.row}: {worst.by} {worst.value}, {score}, n = {worst.n_items}"
+            said.append(Verdict("plain", f"Worst slice in {headline.name}: {text}."))
     return said
 
 
@@ -111,21 +134,21 @@ def _on_split(cohort: CohortAudit) -> list[Verdict]:
 
 
 def _leakage(cohort: CohortAudit) -> Table:
-    """What was looked for, how often it was found, and the first of what was found."""
+    """Everything looked for, how often it was found, and the first of what was found."""
     pairs = {
         "patients in several parts": cohort.patients_in_several_parts,
         "identical volumes across parts": [" = ".join(pair) for pair in cohort.identical_volumes],
         "near-duplicate reports across parts": [" ~ ".join(pair) for pair in cohort.near_duplicate_reports],
     }
     caption = f"Near-duplicate: token sort ratio of {cohort.near_duplicate_percent:g} or more, after lower case."
-    return found_table(f"Leakage, {cohort.name}", caption, pairs)
+    return _found_table(f"Leakage, {cohort.name}", caption, pairs)
 
 
 def _balance(cohort: CohortAudit) -> Table:
     """Patients, studies, volumes, and studies of each label, by part, with their share of the part."""
     labels = sorted({label for part in cohort.parts.values() for label in part.labels})
     lines = [
-        Line((Cell(name), *(Cell(str(getattr(part, name))) for part in cohort.parts.values())))
+        Line((Cell(name), *(number_cell(getattr(part, name), "count") for part in cohort.parts.values())))
         for name in ("patients", "studies", "volumes")
     ]
     for label in labels:
@@ -133,3 +156,57 @@ def _balance(cohort: CohortAudit) -> Table:
         cells = (Cell(str(count), f"{100 * count / total:.1f} %" if total else "") for count, total in counts)
         lines.append(Line((Cell(label), *cells)))
     return Table(f"Balance, {cohort.name}", "Studies of each label.", ("", *cohort.parts), tuple(lines))
+
+
+def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> Table:
+    """Everything looked for, how often it was found, and the first of what was found."""
+    lines = tuple(
+        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
+        for name, ones in pairs.items()
+    )
+    return Table(title, caption, ("looked for", "found", "which"), lines)
+
+
+def _listed(ones: Sequence[str]) -> str:
+    more = f" and {len(ones) - SHOWN} more" if len(ones) > SHOWN else ""
+    return ", ".join(ones[:SHOWN]) + more
+
+
+def crossing_table(crossing: CrossingAudit) -> Table:
+    """All that train and val of the one cohort share with the test part of the other."""
+    pairs = {
+        "patients with the same id": crossing.shared_ids,
+        "identical volumes": [" = ".join(pair) for pair in crossing.identical_volumes],
+        "near-duplicate reports": [" ~ ".join(pair) for pair in crossing.near_duplicate_reports],
+    }
+    caption = (
+        f"Ids: {IDS[crossing.ids]}. Identical: the same stored voxels (SHA-256); what was resampled otherwise is not "
+        f"found so. Near-duplicate: token sort ratio of {crossing.near_duplicate_percent:g} or more, after lower case."
+    )
+    title = f"Leakage from train and val of {crossing.trained_on} into test of {crossing.scored_on}"
+    return _found_table(title, caption, pairs)
+
+
+def on_crossing(crossing: CrossingAudit) -> list[Verdict]:
+    """Says whether the scored cohort holds what models have seen; what may be chance is not held against it."""
+    where = f"train and val of {crossing.trained_on} and test of {crossing.scored_on}"
+    n_ids, n_same = len(crossing.shared_ids), len(crossing.identical_volumes)
+    leaks = [f"{n_ids} patients in both"] if n_ids and crossing.ids == "same source" else []
+    leaks += [f"{n_same} pairs of identical volumes"] if n_same else []
+    if leaks:
+        said = [Verdict("warn", f"Leakage between {where}: {'; '.join(leaks)}. Scores on the latter are too high.")]
+    else:
+        patients = "no patient in both, " if crossing.ids == "same source" else ""
+        said = [Verdict("good", f"No leakage found between {where}: {patients}no identical volumes.")]
+    if n_ids and crossing.ids == "other source":
+        said.append(Verdict("warn", f"{n_ids} patient ids are in {where}: look whether they are the same patients."))
+    n_alike = len(crossing.near_duplicate_reports)
+    if n_alike:
+        said.append(
+            Verdict(
+                "plain",
+                f"{n_alike} reports of test of {crossing.scored_on} say nearly the same as one of "
+                f"train or val of {crossing.trained_on}, listed below.",
+            )
+        )
+    return said

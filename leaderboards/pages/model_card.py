@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from leaderboards.scores.benchmark_records import Board, named
-from leaderboards.scores.families import REFERENCES, RETRIEVAL, cohort_of, headline_of, metric_words, task_keys
+from leaderboards.scores.benchmark_records import named
+from leaderboards.scores.headlines import cohort_of, metric_words, task_keys
 from leaderboards.scores.overall_ranks import task_name
-from leaderboards.tables.cells import MISSING, interval, number
+from leaderboards.scores.tidy_table import Estimate
+from leaderboards.tables.cells import MISSING, estimate_text, form_of, number_text
 from leaderboards.tables.document import markdown
-from selip.experiments.grid import cell_label
-from selip.records.record import CohortFacts, Metric, Record
+from selip.records.metric_key import MetricKey
+from selip.records.record import CohortFacts, Metric, Record, cell_label
 
 if TYPE_CHECKING:
     from selip.models.dual_encoder import CheckpointFacts
 
-TASK_TYPES = {
-    RETRIEVAL: "image-text-retrieval",
-    "zero_shot": "zero-shot-image-classification",
-    "segmentation": "image-segmentation",
-}
-"""Benchmark to the hub's name for such a task; the others classify."""
 TAGS = ["selip-bench", "head-mri", "medical", "contrastive"]
 
 
@@ -56,25 +51,23 @@ def model_card(facts: CheckpointFacts, records: Sequence[Record], place: str) ->
 def _declared(records: Sequence[Record]) -> Iterator[tuple[Record, str, Metric]]:
     """Record, key and metric of each task: the metric that its benchmark was declared to be ranked by."""
     for record in sorted(records, key=lambda one: one.benchmark):
-        board = Board(record.benchmark, (record,), (), (), {})
-        headline = headline_of(board)
-        for key in task_keys(board) or ([headline.key] if headline else []):
+        for key in task_keys([record]):
             if key in record.metrics:
                 yield record, key, record.metrics[key]
 
 
 def _line(record: Record, key: str, metric: Metric) -> tuple[str, ...]:
-    pool, name = key.split("/", 1)
-    floors = {floor: record.metrics.get(f"{key}/{floor}") for floor in ("chance", "empty")}
-    said = [f"{number(one.value, name)} ({REFERENCES[floor]})" for floor, one in floors.items() if one]
-    bounds = "" if metric.lower is None or metric.upper is None else interval(metric.lower, metric.upper, name)
+    declared, parsed, form = record.declared, MetricKey.parse(key), form_of(key)
+    floors = {words: record.metrics.get(parsed.beside(name)) for name, words in declared.floors.items()}
+    said = [f"{number_text(one.value, form)} ({words})" for words, one in floors.items() if one]
+    bounds = (metric.lower, metric.upper) if metric.lower is not None and metric.upper is not None else ()
     return (
-        task_name(record.benchmark, key),
-        metric_words(name),
-        f"{number(metric.value, name)} {bounds}".strip(),
+        task_name(declared, key),
+        metric_words(declared, key),
+        estimate_text(Estimate(metric.value, *bounds), form),
         said[0] if said else MISSING,
         f"{metric.n_items} of {metric.n_patients} patients",
-        _named(cohort_of(record, pool)),
+        _named(cohort_of(record, parsed.pool)),
     )
 
 
@@ -91,18 +84,18 @@ def _front_matter(name: str, synthetic: bool, records: Sequence[Record]) -> str:
 
 
 def _eval_result(record: Record, key: str, metric: Metric) -> EvalResult:
-    pool, name = key.split("/", 1)
-    cohort = cohort_of(record, pool)
+    parsed, declared = MetricKey.parse(key), record.declared
+    cohort = cohort_of(record, parsed.pool)
     return EvalResult(
-        task_type=TASK_TYPES.get(record.benchmark, "image-classification"),
-        task_name=task_name(record.benchmark, key),
+        task_type=declared.task_type,
+        task_name=task_name(declared, key),
         dataset_type=named(cohort),
         dataset_name=_named(cohort),
-        dataset_config=f"{record.benchmark}/{pool}",  # results of one task and config are one entry of the index
+        dataset_config=f"{record.benchmark}/{parsed.pool}",  # results of one task and config are one entry of the index
         dataset_split="test",
         dataset_revision=cohort.content_hash,
-        metric_type=name,
-        metric_name=metric_words(name),
+        metric_type=parsed.metric,
+        metric_name=metric_words(declared, key),
         metric_value=metric.value,
         metric_args={"lower": metric.lower, "upper": metric.upper, "level": 0.95},
     )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pandas as pd
 
-from leaderboards.figures.rank_figure import rank_plot
-from leaderboards.pages.pictures import pictures_of
-from leaderboards.pages.retrieval_page import titled
-from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import metric_words, words
-from leaderboards.scores.overall_ranks import Overall, Task
+from leaderboards.figures.plots import pictures_of
+from leaderboards.figures.rank_diagram import rank_plot
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import metric_words
+from leaderboards.scores.overall_ranks import Overall, RankedTask
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, number_cell, p_text
-from leaderboards.tables.columns import Estimate, facet_of
+from leaderboards.tables.cells import (
+    MISSING,
+    Cell,
+    Line,
+    Table,
+    Verdict,
+    facet_of,
+    metric_cell,
+    number_cell,
+    number_text,
+)
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Part
-from leaderboards.tables.protocol import cohort_facts
+from leaderboards.tables.protocol import cohort_facts, titled
 
 NOT_INDEPENDENT = (
     "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
@@ -27,17 +34,15 @@ NOT_INDEPENDENT = (
 )
 
 
-def overall_part(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> Part:
+def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> Part:
     """The page over all tasks."""
     board = sheets[0].board
     plot = rank_plot(overall, board.synthetic)
     contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
     blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), pictures_of([plot] if plot else []))]
     if contrasts:
-        table = declared_table(contrasts, "Declared contrasts, ranking metric of each benchmark")
-        caption = table.caption.replace(f"the {len(contrasts)} lines of the table", "each family of benchmarks")
-        caption = caption.replace("Holm over each metric", "Holm over each family of benchmarks")
-        blocks.append(Block("Declared contrasts", "", [replace(table, caption=caption)]))
+        title = "Declared contrasts, ranking metric of each benchmark"
+        blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, title, "each family of benchmarks")]))
     title = titled("All tasks", board)
     about = [*cohort_facts(board), *_facts(overall, sheets, n_resamples)]
     return Part("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
@@ -49,9 +54,9 @@ _LEAD = (
 )
 
 
-def _facts(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> list[tuple[str, str]]:
-    keys = {sheet.name: sheet.headline.key for sheet in sheets if sheet.headline}
-    metrics = "; ".join(f"{words(name)}: {metric_words(key.split('/', 1)[1])}" for name, key in keys.items())
+def _facts(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[tuple[str, str]]:
+    heads = [(sheet.declared, sheet.headline.key) for sheet in sheets if sheet.headline]
+    metrics = "; ".join(f"{declared.label}: {metric_words(declared, key)}" for declared, key in heads)
     return [
         ("tasks", f"{len(overall.tasks)}: {'; '.join(task.name for task in overall.tasks)}"),
         ("declared metrics", metrics),
@@ -65,7 +70,7 @@ def _facts(overall: Overall, sheets: Sequence[Sheet], n_resamples: int) -> list[
     ]
 
 
-def _verdicts(overall: Overall, sheets: Sequence[Sheet]) -> list[Verdict]:
+def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
     found = []
     left_out = [label for label in overall.labels if overall.lacking[label]]
     if overall.ranks is None:
@@ -92,8 +97,8 @@ def _on_test(overall: Overall) -> list[Verdict]:
         return []
     if pd.isna(ranks.statistic):
         return [Verdict("plain", f"Ranks are not tested: {ranks.note}.")]
-    text = f"Friedman's test that all methods rank alike: chi-square {ranks.statistic:.1f}, p {p_text(ranks.p_value)}; "
-    text += f"Nemenyi's critical difference {ranks.critical_difference:.2f} ranks."
+    text = f"Friedman's test that all methods rank alike: chi-square {ranks.statistic:.1f}, "
+    text += f"p {number_text(ranks.p_value, 'p')}; Nemenyi's critical difference {ranks.critical_difference:.2f} ranks."
     found = [Verdict("plain", text)]
     if ranks.note:
         found.append(Verdict("warn", f"No pair is tested: {ranks.note}."))
@@ -103,18 +108,17 @@ def _on_test(overall: Overall) -> list[Verdict]:
     return found
 
 
-def _tables(overall: Overall, sheets: Sequence[Sheet]) -> list[Table]:
+def _tables(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Table]:
     return [_rank_table(overall, sheets), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
 
 
-def _rank_table(overall: Overall, sheets: Sequence[Sheet]) -> Table:
+def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> Table:
     ranks = overall.ranks.ranks if overall.ranks else {}
     best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
     lines = []
     for label in overall.labels:
         cells = [_cell(overall, label, task, best[task.name]) for task in overall.tasks]
-        rank = Cell(f"{ranks[label]:.2f}") if label in ranks else Cell(MISSING)
-        lines.append(Line((Cell(label), rank, *cells)))
+        lines.append(Line((Cell(label), number_cell(ranks.get(label), "hundredth"), *cells), label=label))
     columns = ("method", "average rank", *(task.name for task in overall.tasks))
     caption = f"{len(overall.tasks)} tasks; ranks over the {len(ranks)} methods that have them all. Strong: the best."
     boards = {sheet.name: sheet.board for sheet in sheets}
@@ -123,15 +127,15 @@ def _rank_table(overall: Overall, sheets: Sequence[Sheet]) -> Table:
 
 
 def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
-    values = [numbers[0] for (_, name), numbers in overall.entries.items() if name == task]
+    values = [numbers.value for (_, name), numbers in overall.entries.items() if name == task]
     return max(values) if higher_is_better else min(values)
 
 
-def _cell(overall: Overall, label: str, task: Task, best: float) -> Cell:
+def _cell(overall: Overall, label: str, task: RankedTask, best: float) -> Cell:
     numbers = overall.entries.get((label, task.name))
     if numbers is None:
         return Cell(MISSING, why=overall.lacking[label][task.name])
-    return number_cell(Estimate(*numbers), task.key, strong=math.isclose(numbers[0], best))
+    return metric_cell(numbers, task.key, strong=math.isclose(numbers.value, best))
 
 
 def _lacking_table(overall: Overall) -> Table:
@@ -142,5 +146,8 @@ def _lacking_table(overall: Overall) -> Table:
         for task, reason in overall.lacking[label].items():
             reasons.setdefault(reason, []).append(task)
         said = [(reason, "; ".join(tasks)) for reason, tasks in reasons.items()]
-        lines += [Line((Cell(label), Cell(tasks, prose=True), Cell(reason, prose=True))) for reason, tasks in said]
+        lines += [
+            Line((Cell(label), Cell(tasks, prose=True), Cell(reason, prose=True)), label=label)
+            for reason, tasks in said
+        ]
     return Table("What keeps methods out of the ranks", "", ("method", "task", "reason"), tuple(lines))

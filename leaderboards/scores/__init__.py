@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scores: records to numbers, differences and ranks."""

@@ -1,40 +1,38 @@
-"""The study of ablations: full SeLIP and each change of it, on the same seeds and patients."""
+"""Studies of ablations: a full method and each change of it, on the same seeds and patients."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from baselines.ablations import ABLATIONS, Ablation
-from leaderboards.scores.benchmark_records import FULL, Board, Row, ablations_of
-from leaderboards.scores.paired_differences import COMPARED, PRIMARY, Comparison, adjusted, compare_pairs
+from baselines.ablations import Ablation, all_ablations
+from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, MethodRow, ablations_of
+from leaderboards.scores.headlines import Headline, headline_of
+from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
-from leaderboards.tables.equal_terms import different_start
-from selip.records.record import Record
+from selip.records.record import Record, Training
+from selip.system.mappings import dotted
 
 UNKNOWN = Ablation("other", "", ())
-"""What stands for an ablation that is not registered here."""
+"""Stands for an ablation that is not registered here."""
+Registry = Mapping[str, Ablation]
 
 
 @dataclass(frozen=True)
 class Ablated:
-    """One ablation.
+    """One ablation: its records, its line of the registry, and how its training differs from the full method's.
 
-    Attributes:
-        row: Its records.
-        known: Its line of the registry: group, summary, overrides.
-        changes: Settings of its records that differ from full SeLIP's: dotted name -> value; empty without its records.
-        changed: The same as overrides that a user would type; those of the registry without records of full SeLIP.
-        start: In which of "weights", "batches", "steps" its training differs from full SeLIP's.
-        differences: Metric -> ablation minus full SeLIP, Holm-adjusted over the ablations; empty without full SeLIP.
+    `changes` are settings of its records by dotted name, `changed` the same as a user would type them (those of the
+    registry without records of the full one); `start` is in which of "weights", "batches", "steps" it differs;
+    `differences` are to the full method by metric, Holm-adjusted over the ablations.
     """
 
-    row: Row
+    row: MethodRow
     known: Ablation
     changes: Mapping[str, Any]
     changed: str
@@ -49,52 +47,82 @@ class Ablated:
 
 @dataclass(frozen=True)
 class Study:
-    """Full SeLIP and its ablations.
+    """A full method (None with a hole, `settings` dotted) and its ablations in the order of the registry.
 
-    Attributes:
-        board: Their records, over the seeds that ablations were run with.
-        frame: Tidy frame of the compared metrics.
-        full: The complete row of full SeLIP, None when it has a hole.
-        settings: Run settings of full SeLIP, dotted; empty when no record of it is there.
-        ablations: By group in the order of the registry; those with a hole too.
+    The records are over the seeds that ablations were run with; the tidy frame is of the compared metrics.
     """
 
-    board: Board
+    method: str
+    board: BenchmarkRecords
+    headline: Headline
     frame: pd.DataFrame
-    full: Row | None
+    full: MethodRow | None
     settings: Mapping[str, Any]
     ablations: tuple[Ablated, ...]
 
     @property
-    def compared(self) -> list[Comparison]:
-        """Differences to full SeLIP in the primary metric, in the order of the table; those with an interval."""
-        found = [one.differences[PRIMARY] for one in self.ablations if PRIMARY in one.differences]
-        return [comparison for comparison in found if comparison.known]
+    def name(self) -> str:
+        """The method as a reader calls it."""
+        return "SeLIP" if self.method == FULL else self.method
+
+    @property
+    def page(self) -> str:
+        """Name of its page."""
+        return "ablation" if self.method == FULL else f"ablation_{self.method}"
+
+    @property
+    def heading(self) -> str:
+        """The page's entry in a list of pages."""
+        return "Ablations" if self.method == FULL else f"Ablations of {self.method}"
+
+    @property
+    def full_name(self) -> str:
+        """The method without a change."""
+        return f"full {self.name}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The compared metrics, that which ranks first."""
+        return (self.headline.key, *self.board.declared.compared)
+
+    @property
+    def compared(self) -> list[tuple[Ablated, Comparison]]:
+        """Differences to the full method in the metric that ranks, in the table's order; those with an interval."""
+        found = [(one, one.differences.get(self.headline.key)) for one in self.ablations]
+        return [(one, comparison) for one, comparison in found if comparison and comparison.known]
 
 
-def study_of(board: Board, n_resamples: int) -> Study | None:
-    """The study in a board, None when it holds no ablation."""
-    ablated = ablations_of(board)
-    if ablated is None:
+def studies_of(board: BenchmarkRecords, n_resamples: int) -> list[Study]:
+    """The studies in a board, one for each method with ablations, that of SeLIP first."""
+    methods = sorted({row.method for row in board.rows if row.ablation}, key=lambda name: (name != FULL, name))
+    found = (study_of(board, n_resamples, method) for method in methods)
+    return [study for study in found if study]
+
+
+def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> Study | None:
+    """The study of a method in a board, None when it holds no ablation of it or no score."""
+    ablated, headline = ablations_of(board, method), headline_of(board.records)
+    if ablated is None or headline is None:
         return None
-    full = ablated.row(FULL)
+    keys = (headline.key, *board.declared.compared)
+    registry, full = all_ablations(), ablated.row(method)
     settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
-    rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation))
-    differences = {key: _differences(ablated, rows, full, key, n_resamples) for key in COMPARED} if full else {}
+    rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation, registry))
+    differences = {key: _differences(ablated, rows, full, key, n_resamples, registry) for key in keys} if full else {}
     found = []
     for row in rows:
-        known = ABLATIONS.get(row.ablation, UNKNOWN)
+        known = registry.get(row.ablation, UNKNOWN)
         mine = {key: by_label[row.label] for key, by_label in differences.items() if row.label in by_label}
         start = different_start(row, full) if full else ()
         changes = _changes(ablated, row, settings)
         typed = [f"{key}={_as_typed(value)}" for key, value in changes.items()] if settings else known.overrides
         found.append(Ablated(row, known, changes, ", ".join(typed), start, mine))
-    return Study(ablated, tidy(ablated, n_resamples, COMPARED), full, settings, tuple(found))
+    return Study(method, ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
 
 
 def settings_of(record: Record) -> dict[str, Any]:
-    """Run settings of a record by dotted name, as "selip.kl_weight"; empty when its configuration has none."""
-    return _flat(record.config.get("run", {}))
+    """Run settings of a record by dotted name, as "methods.selip.kl_weight"; empty when its configuration has none."""
+    return dotted(record.config.get("run", {})) | dotted({"methods": {record.method: record.settings}})
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
@@ -103,42 +131,55 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= _flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
-    return found
-
-
-def _changes(board: Board, row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the records of a row changed: a registry may have moved on since, the records have not."""
+def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the records of a row changed: a registry may have moved on since, the records have not."""
     record = next(record for record in board.records if record.ablation == row.ablation)
     return {key: value for key, value in settings_of(record).items() if settings and settings.get(key) != value}
 
 
-def _differences(board: Board, rows: Sequence[Row], full: Row, key: str, n_resamples: int) -> dict[str, Comparison]:
-    """Each scored row minus full SeLIP, or minus the row that it is declared against; Holm over all rows."""
+def _differences(
+    board: BenchmarkRecords, rows: Sequence[MethodRow], full: MethodRow, key: str, n_resamples: int, registry: Registry
+) -> dict[str, Comparison]:
+    """Each scored row minus the full one, or minus the row that it is declared against; Holm over all rows."""
     found = {row.ablation: row for row in rows if not row.hole}
-    pairs = [(row, _reference(row, found, full)) for row in found.values()]
+    pairs = [(row, _reference(row, found, full, registry)) for row in found.values()]
     known = [(row, reference) for row, reference in pairs if reference]
     compared = compare_pairs(board, known, key, n_resamples)
     return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
 
 
-def _reference(row: Row, found: Mapping[str, Row], full: Row) -> Row | None:
-    against = ABLATIONS.get(row.ablation, UNKNOWN).against
+def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: Registry) -> MethodRow | None:
+    against = registry.get(row.ablation, UNKNOWN).against
     return found.get(against) if against else full
 
 
-def _place(name: str) -> tuple[int, int, str]:
+def _place(name: str, registry: Registry) -> tuple[int, int, str]:
     """Groups in the order of the registry, ablations of a group together; unknown names last."""
-    if name not in ABLATIONS:
-        return len(ABLATIONS), 0, name
-    groups = list(dict.fromkeys(one.group for one in ABLATIONS.values()))
-    return groups.index(ABLATIONS[name].group), list(ABLATIONS).index(name), name
+    if name not in registry:
+        return len(registry), 0, name
+    groups = list(dict.fromkeys(one.group for one in registry.values()))
+    return groups.index(registry[name].group), list(registry).index(name), name
 
 
 def _as_typed(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def different_start(row: MethodRow, reference: MethodRow) -> tuple[str, ...]:
+    """In which of "weights", "batches" and "steps" a row differs from `reference` in any seed that both have."""
+    ours, theirs = ({r.seed: r.training for r in one.scored if r.training} for one in (row, reference))
+    pairs = [(training, theirs[seed]) for seed, training in ours.items() if seed in theirs]
+    return tuple(word for word, term in TERMS.values() if any(term(a) != term(b) for a, b in pairs))
+
+
+Term = Callable[[Training], object]
+
+
+TERMS: dict[str, tuple[str, Term]] = {
+    "began from different weights": ("weights", lambda training: training.initial_weights_hash),
+    "were fed different batches": ("batches", lambda training: training.batch_order_hash),
+    "took different numbers of steps": ("steps", lambda training: training.steps),
+}
+"""Words for rows that differ -> the one word for it, and what must be equal."""

@@ -1,4 +1,4 @@
-"""What the composition root finds out of the cohort for the audit: `audit.json` in a run directory.
+"""The facts of a cohort that the audit shows: `audit.json` in a run directory.
 
 An example:
 
@@ -25,14 +25,7 @@ class _Strict(BaseModel):
 
 
 class PartFacts(_Strict):
-    """One part of a split.
-
-    Attributes:
-        patients: Number of patients.
-        studies: Number of studies.
-        volumes: Number of volumes.
-        labels: Label to the number of studies that have it.
-    """
+    """Sizes of one part of a split, and how many of its studies have each label."""
 
     patients: int
     studies: int
@@ -41,7 +34,7 @@ class PartFacts(_Strict):
 
 
 class CohortAudit(_Strict):
-    """What was looked for in one cohort.
+    """Leaks and balance of one cohort.
 
     Attributes:
         name: Cohort and profile.
@@ -63,7 +56,7 @@ class CohortAudit(_Strict):
 
 
 class CrossingAudit(_Strict):
-    """What train and val of one cohort share with the test part of another.
+    """All that train and val of one cohort share with the test part of another.
 
     Attributes:
         trained_on: Name of the one.

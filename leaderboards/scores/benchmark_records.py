@@ -1,4 +1,4 @@
-"""Board: the records of one benchmark, checked to belong in one table, with their per-item scores.
+"""The records of one benchmark, checked to belong in one table, with their per-item scores.
 
 A row is a method with an ablation; a cell of the row is a seed. Records that differ in cohort, split, protocol,
 schema, or in what their metrics count are never put together: the reader is told which two, not given a mean.
@@ -6,7 +6,7 @@ schema, or in what their metrics count are never put together: the reader is tol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +14,14 @@ from pathlib import Path
 import pandas as pd
 
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
-from selip.records.per_item_scores import read_per_item
-from selip.records.record import CohortFacts, Record, read_records
+from selip.records.declaration import Declared
+from selip.records.metric_key import MetricKey
+from selip.records.record import CohortFacts, Record
+from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 
 FULL = "selip"
-"""The method that ablations are of."""
+"""The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
 
 
 def named(cohort: CohortFacts) -> str:
@@ -28,7 +30,7 @@ def named(cohort: CohortFacts) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """One method with one ablation over the seeds of the board.
 
     Attributes:
@@ -50,9 +52,19 @@ class Row:
         """The name that a table shows."""
         return f"{self.method} [{self.ablation}]" if self.ablation else self.method
 
+    @property
+    def metric_keys(self) -> list[str]:
+        """Metrics that every scored record has, without the references beside them."""
+        keys = set.intersection(*(set(record.metrics) for record in self.scored))
+        return sorted(key for key in keys if not MetricKey.parse(key).reference)
+
+    def values(self, key: str) -> list[float]:
+        """Value of a metric by seed."""
+        return [record.metrics[key].value for record in self.scored]
+
 
 @dataclass(frozen=True)
-class Board:
+class BenchmarkRecords:
     """Comparable records of one benchmark.
 
     Attributes:
@@ -65,7 +77,7 @@ class Board:
 
     benchmark: str
     records: tuple[Record, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
     seeds: tuple[int, ...]
     items: dict[tuple[str, str], pd.DataFrame]
 
@@ -75,13 +87,29 @@ class Board:
         return self.records[0]
 
     @property
-    def complete(self) -> tuple[Row, ...]:
+    def declared(self) -> Declared:
+        """All that the benchmark says of itself."""
+        return self.facts.declared
+
+    @property
+    def contrasts(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of methods whose difference was declared before any run."""
+        return self.facts.contrasts
+
+    @property
+    def controls(self) -> dict[str, tuple[str, ...]]:
+        """The controls that each method was declared to be compared with, by method."""
+        pairs = [(one, two) for one, two in self.contrasts if two in self.facts.controls]
+        return {method: tuple(two for one, two in pairs if one == method) for method, _ in pairs}
+
+    @property
+    def complete(self) -> tuple[MethodRow, ...]:
         """Rows without a hole."""
         return tuple(row for row in self.rows if not row.hole)
 
     @property
     def synthetic(self) -> bool:
-        """Whether the cohort is made, not measured."""
+        """True where the cohort is made, not measured."""
         return self.facts.synthetic
 
     @property
@@ -100,38 +128,37 @@ class Board:
             return named(trained), named(scored)
         return f"{named(trained)} {trained.content_hash[:8]}", f"{named(scored)} {scored.content_hash[:8]}"
 
-    def row(self, method: str, ablation: str = "") -> Row | None:
+    def row(self, method: str, ablation: str = "") -> MethodRow | None:
         """The complete row of a method, None when there is none."""
         return next((row for row in self.complete if (row.method, row.ablation) == (method, ablation)), None)
 
-    def frames(self, row: Row, key: str) -> list[pd.DataFrame]:
+    def records_of(self, row: MethodRow) -> list[Record]:
+        """Records of a row, also failed and skipped ones."""
+        return [r for r in self.records if (r.method, r.ablation) == (row.method, row.ablation)]
+
+    def frames(self, row: MethodRow, key: str) -> list[pd.DataFrame]:
         """Per-item scores of a row in the pool of metric `key`, one a seed; empty unless every seed has the metric."""
-        runs = [(record.run_id, key.split("/", 1)[0]) for record in row.scored if key in record.metrics]
+        runs = [(record.run_id, MetricKey.parse(key).pool) for record in row.scored if key in record.metrics]
         found = [self.items[run] for run in runs if run in self.items]
         return found if len(found) == len(row.scored) else []
 
-    def reference(self, key: str, suffix: str) -> float | None:
-        """The value beside a metric: `key` is `pool/metric`, `suffix` is "chance", "majority" or "candidates"."""
-        found = (record.metrics.get(f"{key}/{suffix}") for record in self.records)
+    def reference(self, key: str, name: str) -> float | None:
+        """The value of a reference, such as "chance", beside a metric; None where there is none."""
+        beside = MetricKey.parse(key).beside(name)
+        found = (record.metrics.get(beside) for record in self.records)
         return next((metric.value for metric in found if metric), None)
 
+    def floors(self, keys: Iterable[str]) -> dict[str, str]:
+        """Declared references that one of the metrics has beside it, and their names, in order."""
+        keys, named = list(keys), self.declared.floors
+        return {name: words for name, words in named.items() if any(self.reference(k, name) is not None for k in keys)}
 
-def read_board(run_dir: Path, benchmark: str) -> Board:
-    """Reads `run_dir`/records and checks that the records of `benchmark` belong in one table.
-
-    Raises:
-        InputError: When there are none, when two may not stand in one table, or when two claim the same cell.
-    """
-    folder = run_dir / "records"
-    found = [record for record in read_records(folder) if record.benchmark == benchmark]
-    if not found:
-        raise InputError(
-            f"got no {benchmark} record in {folder}; allowed: records of {benchmark}; run 'selip run' with it first"
-        )
-    return _board_of(folder, benchmark, found)
+    def is_higher_better(self, key: str) -> bool:
+        """Direction of a metric."""
+        return all(record.metrics[key].higher_is_better for record in self.records if key in record.metrics)
 
 
-def read_boards(run_dir: Path) -> dict[str, Board]:
+def read_boards(run_dir: Path) -> dict[str, BenchmarkRecords]:
     """Reads `run_dir`/records: one board a benchmark, by name, all of one cohort and split.
 
     Raises:
@@ -141,7 +168,7 @@ def read_boards(run_dir: Path) -> dict[str, Board]:
     return boards_of(folder, read_records(folder))
 
 
-def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
+def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, BenchmarkRecords]:
     """`read_boards` of records that were read from `folder`, all of it or a part."""
     check_names(records)
     check_same(records, SHARED)
@@ -151,7 +178,7 @@ def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, Board]:
     return {name: _board_of(folder, name, found) for name, found in sorted(by_benchmark.items())}
 
 
-def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
+def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> BenchmarkRecords:
     records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
     check_comparable(records)
     scored = [record for record in records if record.status == "ok"]
@@ -165,32 +192,36 @@ def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Board:
     return _assembled(benchmark, records, items)
 
 
-def methods_of(board: Board) -> Board:
-    """The board without the ablations of SeLIP; as it is when it holds nothing else."""
-    records = tuple(record for record in board.records if not is_ablation(record))
+def methods_of(board: BenchmarkRecords) -> BenchmarkRecords:
+    """The board without ablations; as it is when it holds nothing else."""
+    records = tuple(record for record in board.records if not record.ablation)
     return _assembled(board.benchmark, records, board.items) if records else board
 
 
-def ablations_of(board: Board) -> Board | None:
-    """Full SeLIP and its ablations, over the seeds that ablations were run with; None without ablations."""
-    seeds = {record.seed for record in board.records if is_ablation(record)}
-    records = tuple(record for record in board.records if record.method == FULL and record.seed in seeds)
+def ablations_of(board: BenchmarkRecords, method: str = FULL) -> BenchmarkRecords | None:
+    """A full method and its ablations, over the seeds that ablations were run with; None without ablations."""
+    mine = [record for record in board.records if record.method == method]
+    seeds = {record.seed for record in mine if record.ablation}
+    records = tuple(record for record in mine if record.seed in seeds)
     return _assembled(board.benchmark, records, board.items) if seeds else None
 
 
-def is_ablation(record: Record) -> bool:
-    """Whether a record belongs on the page of ablations: SeLIP with a change."""
-    return record.method == FULL and bool(record.ablation)
+def row_alone(board: BenchmarkRecords, label: str) -> BenchmarkRecords | None:
+    """The board with one row and the seeds of its records alone; None without that row."""
+    row = next((row for row in board.rows if row.label == label), None)
+    return _assembled(board.benchmark, tuple(board.records_of(row)), board.items) if row else None
 
 
-def _assembled(benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]) -> Board:
+def _assembled(
+    benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]
+) -> BenchmarkRecords:
     seeds = tuple(sorted({record.seed for record in records}))
     names = sorted({(record.method, record.ablation) for record in records})
     rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
-    return Board(benchmark, records, rows, seeds, items)
+    return BenchmarkRecords(benchmark, records, rows, seeds, items)
 
 
-def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> Row:
+def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> MethodRow:
     mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
     scored = [record for record in mine if record.status == "ok"]
     _check_one_per_seed(scored)
@@ -200,7 +231,7 @@ def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[
         reasons.setdefault("; ".join(lost) or "was not run", []).append(seed)
     hole = "; ".join(f"seed{'s' if len(lost) > 1 else ''} {_listed(lost)} {why}" for why, lost in reasons.items())
     skipped = all(record.status == "skipped" for record in mine) and {record.seed for record in mine} == set(seeds)
-    return Row(method, ablation, tuple(scored), hole, skipped)
+    return MethodRow(method, ablation, tuple(scored), hole, skipped)
 
 
 def _listed(numbers: Sequence[int]) -> str:

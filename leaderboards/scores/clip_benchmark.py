@@ -34,11 +34,11 @@ import pandas as pd
 
 from benchmarks.metrics.class_columns import scores_of
 from benchmarks.statistics.pool_statistics import resampler_for
-from leaderboards.scores.benchmark_records import Board, named, read_boards
-from leaderboards.scores.families import RETRIEVAL, cohort_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords, named, read_boards
+from leaderboards.scores.headlines import cohort_of
 from leaderboards.scores.tidy_table import to_csv
-from selip.experiments.grid import cell_label
-from selip.records.record import Record
+from selip.records.metric_key import MetricKey
+from selip.records.record import Record, cell_label
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
 
@@ -46,6 +46,7 @@ Result = dict[str, Any]
 """dataset, model, pretrained, task, metrics (name to value), language, run_id, synthetic."""
 CUTOFFS = (1, 5, 10)
 TOP = 5
+RETRIEVAL = "retrieval"
 CLASSIFICATIONS = {
     "zero_shot": ("zeroshot_classification", "", ""),
     "linear_probe": ("linear_probe", "embeddings_linear_", "lp_"),
@@ -138,9 +139,9 @@ def _result(record: Record, pool: str, task: str, metrics: dict[str, float], lan
     }
 
 
-def _counterparts(board: Board, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
+def _counterparts(board: BenchmarkRecords, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Pool, their task and their metrics of one record."""
-    for pool in dict.fromkeys(key.split("/", 1)[0] for key in record.metrics):
+    for pool in dict.fromkeys(MetricKey.parse(key).pool for key in record.metrics):
         if board.benchmark == RETRIEVAL and pool != "macro":
             yield pool, "zeroshot_retrieval", _recalls(record, pool)
         elif board.benchmark in CLASSIFICATIONS:

@@ -1,12 +1,14 @@
-"""Which records may stand in one table: what must be equal, and what is said when it is not."""
+"""Records that may stand in one table: what must be equal, and what is said when it is not."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from selip.records.metric_key import MetricKey
 from selip.records.record import Metric, Record
 from selip.system.errors import InputError
+from selip.system.files import content_hash
 
 SHARED: dict[str, Callable[[Record], object]] = {
     "schema versions": lambda record: record.schema_version,
@@ -18,37 +20,46 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
     "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }
-"""What all records of a page have in common, whatever their benchmark."""
+"""Common to all records of a page, whatever their benchmark."""
 PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
-"""What all records of one benchmark have in common beside that."""
-RESERVED = ("ablation", "audit", "classification", "index", "overall")
-"""Names of pages that no benchmark may have."""
-TRAINED_REFERENCES = ("monai_unet",)
-"""References that the settings of a run decide, so that those of an ablation may differ."""
+"""Common to all records of one benchmark beside that."""
+RESERVED = ("ablation", "audit", "index", "overall")
+"""Names of pages that no family of benchmarks may have."""
+DECLARED: dict[str, Callable[[Record], object]] = {
+    "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12],
+    "contrasts": lambda record: ", ".join(f"{one} - {two}" for one, two in record.contrasts) or "none",
+    "controls": lambda record: ", ".join(record.controls) or "none",
+}
+"""Common to all records of one table beside both."""
 _ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
 
 
 def check_names(records: Sequence[Record]) -> None:
-    """Refuses a benchmark whose name is no name of a page.
+    """Refuses a benchmark or a family whose name is no name of a file.
 
     Raises:
         InputError: Names the benchmark.
     """
     for record in records:
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", record.benchmark, re.ASCII) or record.benchmark in RESERVED:
-            raise InputError(
-                f"got benchmark {record.benchmark!r} (run {record.run_id}); allowed: letters, digits, _, - and none of "
-                f"{', '.join(RESERVED)}; rename it in the record"
-            )
+        for name in (record.benchmark, record.declared.family):
+            if (
+                not re.fullmatch(r"[A-Za-z0-9][\w-]*", name, re.ASCII)
+                or name in RESERVED
+                or name.startswith("ablation_")
+            ):
+                raise InputError(
+                    f"got benchmark {record.benchmark!r} of family {record.declared.family!r} (run {record.run_id}); "
+                    f"allowed: letters, digits, _, - and none of {', '.join(RESERVED)}; rename it where it is declared"
+                )
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split or, within an ablation, configuration.
+    """Refuses records of different schema, protocol, cohort, split, contrasts or, in an ablation, configuration.
 
     Raises:
         InputError: Names the first two that differ.
     """
-    check_same(records, PROTOCOL | SHARED)
+    check_same(records, PROTOCOL | SHARED | DECLARED)
     configured: dict[str, Record] = {}
     for record in records:
         same = configured.setdefault(record.ablation, record)
@@ -86,7 +97,8 @@ def check_same_metrics(scored: Sequence[Record]) -> None:
     for record in scored:
         for key, metric in record.metrics.items():
             definition = counts_of(key, metric)
-            own = f"{key} {record.ablation}" if key.endswith(TRAINED_REFERENCES) else key
+            is_trained = MetricKey.parse(key).reference in record.declared.trained_floors
+            own = f"{key} {record.ablation}" if is_trained else key
             before, run_id = seen.setdefault(own, (definition, record.run_id))
             if before != definition:
                 raise InputError(
@@ -96,12 +108,7 @@ def check_same_metrics(scored: Sequence[Record]) -> None:
                 )
 
 
-def is_reference(key: str) -> bool:
-    """Whether a metric key is what a metric is read against, as `pool/metric/chance`, and not a metric."""
-    return key.count("/") > 1
-
-
 def counts_of(key: str, metric: Metric) -> tuple[object, ...]:
-    """What a metric counts: patients, items, direction, statistic, and of a reference its value."""
-    reference = (round(metric.value, 9),) if is_reference(key) else ()
+    """The content of a metric: patients, items, direction, statistic, and of a reference its value."""
+    reference = (round(metric.value, 9),) if MetricKey.parse(key).reference else ()
     return (metric.n_patients, metric.n_items, metric.higher_is_better, metric.statistic, *reference)

@@ -7,24 +7,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.statistics.average_ranks import AverageRanks, friedman_ranks
-from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import RETRIEVAL, metric_words, task_keys, words
-
-FIELDS = ("value", "lower", "upper")
+from benchmarks.statistics.significance import AverageRanks, friedman_ranks
+from leaderboards.scores.benchmark_records import BenchmarkRecords
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import metric_words, pool_words, task_keys
+from leaderboards.scores.tidy_table import KEY, Estimate
+from selip.records.declaration import Declared
 
 
 @dataclass(frozen=True)
-class Task:
-    """One line of what methods are ranked over.
-
-    Attributes:
-        benchmark: Name of the benchmark.
-        key: Its declared metric in one pool, `pool/metric`.
-        name: The same in words, unique among tasks.
-        higher_is_better: Direction.
-    """
+class RankedTask:
+    """A metric of one pool that methods are ranked over; its name is unique among tasks."""
 
     benchmark: str
     key: str
@@ -34,18 +27,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Overall:
-    """Methods by tasks.
+    """Methods by tasks: entries by label and task's name; ranks of the rows that have every task, None without one.
 
-    Attributes:
-        tasks: All tasks that some complete row has.
-        entries: (label, task's name) -> value, lower and upper bound.
-        labels: Every row of every benchmark, ranked ones first, then by name.
-        lacking: Label to what keeps it out of the ranks: task's name and reason; none for those that are ranked.
-        ranks: Average ranks of the rows that have every task; None without such a row.
+    `labels` are all rows, ranked ones first; `lacking` is by label what keeps it out: task's name and reason.
     """
 
-    tasks: tuple[Task, ...]
-    entries: dict[tuple[str, str], tuple[float, float, float]]
+    tasks: tuple[RankedTask, ...]
+    entries: dict[tuple[str, str], Estimate]
     labels: tuple[str, ...]
     lacking: dict[str, dict[str, str]]
     ranks: AverageRanks | None
@@ -53,12 +41,13 @@ class Overall:
     def scores(self) -> pd.DataFrame:
         """(tasks x ranked methods) values, no hole."""
         kept = [label for label in self.labels if not self.lacking[label]]
-        values = {label: [self.entries[label, task.name][0] for task in self.tasks] for label in kept}
+        values = {label: [self.entries[label, task.name].value for task in self.tasks] for label in kept}
         return pd.DataFrame(values, index=[task.name for task in self.tasks])
 
 
-def overall_of(sheets: Sequence[Sheet]) -> Overall:
+def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
     """Methods by tasks, from the sheets of all benchmarks."""
+    sheets = [sheet for sheet in sheets if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
     entries = {found: numbers for sheet in sheets for found, numbers in _entries(sheet).items()}
     labels = sorted({row.label for sheet in sheets for row in sheet.board.rows})
@@ -78,22 +67,19 @@ def overall_of(sheets: Sequence[Sheet]) -> Overall:
     return Overall(whole.tasks, entries, tuple(order), lacking, ranks)
 
 
-def tasks_of(sheet: Sheet) -> list[Task]:
+def tasks_of(sheet: BenchmarkScores) -> list[RankedTask]:
     """The tasks of one benchmark that a complete row has."""
-    found = []
-    for key in task_keys(sheet.board):
-        metrics = [
-            record.metrics[key] for row in sheet.board.complete for record in row.scored if key in record.metrics
-        ]
-        if metrics:
-            found.append(Task(sheet.name, key, task_name(sheet.name, key), metrics[0].higher_is_better))
-    return found
+    kept = {key for row in sheet.board.complete for record in row.scored for key in record.metrics}
+    return [
+        RankedTask(sheet.name, key, task_name(sheet.declared, key), sheet.board.is_higher_better(key))
+        for key in task_keys(sheet.board.records)
+        if key in kept
+    ]
 
 
-def task_name(benchmark: str, key: str) -> str:
-    """A task in words: "linear probe, lesion type"; the metric is declared, so only retrieval needs its name."""
-    pool, metric = key.split("/", 1)
-    return f"retrieval, {metric_words(metric)}" if benchmark == RETRIEVAL else f"{words(benchmark)}, {words(pool)}"
+def task_name(declared: Declared, key: str) -> str:
+    """A task in words: "linear probe, lesion type"; by its metric where a benchmark declares several."""
+    return f"{declared.label}, {metric_words(declared, key) if declared.also else pool_words(declared, key)}"
 
 
 def overall_frame(overall: Overall) -> pd.DataFrame:
@@ -103,24 +89,23 @@ def overall_frame(overall: Overall) -> pd.DataFrame:
         rank = overall.ranks.ranks.get(label) if overall.ranks else None
         for task in overall.tasks:
             about = {"method": label, "average_rank": rank, "benchmark": task.benchmark, "task": task.name}
-            numbers = dict(zip(FIELDS, overall.entries.get((label, task.name), (None,) * 3), strict=True))
+            numbers = dict(zip(Estimate._fields, overall.entries.get((label, task.name), (None,) * 3), strict=True))
             reason = overall.lacking[label].get(task.name, "")
             lines.append(about | {"metric": task.key} | numbers | {"reason": reason})
-    columns = ["method", "average_rank", "benchmark", "task", "metric", *FIELDS, "reason"]
+    columns = ["method", "average_rank", "benchmark", "task", "metric", *Estimate._fields, "reason"]
     return pd.DataFrame(lines, columns=columns)
 
 
-def _entries(sheet: Sheet) -> dict[tuple[str, str], tuple[float, float, float]]:
+def _entries(sheet: BenchmarkScores) -> dict[tuple[str, str], Estimate]:
     labels = {(row.method, row.ablation): row.label for row in sheet.board.complete}
     names = {task.key: task.name for task in tasks_of(sheet)}
-    frame = sheet.frame[(sheet.frame["pool"].astype(str) + "/" + sheet.frame["metric"].astype(str)).isin(names)]
     return {
-        (labels[one.method, one.ablation], names[f"{one.pool}/{one.metric}"]): (one.value, one.lower, one.upper)
-        for one in frame.itertuples()
+        (labels[one.method, one.ablation], names[one.key]): Estimate(one.value, one.lower, one.upper)
+        for one in sheet.frame[sheet.frame[KEY].isin(names)].itertuples()
     }
 
 
-def _reason(board: Board, label: str) -> str:
+def _reason(board: BenchmarkRecords, label: str) -> str:
     row = next((row for row in board.rows if row.label == label), None)
     if row is None:
         return "was not run"

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
-from benchmarks.statistics.average_ranks import rank_groups
 from benchmarks.statistics.intervals import Difference, Interval, holm
-from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
+from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
 from benchmarks.statistics.table_intervals import hierarchical_columns
-from leaderboards.scores.benchmark_records import Board, Row
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.headlines import full_name
+from selip.records.metric_key import MetricKey
 
-PRIMARY = "abnormal/image_to_text_R@10"
-COMPARED = (PRIMARY, "abnormal/text_to_image_R@10", "abnormal/image_to_text_nDCG@10")
-CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
-DECLARED = tuple(("selip", other) for other in ("clip", *CONTROLS, "sentence_targets"))
 SEEDS_FOR_A_TEST = 6
 ALPHA = 0.05
 
@@ -33,6 +30,9 @@ class Comparison:
         p_holm: p-value adjusted over the declared contrasts of this family of metrics; NaN outside them.
         p_seeds: p-value of the sign-flip test over seeds; NaN with fewer than SEEDS_FOR_A_TEST of them.
         benchmark: Benchmark of the metric.
+        label: The benchmark in words.
+        metric: The metric in words.
+        higher_is_better: Direction of the metric.
     """
 
     a: str
@@ -41,22 +41,36 @@ class Comparison:
     difference: Difference
     p_holm: float = math.nan
     p_seeds: float = math.nan
-    benchmark: str = "retrieval"
+    benchmark: str = ""
+    label: str = ""
+    metric: str = ""
+    higher_is_better: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its two rows."""
+        return f"{self.a} − {self.b}"
 
     @property
     def known(self) -> bool:
-        """Whether there is an interval: with fewer than two patients there is none."""
+        """True where there is an interval: with fewer than two patients there is none."""
         return math.isfinite(self.difference.lower)
 
     @property
     def separates(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """True where the interval leaves out 0."""
         return self.difference.lower > 0 or self.difference.upper < 0
 
     @property
     def differs(self) -> bool:
-        """Whether the interval leaves out 0 and Holm's adjustment agrees."""
+        """True where the interval leaves out 0 and Holm's adjustment agrees."""
         return self.separates and self.p_holm <= ALPHA
+
+    @property
+    def gain(self) -> Difference:
+        """The difference turned so that more is better."""
+        value, lower, upper, p_value = self.difference
+        return self.difference if self.higher_is_better else Difference(-value, -upper, -lower, p_value)
 
     @property
     def smallest(self) -> float:
@@ -72,13 +86,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Standing:
-    """Every complete row on one metric, and every pair of them, from the same resamples.
+    """Every complete row on one metric, best first, and every pair (better, worse), from the same resamples.
 
-    Attributes:
-        key: Metric, `pool/metric`.
-        ranking: Labels, best first.
-        intervals: By label; over seeds and patients. Without rows that lack per-item scores.
-        comparisons: (better, worse) label -> better minus worse. Without rows that lack per-item scores.
+    Intervals are over seeds and patients; rows without per-item scores have none, and no comparison.
     """
 
     key: str
@@ -95,61 +105,59 @@ class Standing:
 
     @property
     def groups(self) -> dict[str, str]:
-        """Group letters by label as in `separable_groups`."""
+        """Group letters by label: two rows share one exactly when no interval separates them.
+
+        Empty when a pair has no interval: then nothing is known of what the data can separate.
+        """
         found = list(self.comparisons.values())
         if len(found) < math.comb(len(self.ranking), 2) or not all(comparison.known for comparison in found):
             return {}
         return group_letters(self.ranking, [(c.a, c.b) for c in found if c.separates])
 
-    @property
-    def declared(self) -> list[Comparison]:
+    def declared(self, contrasts: Sequence[tuple[str, str]]) -> list[Comparison]:
         """The contrasts fixed before any run that are there, without Holm's adjustment."""
-        found = (self.between(a, b) for a, b in DECLARED)
+        found = (self.between(a, b) for a, b in contrasts)
         return [comparison for comparison in found if comparison]
 
 
-def standing_of(board: Board, key: str, n_resamples: int) -> Standing:
+def standing_of(board: BenchmarkRecords, key: str, n_resamples: int) -> Standing:
     """Every complete row and every pair of them on metric `key`, in one pass."""
     rows = {row.label: row for row in ranked(board, key)}
     frames = {label: found for label, row in rows.items() if (found := board.frames(row, key))}
     if not frames:
         return Standing(key, tuple(rows), {}, {})
-    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
     passed = hierarchical_columns(frames, [metric], n_resamples=n_resamples, statistic=statistic)
     intervals = {label: interval for (label, _), interval in passed.intervals.items()}
     comparisons = {
-        (a, b): Comparison(a, b, key, difference, math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
+        (a, b): _comparison(board, rows[a], rows[b], key, difference)
         for (a, b, _), difference in passed.differences.items()
     }
     return Standing(key, tuple(rows), intervals, comparisons)
 
 
-def _over_seeds(a: Row, b: Row, key: str) -> float:
-    """Sign-flip p-value of row a minus row b over seeds; NaN with too few of them for p < .05."""
-    if len(a.scored) < SEEDS_FOR_A_TEST:
-        return math.nan
-    values = [[record.metrics[key].value for record in row.scored] for row in (a, b)]
-    return sign_flip([one - other for one, other in zip(*values, strict=True)])
-
-
-def compare(board: Board, a: Row, b: Row, key: str, n_resamples: int) -> Comparison | None:
-    """Row a minus row b; None when one of them has no per-item scores of this metric."""
-    return next(iter(compare_pairs(board, [(a, b)], key, n_resamples)), None)
-
-
-def compare_pairs(board: Board, pairs: Sequence[tuple[Row, Row]], key: str, n_resamples: int) -> list[Comparison]:
+def compare_pairs(
+    board: BenchmarkRecords, pairs: Sequence[tuple[MethodRow, MethodRow]], key: str, n_resamples: int
+) -> list[Comparison]:
     """Row a minus row b for each pair, in order, without pairs that lack per-item scores of this metric."""
     rows = {row.label: row for pair in pairs for row in pair if board.frames(row, key)}
     kept = [(a.label, b.label) for a, b in pairs if a.label in rows and b.label in rows]
     if not kept:
         return []
-    metric, statistic = key.split("/", 1)[1], next(iter(rows.values())).scored[0].metrics[key].statistic
+    metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
     frames = {label: board.frames(row, key) for label, row in rows.items()}
     found = hierarchical_columns(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
-    return [
-        Comparison(a, b, key, found[a, b, metric], math.nan, _over_seeds(rows[a], rows[b], key), board.benchmark)
-        for a, b in kept
-    ]
+    return [_comparison(board, rows[a], rows[b], key, found[a, b, metric]) for a, b in kept]
+
+
+def _comparison(board: BenchmarkRecords, a: MethodRow, b: MethodRow, key: str, difference: Difference) -> Comparison:
+    p_seeds, declared = math.nan, board.declared
+    if len(a.scored) >= SEEDS_FOR_A_TEST:
+        p_seeds = sign_flip([one - other for one, other in zip(a.values(key), b.values(key), strict=True)])
+    return Comparison(
+        a.label, b.label, key, difference, p_seeds=p_seeds, benchmark=board.benchmark, label=declared.label,
+        metric=full_name(declared, key), higher_is_better=board.is_higher_better(key),
+    )  # fmt: skip
 
 
 def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Comparison]:
@@ -165,35 +173,23 @@ def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Compari
     return [replace(comparison, p_holm=p_values.get(comparison, math.nan)) for comparison in comparisons]
 
 
-def declared_contrasts(board: Board, key: str, n_resamples: int) -> list[Comparison]:
+def declared_contrasts(board: BenchmarkRecords, key: str, n_resamples: int) -> list[Comparison]:
     """The contrasts fixed before any run whose two methods are complete, with Holm's adjustment over them."""
-    rows = [(board.row(first), board.row(second)) for first, second in DECLARED]
+    rows = [(board.row(first), board.row(second)) for first, second in board.contrasts]
     return adjusted(compare_pairs(board, [(a, b) for a, b in rows if a and b], key, n_resamples))
 
 
-def differences_to(board: Board, reference: Row, key: str, n_resamples: int) -> list[Comparison]:
-    """Every other complete row minus `reference`, largest first."""
+def differences_to(board: BenchmarkRecords, reference: MethodRow, key: str, n_resamples: int) -> list[Comparison]:
+    """Every other complete row minus `reference`, best first."""
     pairs = [(row, reference) for row in board.complete if row != reference]
-    return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.difference.value, c.a))
+    return sorted(compare_pairs(board, pairs, key, n_resamples), key=lambda c: (-c.gain.value, c.a))
 
 
-def ranked(board: Board, key: str = PRIMARY) -> list[Row]:
+def ranked(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     """Complete rows that have the metric, best mean over seeds first; ties by label."""
-
-    def cost(row: Row) -> float:
-        mean = sum(record.metrics[key].value for record in row.scored) / len(row.scored)
-        return -mean if row.scored[0].metrics[key].higher_is_better else mean
-
+    sign = -1 if board.is_higher_better(key) else 1
     rows = [row for row in board.complete if all(key in record.metrics for record in row.scored)]
-    return sorted(rows, key=lambda row: (cost(row), row.label))
-
-
-def separable_groups(board: Board, key: str, n_resamples: int) -> dict[str, str]:
-    """Group letters of the ranked rows, by label: two rows share a letter exactly when no interval separates them.
-
-    Empty when a pair has no interval: then nothing is known of what the data can separate.
-    """
-    return standing_of(board, key, n_resamples).groups
+    return sorted(rows, key=lambda row: (sign * sum(row.values(key)) / len(row.scored), row.label))
 
 
 def group_letters(ranking: Sequence[str], separated: Sequence[tuple[str, str]]) -> dict[str, str]:

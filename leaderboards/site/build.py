@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leaderboards.pages.audit_page import audit_part
-from leaderboards.pages.family_page import family_part
+from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
-from leaderboards.pages.retrieval_page import ablation_part, retrieval_part, titled
-from leaderboards.scores.ablation_study import study_of
+from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import Sheet, sheets_of
-from leaderboards.scores.families import RETRIEVAL
+from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
 from leaderboards.scores.overall_ranks import overall_frame, overall_of
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.page import Site, site_of, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
-from leaderboards.tables.benchmark_tables import family_frame
+from leaderboards.tables.benchmark_tables import benchmark_frame
 from leaderboards.tables.document import Part, to_latex, to_markdown
-from leaderboards.tables.protocol import cohort_facts, protocol_facts
+from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
 N_RESAMPLES = 10_000
@@ -46,13 +44,14 @@ def build_leaderboard(
     """
     out = out or run_dir / "leaderboard"
     boards = read_boards(run_dir)
-    families = sheets_of(boards, n_resamples)
-    study = study_of(boards[RETRIEVAL], n_resamples) if RETRIEVAL in boards else None
+    families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
+    found = (studies_of(boards[sheet.name], n_resamples) for sheet in sheets)
+    studies = next((studies for studies in found if studies), [])
     parts, files = _family_parts(families, n_resamples)
-    if study:
+    for study in studies:
         parts.append(ablation_part(study, n_resamples))
-        files["ablation.csv"] = to_csv(ablation_frame(study))
+        files[f"{study.page}.csv"] = to_csv(ablation_frame(study))
     overall = overall_of(sheets) if len(boards) > 1 else None
     if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))
@@ -68,15 +67,14 @@ def build_leaderboard(
 
 
 def _family_parts(
-    families: Mapping[str, Sequence[Sheet]], n_resamples: int
+    families: Mapping[str, Sequence[BenchmarkScores]], n_resamples: int
 ) -> tuple[list[Part], dict[str, bytes | str]]:
     """The page of each family and its CSV."""
     parts: list[Part] = []
     files: dict[str, bytes | str] = {}
     for name, sheets in families.items():
-        is_retrieval = name == RETRIEVAL
-        parts.append(retrieval_part(sheets[0], n_resamples) if is_retrieval else family_part(name, sheets, n_resamples))
-        files[f"{name}.csv"] = to_csv(sheets[0].frame if is_retrieval else family_frame(sheets))
+        parts.append(family_part(name, sheets, n_resamples, trainings=not parts))
+        files[f"{name}.csv"] = to_csv(benchmark_frame(sheets))
     return parts, files
 
 
@@ -94,8 +92,10 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[Sheet], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
-    board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "test pool abnormal", "seeds")
-    about = [fact for fact in [*cohort_facts(board), *protocol_facts(board)] if fact[0] in shown]
+def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
+    board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
+    said = protocol_facts(board)
+    size = next((fact for fact in said if fact[0].startswith("test pool")), None)
+    about = [fact for fact in [*cohort_facts(board), *said] if fact[0] in shown or fact == size]
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
     return site_of(title, about, parts, sheets, ranks)

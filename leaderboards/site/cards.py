@@ -8,20 +8,17 @@ from statistics import fmean
 
 import yaml
 
-from leaderboards.figures.line_chart import Chart
-from leaderboards.figures.training_curves import CAPTIONS, curves_of, history_chart
-from leaderboards.scores.benchmark_records import Row
-from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import metric_words, words
+from leaderboards.figures.charts import Chart
+from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
+from leaderboards.scores.benchmark_records import MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.paired_differences import ranked
-from leaderboards.scores.tidy_table import entry_of
 from leaderboards.site.shrink import Shown
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, number_cell
-from leaderboards.tables.columns import Estimate
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of
 from selip.records.record import Record, Training
 
-CURVES = {"val_score": "Validation score while training", "loss": "Training loss"}
 COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
 
 
@@ -37,18 +34,9 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Card:
-    """One method.
+    """One method: the ranking metric of each benchmark, or why there is none; facts, commands, charts and pictures.
 
-    Attributes:
-        anchor: Where the page links to.
-        label: Its name.
-        rank: Average rank over tasks, or place in a benchmark, in words; "" for none.
-        scores: The ranking metric of each benchmark, or why there is none.
-        facts: Subject and text.
-        commands: As of `leaderboards.tables.document.Runs`.
-        configurations: Anchor and hash of each.
-        charts: Title, caption and training curve.
-        pictures: Worked examples and cases.
+    `rank` is the average rank over tasks, or the place in a benchmark, in words; charts are title, caption and curve.
     """
 
     anchor: str
@@ -62,7 +50,7 @@ class Card:
     pictures: Sequence[Shown] = ()
 
 
-def configurations_of(sheets: Sequence[Sheet]) -> list[Configuration]:
+def configurations_of(sheets: Sequence[BenchmarkScores]) -> list[Configuration]:
     """Every configuration of the records, once."""
     found = {record.config_hash: record for sheet in sheets for record in sheet.board.records}
     return [
@@ -77,7 +65,7 @@ def configurations_of(sheets: Sequence[Sheet]) -> list[Configuration]:
 
 
 def cards_of(
-    sheets: Sequence[Sheet], ranks: Mapping[str, float], configurations: Sequence[Configuration]
+    sheets: Sequence[BenchmarkScores], ranks: Mapping[str, float], configurations: Sequence[Configuration]
 ) -> list[Card]:
     """A card for each row of any benchmark, without pictures.
 
@@ -86,7 +74,7 @@ def cards_of(
         ranks: Label to average rank over tasks, best first, as far as there are any.
         configurations: Of the same sheets.
     """
-    rows: dict[str, list[tuple[Sheet, Row]]] = {}
+    rows: dict[str, list[tuple[BenchmarkScores, MethodRow]]] = {}
     for sheet in sheets:
         for row in sheet.board.rows:
             rows.setdefault(row.label, []).append((sheet, row))
@@ -94,7 +82,7 @@ def cards_of(
     anchors = {one.config_hash: one.anchor for one in configurations}
     cards = []
     for number, label in enumerate(ordered, 1):
-        records = [r for sheet, row in rows[label] for r in sheet.board.records if _is_of(r, row)]
+        records = [record for sheet, row in rows[label] for record in sheet.board.records_of(row)]
         hashes = dict.fromkeys(record.config_hash for record in records)
         cards.append(
             Card(
@@ -111,8 +99,8 @@ def cards_of(
     return cards
 
 
-def _place(rows: Sequence[tuple[Sheet, Row]]) -> str:
-    """Where a row without average rank stands in the first benchmark that it has a place in."""
+def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
+    """The place of a row without average rank in the first benchmark that it has one in."""
     for sheet, row in rows:
         places = ranked(sheet.board, _key(sheet))
         if row in places and sheet.headline:
@@ -120,29 +108,24 @@ def _place(rows: Sequence[tuple[Sheet, Row]]) -> str:
     return ""
 
 
-def _key(sheet: Sheet) -> str:
+def _key(sheet: BenchmarkScores) -> str:
     return sheet.headline.key if sheet.headline else ""
 
 
-def _is_of(record: Record, row: Row) -> bool:
-    return (record.method, record.ablation) == (row.method, row.ablation)
-
-
-def _scores(rows: Sequence[tuple[Sheet, Row]]) -> Table:
+def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> Table:
     lines = []
     for sheet, row in rows:
         if row.hole or not sheet.headline:
-            lines.append(Line((Cell(words(sheet.name)),), *hole_reason(row)))
+            lines.append(Line((Cell(sheet.declared.label),), *hole_reason(row)))
             continue
         key, places = sheet.headline.key, ranked(sheet.board, sheet.headline.key)
         if row not in places:
-            lines.append(Line((Cell(words(sheet.name)),), f"has no {sheet.headline.name}", "hole"))
+            lines.append(Line((Cell(sheet.declared.label),), f"has no {sheet.headline.name}", "hole"))
             continue
-        entry = entry_of(sheet.frame, row, key)
         cells = (
-            Cell(words(sheet.name)),
-            Cell(f"{metric_words(key.split('/', 1)[1])} · {words(key.split('/', 1)[0])}", prose=True),
-            number_cell(Estimate(entry["value"], entry["lower"], entry["upper"]), key),
+            Cell(sheet.declared.label),
+            Cell(f"{metric_words(sheet.declared, key)} · {pool_words(sheet.declared, key)}", prose=True),
+            metric_cell(sheet.estimate(row, key), key),
             Cell(f"{places.index(row) + 1} of {len(places)}"),
             Cell(sheet.groups.get(row.label, MISSING)),
         )
@@ -166,7 +149,7 @@ def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def _on_training(trainings: Mapping[int, Training]) -> list[tuple[str, str]]:
-    """How the weights came about, by seed where seeds may differ."""
+    """The making of the weights, by seed where seeds may differ."""
     first = next(iter(trainings.values()))
     chosen = ", ".join(f"{training.chosen_step} (seed {seed})" for seed, training in trainings.items())
     hashes = [
@@ -197,10 +180,10 @@ def _times(records: Sequence[Record]) -> list[str]:
     return [record.created for record in records if record.created]
 
 
-def _charts(rows: Sequence[Row]) -> list[tuple[str, str, Chart]]:
+def _charts(rows: Sequence[MethodRow]) -> list[tuple[str, str, Chart]]:
     """Training curves, from the first benchmark whose records have them: every benchmark scores the same models."""
     charts = []
-    for field, title in CURVES.items():
+    for field, title in TITLES.items():
         curves = next((found for row in rows if (found := curves_of(row, field))), [])
         if curves:
             charts.append((title, CAPTIONS[field], history_chart({rows[0].label: curves}, field, [rows[0].label])))

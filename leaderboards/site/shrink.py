@@ -12,7 +12,7 @@ from typing import NamedTuple
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from leaderboards.figures.retrieval_pictures import MARK, RIGHT
+from leaderboards.figures.example_pictures import MARK, RIGHT
 
 
 class Rung(NamedTuple):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tables: the cells, sentences and columns that a reader sees."""

@@ -1,95 +1,122 @@
-"""Tables of a benchmark whose metrics, pools and references are found in its records."""
+"""Tables of a benchmark: those that it declares, or the metric that ranks by pool and then all that is found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_scores import Sheet
-from leaderboards.scores.families import (
-    REFERENCES,
-    STATISTICS,
+from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import (
     Headline,
+    capital,
     metric_words,
     model_words,
     ordered_pools,
-    parts_of,
-    references_of,
+    pool_words,
     task_keys,
     words,
 )
-from leaderboards.tables.cells import Table, hole_lines, metric_table, with_groups
+from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.tidy_table import KEY, Estimate
+from leaderboards.tables.cells import MISSING, Cell, Line, Table, facet_of, hole_lines, metric_cell
+from selip.records.declaration import DeclaredTable
+from selip.records.metric_key import STATISTICS, MetricKey
 
 
-def overview_table(sheet: Sheet, headline: Headline) -> Table:
-    """The metric that ranks the rows, in every pool that is a task; the headline's pool first, with group letters."""
-    keys = dict.fromkeys([headline.key, *task_keys(sheet.board)])
-    heads = {key: words(key.split("/", 1)[0]) for key in keys}
-    title = f"{_capital(words(sheet.name))}: {metric_words(headline.key.split('/', 1)[1])}"
-    table = with_groups(_table(sheet, headline, title, heads), sheet.groups)
-    return replace(table, caption=f"Ranked and grouped by {words(headline.key.split('/', 1)[0])}.{_spread(sheet)}")
+def main_tables(sheet: BenchmarkScores) -> list[Table]:
+    """The declared tables that are no details, or the metric that ranks by pool; the first has the group letters."""
+    if sheet.headline is None:
+        return [_unscored_table(sheet)]
+    found = _declared_tables(sheet, sheet.headline, detail=False) or [_overview_table(sheet, sheet.headline)]
+    return [with_groups(found[0], sheet.groups), *found[1:]]
 
 
-def detail_tables(sheet: Sheet, headline: Headline) -> list[Table]:
+def detail_tables(sheet: BenchmarkScores) -> list[Table]:
+    """Smaller tables: those that the benchmark declares, or for each pool what there is."""
+    if sheet.headline is None:
+        return []
+    if sheet.declared.tables:
+        return _declared_tables(sheet, sheet.headline, detail=True)
+    return _found_tables(sheet, sheet.headline)
+
+
+def expanded(columns: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
+    """Columns of which those of a pattern are one a pool, "*" in the head being what it stands for in the pool."""
+    found: dict[str, str] = {}
+    parsed = sorted(map(MetricKey.parse, keys), key=str)
+    for pattern, head in columns.items():
+        start, _, _ = MetricKey.parse(pattern).pool.partition("*")
+        found |= {str(k): head.replace("*", k.pool.removeprefix(start)) for k in parsed if k.matches(pattern)}
+    return found
+
+
+def _declared_tables(sheet: BenchmarkScores, headline: Headline, detail: bool) -> list[Table]:
+    known, found = set(sheet.frame[KEY].dropna()), []
+    for one in sheet.declared.tables:
+        columns = expanded(one.columns, known)
+        if one.detail == detail and columns:
+            table = metric_table(sheet, headline.key, one.title, columns)
+            found.append(replace(table, caption=_caption(sheet.board, one)))
+    return found
+
+
+def _caption(board: BenchmarkRecords, one: DeclaredTable) -> str:
+    if not one.counted:
+        return one.caption
+    counted = MetricKey.parse(one.counted)
+    count = next((record.metrics[one.counted].value for record in board.records if one.counted in record.metrics), None)
+    seeds = f"{len(board.seeds)} seed{'s' if len(board.seeds) > 1 else ''}"
+    said = seeds if count is None else f"{count:.0f} {counted.reference}, {seeds}."
+    return f"{said} {one.caption}".strip()
+
+
+def _overview_table(sheet: BenchmarkScores, headline: Headline) -> Table:
+    """The metric that ranks the rows, in every pool that is a task; the headline's pool first."""
+    declared = sheet.declared
+    heads = {key: pool_words(declared, key) for key in dict.fromkeys([headline.key, *task_keys(sheet.board.records)])}
+    title = f"{capital(declared.label)}: {metric_words(declared, headline.key)}"
+    several = len(sheet.board.seeds) > 1
+    spread = " SD: over seeds alone, where no interval over patients and seeds was made." if several else ""
+    caption = f"Ranked and grouped by {pool_words(declared, headline.key)}.{spread}"
+    return replace(metric_table(sheet, headline.key, title, heads), caption=caption)
+
+
+def _found_tables(sheet: BenchmarkScores, headline: Headline) -> list[Table]:
     """For each pool what there is of: statistics of the ranking model, other models, single classes."""
-    ranking = parts_of(headline.key.split("/", 1)[1])
-    tables = []
-    for pool in ordered_pools(sheet.frame["pool"].dropna()):
-        parts = {key: parts_of(key.split("/", 1)[1]) for key in _keys(sheet.frame, pool)}
-        own = {k: metric_words(p.statistic) for k, p in parts.items() if p.model == ranking.model and not p.one_class}
+    ranking, declared, tables = MetricKey.parse(headline.key), sheet.declared, []
+    for pool in ordered_pools(declared, sheet.frame["pool"].dropna()):
+        parts = _parts(sheet.frame, pool)
+        own = {k: words(declared, p.statistic) for k, p in parts.items() if p.model == ranking.model and p.plain}
         models = {
-            k: model_words(p.model) or metric_words(p.statistic)
+            k: model_words(p.model) or words(declared, p.statistic)
             for k, p in parts.items()
-            if p.statistic == ranking.statistic and not p.one_class
+            if p.statistic == ranking.statistic and p.plain
         }
         single = {k: p.one_class for k, p in parts.items() if p.one_class and p.statistic == "auroc"}
-        where = f"{_capital(words(sheet.name))}, {words(pool)}"
+        where = f"{capital(declared.label)}, {words(declared, pool)}"
         found = [
             (f"{where}: {model_words(ranking.model)}" if ranking.model else where, own),
-            (f"{where}: {metric_words(ranking.statistic)}", models if len(models) > 1 else {}),
+            (f"{where}: {words(declared, ranking.statistic)}", models if len(models) > 1 else {}),
             (f"{where}: AUROC by class", single),
         ]
-        tables += [_table(sheet, headline, title, heads) for title, heads in found if heads]
+        tables += [metric_table(sheet, headline.key, title, heads) for title, heads in found if heads]
     return tables
 
 
-def unscored_table(sheet: Sheet) -> Table:
-    """The rows of a benchmark that nobody was scored on."""
-    return Table(_capital(words(sheet.name)), "", ("method", "why there is no number"), tuple(hole_lines(sheet.board)))
-
-
-def family_frame(sheets: Iterable[Sheet]) -> pd.DataFrame:
-    """The CSV of a page: the tidy frames below each other, with the benchmark and every reference that is there."""
-    frames = []
-    for sheet in sheets:
-        frame = sheet.frame.copy()
-        frame.insert(0, "benchmark", sheet.name)
-        keys = frame["pool"].astype(str) + "/" + frame["metric"].astype(str)
-        for name in references_of(sheet.board):
-            frame[name] = [sheet.board.reference(key, name) for key in keys]
-        frames.append(frame.astype(object))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _table(sheet: Sheet, headline: Headline, title: str, heads: dict[str, str]) -> Table:
-    board = sheet.board
-    names = [name for name in references_of(board) if any(board.reference(key, name) is not None for key in heads)]
-    references = {name: REFERENCES.get(name, words(name)) for name in names}
-    return metric_table(board, sheet.frame, title, heads, references, headline.key)
-
-
-def _keys(frame: pd.DataFrame, pool: str) -> list[str]:
+def _parts(frame: pd.DataFrame, pool: str) -> dict[str, MetricKey]:
     """Metrics of a pool, known statistics in their order."""
-    order = list(STATISTICS)
-    metrics = frame.loc[frame["pool"] == pool, "metric"].unique()
+    order = {statistic: place for place, statistic in enumerate(STATISTICS)}
+    parts = {key: MetricKey.parse(key) for key in frame.loc[frame["pool"] == pool, KEY].unique()}
 
-    def place(metric: str) -> tuple[int, int, str]:
-        model, statistic, _ = parts_of(metric)
-        return order.index(statistic) if statistic in order else len(order), _shots(model), metric
+    def place(key: str) -> tuple[int, int, str]:
+        part = parts[key]
+        return order.get(part.statistic, len(order)), _shots(part.model), part.metric
 
-    return [f"{pool}/{metric}" for metric in sorted(metrics, key=place)]
+    return {key: parts[key] for key in sorted(parts, key=place)}
 
 
 def _shots(model: str) -> int:
@@ -98,10 +125,84 @@ def _shots(model: str) -> int:
     return int(float(digits[0])) if digits else 0
 
 
-def _spread(sheet: Sheet) -> str:
-    several = len(sheet.board.seeds) > 1
-    return " SD: over seeds alone, where no interval over patients and seeds was made." if several else ""
+def _unscored_table(sheet: BenchmarkScores) -> Table:
+    """The rows of a benchmark that nobody was scored on."""
+    lines = tuple(hole_lines(sheet.board))
+    return Table(capital(sheet.declared.label), "", ("method", "why there is no number"), lines)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
+    """The CSV of a page: the tidy frames below each other, with the benchmark and every floor that is there."""
+    frames = []
+    for sheet in sheets:
+        frame = sheet.frame.copy()
+        frame.insert(0, "benchmark", sheet.name)
+        keys = frame[KEY].astype(object).fillna("")
+        for name in sheet.board.floors(keys.unique()):
+            frame[name] = [sheet.board.reference(key, name) for key in keys]
+        frames.append(frame.astype(object))
+    return pd.concat(frames, ignore_index=True)
+
+
+def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[str, str]) -> Table:
+    """Methods by metrics: ranked rows, rows with a hole, then references that one of the metrics has.
+
+    Args:
+        sheet: The benchmark.
+        order: Metric that ranks the rows.
+        title: Title of the table.
+        keys: metric key -> column head; metrics nobody has are left out.
+    """
+    board = sheet.board
+    shown = sheet.frame[sheet.frame[KEY].isin(keys)]
+    keys = {key: head for key, head in keys.items() if key in set(shown[KEY])}
+    cells = {(one.method, one.ablation, one.key): _cell(one) for one in shown.itertuples()}
+    lines = [
+        Line(
+            (Cell(row.label), *(cells.get((row.method, row.ablation, key), Cell(MISSING)) for key in keys)),
+            label=row.label,
+        )
+        for row in ordered(board, order)
+    ]
+    lines += hole_lines(board)
+    lines += [_floor_line(board, keys, name, text) for name, text in board.floors(sheet.frame[KEY].dropna()).items()]
+    sizes = {one.key: Cell(f"{one.n_items:.0f}", f"of {one.n_patients:.0f} patients") for one in shown.itertuples()}
+    lines.append(Line((Cell("n volumes"), *(sizes[key] for key in keys)), kind="reference"))
+    facets = (None, *(facet_of(board, key) for key in keys))
+    return Table(title, "", ("method", *keys.values()), tuple(lines), facets)
+
+
+def _cell(one: Any) -> Cell:  # noqa: ANN401 (a tuple with the columns of the frame)
+    """The cell of a line of the tidy frame."""
+    if pd.notna(one.reason):
+        return Cell(str(one.reason))
+    cell = metric_cell(Estimate(one.value, one.lower, one.upper), one.key)
+    return replace(cell, note=f"SD {one.seed_sd:.3f}") if not (cell.interval or pd.isna(one.seed_sd)) else cell
+
+
+def _floor_line(board: BenchmarkRecords, keys: Iterable[str], name: str, text: str) -> Line:
+    values = {key: board.reference(key, name) for key in keys}
+    cells = (Cell(MISSING) if value is None else metric_cell(Estimate(value), key) for key, value in values.items())
+    return Line((Cell(text), *cells), kind="reference")
+
+
+def ordered(board: BenchmarkRecords, key: str) -> list[MethodRow]:
+    """Complete rows: those ranked by metric `key` first, then those without it."""
+    first = ranked(board, key)
+    return first + [row for row in board.complete if row not in first]
+
+
+def with_groups(table: Table, groups: dict[str, str]) -> Table:
+    """Adds the group letters as second column and marks the lines of the best group."""
+    first = next(iter(groups.values()), "")[:1]
+
+    def lettered(line: Line) -> Line:
+        if line.reason:
+            return line
+        letters = groups.get(line.label, "")
+        cells = (line.cells[0], Cell(letters or MISSING), *line.cells[1:])
+        return replace(line, cells=cells, top=bool(letters) and first in letters)
+
+    columns = (table.columns[0], "group", *table.columns[1:])
+    facets = (None, *table.facets) if table.facets else ()
+    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines), facets=facets)

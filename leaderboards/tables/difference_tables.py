@@ -1,32 +1,44 @@
-"""Views of differences: declared contrasts, differences to a reference, case spread and seed spread apart."""
+"""Tables of differences: declared contrasts, differences to a reference, case spread and seed spread apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.families import metric_words, words
-from leaderboards.scores.paired_differences import PRIMARY, Comparison, ranked
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, interval, number, p_text
-from leaderboards.tables.columns import DIFFERENCE, Estimate, facet_of
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.paired_differences import Comparison, ranked
+from leaderboards.scores.tidy_table import KEY, Estimate
+from leaderboards.tables.cells import (
+    DIFFERENCE,
+    MISSING,
+    Cell,
+    Line,
+    Table,
+    facet_of,
+    form_of,
+    number_cell,
+)
 
-_BOUNDS = (("case_lower", "case_upper"), ("lower", "upper"))
 
+def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts", over: str = "") -> Table:
+    """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value.
 
-def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts, abnormal volumes") -> Table:
-    """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value."""
+    Args:
+        contrasts: Of one page.
+        title: Title of the table.
+        over: What Holm's adjustment is over; "" for all lines, or each metric where they are of one benchmark.
+    """
     over_seeds = any(pd.notna(c.p_seeds) for c in contrasts)
     lines = tuple(
         Line((
-            Cell(f"{c.a} − {c.b}"),
-            Cell(metric_name(c.key) if c.benchmark == "retrieval" else f"{words(c.benchmark)}: {_full_name(c.key)}"),
+            Cell(c.name),
+            Cell(c.metric),
             difference_cell(c),
-            Cell(p_text(c.p_holm)),
-            *([Cell(p_text(c.p_seeds))] if over_seeds else []),
+            number_cell(c.p_holm, "p"),
+            *([number_cell(c.p_seeds, "p")] if over_seeds else []),
             Cell(("yes" if c.differs else "no") if c.known else MISSING),
-            Cell(f"{c.smallest:.3f}" if c.known else MISSING),
+            number_cell(c.smallest if c.known else None, "spread"),
         ))
         for c in contrasts
     )  # fmt: skip
@@ -34,67 +46,59 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
     flips = ("p (sign flip)",) if over_seeds else ()
     columns = ("contrast", "metric", "difference", "p (Holm)", *flips, "separated", "smallest detectable")
     caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over "
-    caption += f"the {len(contrasts)} lines of the table." if several else "each metric."
-    caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
+    caption += over or (f"the {len(contrasts)} lines of the table" if several else "each metric")
+    caption += ". Sign flip: exact, over seeds alone." if over_seeds else "."
     caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
     caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
     return Table(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
 
 
-def _full_name(key: str) -> str:
-    pool, metric = key.split("/", 1)
-    return f"{words(pool)}, {metric_words(metric)}"
-
-
-def reference_table(reference: str, comparisons: dict[str, list[Comparison]]) -> Table:
-    """Every method minus `reference`, one line a method and one column a metric."""
-    cells = {(c.a, key): difference_cell(c) for key, found in comparisons.items() for c in found}
+def reference_table(reference: str, comparisons: Mapping[str, Sequence[Comparison]]) -> Table:
+    """Every method minus `reference`, one line a method and one column a metric in words."""
+    cells = {(c.a, metric): difference_cell(c) for metric, found in comparisons.items() for c in found}
     labels = list(dict.fromkeys(c.a for found in comparisons.values() for c in found))
     lines = tuple(
-        Line((Cell(f"{label} − {reference}"), *(cells.get((label, key), Cell(MISSING)) for key in comparisons)))
+        Line((Cell(f"{label} − {reference}"), *(cells.get((label, metric), Cell(MISSING)) for metric in comparisons)))
         for label in labels
     )
     caption = "Paired, strong where the interval leaves out 0. Exploratory: not adjusted for how many there are."
-    title = f"Differences to {reference}, abnormal volumes"
     facets = (None, *([DIFFERENCE] * len(comparisons)))
-    return Table(title, caption, ("contrast", *map(metric_name, comparisons)), lines, facets)
+    return Table(f"Differences to {reference}", caption, ("contrast", *comparisons), lines, facets)
 
 
 def difference_cell(comparison: Comparison) -> Cell:
     """A signed difference with its interval, strong where the interval leaves out 0."""
-    value, lower, upper, _ = comparison.difference
-    bounds = "" if pd.isna(lower) else f"[{lower:+.3f}, {upper:+.3f}]"
-    return Cell(f"{value:+.3f}", bounds, strong=comparison.separates, estimate=Estimate(value, lower, upper))
+    return Cell(strong=comparison.separates, estimate=Estimate(*comparison.difference[:3]), form="difference")
 
 
-def metric_name(key: str) -> str:
-    """`pool/metric` as a reader says it, without the pool."""
-    metric = key.split("/", 1)[1]
-    return metric.replace("image_to_text_", "image → text ").replace("text_to_image_", "text → image ")
-
-
-def spread_table(board: Board, frame: pd.DataFrame, key: str = PRIMARY, name: str = "") -> Table | None:
-    """Case spread and seed spread of the metric that ranks the rows, apart; None for one seed."""
-    if len(board.seeds) < 2:
+def spread_table(sheet: BenchmarkScores) -> Table | None:
+    """Case spread and seed spread of the metric that ranks the rows, apart; None for one seed or without rows."""
+    head, seeds = sheet.headline, sheet.board.seeds
+    rows = ranked(sheet.board, head.key) if head and len(seeds) > 1 else []
+    if head is None or not rows:
         return None
-    pool, metric = key.split("/", 1)
-    here = frame[(frame["pool"] == pool) & (frame["metric"] == metric)].set_index(["method", "ablation"])
+    here = sheet.frame[sheet.frame[KEY] == head.key].set_index(["method", "ablation"])
     lines = []
-    for row in ranked(board, key):
+    for row in rows:
         entry = here.loc[(row.method, row.ablation)]
-        values = ", ".join(f"{r.metrics[key].value:.3f}" for r in row.scored)
-        mean, spread = number(entry["value"], metric), f"{entry['seed_sd']:.3f}"
-        case, both = (_bounds_cell(Estimate(entry["value"], entry[low], entry[high]), metric) for low, high in _BOUNDS)
-        lines.append(Line((Cell(row.label), Cell(mean), case, Cell(spread), Cell(values), both)))
-    seeds = ", ".join(map(str, board.seeds))
-    columns = ("method", "mean", "over patients alone", "SD over seeds alone", f"value of seed {seeds}", "over both")
+        value, form = entry["value"], form_of(head.key)
+        spans = (Estimate(value, entry[f"{of}lower"], entry[f"{of}upper"]) for of in ("case_", ""))
+        case, both = (Cell(estimate=s, form="bounds") if pd.notna(s.lower) else Cell(MISSING) for s in spans)
+        values = Cell(", ".join(f"{one:.3f}" for one in row.values(head.key)))
+        mean = number_cell(value, "tenth" if form == "length" else "spread")
+        lines.append(
+            Line((Cell(row.label), mean, case, number_cell(entry["seed_sd"], "spread"), values, both), label=row.label)
+        )
+    columns = (
+        "method", "mean", "over patients alone", "SD over seeds alone", f"value of seed {', '.join(map(str, seeds))}",
+        "over both",
+    )  # fmt: skip
     caption = "Patients: seeds held, patients resampled. Seeds: standard deviation of the seeds' values."
-    facet = facet_of(board, key)
-    facets = (None, facet, facet, None, None, facet)
-    return Table(f"Case spread and seed spread, {name or metric_name(key)}", caption, columns, tuple(lines), facets)
-
-
-def _bounds_cell(estimate: Estimate, metric: str) -> Cell:
-    """The bounds as words, the numbers behind them as marks."""
-    bounds = interval(estimate.lower, estimate.upper, metric)
-    return Cell(bounds, estimate=estimate) if bounds else Cell(MISSING)
+    facet = facet_of(sheet.board, head.key)
+    return Table(
+        f"Case spread and seed spread, {head.name}",
+        caption,
+        columns,
+        tuple(lines),
+        (None, facet, facet, None, None, facet),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,19 @@ from typing import Protocol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from leaderboards.tables.cells import Cell, Table, Verdict
-from leaderboards.tables.latex import escape_latex, latex_cell
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "`": r"\textasciigrave{}",
+    "→": r"$\rightarrow$", "−": "$-$", "–": "--", "—": "---", "×": r"$\times$", "±": r"$\pm$", "≥": r"$\geq$",
+    "≤": r"$\leq$", "λ": r"$\lambda$", "·": r"$\cdot$", "…": r"\ldots{}", "“": "``", "”": "''", "’": "'", "✓": "yes",
+}  # fmt: skip
 
 
 class Drawing(Protocol):
-    """What the HTML page shows in the place of a figure, as numbers and words."""
+    """Stands in the HTML page in the place of a figure, as numbers and words."""
 
     @property
     def template(self) -> str:
@@ -26,15 +33,9 @@ class Drawing(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of a part.
+    """A figure of a part, as PNG bytes at a path that the Markdown finds.
 
-    Attributes:
-        title: Head above it; also its text for those who do not see it.
-        caption: How to read it.
-        path: Where the Markdown finds it as PNG.
-        png: Bytes of that file.
-        drawing: What the HTML page shows in its place.
-        table: The same as a table; a figure with neither says what tables of the page draw already.
+    The HTML page has `drawing` or `table` in its place; where it has neither, its tables draw the same already.
     """
 
     title: str
@@ -47,15 +48,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Block:
-    """Tables and figures under one heading.
-
-    Attributes:
-        title: The heading.
-        lead: How to read it; "" for nothing to say.
-        tables: Its tables.
-        figures: Its figures, after the tables.
-        small: Whether the tables are details.
-    """
+    """Tables, and figures after them, under one heading; `lead` is how to read them, `small` that they are details."""
 
     title: str
     lead: str = ""
@@ -66,13 +59,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Runs:
-    """Every record of a part, also failed ones.
-
-    Attributes:
-        value_name: What the value of a line is.
-        lines: One a record: method, seed, status, value, chosen step, seconds, device, created, run.
-        commands: Each command and commit once, with the methods and the number of records that came from it.
-    """
+    """Every record of a part, also failed ones, a line each; each command and commit once, with who came from it."""
 
     value_name: str
     lines: Sequence[dict[str, str]]
@@ -81,17 +68,9 @@ class Runs:
 
 @dataclass(frozen=True)
 class Part:
-    """A page as Markdown and LaTeX, a section of the HTML page.
+    """A page as Markdown and LaTeX, a section of the HTML page whose anchor is `name`.
 
-    Attributes:
-        name: File name without ending, and the section's anchor.
-        heading: Head of the section.
-        title: Title of the page, with SYNTHETIC in it where it must be.
-        synthetic: Whether the cohort is made.
-        verdicts: Sentences on top.
-        facts: Protocol and policy, subject and text.
-        blocks: Tables and figures.
-        runs: Where the numbers came from; None where it stands on other pages.
+    Verdicts stand on top, then facts (subject and text), then blocks, then runs where they stand on no other page.
     """
 
     name: str
@@ -151,3 +130,22 @@ def markdown_cell(cell: Cell) -> str:
     """A cell's text and its interval, escaped; bold where the cell is strong."""
     text = escape_markdown(f"{cell.text} {cell.interval}".strip())
     return f"**{text}**" if cell.strong else text
+
+
+def escape_latex(text: str) -> str:
+    """Text on one line that pdfLaTeX sets as it is; a character that it may not know loses its accent or is a "?"."""
+    return "".join(_SPECIAL.get(character) or _ascii(character) for character in " ".join(text.split()))
+
+
+def latex_cell(cell: Cell) -> str:
+    """A cell's text and, smaller, its interval; bold where the cell is strong."""
+    text = escape_latex(cell.text)
+    shown = rf"\textbf{{{text}}}" if cell.strong else text
+    return rf"{shown} {{\scriptsize {escape_latex(cell.interval)}}}" if cell.interval else shown
+
+
+def _ascii(character: str) -> str:
+    if " " <= character <= "~":
+        return character
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return "".join(_SPECIAL.get(one, one) for one in plain) or "?"

@@ -5,36 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaderboards.scores.benchmark_records import Board
-from leaderboards.scores.families import RETRIEVAL, words
-from leaderboards.scores.paired_differences import PRIMARY
-from leaderboards.scores.seed_intervals import resamples_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords
+from leaderboards.scores.headlines import headline_of, metric_words, words
+from leaderboards.scores.tidy_table import resamples_of
+from leaderboards.tables.cells import MISSING
 from leaderboards.tables.document import Runs
 from selip.data.contrast_mapping import reading_words
 from selip.records.record import CohortFacts, Record
 
-MISSING = "–"
+
+def titled(text: str, board: BenchmarkRecords) -> str:
+    """The title of a page, with SYNTHETIC and the cohort's name where it must be, and both of two cohorts."""
+    facts = board.facts
+    if facts.trained_on:
+        trained, scored = zip(board.cohort_names, (facts.trained_on, facts.cohort), strict=True)
+        return f"{text}: trained on {_marked(*trained)}, scored on {_marked(*scored)}"
+    return text + (f": SYNTHETIC cohort {board.cohort_name}" if board.synthetic else "")
 
 
-def facts(board: Board, n_resamples: int) -> list[tuple[str, str]]:
-    """Protocol and policy: what the numbers were made of, then the benchmark's own notes."""
-    return [*cohort_facts(board), *protocol_facts(board), *_how(board, n_resamples), *notes(board)]
+def _marked(name: str, cohort: CohortFacts) -> str:
+    return f"SYNTHETIC cohort {name}" if cohort.synthetic else name
 
 
-def joint_facts(boards: Sequence[Board], n_resamples: int) -> list[tuple[str, str]]:
-    """`facts` of several benchmarks on one cohort; what is of one benchmark alone is said with its name."""
-    found = [*cohort_facts(boards[0]), *(fact for board in boards for fact in protocol_facts(board))]
+def facts(boards: Sequence[BenchmarkRecords], n_resamples: int) -> list[tuple[str, str]]:
+    """Protocol and policy of the benchmarks of a page; what is of one of several alone is said with its name."""
+    found = [*cohort_facts(boards[0])]
+    for board in boards:
+        found += protocol_facts(board) if len(boards) == 1 else [_protocol_fact(board)]
     found += _how(max(boards, key=lambda board: len(board.seeds)), n_resamples)
     owners: dict[tuple[str, str], list[str]] = {}
     for board in boards:
         for note in notes(board):
-            owners.setdefault(note, []).append(words(board.benchmark))
+            owners.setdefault(note, []).append(board.declared.label)
     for (subject, text), names in owners.items():
         found.append((subject if len(names) == len(boards) else f"{subject} ({', '.join(names)})", text))
     return found
 
 
-def cohort_facts(board: Board) -> list[tuple[str, str]]:
+def cohort_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """The cohort and its split, and those that the models were trained on where they are others."""
     record, (trained, scored) = board.facts, board.cohort_names
     found = [
@@ -66,26 +74,34 @@ def _described(name: str, cohort: CohortFacts) -> str:
 
 
 def _contrasts(config: Mapping[str, Any]) -> str:
-    """How the models read the contrasts of a cohort that they were not trained on."""
+    """The way in which the models read the contrasts of a cohort that they were not trained on."""
     reading = config.get("evaluate_on", {}).get("contrasts", {})
     other = [f"{name} {how}" for name, how in reading_words(reading).items()]
     own = [name for name, source in reading.items() if source == name]
     return "; ".join([*([f"{', '.join(own)} read as trained"] if own else []), *other]) or MISSING
 
 
-def protocol_facts(board: Board) -> list[tuple[str, str]]:
-    """Protocol, sizes of the pools that a retrieval leaderboard leans on, seeds, devices."""
-    devices = ", ".join(dict.fromkeys(record.device for record in board.records if record.device))
-    seeds = ", ".join(map(str, board.seeds))
-    if board.benchmark == RETRIEVAL:
-        protocol = ("protocol", f"{board.benchmark} version {board.facts.protocol_version}")
-        return [protocol, *_sizes(board), ("seeds", seeds), ("device", devices or MISSING)]
-    text = f"version {board.facts.protocol_version}; seeds {seeds}; device {devices or MISSING}"
-    return [(f"protocol of {words(board.benchmark)}", text)]
+def protocol_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
+    """Protocol, sizes of the pools that are tasks, seeds, devices."""
+    protocol = ("protocol", f"{board.benchmark} version {board.facts.protocol_version}")
+    return [protocol, *_sizes(board), ("seeds", _seeds(board)), ("device", _devices(board))]
 
 
-def _how(board: Board, n_resamples: int) -> list[tuple[str, str]]:
-    """How intervals and groups came about."""
+def _protocol_fact(board: BenchmarkRecords) -> tuple[str, str]:
+    text = f"version {board.facts.protocol_version}; seeds {_seeds(board)}; device {_devices(board)}"
+    return f"protocol of {board.declared.label}", text
+
+
+def _seeds(board: BenchmarkRecords) -> str:
+    return ", ".join(map(str, board.seeds))
+
+
+def _devices(board: BenchmarkRecords) -> str:
+    return ", ".join(dict.fromkeys(record.device for record in board.records if record.device)) or MISSING
+
+
+def _how(board: BenchmarkRecords, n_resamples: int) -> list[tuple[str, str]]:
+    """The making of intervals and groups."""
     text = f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several"
     if len(board.seeds) > 1 and resamples_of(n_resamples) != n_resamples:
         text += f" (medians and metrics of classification that no row is ranked by: {resamples_of(n_resamples)})"
@@ -93,7 +109,7 @@ def _how(board: Board, n_resamples: int) -> list[tuple[str, str]]:
     return [("intervals", text), ("groups", groups)]
 
 
-def notes(board: Board) -> list[tuple[str, str]]:
+def notes(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """The benchmark's own notes: subject, and the texts that its records have, each once."""
     found: dict[str, list[str]] = {}
     for record in board.records:
@@ -109,22 +125,24 @@ def _joined(texts: Sequence[str], most: int = 3) -> str:
     return " / ".join(texts[:most] if not more else texts[:1]) + more
 
 
-def _sizes(board: Board) -> list[tuple[str, str]]:
-    """Items, patients, chance and majority of the pools that a leaderboard leans on."""
+def _sizes(board: BenchmarkRecords) -> list[tuple[str, str]]:
+    """Items, patients and floors of the headline in each pool that is a task or that the benchmark names."""
     metrics = {key: metric for record in board.records for key, metric in record.metrics.items()}
-    found = []
-    for pool in ("abnormal", "all"):
-        key = PRIMARY.replace("abnormal", pool)
+    headline, declared, found = headline_of(board.records), board.declared, []
+    if headline is None:
+        return []
+    for pool in declared.pools or (headline.pool,):
+        key = f"{pool}/{headline.metric}"
         if key in metrics:
             size = f"{metrics[key].n_items} volumes of {metrics[key].n_patients} patients"
-            levels = {suffix: board.reference(key, suffix) for suffix in ("chance", "majority")}
-            said = [f"{suffix} {level:.3f}" for suffix, level in levels.items() if level is not None]
-            found.append((f"test pool {pool}", "; ".join([size, *(f"image → text R@10 {text}" for text in said)])))
+            floors = {text: board.reference(key, name) for name, text in board.floors([key]).items()}
+            said = [f"{metric_words(declared, key)} {text} {level:.3f}" for text, level in floors.items()]
+            found.append((f"test pool {words(declared, pool)}", "; ".join([size, *said])))
     return found
 
 
 def runs_of(records: Sequence[Record], keys: Mapping[str, str], value_name: str) -> Runs:
-    """What ran and how it ended, and each command and commit once.
+    """Every record and its end, and each command and commit once.
 
     Args:
         records: Of one part, also failed and skipped ones.
@@ -159,4 +177,4 @@ def _run_line(record: Record, keys: Mapping[str, str], several: bool) -> dict[st
 
 def _label(record: Record, with_benchmark: bool) -> str:
     name = f"{record.method} [{record.ablation}]" if record.ablation else record.method
-    return f"{name} · {words(record.benchmark)}" if with_benchmark else name
+    return f"{name} · {record.declared.label}" if with_benchmark else name

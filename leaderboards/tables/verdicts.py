@@ -1,148 +1,106 @@
-"""Verdicts: what the table says in words, whichever way it falls, and whether its rows may be compared at all."""
+"""Verdicts: what the ranking says in words, whichever way it falls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
+from leaderboards.scores.benchmark_records import FULL
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import Headline
+from leaderboards.scores.paired_differences import ALPHA, Comparison, ranked
+from leaderboards.tables.cells import Verdict, estimate_text, form_of, number_text
 
-from leaderboards.scores.benchmark_records import Board, Row
-from leaderboards.scores.families import RETRIEVED, Headline, words
-from leaderboards.scores.paired_differences import ALPHA, CONTROLS, DECLARED, SEEDS_FOR_A_TEST, Comparison, ranked
-from leaderboards.scores.tidy_table import entry_of
-from leaderboards.tables.cells import Verdict, interval, number, p_text
-from leaderboards.tables.equal_terms import on_equal_terms
-from selip.records.record import Training
-
-PRIMARY_NAME = RETRIEVED.name
-FEW_PATIENTS = 20
+_TIMES = {1.0: "above", 2.0: "at least twice"}
 
 
-def verdicts(
-    board: Board, frame: pd.DataFrame, groups: dict[str, str], contrasts: Sequence[Comparison]
-) -> list[Verdict]:
-    """The sentences on top of a leaderboard of retrieval, most important first.
+def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    """The sentences on the one benchmark of a page: controls, the first contrast, the ranking, and the floor."""
+    contrasts = [contrast for contrast in sheet.contrasts if contrast.known]
+    return [
+        *_on_controls(sheet, headline),
+        *_on_first(sheet, contrasts, headline),
+        *ranking_verdicts(sheet, headline),
+    ]
+
+
+def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = False) -> list[Verdict]:
+    """The leader, those that cannot be told from it, and those clear of the floor that all must clear.
 
     Args:
-        board: The records.
-        frame: Their tidy frame.
-        groups: label -> group letters on the primary metric.
-        contrasts: Declared contrasts on the primary metric; those without an interval say nothing.
+        sheet: The benchmark.
+        headline: The metric that ranks.
+        named: Whether the sentences say of which metric they are, as on a page of several.
     """
-    found = headline_verdicts(board, frame, groups, contrasts, RETRIEVED)
-    return [*on_what_is_missing(board), *found, *board_verdicts(board)]
+    return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named)]
 
 
-def headline_verdicts(
-    board: Board,
-    frame: pd.DataFrame,
-    groups: dict[str, str],
-    contrasts: Sequence[Comparison],
-    headline: Headline,
-) -> list[Verdict]:
-    """What is said of one benchmark: controls first, then clip, the ranking, and the floor that all must clear."""
-    contrasts = [contrast for contrast in contrasts if contrast.known]
-    return [
-        *_on_controls(board, contrasts, headline),
-        *_on_clip(contrasts, headline),
-        *ranking_verdicts(board, frame, groups, headline),
-    ]
+def joint_controls(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
+    """Says first, and plainly, on which benchmarks of a page a null control does as well as what it is a control of."""
+    methods = dict.fromkeys(method for sheet in sheets for method in sheet.board.controls if sheet.board.row(method))
+    return [verdict for method in methods for verdict in _joint(method, sheets)]
 
 
-def ranking_verdicts(board: Board, frame: pd.DataFrame, groups: dict[str, str], headline: Headline) -> list[Verdict]:
-    """Who leads, who cannot be told from it, and who is clear of the floor that all must clear."""
-    return [*_on_ranking(board, frame, groups, headline), *_on_floor(board, frame, headline)]
-
-
-def joint_controls(found: Sequence[tuple[Board, Sequence[Comparison], Headline]]) -> list[Verdict]:
-    """Says first, and plainly, on which benchmarks of a page a null control does as well as selip."""
-    compared = [
-        (headline, [c for c in contrasts if c.known and c.b in CONTROLS])
-        for board, contrasts, headline in found
-        if board.row("selip")
-    ]
-    compared = [(headline, controls) for headline, controls in compared if controls]
+def _joint(method: str, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
+    heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
+    compared = {headline.name: found for sheet, headline in heads if (found := _controls(method, sheet))}
     equal = {
-        headline.name: ", ".join(f"{c.b} {'(better)' if c.difference.upper < 0 else ''}".strip() for c in lost)
-        for headline, controls in compared
-        if (lost := [c for c in controls if not c.difference.lower > 0])
+        name: ", ".join(f"{c.b} {'(better)' if c.gain.upper < 0 else ''}".strip() for c in lost)
+        for name, controls in compared.items()
+        if (lost := [c for c in controls if not c.gain.lower > 0])
     }
     if equal:
         said = "; ".join(f"{names} in {name}" for name, names in equal.items())
-        text = f"selip is not above its controls: as far as these data can tell, as good are {said}. "
-        return [Verdict("warn", text + "These runs do not show that report similarity itself helps there.")]
+        text = f"{method} is not above its controls: as far as these data can tell, as good are {said}. "
+        return [Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps there.")]
     if compared:
-        names = "; ".join(headline.name for headline, _ in compared)
-        return [Verdict("good", f"selip is above every control that was run in {names}.")]
+        return [Verdict("good", f"{method} is above every control that was run in {'; '.join(compared)}.")]
     return []
 
 
-def board_verdicts(board: Board) -> list[Verdict]:
-    """What is said of the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
-    return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
+def _controls(method: str, sheet: BenchmarkScores) -> list[Comparison]:
+    """A method minus each of its controls, where there is an interval."""
+    return [c for c in sheet.contrasts if c.known and c.a == method and c.b in sheet.board.controls.get(method, ())]
 
 
-def on_what_is_missing(board: Board) -> list[Verdict]:
-    """What a reader has to know before any number: patients, and runs, that are too few."""
-    return [*_on_few_patients(board), *_on_holes(board)]
+def _on_controls(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    """Says first, and plainly, when a null control does as well as what it is a control of."""
+    methods = [method for method in sheet.board.controls if sheet.board.row(method)]
+    return [verdict for method in methods for verdict in _on_controls_of(method, sheet, headline)]
 
 
-def _on_few_patients(board: Board) -> list[Verdict]:
-    counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
-    if not counts or max(counts) >= FEW_PATIENTS:
-        return []
-    number_of = "one patient" if max(counts) == 1 else f"at most {max(counts)} patients"
-    text = f"Scored on {number_of}: so few decide nothing, whatever the intervals and groups below say."
-    return [Verdict("warn", text)]
-
-
-def _on_holes(board: Board) -> list[Verdict]:
-    """Names the rows without a mean because a run failed or is missing."""
-    labels = [row.label for row in board.rows if row.hole and not row.skipped]
-    if not labels:
-        return []
-    text = f"Holes: {', '.join(labels)} lack a seed; the reason stands in the table, and no mean is taken for them."
-    return [Verdict("warn", text)]
-
-
-def on_skipped(board: Board) -> list[Verdict]:
-    """Names the rows that were not scored on purpose, by reason: no failure, so no warning."""
-    reasons: dict[str, list[str]] = {}
-    for row in board.rows:
-        if row.skipped:
-            mine = [r for r in board.records if (r.method, r.ablation) == (row.method, row.ablation)]
-            reasons.setdefault("; ".join(dict.fromkeys(r.reason for r in mine)), []).append(row.label)
-    if not reasons:
-        return []
-    said = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
-    return [Verdict("plain", f"Not scored here, with the reason: {said}.")]
-
-
-def _on_controls(board: Board, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    """Says first, and plainly, when a null control does as well as selip."""
-    if board.row("selip") is None:
-        return []
-    controls = [c for c in contrasts if c.b in CONTROLS]
-    equal = [c for c in controls if not (c.differs and c.difference.value > 0)]
-    found = []
+def _on_controls_of(method: str, sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    controls, found, better = _controls(method, sheet), [], beside_words(headline, True)
+    equal = [c for c in controls if not (c.differs and c.gain.value > 0)]
     if equal:
-        said = "; ".join(f"{c.b} {_standing(c)} (selip − {c.b} = {_shown(c)})" for c in equal)
-        text = f"selip is not above its controls in {headline.name}: {said}. "
-        text += "These runs do not show that report similarity itself helps."
-        found.append(Verdict("warn", text))
+        said = "; ".join(f"{c.b} {_standing(c)} ({c.name} = {shown_difference(c)})" for c in equal)
+        text = f"{method} is not {better} its controls in {headline.name}: {said}. "
+        found.append(Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps."))
     elif controls:
-        listed = "; ".join(f"selip − {c.b} = {_shown(c)}" for c in controls)
-        found.append(Verdict("good", f"selip is above every control that was run in {headline.name} ({listed})."))
-    lacking = [name for name in CONTROLS if name not in {c.b for c in controls}]
+        listed = "; ".join(f"{c.name} = {shown_difference(c)}" for c in controls)
+        text = f"{method} is {better} every control that was run in {headline.name} ({listed})."
+        found.append(Verdict("good", text))
+    lacking = [name for name in sheet.board.controls[method] if name not in {c.b for c in controls}]
     if lacking:
-        where = "here" if headline == RETRIEVED else f"in {words(headline.benchmark)}"
-        text = f"Controls not compared {where}: {', '.join(lacking)}. What they would explain is not ruled out."
+        text = f"Controls not compared here: {', '.join(lacking)}. What they would explain is not ruled out."
         found.append(Verdict("plain", text))
     return found
 
 
-def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
-    found = next((c for c in contrasts if (c.a, c.b) == DECLARED[0]), None)
+def _claim(method: str) -> str:
+    """The thing that a method's controls are there to doubt."""
+    return "report similarity itself" if method == FULL else f"what {method} adds"
+
+
+def beside_words(headline: Headline, is_better: bool) -> str:
+    """Beside what a method stands: above where more is better."""
+    if headline.higher_is_better:
+        return "above" if is_better else "below"
+    return "better than" if is_better else "worse than"
+
+
+def _on_first(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+    """The first declared contrast in words."""
+    found = next((c for c in contrasts if (c.a, c.b) in sheet.board.contrasts[:1]), None)
     if found is None:
         return []
     if not found.separates:
@@ -150,19 +108,19 @@ def _on_clip(contrasts: Sequence[Comparison], headline: Headline) -> list[Verdic
     elif found.p_holm > ALPHA:
         said = "the interval leaves out 0, but not after Holm's adjustment"
     else:
-        said = "selip is above clip" if found.difference.value > 0 else "selip is below clip"
+        said = f"{found.a} is {beside_words(headline, found.gain.value > 0)} {found.b}"
     smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
-    return [Verdict("plain", f"selip − clip = {_shown(found)} in {headline.name}: {said}; {smallest}.")]
+    return [Verdict("plain", f"{found.name} = {shown_difference(found)} in {headline.name}: {said}; {smallest}.")]
 
 
-def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str], headline: Headline) -> list[Verdict]:
-    key, rows = headline.key, ranked(board, headline.key)
+def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    key, rows, groups = headline.key, ranked(sheet.board, headline.key), sheet.groups
     if not rows:
         return []
-    best, floor = entry_of(frame, rows[0], key), board.reference(key, headline.floor)
-    text = f"Highest {headline.name}: {rows[0].label}, {number(best['value'], key)}"
-    text += f" {interval(best['lower'], best['upper'], key)}"
-    text += f" where {words(headline.floor)} is {floor:.3f}." if floor is not None else "."
+    floor = sheet.board.reference(key, headline.floor)
+    leads = "Highest" if headline.higher_is_better else "Lowest"
+    text = f"{leads} {headline.name}: {rows[0].label}, {estimate_text(sheet.estimate(rows[0], key), form_of(key))}"
+    text += f" where {headline.floor_name} is {floor:.3f}." if floor is not None else "."
     letter = groups.get(rows[0].label, "")[:1]
     together = [row.label for row in rows[1:] if letter and letter in groups.get(row.label, "")]
     if together:
@@ -170,55 +128,32 @@ def _on_ranking(board: Board, frame: pd.DataFrame, groups: dict[str, str], headl
     return [Verdict("plain", text)]
 
 
-def _on_floor(board: Board, frame: pd.DataFrame, headline: Headline) -> list[Verdict]:
-    """Which rows are clear of chance (or of an empty mask), and which are not though they were trained."""
-    floor = board.reference(headline.key, headline.floor)
+def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[Verdict]:
+    """The rows that are clear of chance (or of an empty mask), and those that are not though they were trained."""
+    floor = sheet.board.reference(headline.key, headline.floor)
     if floor is None:
         return []
-    name, rows = words(headline.floor), ranked(board, headline.key)
-    bounds = {
-        row.label: (entry["lower"], entry["upper"]) for row in rows for entry in [entry_of(frame, row, headline.key)]
-    }
-    trained = {row.label for row in board.complete if any(t.steps for t in _trainings(row))}
-    twice = headline.margin == 2
-    clear = [label for label, (lower, _) in bounds.items() if (lower >= 2 * floor if twice else lower > floor)]
+    name, rows = headline.floor_name, ranked(sheet.board, headline.key)
+    bounds = {row.label: sheet.estimate(row, headline.key)[1:] for row in rows}
+    trained = {row.label for row in rows for record in row.scored if record.training and record.training.steps}
+    worse = {label: headline.worse_of(*ends) for label, ends in bounds.items()}
     holding = [label for label, (lower, upper) in bounds.items() if lower <= floor <= upper]
+    beyond = [label for label, bound in worse.items() if headline.is_clear(bound, floor)]
+    short = [
+        label for label, (lower, upper) in bounds.items() if headline.beyond(floor, headline.better_of(lower, upper))
+    ]
+    high = headline.higher_is_better
+    clear = f"clear of {name}" if headline.clears == 1 else f"{headline.clears:g} times clear of {name}"
+    if high and headline.clears in _TIMES:
+        clear = f"{_TIMES[headline.clears]} {name}"
     sentences = [
-        ("good", f"Lower bound {'at least twice' if twice else 'above'} {name}", clear),
+        ("good", f"{'Lower' if high else 'Upper'} bound {clear}", beyond),
         ("plain", f"Interval holds {name}, as it should without training", [n for n in holding if n not in trained]),
         ("warn", f"Trained, yet the interval holds {name}", [n for n in holding if n in trained]),
-        ("warn", f"Below {name}, which calls for a reason", [n for n, (_, upper) in bounds.items() if upper < floor]),
+        ("warn", f"{'Below' if high else 'Worse than'} {name}, which calls for a reason", short),
     ]
-    after = "" if headline == RETRIEVED else f" ({headline.name})"
+    after = f" ({headline.name})" if named else ""
     return [Verdict(kind, f"{text}{after}: {', '.join(names)}.") for kind, text, names in sentences if names]
-
-
-def on_seeds(board: Board) -> Verdict:
-    """What the seeds allow to say."""
-    if len(board.seeds) == 1:
-        text = (
-            "One seed: intervals cover the choice of patients only. There is no test over seeds, and another seed may "
-            "order the methods otherwise."
-        )
-        return Verdict("warn", text)
-    text = f"{len(board.seeds)} seeds: intervals cover seeds and patients (hierarchical: seed, then patient)."
-    if len(board.seeds) < SEEDS_FOR_A_TEST:
-        text += f" A sign-flip test over seeds needs at least {SEEDS_FOR_A_TEST} and is not made."
-    return Verdict("plain", text)
-
-
-def on_convergence(board: Board) -> list[Verdict]:
-    """Says when validation chose the last step, so that what is compared may be speed of learning."""
-    trained = [(row.label, r.training) for row in board.rows for r in row.scored if r.training and r.training.steps]
-    rising = sorted({label for label, training in trained if training.chosen_step == training.steps})
-    if not rising:
-        return []
-    text = f"Validation chose the last step for {', '.join(rising)}: differences may be of speed of learning."
-    return [Verdict("warn", text)]
-
-
-def _trainings(row: Row) -> list[Training]:
-    return [record.training for record in row.scored if record.training]
 
 
 def _standing(comparison: Comparison) -> str:
@@ -228,6 +163,7 @@ def _standing(comparison: Comparison) -> str:
     return f"does as well, as far as these data can tell{unsure}"
 
 
-def _shown(comparison: Comparison) -> str:
+def shown_difference(comparison: Comparison) -> str:
+    """A difference with its interval and adjusted p-value, as in a sentence."""
     value, lower, upper, _ = comparison.difference
-    return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}], Holm p {p_text(comparison.p_holm)}"
+    return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}], Holm p {number_text(comparison.p_holm, 'p')}"

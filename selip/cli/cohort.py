@@ -8,20 +8,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from selip.experiments.cohort_building import build_cohort, grid_like, import_cohort, parse_grid, rebuild_command
+from selip.cli.options import CohortFolder, NewFolder, registered
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
 from selip.system.progress import reporting
 
 app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
 
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
-
 
 @app.command("build")
 def cohort_build(
-    name: Annotated[str, typer.Argument(help="A generated cohort of 'selip list cohorts'.")],
-    out: OutOption,
+    name: Annotated[
+        str, typer.Argument(help="A generated cohort of 'selip list cohorts'.", callback=registered("cohorts"))
+    ],
+    out: NewFolder,
     profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
     patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
@@ -31,6 +31,8 @@ def cohort_build(
     ] = "cpu",
 ) -> None:
     """Generate a cohort."""
+    from selip.experiments.cohort_building import build_cohort
+
     with reporting() as report:
         cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers, device)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
@@ -38,9 +40,14 @@ def cohort_build(
 
 @app.command("import")
 def cohort_import(
-    name: Annotated[str, typer.Argument(help="An imported cohort of 'selip list cohorts', as table or brats2020.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An imported cohort of 'selip list cohorts', as table or brats2020.", callback=registered("cohorts")
+        ),
+    ],
     source: Annotated[Path, typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.")],
-    out: OutOption,
+    out: NewFolder,
     root: Annotated[Path | None, typer.Option(help="For table: folder of its paths; default: the CSV's.")] = None,
     like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,
     shape: Annotated[str, typer.Option(help="Voxels along right, front, top.")] = "64,64,24",
@@ -65,6 +72,8 @@ def cohort_import(
     A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
     command is given again.
     """
+    from selip.experiments.cohort_building import grid_like, import_cohort, parse_grid, rebuild_command
+
     grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
     options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}
     with reporting() as report:
@@ -74,11 +83,11 @@ def cohort_import(
 
 
 @app.command("check")
-def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder.")]) -> None:
+def cohort_check(directory: CohortFolder) -> None:
     """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
     from selip.data.cohort import Cohort
-    from selip.data.cohort_check import check_cohort
-    from selip.data.near_duplicates import near_duplicate_reports
+    from selip.data.cohort_check import check_cohort, state_line
+    from selip.data.leakage_audit import near_duplicate_reports
 
     problems = check_cohort(directory)
     for problem in problems:
@@ -86,14 +95,16 @@ def cohort_check(directory: Annotated[Path, typer.Argument(help="A cohort folder
     if problems:
         raise InputError(f"got a cohort with {len(problems)} problems in {directory}; build or import it again")
     typer.echo(f"{directory}: sound")
-    alike = near_duplicate_reports(Cohort.open(directory))
+    cohort = Cohort.open(directory)
+    typer.echo(state_line(cohort))
+    alike = near_duplicate_reports(cohort)
     listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
     typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")
 
 
 @app.command("show")
 def cohort_show(
-    directory: Annotated[Path, typer.Argument(help="A cohort folder.")],
+    directory: CohortFolder,
     png: Annotated[Path | None, typer.Option(help="Draw studies into this file.")] = None,
     studies: Annotated[int, typer.Option(help="Number of studies to draw.")] = 6,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from selip.cli.options import existing_records
 from selip.system.errors import InputError
 from selip.system.progress import reporting
 
@@ -20,11 +21,14 @@ _SIDE = "A run directory, a folder of records, or one record."
 
 def compare_command(
     reference: Annotated[Path, typer.Argument(help=f"What is compared to. {_SIDE}")],
-    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}")],
+    candidate: Annotated[Path, typer.Argument(help=f"What is compared. {_SIDE}", callback=existing_records)],
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML: regress fails, inconclusive is skipped.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write all numbers as JSON.")] = None,
     margins: Annotated[Path | None, typer.Option(help="YAML file of margins, and of more metrics to guard.")] = None,
+    methods: Annotated[
+        str, typer.Option(metavar="A,B", help="Compare method A of REFERENCE with method B of CANDIDATE alone.")
+    ] = "",
     update_reference: Annotated[
         bool, typer.Option("--update-reference", help="Make the candidate's records the reference's; then exit 0.")
     ] = False,
@@ -34,33 +38,49 @@ def compare_command(
     Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
     benchmark, in every method that takes training steps.
     """
-    from leaderboards.gate.comparison import read_side
+    named = _two(methods, update_reference) if methods else ()
+    if not update_reference:
+        existing_records(reference)
+    from leaderboards.gate import reference_update
+    from leaderboards.gate.comparison import one_row, read_side
     from leaderboards.gate.margins import read_margins
     from leaderboards.gate.quality_gate import compare
-    from leaderboards.gate.quality_gate import reference_update as references
     from leaderboards.gate.report import gate_json, gate_junit, gate_markdown
     from selip.system.files import write_atomically
 
     own = read_margins(margins) if margins else {}
-    references.recover(reference)
+    reference_update.recover(reference)
     theirs = read_side(candidate)
     if update_reference and not reference.exists():
         if junit or markdown or as_json:
-            raise InputError(f"got no {reference} to compare to; allowed then: --update-reference without reports")
-        _echo(references.update_reference(reference, theirs))
+            raise InputError(f"got no {reference} to compare to; give --update-reference without reports")
+        _echo(reference_update.update_reference(reference, theirs))
         return
+    ours = read_side(reference)
+    if named:
+        ours, theirs = one_row(ours, named[0]), one_row(theirs, named[1])
     with reporting() as report:
-        gate = compare(
-            read_side(reference), theirs, own, progress=lambda done, total: report.count("comparing", done, total, "")
-        )
+        gate = compare(ours, theirs, own, progress=lambda done, total: report.count("comparing", done, total, ""))
     for path, write in ((junit, gate_junit), (markdown, gate_markdown), (as_json, gate_json)):
         if path:
             write_atomically(path, write(gate))
     _show(gate)
     if update_reference:
-        _echo(references.update_reference(reference, theirs))
+        _echo(reference_update.update_reference(reference, theirs))
         return
     raise typer.Exit(gate.exit_code)
+
+
+def _two(methods: str, update_reference: bool) -> tuple[str, ...]:
+    """The two methods of --methods."""
+    names = tuple(name.strip() for name in methods.split(","))
+    if len(names) != 2 or not all(names):
+        raise InputError(
+            f"got --methods {methods}; name two, one of the reference and one of the candidate, as selip,clip"
+        )
+    if update_reference:
+        raise InputError("got --methods with --update-reference, which replaces all records; leave one of them out")
+    return names
 
 
 def _echo(lines: list[str]) -> None:

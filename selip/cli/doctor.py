@@ -1,22 +1,38 @@
-"""`selip doctor`: what this installation is, and whether its parts fit together."""
+"""The `selip doctor` command: what this installation is, and whether its parts fit together."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Annotated
 
-import torch
+import typer
 
-from selip.models.text_towers import minilm_folder
+from selip.system.environment import git_commit, package_versions
 from selip.system.errors import InputError
-from selip.system.provenance import git_commit, package_versions
+
+
+def doctor_command(gpu: Annotated[bool, typer.Option("--gpu", help="Fail when no GPU can be used.")] = False) -> None:
+    """Print versions, device, whether a GPU can be used, and whether the packaged weights are the official ones."""
+    for name, value in diagnose().items():
+        typer.echo(f"{name:22} {value}")
+    from selip.system.gpu import find_gpu, why_not_usable
+
+    reason = why_not_usable(find_gpu())
+    if gpu and reason:
+        raise InputError(f"got no GPU that can be used: {reason}")
 
 
 def diagnose() -> dict[str, str]:
-    """Versions, device, and the parts that break most often: torchvision beside torch, packaged weights."""
+    """Versions, device, whether a GPU can be used, and the parts that break most often."""
+    import torch
+
+    from selip.system.gpu import describe_gpu, find_gpu
+
     return {
         **package_versions(),
         "commit": git_commit() or "not a checkout",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        **describe_gpu(find_gpu()),
         "threads": str(torch.get_num_threads()),
         "torchvision": _imports("torchvision"),
         "open_clip": _imports("open_clip"),
@@ -33,6 +49,8 @@ def _imports(module: str) -> str:
 
 
 def _minilm() -> str:
+    from selip.similarity.sentence_embeddings import minilm_folder
+
     try:
         return f"official ({minilm_folder()})"
     except (ImportError, InputError, OSError) as error:

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one line that says why."""
+"""The exit code of a command, and the one line that says why it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def end(error: BaseException) -> int:
 
 def _ending(error: BaseException) -> tuple[int, str]:
     if isinstance(error, InputError):
-        return WRONG_INPUT, str(error) if is_first_process() else ""  # all of a launcher are wrong in the same way
+        # All of a launcher are wrong in the same way, but memory runs out of one alone, and that ends all.
+        is_heard = is_first_process() or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
+        return WRONG_INPUT, str(error) if is_heard else ""
     if isinstance(error, USAGE_ERROR):
         message = " ".join(error.format_message().split())  # none when help was shown because nothing was asked
         return WRONG_INPUT, f"{message}; 'selip --help' lists what is allowed" if message else ""
@@ -51,9 +53,6 @@ def _ending(error: BaseException) -> tuple[int, str]:
 
 def _on_disk(error: OSError) -> str:
     if error.errno in _NO_ROOM:
-        where = f" for {error.filename}" if error.filename else ""
-        return (
-            f"got no room on disk{where}; allowed: room; make some and give the same command again, 'selip run' and "
-            "'train' with --resume: nothing is lost"
-        )
-    return f"got {error}; allowed: files that can be read and folders that can be written"
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"disk full{where}; free space, then give the same command again, 'selip run' and 'train' with --resume"
+    return f"got {error}; name files that can be read and folders that can be written"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import pandas as pd
 import typer
-from rich.console import Console
 
-from selip.reports.extraction.extractor import Extraction, extract
-from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+from selip.data.tables import is_no_report, parse_table, read_utf8
 from selip.system.errors import InputError
 from selip.system.progress import reporting
+
+if TYPE_CHECKING:
+    from selip.reports.extraction.facts import Extraction
 
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
@@ -25,7 +24,7 @@ REPORT_COLUMN = "report"
 def extract_command(
     source: Annotated[
         Path | None,
-        typer.Argument(help="A .json file of {id: text}, or a .csv file with columns report and study or id."),
+        typer.Argument(help="A .json file of {id: text}, or a .csv or .tsv file with columns report and study or id."),
     ] = None,
     text: Annotated[str | None, typer.Option(help="A report itself, in place of a file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts with spans, findings, clauses as JSON.")] = False,
@@ -40,17 +39,21 @@ def extract_command(
 ) -> None:
     """Read findings out of reports and show the words that say them."""
     if as_json and as_facts:
-        raise InputError("got --json and --facts; allowed: one of them; leave one out")
+        raise InputError("got --json and --facts; leave one out")
     if (source is None) == (text is None):
-        raise InputError("got both or neither of a file and --text; allowed: one of them; name a .json or .csv file")
+        raise InputError("got both or neither of a file and --text; name one .json or .csv file")
     if endpoint is None and (model or cache):
-        raise InputError("got --model or --cache alone; allowed: with --endpoint; give the address, nothing was sent")
+        raise InputError("got --model or --cache without --endpoint; give the address, nothing was sent")
+    from selip.reports.extraction.extractor import extract
+
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
     if endpoint is None:
         found = {name: extract(report, language) for name, report in reports.items()}
     else:
         found = _asked(reports, endpoint, model, cache)
     show(found, as_json, as_facts)
+    if silent := [name for name, report in reports.items() if is_no_report(report)]:
+        typer.echo(f"{len(silent)} of them hold no report (empty, or as {reports[silent[0]][:20]!r})", err=True)
 
 
 def _asked(reports: Mapping[str, str], address: str, model: str, cache: Path | None) -> dict[str, Extraction]:
@@ -65,6 +68,10 @@ def _asked(reports: Mapping[str, str], address: str, model: str, cache: Path | N
 
 def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -> None:
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
+    from rich.console import Console
+
+    from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))
     elif as_facts:
@@ -80,23 +87,18 @@ def read_reports(path: Path) -> dict[str, str]:
     """Id to report.
 
     Args:
-        path: A .json file of {id: text}, or a .csv file with a column "report" and a column "study" or "id"
-            (without one, rows are numbered from 1). The reports of a study must be equal.
+        path: A .json file of {id: text}, or a .csv or .tsv file with a column "report" and a column "study" or
+            "id" (without one, rows are numbered from 1), see `selip.data.tables`. The reports of a study must be equal.
 
     Raises:
         InputError: When the file is missing, empty, not UTF-8 or not of this form.
     """
-    readers = {".json": _read_json, ".csv": _read_csv}
+    readers = {".json": _read_json, ".csv": _read_csv, ".tsv": _read_csv}
     if path.suffix.lower() not in readers:
-        raise InputError(f"got {path}; allowed: a .json or .csv file; name one, or give the report with --text")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"got {path}, not UTF-8 at byte {error.start}; allowed: UTF-8; save it as that") from error
-    except OSError as error:
-        raise InputError(f"got {path}: {error.strerror}; allowed: a file that can be read; check the path") from error
+        raise InputError(f"got {path}; name a .json, .csv or .tsv file, or give the report with --text")
+    content = read_utf8(path)
     if not content.strip():
-        raise InputError(f"got {path}, which is empty; allowed: at least one report; fill it")
+        raise InputError(f"got {path}, which is empty; write at least one report")
     return _checked(readers[path.suffix.lower()](content, path), str(path))
 
 
@@ -104,38 +106,31 @@ def _read_json(content: str, path: Path) -> dict[str, str]:
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"got {path}, not JSON ({error}); allowed: {{id: text}}; correct it") from error
+        raise InputError(f"got {path}, not JSON ({error}); write {{id: text}}") from error
     if not isinstance(data, dict) or not all(isinstance(text, str) for text in data.values()):
-        raise InputError(
-            f"got {path}, JSON of another form; allowed: one object of id to text, {{id: text}}; change it"
-        )
+        raise InputError(f"got {path}, JSON of another form; write one object of id to text, {{id: text}}")
     return data
 
 
 def _read_csv(content: str, path: Path) -> dict[str, str]:
-    try:
-        table = pd.read_csv(StringIO(content), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(f"got {path}, not CSV ({' '.join(str(error).split())}); allowed: CSV; correct it") from error
-    if REPORT_COLUMN not in table:
-        raise InputError(
-            f"got {path} with columns {', '.join(map(str, table))}; allowed: a column {REPORT_COLUMN}; add it"
-        )
-    column = next((name for name in ID_COLUMNS if name in table), None)
-    names = table[column] if column else (pd.RangeIndex(len(table)) + 1).astype(str)
+    table = parse_table(content, path)
+    if REPORT_COLUMN not in table.columns:
+        raise InputError(f"got {path} with columns {', '.join(table.columns)}; add a column {REPORT_COLUMN}")
+    column = next((name for name in ID_COLUMNS if name in table.columns), None)
+    names = [row[column] if column else str(number) for number, row in enumerate(table.rows, start=1)]
     reports: dict[str, str] = {}
-    for name, report in zip(names, table[REPORT_COLUMN], strict=True):
+    for name, report in zip(names, (row[REPORT_COLUMN] for row in table.rows), strict=True):
         if reports.setdefault(name, report) != report:
-            raise InputError(f"got {path} with two reports of {name}; allowed: one a {column}; name them differently")
+            raise InputError(f"got {path} with two reports of {name}; give each a {column} of its own")
     return reports
 
 
 def _checked(reports: dict[str, str], source: str) -> dict[str, str]:
-    if not any(report.strip() for report in reports.values()):
-        raise InputError(f"got {source} without any text; allowed: at least one report; write one")
+    if all(map(is_no_report, reports.values())):
+        raise InputError(f"got {source} without any text; write at least one report")
     for name, report in reports.items():
         try:
             (name + report).encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"got {source} with half a character in a text; allowed: Unicode; correct it") from error
+            raise InputError(f"got {source} with half a character in a text; save it as Unicode") from error
     return reports

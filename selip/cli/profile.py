@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from selip.cli.options import AsJson, CohortOrNoise, Experiment, MethodName, Overrides
+from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
 from selip.system.errors import InputError
 
 if TYPE_CHECKING:
-    from selip.experiments.profiling.step_profile import StepProfile
+    from rich.table import Table
+
+    from selip.experiments.step_profile import StepProfile
 
 
 def profile_command(
-    method: Annotated[str, typer.Argument(help="A method of 'selip list methods'.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, as training.batch_size=32.")] = None,
-    cohort: Annotated[Path | None, typer.Option(help="A cohort folder; without it volumes are noise.")] = None,
+    method: MethodName,
+    overrides: Overrides = None,
+    cohort: CohortOrNoise = None,
     steps: Annotated[int, typer.Option(help="Steps to time.")] = 20,
-    experiment: Annotated[str, typer.Option(help="Experiment whose run settings are taken.")] = "quick",
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    experiment: Experiment = "quick",
+    as_json: AsJson = False,
 ) -> None:
     """Show where a training step's time goes, and how near it comes to what this machine can do.
 
     Without --cohort the volumes are noise on the grid of the experiment's phantom, with the texts of its patients: no
     operation is faster for a voxel's value, and texts have their true lengths and repetitions.
     """
-    from selip.data.cohort import Cohort
-    from selip.experiments.catalogue import experiment_file, find_method
-    from selip.experiments.dry_run import grid_profile
-    from selip.experiments.profiling.step_profile import profile_step
-    from selip.experiments.time_estimate import random_cohort
+    config = read_experiment(experiment_file(experiment), overrides or [])
+    from rich.console import Console
 
-    found, config = find_method(method), read_experiment(experiment_file(experiment), overrides or [])
+    from selip.cohorts.phantom.generate import random_cohort
+    from selip.data.cohort import Cohort
+    from selip.experiments.dry_run import grid_profile
+    from selip.experiments.step_profile import profile_step
+
+    found = find_method(method)
+    found.settings_in(config.run)  # a wrong one is refused before anything is loaded
     folder = cohort or config.cohort.path
     if folder:
         opened = Cohort.open(folder)
     else:
         phantom = grid_profile(config.cohort)
         if phantom is None:
-            raise InputError(f"got cohort {config.cohort.name}, which is not built; allowed: phantom; name --cohort")
+            raise InputError(f"got cohort {config.cohort.name}, which is not built; name a folder with --cohort")
         opened = random_cohort(phantom, config.run.training.batch_size)
     profile = profile_step(found, config.run, opened, steps)
     if as_json:
@@ -57,6 +61,8 @@ def profile_command(
 
 def as_table(profile: StepProfile) -> Table:
     """Median time of each part and its share of their sum."""
+    from rich.table import Table
+
     title = f"{profile.method}: a step of {profile.batch_size} pairs on {profile.device}"
     table = Table("part", "ms", "share", title=title)
     total = sum(profile.seconds.values())

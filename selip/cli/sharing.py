@@ -1,4 +1,4 @@
-"""The `selip push` and `selip pull` commands."""
+"""The `selip push`, `selip pull` and `selip export` commands: models and results for others."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import Annotated
 
 import typer
 
+from selip.cli.options import Checkpoint, Records
+
+export_app = typer.Typer(
+    no_args_is_help=True, help="Write a tower for MONAI, or results for readers of CLIP_benchmark."
+)
 PLACE = "A folder, or OWNER/NAME of the Hugging Face hub (hf:OWNER/NAME where a folder is called alike)."
 
 
 def push_command(
-    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors checkpoint of 'selip train' or 'selip run'.")],
+    checkpoint: Checkpoint,
     to: Annotated[str, typer.Argument(help=PLACE)],
     records: Annotated[bool, typer.Option("--records", help="Share its records and per-item scores too.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Make a new repository public; else it is private.")] = False,
@@ -43,3 +48,29 @@ def pull_command(
 
     facts = pull(place_of(source), out)
     typer.echo(f"{out}: {facts.method}, seed {facts.seed}, step {facts.step}")
+
+
+@export_app.command("tower")
+def export_tower_command(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")],
+) -> None:
+    """Export the volume tower: weights, JSON and a short file that rebuilds it with MONAI, without this package."""
+    from selip.models.tower_export import export_tower
+
+    for path in export_tower(checkpoint, out):
+        typer.echo(str(path))
+
+
+@export_app.command("results")
+def export_results_command(
+    directory: Records,
+    out: Annotated[Path, typer.Option("--out", help="A .json or .csv file, or a folder for one file a result.")],
+    language: Annotated[str, typer.Option(help="Language of the cohort's texts.")] = "en",
+) -> None:
+    """Export retrieval, zero-shot and linear-probe results in the layout of CLIP_benchmark."""
+    from leaderboards.scores.clip_benchmark import results_of, write_results
+
+    results = results_of(directory, language)
+    write_results(results, out)
+    typer.echo(f"{out}: {len(results)} results")

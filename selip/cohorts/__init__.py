@@ -1,7 +1,7 @@
 """Cohorts, one file each. A cohort is one file and one line here.
 
-Each line names a `selip.cohorts.cohort_source.CohortSource`, which is generated (`build`) or imported (`import_from`). Third
-parties add theirs through the entry-point group "selip.cohorts".
+Each line names a `selip.cohorts.cohort_source.CohortSource`, which is generated (`build`) or imported (`import_from`).
+Third parties add theirs through the entry-point group "selip.cohorts".
 """
 
 COHORTS = {
@@ -16,7 +16,7 @@ COHORTS = {
     "mslesseg": "selip.cohorts.mslesseg:COHORT",
     "open_ms": "selip.cohorts.open_ms:COHORT",
     "open_ms_longitudinal": "selip.cohorts.open_ms:COHORT_LONGITUDINAL",
-    "phantom": "selip.cohorts.phantom.cohort:COHORT",
+    "phantom": "selip.cohorts.phantom.generate:COHORT",
     "phantom_glioma": "selip.cohorts.phantom_glioma:COHORT",
     "radgenome": "selip.cohorts.radgenome:COHORT",
     "table": "selip.cohorts.table:COHORT",

@@ -8,7 +8,9 @@ is left out, since a mean over directions is not what a reader sees: give the tr
 Lesion masks may lie anywhere below the folder, mostly under derivatives/ (`is_lesion_mask`). The volume whose grid a
 mask is on is read from its name (T1w, T2w, FLAIR, dwi, adc), else from its folder (dwi/).
 
-participants.tsv gives age, site and a study label (columns age; site or center; diagnosis or group).
+participants.tsv and sessions.tsv give age, site and a study label (columns age; site or center; diagnosis or group;
+see `selip.cohorts.importing.participants`). Folders sub-* in which nothing can be read, and rows of nobody here, are
+named.
 """
 
 from __future__ import annotations
@@ -17,24 +19,24 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
     Listing,
-    find_tables,
     finish_scan,
     group_files,
     list_files,
-    read_table,
     read_text,
-    years,
 )
+from selip.cohorts.importing.importer import adapter_source
+from selip.cohorts.importing.participants import read_people
+from selip.cohorts.importing.quarantine import counted, some
 from selip.data.findings import CONTRASTS
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
     dwi/*_dwi.nii.gz, *_trace.nii.gz, *_adc.nii.gz}, masks as derivatives/.../sub-01*_{mask, msk, lesion, roi}.nii.gz,
-    participants.tsv"""
+    participants.tsv, sub-01_sessions.tsv"""
 SUFFIXES: Mapping[str, str] = {
     "t1w": "T1", "t1": "T1", "t1c": "T1c", "t1ce": "T1c", "t1gd": "T1c", "t2w": "T2", "t2": "T2", "flair": "FLAIR",
     "dwi": "DWI", "trace": "DWI", "tracew": "DWI", "adc": "ADC", "adcmap": "ADC",
@@ -44,7 +46,10 @@ _OTHER_MAPS = {"fa", "colfa", "b0", "sbref", "eadc", "expadc", "phase", "real", 
 _CASE = r"(?P<case>sub-[a-z0-9+]+(?:_ses-[a-z0-9+]+)?)"
 _VOLUME = (
     r"^(?!.*(?:derivatives|sourcedata)/).*(?:^|/)(?:anat|dwi)/"
-    rf"{_CASE}_(?P<kind>(?:[a-z0-9]+-[a-z0-9+.]+_)*(?:{'|'.join(SUFFIXES)})){NIFTI}"
+    rf"{_CASE}_(?!ses-)(?P<kind>(?:[a-z0-9]+-[a-z0-9+.]+_)*(?:{'|'.join(SUFFIXES)})){NIFTI}"
+)
+_FOLDER = re.compile(
+    rf"^(?!.*(?:derivatives|sourcedata|code)/)(?:.*?/)?(sub-[^/]+)(?:/(ses-[^/]+))?/.*{NIFTI}", re.IGNORECASE
 )
 _MASK = rf"(?:^|/){_CASE}_(?P<kind>[^/]*?(?:mask|msk|lesion|roi)){NIFTI}"
 _MASK_VOLUME = re.compile(r"(?<![a-z0-9])(t1|t2|flair|dwi|adc)")
@@ -60,7 +65,7 @@ def scan(source: Path) -> Scan:
     listing = list_files(source)
     groups, problems = group_files(listing, _VOLUME)
     masks, twice = _masks(listing)
-    people = participant_rows(listing)
+    people = read_people(listing)
     sessions = [group.case.lower().partition("_")[0] for group in groups]
     studies = []
     for group, person in zip(groups, sessions, strict=True):
@@ -69,9 +74,11 @@ def scan(source: Path) -> Scan:
         # a mask named without its session belongs to it where there is but one
         mask = masks.pop(case, None) or (masks.pop(person, None) if sessions.count(person) == 1 else None)
         problems += lines
-        studies.append(_study(case, volumes, mask, people.get(person, {})))
+        studies.append(_study(case, volumes, mask, people.of(case)))
     problems += [f"{case}: a mask without volumes, left out" for case in masks]
-    return finish_scan(studies, [*problems, *twice], listing, LAYOUT)
+    cases = [study.study for study in studies]
+    told = [*people.problems, *people.without_examination(cases), *people.without_row(cases)]
+    return finish_scan(studies, [*_unread(listing, groups), *told, *problems, *twice], listing, LAYOUT)
 
 
 def contrast_of(kind: str) -> str:
@@ -96,14 +103,17 @@ def is_lesion_mask(kind: str) -> bool:
     return bool(_LESION_WORDS.search(kind)) or not re.search(r"desc-|label-|res-|brain|head|skull|face", kind, re.I)
 
 
-def participant_rows(listing: Listing) -> dict[str, dict[str, str]]:
-    """Rows of participants.tsv by participant ("sub-01", lower case); "n/a" becomes ""."""
-    rows = {}
-    for path in find_tables(listing, r"(?:^|/)participants\.tsv$"):
-        for row in read_table(path):
-            known = {key: "" if value.lower() == "n/a" else value for key, value in row.items()}
-            rows["sub-" + known.get("participant_id", "").lower().removeprefix("sub-")] = known
-    return rows
+def _unread(listing: Listing, groups: Sequence[Group]) -> list[str]:
+    """A line that names and counts the folders sub-*[/ses-*] with volumes of which none is read."""
+    read = {path for group in groups for path in group.files.values()}
+    found: dict[str, bool] = {}
+    for place, path in listing.files.items():
+        if match := _FOLDER.search(place):
+            name = "_".join(filter(None, match.groups()))
+            found[name] = found.get(name, False) or path in read
+    idle = sorted(name for name, is_read in found.items() if not is_read)
+    why = "no anat or dwi volume of a readable name (labels are letters and digits, as sub-CON04), left out"
+    return [f"{counted(idle, 'folder')} with {why} ({some(idle)})"] if idle else []
 
 
 def _volumes(group: Group) -> tuple[dict[str, Path], list[str]]:
@@ -167,7 +177,7 @@ def _study(case: str, volumes: dict[str, Path], mask: tuple[str, Path] | None, p
         mask_contrast=_mask_contrast(*mask, tuple(volumes)) if mask else "",
         labels=(label,) if label else (),
         site=person.get("site") or person.get("center") or "",
-        age=years(person.get("age", "")),
+        age=person.get("age", ""),
     )
 
 
@@ -177,7 +187,7 @@ ADAPTER = Adapter(
     licence="As its dataset_description.json says",
     citation="Gorgolewski et al., The brain imaging data structure, a format for organizing and describing outputs of "
     "neuroimaging experiments. Scientific Data 3, 160044 (2016).",
-    url="https://bids.neuroimaging.io",
+    source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
     centre="foreground",

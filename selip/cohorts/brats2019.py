@@ -9,8 +9,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
 
 LAYOUT = "{HGG,LGG}/BraTS19_<id>/BraTS19_<id>_{t1,t1ce,t2,flair,seg}.nii[.gz], [name_mapping.csv, survival_data.csv]"
@@ -35,7 +36,7 @@ ADAPTER = Adapter(
     summary="BraTS 2019: gliomas of high and low grade; T1, T1c, T2, FLAIR, segmentations",
     licence=BRATS_LICENCE,
     citation=BRATS_CITATION,
-    url="https://www.med.upenn.edu/cbica/brats2019/data.html",
+    source="https://www.med.upenn.edu/cbica/brats2019/data.html",
     layout=LAYOUT,
     expected={"studies": 335, "patients": 335, GRADES["hgg"]: 259, GRADES["lgg"]: 76},
     centre="foreground",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
 
 LAYOUT = (
@@ -34,7 +35,7 @@ ADAPTER = Adapter(
     summary="BraTS 2020: gliomas of high and low grade; T1, T1c, T2, FLAIR, segmentations",
     licence=BRATS_LICENCE,
     citation=BRATS_CITATION,
-    url="https://www.med.upenn.edu/cbica/brats2020/data.html",
+    source="https://www.med.upenn.edu/cbica/brats2020/data.html",
     layout=LAYOUT,
     expected={"studies": 369, "patients": 369, GRADES["hgg"]: 293, GRADES["lgg"]: 76},
     centre="foreground",

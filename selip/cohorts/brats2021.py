@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import Row, scan_tumours
 
 LAYOUT = "BraTS2021_<nnnnn>/BraTS2021_<nnnnn>_{t1,t1ce,t2,flair,seg}.nii[.gz]"
@@ -34,7 +35,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0 (TCIA), with the TCIA data usage policy",
     citation="Baid et al. 2021, arXiv:2107.02314; Menze et al. 2015, doi:10.1109/TMI.2014.2377694; "
     "Bakas et al. 2017, doi:10.1038/sdata.2017.117",
-    url="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
+    source="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
     layout=LAYOUT,
     expected={"studies": 1251, "glioma": 1251},
     centre="foreground",

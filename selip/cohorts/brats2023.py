@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, Row, scan_tumours
 
 LAYOUT = "BraTS-{GLI,MEN,MET,PED,SSA}-<nnnnn>-<nnn>/BraTS-<...>-{t1n,t1c,t2w,t2f,seg}.nii[.gz]"
@@ -40,7 +41,7 @@ ADAPTER = Adapter(
     citation="Baid et al. 2021, arXiv:2107.02314 (GLI); Adewole et al. 2023, arXiv:2305.19369 (SSA); LaBella et al. "
     "2023, arXiv:2305.07642 (MEN); Moawad et al. 2023, arXiv:2306.00838 (MET); Kazerooni et al. 2023, "
     "arXiv:2305.17033 (PED)",
-    url="https://www.synapse.org/brats2023",
+    source="https://www.synapse.org/brats2023",
     layout=LAYOUT,
     expected={LABELS["GLI"]: 1251 + 60, LABELS["MEN"]: 1000, LABELS["PED"]: 99},
     centre="foreground",

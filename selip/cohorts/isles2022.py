@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.bids import participant_rows
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
-from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes, years
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes
+from selip.cohorts.importing.importer import adapter_source
+from selip.cohorts.importing.participants import read_people
 
 LAYOUT = """[rawdata/]sub-strokecase0001/ses-0001/{dwi/*_dwi.nii.gz, dwi/*_adc.nii.gz, anat/*_FLAIR.nii.gz} and
     derivatives/sub-strokecase0001/ses-0001/*_msk.nii.gz"""
@@ -32,13 +33,15 @@ def scan(source: Path) -> Scan:
     """
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
-    people = participant_rows(listing)
+    people = read_people(listing)
+    problems += people.problems
     studies = []
     for group in groups:
         volumes, missing = pick_volumes(group, _CONTRASTS)
         problems += missing if volumes else []
         problems += [] if "msk" in group.files else [f"{group.case}: no mask"]
-        studies.append(_study(group, volumes, people.get(_patient(group), {})))
+        studies.append(_study(group, volumes, people.of(group.case)))
+    problems += people.without_examination([study.study for study in studies])
     return finish_scan(studies, problems, listing, LAYOUT)
 
 
@@ -54,7 +57,7 @@ def _study(group: Group, volumes: dict[str, Path], person: dict[str, str]) -> St
         mask=group.files.get("msk"),
         mask_contrast=next((contrast for contrast in ("DWI", "ADC") if contrast in volumes), ""),
         labels=("infarct",),
-        age=years(person.get("age", "")),
+        age=person.get("age", ""),
     )
 
 
@@ -64,7 +67,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0",
     citation="Hernandez Petzsche et al., ISLES 2022: A multi-center magnetic resonance imaging stroke lesion "
     "segmentation dataset. Scientific Data 9, 762 (2022). doi:10.1038/s41597-022-01875-5",
-    url="https://doi.org/10.5281/zenodo.7153326",
+    source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
     centre="foreground",

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -26,6 +26,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import NORMAL_TEXT
 
 LAYOUT = "IXI002-Guys-0828-{T1, T2}.nii.gz, in one folder or in IXI-T1/ and IXI-T2/, and IXI.csv (of IXI.xls) for ages"
@@ -87,7 +88,7 @@ ADAPTER = Adapter(
     summary="IXI: T1 and T2 of healthy volunteers, three hospitals, site known",
     licence="CC BY-SA 3.0",
     citation="IXI: Information eXtraction from Images (EPSRC GR/S21533/02), brain-development.org.",
-    url="https://brain-development.org/ixi-dataset/",
+    source="https://brain-development.org/ixi-dataset/",
     layout=LAYOUT,
     expected={"T1": 581},
     centre="foreground",

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -39,6 +39,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 
@@ -51,7 +52,7 @@ _SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", 
 
 @dataclass(frozen=True)
 class _Tables:
-    """What the tables say, by study_uid.
+    """Rows of the tables, by study_uid.
 
     Attributes:
         facts: patient_uid, age and scanner.
@@ -157,7 +158,7 @@ def _rows(listing: Listing, name: str) -> Iterator[dict[str, str]]:
     for path in find_tables(listing, rf"{name}\.(?:csv|parquet)$"):
         rows = read_table(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
         if rows and not any("study_uid" in row for row in rows):
-            raise InputError(f"got {path} without a column study_uid; allowed: it as published; download it again")
+            raise InputError(f"got {path} without a column study_uid; download it again")
         yield from (row for row in rows if row.get("study_uid"))
 
 
@@ -166,7 +167,7 @@ def _read_parquet(path: Path) -> list[dict[str, str]]:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"got {path}, no Parquet table ({reason}); allowed: a whole one; download it again") from error
+        raise InputError(f"got {path}, no Parquet table ({reason}); download it again") from error
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.rename(columns=str.lower).to_dict("records")
 
@@ -176,7 +177,7 @@ ADAPTER = Adapter(
     summary="MR-RATE: head and spine MRI with radiology reports, T1, T2 and FLAIR used; gated",
     licence="CC BY-NC-SA 4.0, and the terms accepted on its page: research only, no redistribution",
     citation="MR-RATE: A Vision-Language Foundation Model and Dataset for Magnetic Resonance Imaging. Forithmus, 2026.",
-    url="https://huggingface.co/datasets/Forithmus/MR-RATE",
+    source="https://huggingface.co/datasets/Forithmus/MR-RATE",
     layout=LAYOUT,
     expected={"studies": 98334, "patients": 83425},
     centre="foreground",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -21,6 +21,7 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     pick_volumes,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """train/P1/T1/P1_T1_{T1, T2, FLAIR, MASK}.nii.gz (the folder T1 is a timepoint) and
     test/P74/P74_{T1, T2, FLAIR, MASK}.nii.gz"""
@@ -66,7 +67,7 @@ ADAPTER = Adapter(
     licence="CC BY 4.0",
     citation="Guarnera, Rondinella, Crispino et al., MSLesSeg: baseline and benchmarking of a new Multiple Sclerosis "
     "Lesion Segmentation dataset. Scientific Data 12, 920 (2025). doi:10.1038/s41597-025-05250-y",
-    url="https://doi.org/10.6084/m9.figshare.27919209",
+    source="https://doi.org/10.6084/m9.figshare.27919209",
     layout=LAYOUT,
     expected={"studies": 115, "patients": 75},
     centre="world",

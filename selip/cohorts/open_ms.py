@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Listing,
@@ -23,6 +23,7 @@ from selip.cohorts.importing.file_layout import (
     read_table,
     years,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """cross_sectional_MNI/ or cross_sectional/MNI/, then patient01/{T1, T1POST, T2, FLAIR, GOLD_STANDARD}*.nii.gz,
     and patient_info.csv for ages"""
@@ -107,7 +108,7 @@ ADAPTER = Adapter(
     summary="Open MS data, cross-sectional: T1, T1c, T2 and FLAIR in MNI space, with consensus masks",
     licence="CC BY",
     citation=_CITATION,
-    url="https://github.com/muschellij2/open_ms_data",
+    source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT,
     expected={"studies": 30, "patients": 30},
     centre="world",
@@ -119,7 +120,7 @@ ADAPTER_LONGITUDINAL = Adapter(
     licence="CC BY",
     citation="Lesjak et al., Validation of white-matter lesion change detection methods on a novel publicly available "
     "MRI image database. Neuroinformatics (2016).",
-    url="https://github.com/muschellij2/open_ms_data",
+    source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT_LONGITUDINAL,
     expected={"studies": 40, "patients": 20},
     centre="foreground",

@@ -5,15 +5,20 @@ arXiv:1811.02629). Anatomy, rendering and reports are the phantom's; patients, h
 
 The grade decides nothing but how the tumour looks (APPEARANCES), and each appearance occurs in both grades: a few
 high-grade gliomas do not enhance, and a few low-grade ones do. So the best possible AUROC from a noise-free image is
-known (`best_auroc`, .935). Place, size, shape, border, age, site and contrast are drawn alike in both grades: neither
+known (.935). Place, size, shape, border, age, site and contrast are drawn alike in both grades: neither
 the metadata nor the mask says anything about it. (Real patients with a low-grade glioma are younger; here they are not,
 so that what is transferred is what the image shows.)
+
+The dural sinuses take up contrast agent in everybody: without them an enhancing tumour would be the brightest thing in
+the head, and min-max scaling would tell it from the brightness of the whole image. They are drawn thicker than life, so
+that the thickest slices still hold pure blood.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,10 +27,9 @@ import numpy as np
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom.generate import CITATION, LICENCE, cohort_info, write_cohort
 from selip.cohorts.phantom.lesions import Kind, Sign
-from selip.cohorts.phantom.patients import PATIENT_STREAM, Points, Study, draw_lesion, generator
+from selip.cohorts.phantom.patients import PATIENT_STREAM, DrawnLesion, Focus, Points, Study, draw_lesion, generator
 from selip.cohorts.phantom.physics import Site
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
-from selip.cohorts.phantom.vessels import dural_sinuses
 from selip.data.cohort import Cohort
 
 HIGH, LOW = "high-grade glioma", "low-grade glioma"
@@ -85,13 +89,6 @@ GLIOMA_PROFILES: Mapping[str, Profile] = MappingProxyType({
 })  # fmt: skip
 
 
-def best_auroc() -> float:
-    """AUROC of the best possible score for the grade, which knows the appearance: the likelihood ratio."""
-    shares = sorted((look.shares for look in APPEARANCES.values()), key=lambda pair: pair[0] / pair[1])
-    high, low = np.array(shares).T
-    return float(high @ (np.cumsum(low) - low / 2))
-
-
 def draw_gliomas(profile: Profile, seed: int, points: Points) -> list[Study]:
     """One study of each patient; exactly the share of BRATS_2019, rounded, is high grade.
 
@@ -126,21 +123,7 @@ def build_glioma(
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
 ) -> Cohort:
-    """Simulates the cohort and writes it. The bytes depend on profile, patients, seed and device, not on `workers`.
-
-    Args:
-        profile: "quick", "standard" or "hard".
-        seed: Seed of everything, the split included.
-        out: Folder to write; must not exist or be empty.
-        patients: How many; None for as many as the profile has.
-        workers: Processes; 0 for one a core.
-        command: The command to record as the one that builds it.
-        progress: Called with (studies done, studies in all).
-        device: Where voxels are made, as for `generate.build`.
-
-    Raises:
-        InputError: For wrong settings, or when `out` is not empty.
-    """
+    """Simulates the cohort and writes it, with the arguments and errors of `selip.cohorts.phantom.generate.build`."""
     dials = resolve(profile, {} if patients is None else {"n_patients": patients}, GLIOMA_PROFILES)
     # The phantom's seed itself would bring back its heads and its noise.
     own = int(np.random.SeedSequence((seed, COHORT_STREAM)).generate_state(1, np.uint64)[0])
@@ -151,7 +134,34 @@ def build_glioma(
 COHORT = CohortSource(
     name="phantom_glioma",
     summary="simulated T1 after contrast agent, gliomas of high and low grade; profiles quick, standard, hard",
-    source=f"{CITATION}. {LICENCE}",
+    source=CITATION,
+    licence=LICENCE,
     build=build_glioma,
     on_device=True,
 )
+
+
+SINUS_RADIUS_MM = 6.0
+HALF_LENGTH_MM = 14.0
+# MNI millimetres along the superior sagittal sinus to the confluence, and from there along the right transverse sinus.
+SAGITTAL = ((0, 58, 48), (0, 25, 66), (0, -15, 76), (0, -55, 72), (0, -88, 44), (0, -102, 10), (0, -96, -12))
+TRANSVERSE = ((0, -96, -12), (30, -88, -18), (54, -62, -26), (56, -42, -38))
+_KIND = Kind("dural sinuses", 0.0, (("blood pool", 1.0),), {}, (), (SINUS_RADIUS_MM, SINUS_RADIUS_MM))
+
+
+def dural_sinuses() -> DrawnLesion:
+    """The sinuses as a chain of overlapping ellipsoids, to be painted like a lesion."""
+    mirrored = tuple((-x, y, z) for x, y, z in TRANSVERSE)
+    foci = (focus for line in (SAGITTAL, TRANSVERSE, mirrored) for focus in _along(np.array(line, float)))
+    return DrawnLesion(_KIND, "dura", "midline", SINUS_RADIUS_MM, tuple(foci))
+
+
+def _along(line: np.ndarray) -> Iterator[Focus]:
+    """Ellipsoids along the polyline (m, 3), each reaching over its neighbours' ends."""
+    for start, end in pairwise(line):
+        count = round(float(np.linalg.norm(end - start)) / HALF_LENGTH_MM)
+        # The first axis of a full singular basis is the direction, whatever the other two are.
+        axes = np.linalg.svd((end - start)[None])[2]
+        for share in (np.arange(count) + 0.5) / count:
+            radii = np.array([HALF_LENGTH_MM, SINUS_RADIUS_MM, SINUS_RADIUS_MM])
+            yield Focus(start + share * (end - start), radii, axes, np.zeros(3))

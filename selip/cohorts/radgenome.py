@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from selip.cohorts import brats2023, isles2022, wmh2017
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json
+from selip.cohorts.importing.importer import adapter_source
 from selip.data.splits import SPLITS
 from selip.system.errors import InputError
 
@@ -38,7 +39,7 @@ def scan(root: Path) -> Scan:
     if not matched:
         raise InputError(
             f"got {root} with {len(reports)} texts and {len(studies)} examinations, none for another; "
-            f"allowed: {LAYOUT}; put texts and images there"
+            f"laid out as {LAYOUT}, put texts and images there"
         )
     told = [
         replace(study, report=reports.get(key, ""), texts=by_volume.get(key, {}), split="")
@@ -71,7 +72,7 @@ def _texts(listing: Listing, name: str) -> dict[str, str]:
     for path in find_tables(listing, rf"(^|/){name}\.json$"):
         entries = read_json(path)
         if not isinstance(entries, dict):
-            raise InputError(f"got {path}, no object of texts; allowed: the file as published; download it again")
+            raise InputError(f"got {path}, no object of texts; download it again")
         texts |= {
             key: " ".join(text.split()) for key, text in entries.items() if isinstance(text, str) and text.strip()
         }
@@ -93,9 +94,7 @@ def _parts(listing: Listing) -> dict[str, str]:
     for path in find_tables(listing, r"(^|/)train_val_test_split\.json$"):
         lists = read_json(path)
         if not isinstance(lists, dict) or not all(isinstance(lists.get(part, []), list) for part in SPLITS):
-            raise InputError(
-                f"got {path}, no lists {', '.join(SPLITS)}; allowed: the file as published; download it again"
-            )
+            raise InputError(f"got {path}, no lists {', '.join(SPLITS)}; download it again")
         for part in SPLITS:  # test is last, so that one volume in it decides
             parts |= {_key(_case(str(volume))): part for volume in lists.get(part, [])}
     return parts
@@ -129,7 +128,7 @@ ADAPTER = Adapter(
     summary="RadGenome-Brain MRI: findings on tumours, infarcts and white matter hyperintensities",
     licence="texts: MIT; images: the terms of BraTS, ISLES 2022 and WMH 2017",
     citation="Lei et al. 2024, arXiv:2407.16684; and the papers of the source sets",
-    url="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
+    source="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
     layout=LAYOUT,
     expected={"studies": 1007, "glioma": 230, "meningioma": 230, "metastasis": 237},
     centre="foreground",

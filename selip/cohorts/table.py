@@ -13,8 +13,8 @@ Columns, the last six optional:
     site, age: Of the study; age in years.
 
 The whole table is checked before the first voxel is read, and one wrong row refuses it. A file that turns out to be
-unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded relevance needs)
-stay unknown where the table gives findings; else they are extracted from the report.
+unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded
+relevance needs) stay unknown where the table gives findings; else they are extracted from the report.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def _study(rows: Sequence[Row]) -> StudyFiles:
 COHORT = CohortSource(
     name="table",
     summary="Your own NIfTI files and reports, listed in a CSV file",
-    source="The user's own; their terms hold.",
+    source="the user's own",
+    licence="their terms hold",
     import_from=import_table,
 )

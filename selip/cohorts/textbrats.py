@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts import brats2020
-from selip.cohorts.importing.adapter import Adapter, Scan, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json, read_text
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE
 from selip.system.errors import InputError
 
@@ -30,7 +31,7 @@ def scan(root: Path) -> Scan:
     studies = [replace(study, report=reports.get(study.study.lower(), "")) for study in images.studies]
     reported = [study for study in studies if study.report]
     if not reported:
-        raise InputError(f"got {root} without reports; allowed: {LAYOUT}; put the *_flair_text.txt files there")
+        raise InputError(f"got {root} without reports, laid out as {LAYOUT}; put the *_flair_text.txt files there")
     problems += [f"{study.study}: no report, left out" for study in studies if not study.report]
     parts, unused = _parts(listing)
     split, moved = apply_split(
@@ -63,7 +64,7 @@ def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     lists = read_json(path)
     entries = lists.get("training") if isinstance(lists, dict) else None
     if not isinstance(entries, list):
-        raise InputError(f"got {path} without a list 'training'; allowed: the file as published; download it again")
+        raise InputError(f"got {path} without a list 'training'; download it again")
     for entry in entries:
         if isinstance(entry, dict) and (case := CASE.search(str(entry.get("label", "")))):
             yield case[0].lower(), entry
@@ -74,7 +75,7 @@ ADAPTER = Adapter(
     summary="TextBraTS: BraTS 2020 with a report on each examination",
     licence=f"reports: MIT; images: {BRATS_LICENCE}",
     citation=f"Shi et al. 2025, arXiv:2506.16784; {BRATS_CITATION}",
-    url="https://huggingface.co/datasets/Jupitern52/TextBraTS",
+    source="https://huggingface.co/datasets/Jupitern52/TextBraTS",
     layout=LAYOUT,
     expected={**brats2020.ADAPTER.expected},
     centre="foreground",

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import Row, scan_tumours
 
 LAYOUT = (
@@ -57,7 +58,7 @@ ADAPTER = Adapter(
     summary="UCSF-PDGM: diffuse gliomas; T1, T1c, T2, FLAIR, DWI, ADC, segmentations, diagnosis",
     licence="CC BY 4.0, with the TCIA data usage policy",
     citation="Calabrese et al. 2022, doi:10.1148/ryai.220058, doi:10.7937/tcia.bdgf-8v37",
-    url="https://www.cancerimagingarchive.net/collection/ucsf-pdgm/",
+    source="https://www.cancerimagingarchive.net/collection/ucsf-pdgm/",
     layout=LAYOUT,
     expected={"studies": 501, "patients": 495},
     centre="foreground",

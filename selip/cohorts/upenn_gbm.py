@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
+from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import Row, scan_tumours
 
 LAYOUT = (
@@ -39,7 +40,7 @@ ADAPTER = Adapter(
     summary="UPENN-GBM: glioblastomas; T1, T1c, T2, FLAIR, segmentations",
     licence="CC BY 4.0, with the TCIA data usage policy",
     citation="Bakas et al. 2022, doi:10.1038/s41597-022-01560-7, doi:10.7937/TCIA.709X-DN49",
-    url="https://www.cancerimagingarchive.net/collection/upenn-gbm/",
+    source="https://www.cancerimagingarchive.net/collection/upenn-gbm/",
     layout=LAYOUT,
     expected={"studies": 671, "patients": 630, "glioblastoma": 671},
     centre="foreground",

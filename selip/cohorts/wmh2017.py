@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import (
     NIFTI,
     Group,
@@ -22,10 +22,11 @@ from selip.cohorts.importing.file_layout import (
     list_files,
     pick_volumes,
 )
+from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
     wmh.nii.gz"""
-LEVELS = {1: 1, 2: IGNORE}
+_LEVELS = {1: 1, 2: IGNORE}
 _FILE = (
     r"(?P<case>(?:(?:training|test)/)?(?:utrecht|singapore|amsterdam/[^/]+)/\d+)"
     rf"/(?P<kind>(?:pre|orig)/(?:FLAIR|T1)|wmh){NIFTI}"
@@ -65,7 +66,7 @@ def _study(group: Group, volumes: dict[str, Path]) -> StudyFiles:
         volumes=volumes,
         mask=group.files.get("wmh"),
         mask_contrast="FLAIR" if "FLAIR" in volumes else "",
-        levels=LEVELS,
+        levels=_LEVELS,
         labels=("white matter hyperintensity",),
         site=site,
     )
@@ -77,7 +78,7 @@ ADAPTER = Adapter(
     licence="CC BY-NC 4.0",
     citation="Kuijf et al., Standardized assessment of automatic segmentation of white matter hyperintensities and "
     "results of the WMH segmentation challenge. IEEE Transactions on Medical Imaging 38 (2019). arXiv:1904.00682",
-    url="https://doi.org/10.34894/AECRSD",
+    source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
     centre="foreground",

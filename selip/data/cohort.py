@@ -16,16 +16,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import zarr
 from pydantic import TypeAdapter
 
 from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError
 from selip.system.files import canonical_json, unsealed_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import zarr
 
 SCHEMA_VERSION = 1
 STUDY_COLUMNS = (
@@ -37,7 +40,6 @@ ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
 IGNORE = 255  # of a mask: not scored, neither truth nor prediction
-zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that zarr decodes at once; its default is one
 BROKEN_STORE = (OSError, KeyError, ValueError, TypeError, RuntimeError)  # what zarr raises for damaged files
 
 
@@ -103,21 +105,15 @@ class Cohort:
             InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
         """
         root = Path(root)
-        if not (root / "cohort.json").is_file():
-            raise InputError(
-                f"got {root}, which holds no cohort.json; allowed: a cohort folder; make one with 'selip cohort build'"
-            )
         try:
-            facts = unsealed_json((root / "cohort.json").read_bytes())
+            facts = unsealed_json(facts_file(root).read_bytes())
             version = facts.pop("schema_version", None)
             info = TypeAdapter(CohortInfo).validate_python(facts)
         except (ValueError, AttributeError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
         if version != SCHEMA_VERSION:
-            raise InputError(
-                f"got cohort schema {version} in {root}; allowed: {SCHEMA_VERSION}; build the cohort again"
-            )
+            raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
         studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:
@@ -172,6 +168,9 @@ class Cohort:
         Raises:
             InputError: When it is missing or damaged.
         """
+        import zarr
+
+        zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it decodes at once; default: one
         try:
             return zarr.open_array(self.root / "store.zarr" / array, mode="r")
         except BROKEN_STORE as error:
@@ -195,7 +194,16 @@ class Cohort:
         return np.concatenate(parts) if parts else np.empty((0, *store.shape[1:]), np.uint8)
 
 
+def facts_file(root: Path) -> Path:
+    """The file that makes a folder a cohort; raises InputError when it is not there."""
+    if not (root / "cohort.json").is_file():
+        raise InputError(f"got {root}, which holds no cohort.json; make a cohort with 'selip cohort build' or 'import'")
+    return root / "cohort.json"
+
+
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
     if not path.is_file():
         raise InputError(f"got no {path}; a cohort needs it; build the cohort again")
     try:
@@ -215,7 +223,7 @@ def voxel_hash(array: np.ndarray) -> str:
 
 
 def lesion_of(masks: np.ndarray) -> np.ndarray:
-    """Whether each voxel of stored masks is lesion, of any level (bool, same shape); IGNORE is not."""
+    """Lesion voxels of stored masks, of any level (bool, same shape); IGNORE is none."""
     return (masks > 0) & (masks != IGNORE)
 
 

@@ -8,20 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from selip.data.cohort import IGNORE, LEVELS, ROWS_PER_SHARD, Cohort, manifest_hash, voxel_hash
-from selip.data.findings import CONTRASTS, findings_from_json
+from selip.data.findings import CONTRASTS, findings_from_json, is_normal
 from selip.data.splits import SPLITS, split_fingerprint
+from selip.data.states import COLUMN, NORMAL, STATES, UNKNOWN, states_of
 from selip.system.errors import InputError
 
 MASK_VALUES = (0, *LEVELS, IGNORE)
+STUDIES_SHOWN = 10
 
 
 def check_cohort(root: Path | str) -> list[str]:
     """Problems of a cohort folder, one line each; an empty list means it is sound.
 
-    Checks the tables (known contrasts and parts, ids once, texts, findings and labels), that patients and identical
-    voxels are in one part, the split's fingerprint, the content hash, and the hash of every stored volume and mask.
+    Checks the tables (known contrasts and parts, ids once, texts, states, findings and labels), that patients and
+    identical voxels are in one part, the split's fingerprint, the content hash, and the hash of every stored volume and
+    mask.
 
     Raises:
         InputError: When the folder is no cohort at all.
@@ -59,6 +63,7 @@ def _check_tables(cohort: Cohort) -> list[str]:
     for table, key in ((studies, "study_id"), (volumes, "volume_id")):
         problems += [f"{key} {name} occurs twice" for name in sorted(set(table.loc[table[key].duplicated(), key]))]
     problems += [f"volume {row.volume_id} has no text" for row in volumes.itertuples() if not row.text.strip()]
+    problems += _check_states(volumes)
     empty = sorted({*studies["study_id"]} - {*volumes["study_id"]})
     problems += [f"study {name} has no volume" for name in empty]
     problems += [
@@ -73,6 +78,29 @@ def _check_tables(cohort: Cohort) -> list[str]:
         elif (row.patient_id, row.split) != (known.at[row.study_id, "patient_id"], known.at[row.study_id, "split"]):
             problems.append(f"volume {row.volume_id} has another patient or part than its study")
     return problems
+
+
+def _check_states(volumes: pd.DataFrame) -> list[str]:
+    """Problems of the stored states: an unknown word, or the normal sentence with another state than normal."""
+    rows = zip(volumes["volume_id"], volumes["text"], states_of(volumes), strict=True)
+    return [
+        f"volume {name} has state {state!r}; allowed: {', '.join(STATES)}"
+        if state not in STATES
+        else f"volume {name} has the normal sentence and is {state}"
+        for name, text, state in rows
+        if state not in STATES or (is_normal(text) and state != NORMAL)
+    ]
+
+
+def state_line(cohort: Cohort) -> str:
+    """How many volumes are normal, abnormal and unknown, and the first studies that have an unknown one."""
+    states = states_of(cohort.volumes)
+    counted = ", ".join(f"{state} {np.count_nonzero(states == state)}" for state in STATES)
+    studies = list(dict.fromkeys(cohort.volumes["study_id"][states == UNKNOWN]))
+    more = f" and {len(studies) - STUDIES_SHOWN} more" if len(studies) > STUDIES_SHOWN else ""
+    listed = f"; unknown, so in no task: {', '.join(studies[:STUDIES_SHOWN])}{more}" if studies else ""
+    kept = COLUMN in cohort.volumes or cohort.info.synthetic
+    return f"volumes: {counted}{listed}" + ("" if kept else "; no states are stored: import the set again to have them")
 
 
 def _readable(study: Any) -> bool:  # noqa: ANN401 (a row of itertuples)

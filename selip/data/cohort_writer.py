@@ -17,11 +17,13 @@ import zarr
 
 from selip.data.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInfo, manifest_hash, voxel_hash
 from selip.data.splits import split_fingerprint
+from selip.data.states import COLUMN as STATE
 from selip.system.errors import InputError
 from selip.system.files import partial_of, remove_leftovers, sealed_json, write_atomically
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
 
+zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
 TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
 
 
@@ -42,13 +44,16 @@ class CohortWriter:
         cohort = Cohort.open(root)
     """
 
-    def __init__(self, root: Path | str, info: CohortInfo, partial: Path | None = None) -> None:
+    def __init__(
+        self, root: Path | str, info: CohortInfo, partial: Path | None = None, *, states: bool = False
+    ) -> None:
         """Checks that `root` is free; nothing is written yet.
 
         Args:
             root: Folder of the cohort.
             info: Facts; the hashes are filled in at the end.
             partial: Temporary folder, on the same disk, of this process alone; default: a new one beside `root`.
+            states: Whether volumes have a state of `selip.data.states`, a column of its own.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.
@@ -56,6 +61,7 @@ class CohortWriter:
         self.root, self.info = Path(root), info
         check_free(self.root)
         self.partial = partial or partial_of(self.root)
+        self._more_columns = {"volumes.csv": (STATE,)} if states else {}
         self._splits: dict[str, str] = {}
         self._open_files, self._hold = ExitStack(), ExitStack()
 
@@ -75,7 +81,9 @@ class CohortWriter:
             ) from error
         group = zarr.open_group(self.partial / "store.zarr", mode="w")
         self._arrays = {name: _Appender(group, name, self.info.shape) for name in ("volumes", "masks")}
-        self._studies, self._volumes = (self._open_table(name, columns) for name, columns in TABLES.items())
+        self._studies, self._volumes = (
+            self._open_table(name, (*columns, *self._more_columns.get(name, ()))) for name, columns in TABLES.items()
+        )
         return self
 
     def _open_table(self, name: str, columns: Sequence[str]) -> csv.DictWriter[str]:
@@ -95,8 +103,8 @@ class CohortWriter:
 
         Args:
             study: Values of STUDY_COLUMNS but has_mask and mask_sha256.
-            volumes: Values of VOLUME_COLUMNS but sha256, one mapping a volume; ids, split and site default to the
-                study's.
+            volumes: Values of VOLUME_COLUMNS but sha256, one mapping a volume, and the state where it is kept; ids,
+                split and site default to the study's.
             arrays: Voxels (n, I, J, K) uint8 in the order of `volumes`.
             mask: Lesion mask (I, J, K) uint8 with the values of `Cohort.read_masks`, or None when there is none to
                 know.

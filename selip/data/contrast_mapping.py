@@ -1,4 +1,4 @@
-"""How a model reads the contrasts of a cohort that it was not trained on: an explicit mapping, never a guess."""
+"""An explicit mapping, never a guess, from the contrasts of a cohort to those that a model was trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Reading = dict[str, str | None]
 def resolve_reading(
     known: Iterable[str], cohort: Cohort, asked: Mapping[str, str | None], key: str = "evaluate_on.contrasts"
 ) -> Reading:
-    """How each contrast of `cohort` is read, in the order of CONTRASTS.
+    """Decide how each contrast of `cohort` is read, in the order of CONTRASTS.
 
     A contrast that training had is read as itself; any other has to be mapped or left out in so many words.
 
@@ -52,8 +52,8 @@ def resolve_reading(
     if missing:
         example = ", ".join(f"{name}: {names[0]}" for name in missing)
         raise InputError(
-            f"got {', '.join(missing)} volumes in {cohort.root}, a contrast that training did not have; allowed: each "
-            f"mapped to one of {', '.join(names)}, or to null to leave its volumes out; say '{key}={{{example}}}'"
+            f"got {', '.join(missing)} volumes in {cohort.root}, a contrast that training did not have; map each "
+            f"to one of {', '.join(names)}, or to null to leave its volumes out; say '{key}={{{example}}}'"
         )
     return {name: asked.get(name, name) for name in CONTRASTS if name in present}
 
@@ -79,6 +79,6 @@ def read_as(reading: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def reading_words(reading: Mapping[str, str | None]) -> dict[str, str]:
-    """What is done with each contrast that is not read as itself, in words."""
+    """Say in words what is done with each contrast that is not read as itself."""
     words = {name: f"read with the training statistics of {source}" for name, source in reading.items()}
     return {name: words[name] if reading[name] else "left out" for name in words if reading[name] != name}

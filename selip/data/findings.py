@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
+from selip.data.sides import read_sides
+
 CONTRASTS = ("T1", "T2", "FLAIR", "DWI", "ADC", "T1c")
 SIDES = ("left", "right", "bilateral", "midline")
 NORMAL_TEXT = "no abnormal signal in the brain"
@@ -18,8 +20,6 @@ POLARITIES = ("high", "low", "long", "short", "iso")
 
 _CLAUSE = re.compile(r"^at (?P<location>.+?) shows (?P<signal>.+)$", re.IGNORECASE)
 _NEGATED = re.compile(r"(no|without)\b", re.IGNORECASE)
-_SIDE_WORD = re.compile(r"\b(left|right)\b", re.IGNORECASE)
-_SWAPPED = {"left": "right", "right": "left"}
 
 
 @dataclass(frozen=True, order=True)
@@ -45,7 +45,7 @@ class Clause:
         words = self.location.lower().split()
         if "bilateral" in words or {"left", "right"} <= set(words):
             return "bilateral"
-        return next((word for word in words if word in _SWAPPED), "midline")
+        return next((word for word in words if word in {"left", "right"}), "midline")
 
     @property
     def tag(self) -> str:
@@ -121,19 +121,18 @@ def parse_findings_text(text: str) -> tuple[Clause, ...]:
 
 
 def swap_sides(text: str) -> str:
-    """`text` with left and right exchanged, letter case kept. Applying it twice gives `text` back."""
-
-    def swap(match: re.Match[str]) -> str:
-        word = match[0]
-        other = _SWAPPED[word.lower()]
-        return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
-
-    return _SIDE_WORD.sub(swap, text)
+    """`text` with left and right exchanged where they are certain, letter case kept."""
+    return read_sides(text).text
 
 
 def flip_text(text: str) -> str:
-    """Findings text of the left-right flipped volume: sides swapped, clauses in canonical order again."""
-    swapped = swap_sides(text)
+    """Findings text of the left-right flipped volume: sides swapped, clauses in canonical order again.
+
+    A text whose sides cannot be swapped with certainty (`selip.data.sides.can_flip`) has no flipped volume: it stays.
+    """
+    swapped, certain = read_sides(text)
+    if not certain:
+        return text
     clauses = parse_findings_text(swapped)
     return findings_text(clauses) if clauses and all(clause.location for clause in clauses) else swapped
 

@@ -1,16 +1,17 @@
-"""What a sceptic asks of a split: who is in it, and what it shares with itself. Listed, not refused."""
+"""Leakage: who is in a split, what its parts share, and what one cohort shares with another. Listed, not refused."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from rapidfuzz import fuzz, process, utils
 
 from selip.data.cohort import Cohort
-from selip.data.near_duplicates import NEAR_DUPLICATE_PERCENT, near_duplicate_reports
 from selip.data.splits import LEFT_OUT, SPLITS
 
 
@@ -59,3 +60,95 @@ def _identical_volumes(volumes: pd.DataFrame) -> list[tuple[str, str]]:
         others = same[same["split"] != first["split"]]["volume_id"]
         found += [(str(first["volume_id"]), str(other)) for other in others]
     return found
+
+
+NEAR_DUPLICATE_PERCENT = 90
+TILE = 512
+
+
+def near_duplicate_reports(cohort: Cohort) -> list[tuple[str, str]]:
+    """Studies of val and test whose report is near-identical to one of train, each with that study of train.
+
+    Near-identical is a token sort ratio (rapidfuzz: edit distance of the sorted words, case and
+    punctuation aside) of NEAR_DUPLICATE_PERCENT or
+    more. They are listed, not refused: two patients may well be described alike.
+    """
+    train = cohort.studies["split"] == "train"
+    return near_duplicates(cohort.studies[train], cohort.studies[~train])
+
+
+def near_duplicates(known: pd.DataFrame, others: pd.DataFrame) -> list[tuple[str, str]]:
+    """Studies of `others` whose report is near-identical to one of `known`, each with the nearest of those.
+
+    Args:
+        known: Rows of a cohort's `studies`.
+        others: Rows of a cohort's `studies`, of the same or another cohort.
+    """
+    known, others = (table[table["report"].str.strip() != ""] for table in (known, others))
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(others) if len(known) else 0, TILE):
+        tile = others.iloc[start : start + TILE]
+        scores = process.cdist(
+            tile["report"].tolist(),
+            known["report"].tolist(),
+            scorer=fuzz.token_sort_ratio,
+            processor=utils.default_process,
+            score_cutoff=NEAR_DUPLICATE_PERCENT,
+            dtype=np.uint8,
+            workers=-1,
+        )
+        for row in np.flatnonzero(scores.max(1)):
+            found.append((str(tile["study_id"].iloc[row]), str(known["study_id"].iloc[scores[row].argmax()])))
+    return found
+
+
+SEEN = ("train", "val")
+
+
+def crossing_audit(trained: Cohort, scored: Cohort) -> dict[str, Any]:
+    """Patients, identical volumes and near-identical reports of train or val of `trained` in the test part of `scored`.
+
+    Identical is: the same stored voxels (SHA-256), whatever the ids. An image that was resampled otherwise is not found
+    that way; its report or its patient's id may be.
+    """
+    names = [cohort_name(one) for one in (trained, scored)]
+    if names[0] == names[1]:
+        names = [f"{name} {one.info.content_hash[:8]}" for name, one in zip(names, (trained, scored), strict=True)]
+    tables = (trained.studies, scored.studies), (trained.volumes, scored.volumes)
+    (studies, test_studies), (volumes, test_volumes) = ((_seen(one), _test(other)) for one, other in tables)
+    return {
+        "trained_on": names[0],
+        "scored_on": names[1],
+        "ids": what_ids_say(trained, scored),
+        "shared_ids": sorted({*studies["patient_id"]} & {*test_studies["patient_id"]}),
+        "identical_volumes": _identical(volumes, test_volumes),
+        "near_duplicate_reports": near_duplicates(studies, test_studies),
+        "near_duplicate_percent": NEAR_DUPLICATE_PERCENT,
+    }
+
+
+def what_ids_say(trained: Cohort, scored: Cohort) -> Literal["same source", "other source", "counters"]:
+    """Say what it means that two patients have the same id.
+
+    "counters": a cohort is generated, its ids are numbers that every build counts from one. "same source": both are of
+    one measured source, so the same id is the same patient. "other source": nobody knows; a set that was published
+    again under another name keeps its ids, and so does chance.
+    """
+    if trained.info.synthetic or scored.info.synthetic:
+        return "counters"
+    return "same source" if trained.info.name == scored.info.name else "other source"
+
+
+def _seen(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["split"].isin(SEEN)]
+
+
+def _test(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["split"] == "test"]
+
+
+def _identical(volumes: pd.DataFrame, test: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each volume of test with the first volume that has its voxels."""
+    first = volumes.drop_duplicates("sha256").set_index("sha256")["volume_id"]
+    same = test[test["sha256"].isin(first.index)]
+    return [(str(first[digest]), str(name)) for digest, name in zip(same["sha256"], same["volume_id"], strict=True)]

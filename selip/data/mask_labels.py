@@ -21,10 +21,11 @@ def label_levels(image: Image, levels: Mapping[int, int]) -> NDArray[np.uint8]:
             every value above one half is level 1 (1, 2, 4 of BraTS all are).
 
     Raises:
-        InputError: A level is none, or a label value is not in `levels`.
+        InputError: A level is none, a label value is not in `levels`, or without levels all values are one half or less
+            and some are not 0.
     """
     if not levels:
-        return (image.values > 0.5).astype(np.uint8)
+        return _above_half(image)
     if not {*levels.values()} <= {0, *LEVELS, IGNORE}:
         raise InputError(f"got levels {dict(levels)}; allowed: 0, {', '.join(map(str, LEVELS))}, {IGNORE}; mend them")
     unknown = sorted({*np.unique(image.values[image.values != 0]).tolist()} - {*levels})
@@ -36,4 +37,16 @@ def label_levels(image: Image, levels: Mapping[int, int]) -> NDArray[np.uint8]:
     found = np.zeros(image.values.shape, np.uint8)
     for label, level in levels.items():
         found[image.values == label] = level
+    return found
+
+
+def _above_half(image: Image) -> NDArray[np.uint8]:
+    """Level 1 where a value is above one half; a file of zeros is an empty mask, one with other values is none."""
+    found = (image.values > 0.5).astype(np.uint8)
+    if image.values.any() and not found.any():
+        low, high = float(image.values.min()), float(image.values.max())
+        raise InputError(
+            f"got mask {image.path} with values from {low:g} to {high:g} and no lesion voxel (above 0.5); allowed: "
+            "lesion voxels above 0.5, or zeros alone; set lesion voxels to 1"
+        )
     return found

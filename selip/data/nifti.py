@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,13 @@ _UNREADABLE = (
     OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError,
     ImageFileError, HeaderDataError, OrientationError,
 )  # fmt: skip
+MM_OF_UNIT: Mapping[int, tuple[str, float]] = {1: ("metre", 1000.0), 3: ("micron", 0.001)}
+"""Code of a unit of length in a NIfTI header -> its name and its millimetres; all other codes are millimetres."""
+HEAD_MM = (20.0, 1000.0)  # a field of view outside of this is of another unit than its header says
+MAX_TURN_DEGREES = 30.0  # software that aligns heads turns the sform by less; axes that change places turn by more
+CONVERTERS: Mapping[str, str] = {".dcm": "dcm2niix"} | dict.fromkeys(
+    (".mha", ".mhd", ".nrrd", ".nhdr"), "SimpleITK: WriteImage(ReadImage(file), 'file.nii.gz')"
+)
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,15 @@ def read_nifti(path: Path | str, *, constant_ok: bool = False) -> Image:
         constant_ok: Whether all voxels may be equal, as in an empty lesion mask.
 
     Raises:
-        InputError: The file is missing, no NIfTI, truncated, empty, of several volumes, without a usable orientation,
-            not finite or constant.
+        InputError: The file is missing, no NIfTI, truncated, empty, of several volumes, without one usable orientation,
+            in a unit that no head fits, not finite or constant.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"got {path}, which is no file; allowed: a NIfTI file; mend the path")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(f"got {path}; allowed: NIfTI, .nii or .nii.gz; convert it (DICOM: dcm2niix)")
+        tool = CONVERTERS.get(path.suffix.lower(), "DICOM: dcm2niix; others: SimpleITK")
+        raise InputError(f"got {path}; allowed: NIfTI, .nii or .nii.gz; convert it ({tool})")
     try:
         image = nib.load(path)
         _check_header(image, path)
@@ -72,7 +81,7 @@ def read_nifti(path: Path | str, *, constant_ok: bool = False) -> Image:
         raise InputError(f"got {path} with NaN or infinite voxels; allowed: finite numbers; set them to 0 or drop it")
     if not constant_ok and values.min() == values.max():
         raise InputError(f"got {path}, constant (all {values.min():g}); allowed: a volume with contrast; drop it")
-    return Image(np.ascontiguousarray(values), np.asarray(image.affine, dtype=np.float64), path)
+    return Image(np.ascontiguousarray(values), _affine_mm(image, path), path)
 
 
 def _check_header(image: nib.Nifti1Image, path: Path) -> None:
@@ -87,11 +96,49 @@ def _check_header(image: nib.Nifti1Image, path: Path) -> None:
     sform, qform = (getattr(image, f"get_{form}")(coded=True) for form in ("sform", "qform"))
     if not sform[1] and not qform[1]:
         raise InputError(f"got {path} without orientation (sform and qform codes are 0); allowed: either; set one")
-    determinants = [np.linalg.det(affine[:3, :3]) for affine, code in (sform, qform) if code]
-    if not all(np.isfinite(d) and abs(d) > 1e-9 for d in determinants) or not np.isfinite(image.affine).all():
+    affines = [affine[:3, :3] for affine, code in (sform, qform) if code]
+    if not all(map(_is_invertible, affines)) or not np.isfinite(image.affine).all():
         raise InputError(f"got {path} with a singular or non-finite affine; allowed: an invertible one; set sform")
-    if len({d > 0 for d in determinants}) > 1:
-        raise InputError(f"got {path} whose sform and qform disagree about left and right; allowed: one; set both")
+    if len(affines) > 1:
+        _check_agreement(affines[0], affines[1], path)
+
+
+def _is_invertible(affine: NDArray[np.float64]) -> bool:
+    """Whether the axes (3, 3) have a length and span space, in any unit."""
+    lengths = np.linalg.norm(affine, axis=0)
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 1e-6 * lengths.prod())
+
+
+def _check_agreement(sform: NDArray[np.float64], qform: NDArray[np.float64], path: Path) -> None:
+    """Refuses axes (3, 3) that are mirrored or turned between the two forms of a header."""
+    turn = _rotation(sform) @ _rotation(qform).T
+    degrees = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
+    if np.linalg.det(turn) < 0 or degrees > MAX_TURN_DEGREES:
+        how = "mirrored" if np.linalg.det(turn) < 0 else f"turned by {degrees:.0f} degrees"
+        raise InputError(
+            f"got {path} whose sform and qform disagree about left and right, front and top ({how}); allowed: one "
+            "orientation; set both to the true one"
+        )
+
+
+def _rotation(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest orthogonal matrix (3, 3), by polar decomposition: without spacing and shear."""
+    left, _, right = np.linalg.svd(affine / np.linalg.norm(affine, axis=0))
+    return np.asarray(left @ right)
+
+
+def _affine_mm(image: nib.Nifti1Image, path: Path) -> NDArray[np.float64]:
+    """The affine (4, 4) to millimetres, whatever unit of length the header names."""
+    affine = np.asarray(image.affine, dtype=np.float64)
+    unit, mm = MM_OF_UNIT.get(int(image.header["xyzt_units"]) % 8, ("", 1.0))
+    affine[:3] *= mm
+    widest = float((np.linalg.norm(affine[:3, :3], axis=0) * image.shape[:3]).max())
+    if unit and not HEAD_MM[0] <= widest <= HEAD_MM[1]:
+        raise InputError(
+            f"got {path}, {widest:g} mm wide by the {unit} of its header; allowed: {HEAD_MM[0]:g} to "
+            f"{HEAD_MM[1]:g} mm; set the header's unit (xyzt_units)"
+        )
+    return affine
 
 
 def same_grid(one: Image, other: Image) -> bool:

@@ -1,4 +1,4 @@
-"""Where a study lies in MNI152 space: an affine from world millimetres to those of the template that nilearn ships.
+"""An affine from the world millimetres of a study to those of the MNI152 template that nilearn ships.
 
 Twelve parameters, mutual information (Mattes et al., IEEE TMI 2003), from coarse to fine on 4 mm voxels, by SimpleITK:
 seconds a study on one core. Enough to name a lobe, not to draw a gyrus. A lesion is left out of the comparison, since
@@ -64,7 +64,7 @@ class Template:
 
 @dataclass(frozen=True)
 class _Target:
-    """What a study is laid on: an image, and where it is compared."""
+    """An image that a study is laid on, and the voxels that are compared."""
 
     image: sitk.Image
     mask: sitk.Image
@@ -97,7 +97,7 @@ def world_to_template(volumes: Mapping[str, Image], lesion: Image | None = None)
     """
     contrast = next((name for name in ALIGNED_BY if name in volumes), None)
     if contrast is None:
-        raise InputError(f"got contrasts {sorted(volumes)}; allowed: one of {', '.join(ALIGNED_BY)} at least; add it")
+        raise InputError(f"got contrasts {sorted(volumes)}; add one of {', '.join(ALIGNED_BY)}")
     image = volumes[contrast]
     with _one_thread():
         to_world = _register(image, lesion)
@@ -180,7 +180,7 @@ def _disagreement(target: _Target, moving: sitk.Image, usable: sitk.Image | None
 
 
 def _size(transform: _Linear) -> float:
-    """How large the study's brain is, along an edge, in units of the template's."""
+    """Edge length of the study's brain, in units of the template's."""
     return float(np.cbrt(np.linalg.det(np.reshape(transform.GetMatrix(), (3, 3)))))
 
 
@@ -243,5 +243,5 @@ def _check(to_world: NDArray[np.float64], image: Image) -> None:
     if not SIZES[0] <= size <= SIZES[1] or overlap < MIN_OVERLAP:
         raise InputError(
             f"got {image.path}, which does not lie on the MNI template (size {size:.2f}, {overlap:.0%} of the brain in "
-            f"view); allowed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}; register it to MNI space first"
+            f"view; needed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}); register it to MNI space first"
         )

@@ -1,23 +1,33 @@
-"""What is registered, by name: with cli.py and experiment.py the composition root."""
+"""What is registered, by name; nothing of it is imported before it is asked for."""
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import benchmarks
 from baselines import METHODS
-from baselines.ablations import ABLATIONS, Ablation
+from baselines.ablations import Ablation, all_ablations
 from benchmarks import BENCHMARKS
-from benchmarks.benchmark import Benchmark
 from selip.cohorts import COHORTS
-from selip.experiments.cohort_building import find_cohort
-from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import read_experiment
 from selip.system.errors import InputError
-from selip.system.registry import load, registered, unknown
-from selip.training.method import Method
+from selip.system.mappings import read_mapping
+from selip.system.registry import Registry, check_registered, described, load, registered, unknown
+
+if TYPE_CHECKING:
+    from benchmarks.benchmark import Benchmark
+    from selip.cohorts.cohort_source import CohortSource
+    from selip.experiments.config import ExperimentConfig
+    from selip.training.method import Method
 
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
+REGISTRIES: dict[str, tuple[Registry, str]] = {
+    "methods": (METHODS, "selip.methods"),
+    "benchmarks": (BENCHMARKS, "selip.benchmarks"),
+    "cohorts": (COHORTS, "selip.cohorts"),
+}
+"""Registries with the entry-point group that third parties extend each by."""
 
 
 def experiment_file(name: str) -> Path:
@@ -36,14 +46,20 @@ def experiment_file(name: str) -> Path:
 
 def find_method(name: str) -> Method:
     """The registered method `name`."""
-    method: Method = load(METHODS, "selip.methods", name)
+    method: Method = load(*REGISTRIES["methods"], name)
     return method
 
 
 def find_benchmark(name: str) -> Benchmark:
     """The registered benchmark `name`."""
-    benchmark: Benchmark = load(BENCHMARKS, "selip.benchmarks", name)
+    benchmark: Benchmark = load(*REGISTRIES["benchmarks"], name)
     return benchmark
+
+
+def find_cohort(name: str) -> CohortSource:
+    """The registered cohort `name`."""
+    source: CohortSource = load(*REGISTRIES["cohorts"], name)
+    return source
 
 
 def find_ablation(name: str) -> Ablation:
@@ -52,22 +68,44 @@ def find_ablation(name: str) -> Ablation:
     Raises:
         InputError: When there is none.
     """
-    if name not in ABLATIONS:
-        raise InputError(unknown("ablation", name, ABLATIONS))
-    return ABLATIONS[name]
+    known = all_ablations()
+    if name not in known:
+        raise InputError(unknown("ablation", name, known))
+    return known[name]
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises InputError when none of the "methods", "benchmarks" or "cohorts", as `what` says, has that name."""
+    check_registered(*REGISTRIES[what], name)
+
+
+def registered_names(what: str) -> list[str]:
+    """Names of all registered "methods", "benchmarks", "cohorts" or "ablations", those of third parties last."""
+    return list(all_ablations()) if what == "ablations" else list(registered(*REGISTRIES[what]))
 
 
 def check_names(config: ExperimentConfig) -> None:
-    """Raises InputError for a method, benchmark or cohort that is not registered."""
-    for method in config.methods:
-        find_method(method)
-    for benchmark in config.benchmarks:
-        find_benchmark(benchmark)
-    for ablation in config.ablations:
-        find_ablation(ablation)
+    """Raises InputError for a name that is not registered, an ablation without its method, a folder without a cohort.
+
+    No method, benchmark or cohort is imported for that.
+    """
+    from selip.data.cohort import facts_file
+
+    methods = (*config.methods, *chain.from_iterable(config.contrasts))
+    for what, names in (("methods", methods), ("benchmarks", config.benchmarks)):
+        for name in names:
+            check_name(what, name)
+    for name in config.ablations:
+        ablation = find_ablation(name)
+        if ablation.method not in config.methods:
+            raise InputError(
+                f"got ablation {name} without the method {ablation.method}, which it is compared to; add it to methods"
+            )
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
-        if cohort and not cohort.path:
-            find_cohort(cohort.name)
+        if cohort and cohort.path:
+            facts_file(Path(cohort.path))
+        elif cohort:
+            check_name("cohorts", cohort.name)
 
 
 def listing(what: str) -> list[dict[str, str]]:
@@ -75,12 +113,16 @@ def listing(what: str) -> list[dict[str, str]]:
     if what == "ablations":
         return [
             {"name": name, "summary": one.summary, "source": ", ".join(one.overrides)}
-            for name, one in ABLATIONS.items()
+            for name, one in all_ablations().items()
         ]
     if what == "experiments":
-        configs = [read_experiment(path) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
-        return [{"name": one.name, "summary": one.summary, "source": f"{one.name}.yaml"} for one in configs]
-    registry = {"methods": METHODS, "benchmarks": BENCHMARKS, "cohorts": COHORTS}[what]
-    group = f"selip.{what}"
-    found = [load(registry, group, name) for name in registered(registry, group)]
-    return [{"name": one.name, "summary": one.summary, "source": one.source} for one in found]
+        files = [(path.name, read_mapping(path, "experiment")) for path in sorted(EXPERIMENTS.glob("*.yaml"))]
+        return [{"name": one["name"], "summary": one["summary"], "source": file} for file, one in files]
+    return [
+        {"name": one["name"], "summary": one["summary"], "source": _with_terms(one["source"], one.get("licence", ""))}
+        for one in described(*REGISTRIES[what])
+    ]
+
+
+def _with_terms(source: str, licence: str) -> str:
+    return f"{source} ({licence})" if licence else source

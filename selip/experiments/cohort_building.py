@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from selip.cohorts import COHORTS
-from selip.cohorts.cohort_source import CohortSource
 from selip.data.cohort import Cohort
+from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
-from selip.system.registry import load
+from selip.system.progress import Report
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where long work tells how it goes; each does nothing by default.
-
-    Attributes:
-        line: Takes a line of text.
-        count: Takes what is counted, how many are done, of how many, and a detail.
-    """
-
-    line: Callable[[str], None] = lambda text: None
-    count: Callable[[str, int, int, str], None] = lambda name, done, total, detail: None
-
-
-def find_cohort(name: str) -> CohortSource:
-    """The registered cohort `name`."""
-    source: CohortSource = load(COHORTS, "selip.cohorts", name)
-    return source
 
 
 def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
@@ -68,7 +47,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
     if device != "cpu" and not source.on_device:
-        raise InputError(f"got device {device!r} for cohort {config.name!r}; allowed: cpu; leave --device out")
+        raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"
     options += "" if device == "cpu" else f" --device {device}"
     command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
@@ -97,13 +76,13 @@ def import_cohort(
     Raises:
         InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
+    if source.name.lower().endswith(ARCHIVES):
+        raise InputError(f"got source {source}, an archive; unpack it first")
+    if not source.exists():
+        raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
-    if source.name.lower().endswith(ARCHIVES):
-        raise InputError(
-            f"got source {source}, an archive; allowed: a folder, or a CSV file for table; unpack it first"
-        )
     shape, spacing_mm = grid
     return cohort.import_from(
         source,
@@ -150,7 +129,7 @@ def parse_grid(shape: str, spacing_mm: str) -> Grid:
         voxels, edges = (), ()
     if len(voxels) != 3 or len(edges) != 3 or min(*voxels, *edges) <= 0 or math.prod(voxels) > MAX_VOXELS:
         raise InputError(
-            f"got --shape {shape} --spacing-mm {spacing_mm}; allowed: three positive numbers each, as 64,64,24, "
+            f"got --shape {shape} --spacing-mm {spacing_mm}; give three positive numbers each, as 64,64,24, "
             f"and at most {MAX_VOXELS} voxels"
         )
     return voxels, edges

@@ -1,37 +1,54 @@
-"""What `selip run --dry-run` says: the grid of an experiment and how long it will take."""
+"""The lines of `selip run --dry-run`: the grid of an experiment and an estimate of its time.
+
+Real training steps are timed, and no cohort needs to exist. Voxels are noise on the cohort's grid, texts come from the
+phantom's grammar, and the trainer itself takes the steps, so towers, views, augmentation and optimiser are those of the
+run. On a CPU a batch is cut to MAX_CPU_VOXELS and the time scaled back by the number of pairs, which overrates what
+does not grow with them.
+"""
 
 from __future__ import annotations
 
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
+from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
-from selip.experiments.experiment_file import to_mapping
-from selip.experiments.time_estimate import Cell, StepTime, time_step, workloads
+from selip.models.settings import ModelConfig
 from selip.system.errors import InputError
+from selip.system.mappings import to_mapping
+from selip.training.method import Method
+from selip.training.resume_state import Progress
+from selip.training.settings import RunConfig
+from selip.training.trainer import Run, train
 
 SECONDS_TO_TIME = 10.0
+MAX_CPU_VOXELS = 2**20
+TIMED_STEPS = 3
 WIDTH = 110
 NAMES_SHOWN = 6
 LEFT_OUT = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
 )
+Cell = tuple[Method, str, int, RunConfig]
+"""Method, ablation, seed and configuration of a run."""
 
 
 def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[str]:
     """Lines to print, each when it is known: the grid at once, then one for each kind of step that is timed.
-
-    Args:
-        config: Experiment.
-        cells: Its runs, those of `selip.experiments.experiment.grid` with their methods loaded.
 
     Raises:
         InputError: For a cohort folder or profile that is not there.
@@ -68,8 +85,11 @@ def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile
     yield _paragraph("ablations", config.ablations or ["none"])
     yield _paragraph("seeds", map(str, config.seeds))
     yield _paragraph("benchmarks", config.benchmarks)
-    for name, settings in to_mapping(config.run).items():
-        yield _paragraph(name, _settings(settings))
+    own = {method.name: to_mapping(method.settings_in(config.run)) for method, *_ in cells}
+    shared = {name: settings for name, settings in to_mapping(config.run).items() if name != "methods"}
+    for name, settings in {**shared, **own}.items():
+        if settings:
+            yield _paragraph(name, _settings(settings))
     yield f"{len(cells)} runs x {len(config.benchmarks)} benchmarks"
 
 
@@ -126,3 +146,96 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.{digits}f} {unit}"
     return f"{seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Settings that the time of a step depends on; runs that share them are timed once.
+
+    Attributes:
+        views: Views of a batch that the method asks for, less "labels", which cost nothing.
+        model: Towers.
+        batch_size: Pairs a step.
+    """
+
+    views: tuple[str, ...]
+    model: ModelConfig
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """A timed step.
+
+    Attributes:
+        seconds: Time of one step with `batch_size` pairs.
+        batch_size: Pairs a step.
+        timed_pairs: Pairs that it was timed with; fewer than `batch_size` when the time is scaled.
+    """
+
+    seconds: float
+    batch_size: int
+    timed_pairs: int
+
+    @property
+    def pairs_per_second(self) -> float:
+        """Throughput."""
+        return self.batch_size / self.seconds
+
+
+def workloads(cells: Iterable[Cell]) -> dict[Workload, list[Cell]]:
+    """The runs that train, by what the time of their steps depends on."""
+    found: dict[Workload, list[Cell]] = {}
+    for cell in cells:
+        method, _, _, config = cell
+        if method.prepare is not None:
+            views = tuple(view for view in method.views if view != "labels")
+            model = replace(config.model, **method.tower, logit_scale="learned")  # a fixed one costs the same
+            found.setdefault(Workload(views, model, config.training.batch_size), []).append(cell)
+    return found
+
+
+def time_step(method: Method, config: RunConfig, profile: Profile, limit_s: float) -> StepTime:
+    """Times a training step of `method` on the grid and with the texts of `profile`.
+
+    Args:
+        method: A method that trains.
+        config: Its configuration.
+        profile: Dials of the phantom.
+        limit_s: No step is begun after so many seconds, once one step beside the first has been timed.
+
+    Raises:
+        InputError: When the run itself could not start, as for a batch that `profile` cannot fill.
+    """
+    wanted = config.training.batch_size
+    pairs = wanted if torch.cuda.is_available() else max(2, min(wanted, MAX_CPU_VOXELS // prod(profile.shape)))
+    steps = TIMED_STEPS + 2  # the first warms up, the last would validate and is not taken
+    short = replace(
+        config,
+        model=replace(config.model, centre_projections=False),  # done once, before the first step
+        training=replace(config.training, batch_size=pairs, steps=steps, validations=1),
+    )
+    seconds = _seconds_a_step(method, short, random_cohort(profile, pairs), limit_s)
+    return StepTime(seconds * wanted / pairs, wanted, pairs)
+
+
+class _EnoughError(Exception):
+    """Ends a training run that has been timed."""
+
+
+def _seconds_a_step(method: Method, config: RunConfig, cohort: Cohort, limit_s: float) -> float:
+    """Median time from step to step, the first left out."""
+    ends: list[float] = []
+    began = time.perf_counter()
+
+    def timed(progress: Progress) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        ends.append(time.perf_counter())
+        if progress.step > TIMED_STEPS or (progress.step > 1 and ends[-1] - began > limit_s):
+            raise _EnoughError
+
+    run = Run(method, cohort, config, seed=0, validate=lambda embeddings: 0.0, on_progress=timed)
+    with TemporaryDirectory() as folder, suppress(_EnoughError):
+        train(run, Path(folder) / "unused.safetensors")
+    return median(after - before for before, after in pairwise(ends))

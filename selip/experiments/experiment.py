@@ -8,62 +8,38 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.benchmark import Score, ScoreOptions
-from benchmarks.classification.labels import retrieval
 from benchmarks.settings import EvaluationConfig
-from leaderboards.figures.retrieval_pictures import Example, draw_examples
-from leaderboards.figures.segmentation_pictures import draw_cases
+from benchmarks.tasks import retrieval
+from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
 from leaderboards.scores.audit_record import FILE as AUDIT_FILE
 from leaderboards.scores.audit_record import AuditFacts
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
-from selip.experiments.catalogue import check_names, find_ablation, find_benchmark, find_method
-from selip.experiments.cohort_building import Report
-from selip.experiments.config import ExperimentConfig, RunConfig
+from selip.experiments.catalogue import check_names, find_benchmark, find_method
+from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
 from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.experiment_file import to_mapping, with_overrides
-from selip.experiments.grid import Planned, cell_label
-from selip.experiments.retrieval_examples import worked_examples
+from selip.experiments.grid import Planned, grid, plan
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
-from selip.models.cohort_mismatches import mismatches
+from selip.experiments.search import worked_examples
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.models.embedding_cache import EmbeddingCache
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort
-from selip.models.scored_model import Subject
+from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.models.scored_model import Subject, mismatches
+from selip.records.record import cell_label
 from selip.system.errors import InputError
-from selip.system.files import content_hash, write_atomically
+from selip.system.files import write_atomically
+from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
 from selip.training.trackers import check_tracker
 
 
-def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
-    """Method, ablation, seed and configuration of every cell, seed by seed, so that a part is a fair comparison too."""
-    changed = {name: with_overrides(config.run, find_ablation(name).overrides) for name in config.ablations}
-    rows = [(method, "", config.run) for method in config.methods]
-    rows += [("selip", name, run) for name, run in changed.items()]
-    return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
-
-
-def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
-    """The grid in the order it is run, with the ids of its records."""
-    protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
-    cells = []
-    for method, ablation, seed, run in grid(config):
-        about = [to_mapping(run), to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
-        ids = {
-            name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
-            for name, protocol in protocols.items()
-        }
-        cells.append(Planned(method, ablation, seed, run, ids))
-    return cells
-
-
 def validation_score(embeddings: Embeddings) -> float:
-    """What chooses the step: mean reciprocal rank on val, both directions averaged, among abnormal volumes if any."""
+    """Mean reciprocal rank on val, which chooses the step: both directions averaged, among abnormal volumes if any."""
     found = retrieval.score(embeddings, ScoreOptions(n_resamples=2)).metrics
     pool = "abnormal" if "abnormal/image_to_text_MRR" in found else "all"
     return (found[f"{pool}/image_to_text_MRR"].value + found[f"{pool}/text_to_image_MRR"].value) / 2
@@ -159,7 +135,7 @@ def execute_run(
 def make_setting(
     config: ExperimentConfig, out: Path, cohorts: Cohorts, command: Sequence[str], report: Report, track: str = ""
 ) -> Setting:
-    """What the cells of an experiment in the run directory `out` have in common."""
+    """Collect what the cells of an experiment in the run directory `out` have in common."""
     return Setting(
         cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
@@ -194,7 +170,7 @@ def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, 
 
 
 def score_options(config: EvaluationConfig) -> ScoreOptions:
-    """How a benchmark scores under `config`."""
+    """Scoring options of `config`."""
     return ScoreOptions(config.n_resamples, config.seed, probe=config.probe, segmentation=config.segmentation)
 
 
@@ -211,6 +187,7 @@ def evaluate_checkpoint(
         contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
             such a contrast is standardised by its own mean and spread.
     """
+    repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
     opened, reading = Cohort.open(cohort), Reading()
     if contrasts is not None:
@@ -225,6 +202,7 @@ def evaluate_checkpoint(
 
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    repeat_exactly()
     cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))

@@ -9,11 +9,11 @@ from typing import Any
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_parts, check_same_grid
 from selip.data.contrast_mapping import Reading, resolve_reading, without_left_out
-from selip.data.leakage_audit import cohort_audit
-from selip.data.transfer_leakage import crossing_audit
-from selip.experiments.cohort_building import Report, open_or_build
+from selip.data.leakage_audit import cohort_audit, crossing_audit
+from selip.experiments.cohort_building import open_or_build
 from selip.experiments.config import EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Cohorts:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the scored cohort, or the one behind the model, is simulated."""
+        """True when the scored cohort, or the one behind the model, is simulated."""
         return self.scored.info.synthetic or self.trained_on.info.synthetic
 
     @property
     def hashes(self) -> list[Any]:
-        """What the ids of runs depend on."""
+        """Hashes that the ids of runs depend on."""
         first, second = self.trained_on.info, self.transfer
         found: list[Any] = [first.content_hash, first.split_fingerprint, second.info.content_hash if second else ""]
         if self.evaluate_on:
@@ -102,13 +102,13 @@ def check_cohorts(cohorts: Cohorts) -> None:
         check_same_grid(cohorts.trained_on, cohorts.evaluate_on, "evaluate_on")
         if cohorts.evaluate_on.info.content_hash == cohorts.trained_on.info.content_hash:
             raise InputError(
-                f"got evaluate_on {cohorts.evaluate_on.root}, the cohort that is trained on; allowed: another one; "
+                f"got evaluate_on {cohorts.evaluate_on.root}, the cohort that is trained on; "
                 "leave evaluate_on out to score the test part of the training cohort"
             )
 
 
 def audit_of(cohorts: Cohorts) -> dict[str, Any]:
-    """What the parts of each scored cohort share, and what each shares with the parts that training has seen."""
+    """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen."""
     scored = [one for one in (cohorts.scored, cohorts.transfer) if one]
     others = [one for one in (cohorts.evaluate_on, cohorts.transfer) if one]
     crossings = {one.root: crossing_audit(cohorts.trained_on, one) for one in others}

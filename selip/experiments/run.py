@@ -6,57 +6,30 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-import pandas as pd
-
+from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.cohort_building import Report
 from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.finished_training import finished_training
 from selip.experiments.grid import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import run_facts, scored_record, unscored_record
+from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
+from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.scored_model import Subject
-from selip.records.record import Metric, Training, write_record
+from selip.records.record import Training
+from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import forget_peak_memory, within_memory
+from selip.system.progress import Report
 from selip.training.distributed import is_main, process_count
 from selip.training.method import Method
 from selip.training.resume_state import forget_state
 from selip.training.trackers import Tracking
 from selip.training.trainer import Run, train
-
-
-class Scored(Protocol):
-    """What a benchmark gives back; benchmarks.benchmark.Score."""
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]: ...  # noqa: D102
-
-    @property
-    def per_item(self) -> pd.DataFrame: ...  # noqa: D102
-
-    @property
-    def notes(self) -> Mapping[str, str]: ...  # noqa: D102
-
-
-class Task(Protocol):
-    """A benchmark, as far as a run needs to know it; benchmarks.benchmark.Benchmark."""
-
-    @property
-    def protocol_version(self) -> str: ...  # noqa: D102
-
-    @property
-    def needs_text(self) -> bool: ...  # noqa: D102
-
-    @property
-    def sizes(self) -> Sequence[str]: ...  # noqa: D102
-
 
 TRAINING_SIZES = ("training.batch_size", "training.micro_batch", "model.width")
 """Settings that decide how much memory a training takes."""
@@ -64,7 +37,7 @@ TRAINING_SIZES = ("training.batch_size", "training.micro_batch", "model.width")
 
 @dataclass(frozen=True)
 class Setting:
-    """What the cells of an experiment have in common.
+    """Settings that the cells of an experiment have in common.
 
     Attributes:
         cohorts: What is trained on, what is scored, and how the model reads its contrasts.
@@ -82,10 +55,10 @@ class Setting:
     cohorts: Cohorts
     directory: RunDirectory
     evaluation: EvaluationConfig
-    tasks: Mapping[str, Task]
-    score: Callable[[str, Subject], Scored]
+    tasks: Mapping[str, Benchmark]
+    score: Callable[[str, Subject], Score]
     validate: Callable[[Embeddings], float]
-    on_score: Callable[[Planned, str, Any], None]
+    on_score: Callable[[Planned, str, Score], None]
     command: Sequence[str]
     report: Report
     track: str = ""
@@ -113,6 +86,7 @@ def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
     facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
     left = _not_done(cell, setting)
     forget_peak_memory()
+    repeat_exactly()  # a training that is finished does not do it
     try:
         with within_memory(TRAINING_SIZES):
             model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
@@ -212,9 +186,10 @@ def _leave(
     return status == "skipped"
 
 
-def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, str]:
-    version = setting.tasks[name].protocol_version
-    return {"run_id": cell.record_ids[name], "benchmark": name, "protocol_version": version}
+def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
+    task = setting.tasks[name]
+    about = {"protocol_version": task.protocol_version, "declared": task.declared}
+    return {"run_id": cell.record_ids[name], "benchmark": name, **about}
 
 
 def majority_texts(checkpoint: CheckpointFacts) -> list[str]:

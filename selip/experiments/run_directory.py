@@ -8,26 +8,27 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import to_mapping
-from selip.experiments.grid import Planned
-from selip.models.embedding_cache import FOLDER as EMBEDDINGS
-from selip.records.per_item_scores import check_per_item
-from selip.records.record import Record, read_record
-from selip.system.clock import now
+from selip.models.settings import EMBEDDINGS
+from selip.records.record import Record
+from selip.records.record_files import check_per_item, read_record
+from selip.system.environment import now
 from selip.system.errors import InputError
 from selip.system.files import is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.system.locks import FILE as LOCK
 from selip.system.locks import held
-from selip.system.sealed_tensors import read_sealed
+from selip.system.mappings import to_mapping
+
+if TYPE_CHECKING:
+    from selip.experiments.grid import Planned
 
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
-FIXED = ("cohort", "transfer", "evaluate_on", "run", "evaluation")
+FIXED = ("cohort", "transfer", "evaluate_on", "contrasts", "run", "evaluation")
 """What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
 Say = Callable[[str], None]
@@ -59,9 +60,9 @@ class RunDirectory:
             InputError: When another process holds the directory, it is in use and `resume` is off, or it holds another
                 experiment.
         """
-        self._check(config, resume)
+        self.check(config, resume)
         with held(self.root / LOCK, self._refuse):
-            self._check(config, resume, say)  # again: it may have become another's before it was ours
+            self.check(config, resume, say)  # again: it may have become another's before it was ours
             remove_leftovers(self.root, "**/*.partial")
             write_atomically(self.root / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
             yield
@@ -75,11 +76,10 @@ class RunDirectory:
             yield
 
     def _refuse(self, holder: str) -> None:
-        raise InputError(
-            f"got {self.root}, in use by {holder}; allowed: one run at a time; wait for it, or name a new --out"
-        )
+        raise InputError(f"got {self.root}, in use by {holder}; wait for it, or name a new --out")
 
-    def _check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
+    def check(self, config: ExperimentConfig, resume: bool, say: Say = lambda line: None) -> None:
+        """Raises InputError when the directory is in use and `resume` is off, or holds another experiment."""
         path = self.root / "config.yaml"
         if path.is_file():
             if not resume:
@@ -89,20 +89,14 @@ class RunDirectory:
             old, new = _read_config(path, say), to_mapping(config)
             changed = [key for key in FIXED if old is not None and old.get(key) != new[key]]
             if changed:
-                raise InputError(
-                    f"got another {' and '.join(changed)} than {path}; allowed: the same experiment; name a new --out"
-                )
+                raise InputError(f"got another {' and '.join(changed)} than {path}; name a new --out")
         elif self.root.exists() and not all(is_partial(one) or one.name == LOCK for one in self.root.iterdir()):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 
     def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
-        """Whether each of these runs has a score, or is of a method that the benchmark cannot ask.
+        """True when each of these runs has a score, or is of a method that the benchmark cannot ask.
 
         What was skipped for another reason, as a weight that was not here, is tried again.
-
-        Args:
-            run_ids: The runs.
-            say: Called with a line for each record that is damaged, and so not there.
         """
         found = [self._holds(self.records / f"{run_id}.json", say) for run_id in run_ids]
         return all(found)
@@ -120,13 +114,15 @@ class RunDirectory:
         return record.status == "ok" or record.reason == IMAGE_ONLY
 
     def is_finished(self, cell: Planned, say: Say) -> bool:
-        """Whether nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
+        """True when nothing of a cell is to be done: `is_done`, and no checkpoint that is damaged.
 
         One that is not here, because somebody needed the room, is not missed.
         """
         path = self.checkpoints / cell.checkpoint
         sound = True
         if path.is_file():
+            from selip.system.sealed_tensors import read_sealed
+
             try:
                 read_sealed(path)
             except ValueError as error:

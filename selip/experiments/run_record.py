@@ -1,9 +1,10 @@
-"""What the record of a run says: where it came from, and how it ended."""
+"""The record of a run: where it came from and how it ended; and trainings that a record says are finished."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,17 +13,18 @@ from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
 from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.experiment_file import to_mapping
 from selip.experiments.grid import Planned
+from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.records.record import CohortFacts, Metric, Record, Training
-from selip.system.clock import now
+from selip.system.environment import git_commit, now, package_versions
+from selip.system.errors import InputError
 from selip.system.files import content_hash
+from selip.system.mappings import to_mapping
 from selip.system.memory import peak_memory_mb
-from selip.system.provenance import git_commit, package_versions
 
 
 def cohort_facts(cohort: Cohort) -> CohortFacts:
-    """What a record says of its cohort."""
+    """Facts of a cohort that a record keeps."""
     info, studies = cohort.info, cohort.studies
     n_patients = studies.loc[studies["split"] != LEFT_OUT, "patient_id"].nunique()
     return CohortFacts(
@@ -32,7 +34,7 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
 
 
 def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, command: Sequence[str]) -> dict[str, Any]:
-    """What every record of a cell has in common, however it ends."""
+    """Facts that every record of a cell has in common, however it ends."""
     resolved: dict[str, Any] = {"run": to_mapping(cell.config), "evaluation": to_mapping(evaluation)}
     scored, transfer, trained_on = cohorts.scored, cohorts.transfer, None
     if cohorts.evaluate_on:
@@ -42,6 +44,7 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         "method": cell.method,
         "ablation": cell.ablation,
         "seed": cell.seed,
+        **cell.facts,
         "cohort": cohort_facts(scored),
         "split_fingerprint": scored.info.split_fingerprint,
         "transfer": cohort_facts(transfer) if transfer else None,
@@ -68,16 +71,7 @@ def scored_record(
     training: Training,
     seconds: Mapping[str, float],
 ) -> Record:
-    """Record of a cell that was scored.
-
-    Args:
-        facts: From `run_facts`.
-        identity: run_id, benchmark and protocol_version.
-        metrics: What was scored.
-        notes: Policies of the benchmark.
-        training: How the model came about.
-        seconds: Time by part.
-    """
+    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark, protocol_version and declared."""
     return Record(
         **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
         seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),
@@ -89,3 +83,34 @@ def unscored_record(
 ) -> Record:
     """Record of a cell without a score, and why."""
     return Record(**facts, **identity, status=status, reason=reason)
+
+
+SAME = ("method", "ablation", "seed", "cohort", "trained_on", "split_fingerprint", "config_hash", "settings")
+"""What a record shares with the cell, so that its account of the training is the cell's."""
+
+
+def finished_training(
+    path: Path, run: str, records: Iterable[Record], facts: Mapping[str, Any]
+) -> tuple[DualEncoder, CheckpointFacts, Training, float] | None:
+    """The model of a cell, what its checkpoint and its record say of it, and the seconds of training.
+
+    Args:
+        path: The checkpoint.
+        run: `selip.training.trainer.Run.id` of the cell.
+        records: Records that may be of the cell.
+        facts: What every record of the cell says, from `selip.experiments.run_record.run_facts`.
+
+    Returns:
+        None when there is no scored record of the cell, or no readable checkpoint of that very run and step.
+    """
+    scored = (one for one in records if one.status == "ok" and all(getattr(one, key) == facts[key] for key in SAME))
+    record = next(scored, None)
+    if record is None or record.training is None or not path.is_file():
+        return None
+    try:
+        model, checkpoint = load_checkpoint(path)
+    except InputError:  # damaged; training writes it anew
+        return None
+    if (checkpoint.run, checkpoint.step) != (run, record.training.chosen_step):
+        return None
+    return model, checkpoint, record.training, record.seconds.get("train", 0.0)

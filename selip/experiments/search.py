@@ -1,4 +1,4 @@
-"""Nearest volumes to a text, nearest texts to a volume: `selip search`."""
+"""Nearest volumes to a text, nearest texts to a volume; worked examples are those whose ids hash lowest."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from selip.data.cohort import Cohort
+from selip.data.cohort import Cohort, lesion_of
 from selip.data.findings import CONTRASTS, parse_findings_text
+from selip.data.states import ABNORMAL, states_of
 from selip.data.volumes import read_volume
-from selip.models.cohort_mismatches import mismatches
 from selip.models.dual_encoder import DualEncoder, load_checkpoint
 from selip.models.embedding_cache import EmbeddingCache
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort, embed_volumes
+from selip.models.embeddings import Embeddings, embed_cohort, embed_volumes
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.models.scored_model import mismatches
 from selip.system.errors import InputError
+from selip.system.files import content_hash
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def nearest_texts(embeddings: Embeddings, volume: np.ndarray, k: int) -> list[Hi
 
 def _best(cosines: np.ndarray, k: int) -> Sequence[int]:
     if k < 1:
-        raise InputError(f"got -k {k}; allowed: at least 1")
+        raise InputError(f"got -k {k}; ask for at least 1")
     return [int(number) for number in np.argsort(-cosines, kind="stable")[:k]]
 
 
@@ -66,7 +69,8 @@ def search_cohort(
         InputError: Unless exactly one of `text` and `volume` is given, with words or a contrast the model can use.
     """
     if (text is None) == (volume is None):
-        raise InputError(f"got --text {text} and --volume {volume}; allowed: exactly one of them")
+        raise InputError(f"got --text {text} and --volume {volume}; give exactly one of them")
+    repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
     opened = Cohort.open(cohort)
     notes = mismatches(facts, opened, "test")
@@ -110,7 +114,7 @@ def read_query(model: DualEncoder, text: str, train_texts: Iterable[str]) -> tup
         return meant, f"read as {' and '.join(sorted(places | signals))}: {len(meant)} findings of the training part"
     known, unseen = model.tokens.without_unseen_words(text), model.tokens.unseen_words(text)
     if not known.strip():
-        raise InputError(f"got --text {text!r} without a word the model was trained on; allowed: words of its reports")
+        raise InputError(f"got --text {text!r} without a word the model was trained on; use words of its reports")
     return [known], f"words that no training text held are left out: {', '.join(unseen)}" if unseen else ""
 
 
@@ -118,3 +122,60 @@ def _named(phrases: Iterable[str], text: str) -> set[str]:
     """The phrases that occur in `text` as whole words, less those that are part of a longer one that does."""
     found = {phrase for phrase in phrases if phrase and re.search(rf"\b{re.escape(phrase)}\b", text, re.IGNORECASE)}
     return {phrase for phrase in found if not any(phrase != other and phrase in other for other in found)}
+
+
+EXAMPLES = 3
+SHOWN = 5
+
+
+def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str) -> dict[str, list[dict[str, Any]]]:
+    """Keyword arguments of leaderboard examples, by direction; the same queries for each method."""
+    abnormal = [row for row, state in enumerate(states_of(embeddings.items)) if state == ABNORMAL]
+    rows = sorted(abnormal, key=lambda row: content_hash(embeddings.items["volume_id"].iloc[row]))[:EXAMPLES]
+    if not rows:
+        return {}
+    return {
+        "image_to_text": [_image_to_text(embeddings, cohort, method, row) for row in rows],
+        "text_to_image": [_text_to_image(embeddings, cohort, method, row) for row in rows],
+    }
+
+
+def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
+    item = embeddings.items.iloc[row]
+    picture, mask = lesion_slice(cohort, item["volume_id"])
+    hits = nearest_texts(embeddings, embeddings.volumes[row], SHOWN)
+    return {
+        "title": f"{method}: {item['volume_id']} ({item['contrast']})",
+        "true_text": item["text"],
+        "candidates": [(hit.text, hit.cosine, hit.text == item["text"], None) for hit in hits],
+        "synthetic": cohort.info.synthetic,
+        "picture": picture,
+        "mask": mask,
+    }
+
+
+def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
+    text = embeddings.items["text"].iloc[row]
+    hits = nearest_volumes(embeddings, [text], SHOWN)
+    return {
+        "title": f"{method}: volumes for a text",
+        "true_text": text,
+        "candidates": [_shown(embeddings, cohort, hit, text) for hit in hits],
+        "synthetic": cohort.info.synthetic,
+    }
+
+
+def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> tuple[str, float, bool, np.ndarray]:
+    picture, _ = lesion_slice(cohort, embeddings.items["volume_id"].iloc[hit.row])
+    contrast = embeddings.items["contrast"].iloc[hit.row]
+    return f"{contrast}: {hit.text}", hit.cosine, hit.text == text, picture
+
+
+def lesion_slice(cohort: Cohort, volume_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Axial slice (I, J) of a volume where its lesion is largest (the middle one without a lesion), and its mask."""
+    row = int(np.flatnonzero(cohort.volumes["volume_id"] == volume_id)[0])
+    study = int(np.flatnonzero(cohort.studies["study_id"] == cohort.volumes["study_id"].iloc[row])[0])
+    volume, mask = cohort.read_volumes([row])[0], lesion_of(cohort.read_masks([study])[0])
+    areas = mask.astype(bool).sum((0, 1))
+    level = int(areas.argmax()) if areas.any() else volume.shape[2] // 2
+    return volume[:, :, level], mask[:, :, level]

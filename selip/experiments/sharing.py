@@ -11,24 +11,26 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from selip.experiments.sharing_places import RECORDS, Place
-from selip.models.dual_encoder import CheckpointFacts, load_checkpoint
-from selip.records.per_item_scores import per_item_bytes
-from selip.records.record import Record, read_records
+from selip.experiments.sharing_places import RECORDS, SharingPlace
+from selip.records.record import Record
+from selip.records.record_files import per_item_bytes, read_records
+from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically
-from selip.system.provenance import package_versions
+
+if TYPE_CHECKING:
+    from selip.models.dual_encoder import CheckpointFacts
 
 MODEL, FACTS, CARD = "model.safetensors", "config.json", "README.md"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 
 
 class SharedFacts(BaseModel):
-    """What `config.json` holds.
+    """Contents of `config.json`.
 
     Attributes:
         library: Tells our files from others of the same names.
@@ -48,7 +50,7 @@ class SharedFacts(BaseModel):
 
 
 def shared_facts(checkpoint: Path, facts: CheckpointFacts) -> SharedFacts:
-    """What `config.json` says of a checkpoint."""
+    """Contents of `config.json` for a checkpoint."""
     plain = asdict(facts)
     return SharedFacts(
         selip_bench=package_versions()["selip-bench"],
@@ -70,19 +72,18 @@ def records_of(checkpoint: Path, facts: CheckpointFacts) -> list[Record]:
 
 
 def records_folder(checkpoint: Path) -> Path:
-    """Where the records of a run directory lie, as seen from one of its checkpoints."""
+    """Folder of the records of a run directory, as seen from one of its checkpoints."""
     return checkpoint.resolve().parent.parent / RECORDS
 
 
 def _is_of(record: Record, facts: CheckpointFacts) -> bool:
     trained_on = record.trained_on or record.cohort
-    run = content_hash(
-        [record.method, record.config.get("run"), record.seed, trained_on.content_hash]
-    )  # trainer.Run.id
+    about = [record.method, record.settings, record.config.get("run"), record.seed, trained_on.content_hash]
+    run = content_hash(about)  # trainer.Run.id
     return (run, record.training and record.training.chosen_step) == (facts.run, facts.step)
 
 
-def push(checkpoint: Path, place: Place, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
+def push(checkpoint: Path, place: SharingPlace, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
     """Puts a checkpoint into a place that is empty, or that holds a shared checkpoint already.
 
     Args:
@@ -110,47 +111,43 @@ def _record_files(checkpoint: Path, records: Sequence[Record]) -> Iterator[tuple
         yield f"{RECORDS}/{record.run_id}.json", (folder / f"{record.run_id}.json").read_bytes()
 
 
-def pull(place: Place, out: Path) -> CheckpointFacts:
+def pull(place: SharingPlace, out: Path) -> CheckpointFacts:
     """Writes the checkpoint of a place to `out`, once its checksum and its content were checked.
 
     Raises:
         InputError: When `out` is no new .safetensors file, or the place has no sound checkpoint of this project.
     """
     if out.suffix != ".safetensors" or out.exists():
-        raise InputError(f"got --out {out}; allowed: a new file that ends in .safetensors; name one")
+        raise InputError(f"got --out {out}; name a new file that ends in .safetensors")
     facts = read_facts(place, place.names())
     path = place.fetch(MODEL)
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != facts.model_sha256:
         raise InputError(
-            f"got {MODEL} of {place} with sha256 {found}; allowed: {facts.model_sha256}, as its {FACTS} says; "
+            f"got {MODEL} of {place} with sha256 {found}, not {facts.model_sha256} as its {FACTS} says; "
             "it was damaged or changed: have it pushed again"
         )
+    from selip.models.dual_encoder import load_checkpoint
+
     _, checkpoint = load_checkpoint(path)
     write_atomically(out, data)
     return checkpoint
 
 
-def read_facts(place: Place, names: Sequence[str]) -> SharedFacts:
-    """What a place says of its checkpoint.
-
-    Args:
-        place: The place.
-        names: Of what lies there.
+def read_facts(place: SharingPlace, names: Sequence[str]) -> SharedFacts:
+    """Read the `config.json` of a place.
 
     Raises:
         InputError: When it is not a place that `push` left, or holds a pickle, which can run code when it is loaded.
     """
-    allowed = "a place that 'selip push' left"
+    action = "name a place that 'selip push' left"
     pickles = [name for name in names if name.lower().endswith(PICKLES)]
     if pickles:
-        raise InputError(f"got {place} with {pickles[0]}, a pickle, which is never read; allowed: {allowed}; name one")
+        raise InputError(f"got {place} with {pickles[0]}, a pickle, which is never read; {action}")
     if not {MODEL, FACTS} <= set(names):
-        raise InputError(f"got {place} without {MODEL} and {FACTS}; allowed: {allowed}; name one")
+        raise InputError(f"got {place} without {MODEL} and {FACTS}; {action}")
     try:
         return SharedFacts.model_validate_json(place.fetch(FACTS).read_bytes())
     except (ValidationError, OSError) as error:
-        raise InputError(
-            f"got {place}, whose {FACTS} is of another kind of model; allowed: {allowed}; name one"
-        ) from error
+        raise InputError(f"got {place}, whose {FACTS} is of another kind of model; {action}") from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from selip.system.errors import InputError, one_line
 from selip.system.files import is_partial, write_atomically
@@ -28,19 +28,6 @@ Files = Mapping[str, bytes]
 """Name below the place, "/" between its parts, to content; written in this order."""
 
 
-class Place(Protocol):
-    """Where files are shared."""
-
-    def names(self) -> list[str]:
-        """Names of what lies there; empty where there is nothing yet."""
-
-    def fetch(self, name: str) -> Path:
-        """A file from there, on this machine."""
-
-    def put(self, files: Files) -> None:
-        """Writes files over those of their names; records that are not among them are removed."""
-
-
 @dataclass(frozen=True)
 class Folder:
     """A folder of this machine."""
@@ -53,7 +40,7 @@ class Folder:
     def names(self) -> list[str]:
         """Names of its files and folders."""
         if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"got {self}, which is a file; allowed: a folder, or {HUB}OWNER/NAME; name one")
+            raise InputError(f"got {self}, which is a file; name a folder, or {HUB}OWNER/NAME")
         return sorted(path.name for path in self.path.glob("*") if not is_partial(path))
 
     def fetch(self, name: str) -> Path:
@@ -61,10 +48,10 @@ class Folder:
         return self.path / name
 
     def put(self, files: Files) -> None:
-        """Writes each whole or not at all, and the last one last."""
+        """Writes each whole or not at all, the last one last; records that are not among them are removed."""
         for name, data in files.items():
             if not (self.path / name).resolve().is_relative_to(self.path.resolve()):
-                raise InputError(f"got a file {name} that lies outside of {self.path}; allowed: names below it")
+                raise InputError(f"got a file {name} that lies outside of {self.path}; have it pushed again")
             write_atomically(self.path / name, data)
         for path in (self.path / RECORDS).glob("*"):
             if path.is_file() and f"{RECORDS}/{path.name}" not in files:
@@ -129,20 +116,20 @@ class Repository:
             yield
         except (HTTPError, OSError, ValueError) as error:
             raise InputError(
-                f"got {self}, which the hub does not give or take ({one_line(error)}); allowed: a repository that is "
-                "open to you ('hf auth login') with a network and without HF_HUB_OFFLINE, or a folder"
+                f"got {self}, which the hub does not give or take ({one_line(error)}); name one that is open to "
+                "you ('hf auth login'), with a network and without HF_HUB_OFFLINE, or a folder"
             ) from error
 
 
-def place_of(text: str, private: bool = True) -> Place:
+SharingPlace = Folder | Repository
+"""What holds shared files: it has names, fetches one, and puts some over those of their names."""
+
+
+def place_of(text: str, private: bool = True) -> SharingPlace:
     """The place that a user names.
 
     "hf:OWNER/NAME" is a repository of the hub, and so is "OWNER/NAME" unless it or OWNER is a folder here; anything
     else is a folder.
-
-    Args:
-        text: What the user typed.
-        private: Whether a repository is made private.
 
     Raises:
         InputError: For "hf:" without OWNER/NAME.
@@ -150,7 +137,7 @@ def place_of(text: str, private: bool = True) -> Place:
     name, path = text.removeprefix(HUB), Path(os.path.expanduser(text))
     is_hub = name != text
     if is_hub and not _REPOSITORY.fullmatch(name):
-        raise InputError(f"got {text}; allowed: {HUB}OWNER/NAME, or a folder; name one")
+        raise InputError(f"got {text}; name {HUB}OWNER/NAME, or a folder")
     if is_hub or (_REPOSITORY.fullmatch(text) and text[0] != "." and not (path.exists() or path.parent.is_dir())):
         return Repository(name, private)
     return Folder(path)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models: towers, the dual encoder, and the embeddings that are scored."""

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 
-from selip.experiments.config import ModelConfig
+from selip.data.volume_batches import scoring_device
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower
 from selip.models.volume_towers import Intensity, make_volume_tower
 from selip.system.errors import InputError
@@ -110,7 +111,7 @@ def weights_hash(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """What a checkpoint says about itself.
+    """Facts that a checkpoint keeps beside its weights.
 
     Attributes:
         method: Method that trained it.
@@ -124,7 +125,7 @@ class CheckpointFacts:
         split_fingerprint: Split it was trained on.
         synthetic: Whether the cohort is simulated.
         train_texts: Text and number of its training volumes, for the majority answer.
-        run: `selip.training.trainer.Run.id` of the run that left it; "" in checkpoints from before it was kept.
+        run: `selip.training.trainer.Run.id` of the run that left it.
     """
 
     method: str
@@ -138,7 +139,7 @@ class CheckpointFacts:
     split_fingerprint: str
     synthetic: bool
     train_texts: dict[str, int]
-    run: str = ""
+    run: str
 
 
 def save_checkpoint(path: Path, model: DualEncoder, facts: CheckpointFacts) -> None:
@@ -162,9 +163,9 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     except (KeyError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"got {path}, which is no readable checkpoint ({reason}); allowed: a .safetensors file of 'selip train'"
+            f"got {path}, which is no readable checkpoint ({reason}); name a .safetensors file of 'selip train'"
         ) from error
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), facts
+    return model.eval().to(scoring_device()), facts
 
 
 @torch.no_grad()

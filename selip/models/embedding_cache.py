@@ -1,8 +1,8 @@
 """Embeddings that were computed before, by the hash of all that they depend on, so that no score encodes twice.
 
-An entry is named by its content: weights (the contrast reading is among them), towers, tokens, voxels or texts, device
-and library. A cohort, split or checkpoint that changed is therefore another entry, and none is ever out of date. The
-number of threads is left out: it moves the last bit of sums and nothing else.
+An entry is named by its content: weights (the contrast reading is among them), towers, tokens, voxels or texts, device,
+kernels and library. A cohort, split or checkpoint that changed is therefore another entry, and none is ever out of
+date. The number of threads is left out: it moves the last bit of sums and nothing else.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.repeatable_kernels import kernel_choices
+from selip.models.settings import EMBEDDINGS
 from selip.system.files import content_hash
 from selip.system.sealed_tensors import read_sealed, write_sealed
 
-FOLDER = "embeddings"
 PROTOCOL = 2  # to be raised when the code changes numbers, as by another batch size, or the form of an entry
 
 Arrays = dict[str, np.ndarray]
@@ -43,7 +44,7 @@ class EmbeddingCache:
         """The cache of the run directory that `checkpoint` lies in, else one beside the file."""
         run = checkpoint.parent.parent
         in_run = checkpoint.parent.name == "checkpoints" and (run / "config.yaml").is_file()
-        return cls((run if in_run else checkpoint.parent) / FOLDER, say)
+        return cls((run if in_run else checkpoint.parent) / EMBEDDINGS, say)
 
     def recall(self, about: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: ANN401 (whatever JSON can hold)
         """What `compute` gave for `about` the last time, else what it gives now.
@@ -64,7 +65,7 @@ class EmbeddingCache:
         if not _is_there(path):
             return None
         try:
-            tensors, facts = read_sealed(path, older=False)
+            tensors, facts = read_sealed(path)
             if facts != {"key": key}:
                 raise ValueError("it is the entry of another name")
         except ValueError as error:
@@ -89,4 +90,4 @@ def encoder_identity(model: DualEncoder) -> str:
     device = model.log_logit_scale.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     parts = [weights_hash(model), asdict(model.config), model.shape, model.tokens.to_json()]
-    return content_hash([PROTOCOL, torch.__version__, name, *parts])
+    return content_hash([PROTOCOL, torch.__version__, name, kernel_choices(), *parts])

@@ -17,7 +17,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from torch import nn
 from torch.nn import functional as F
 
-from selip.experiments.config import ModelConfig, SliceConfig
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.system.errors import InputError, UnavailableError
 from selip.system.registry import unknown
 
@@ -128,7 +128,7 @@ def _unavailable(config: SliceConfig, error: Exception) -> UnavailableError:
     reason = " ".join(str(error).split())[:200]
     wanted = f"model.slices.model={config.model}, weights={config.weights!r}, image_size={config.image_size}"
     return UnavailableError(
-        f"got {wanted}, which cannot be had here ({reason}); allowed anywhere: tiny, or ViT-B-32 with weights=''; "
+        f"got {wanted}, which cannot be had here ({reason}); tiny, and ViT-B-32 with weights='', are everywhere; "
         "weights of a hub need a network once"
     )
 

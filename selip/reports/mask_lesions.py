@@ -14,9 +14,11 @@ from selip.reports.region_atlas import RegionAtlas
 
 MIN_LESION_MM3 = 14.0  # a ball of 3 mm across, the least that counts as a plaque (Filippi et al., Brain 2019)
 MIN_CORELESS_MM3 = 200.0  # beside a tumour with a core, less is the frayed edge of its oedema
+LEAST_SHARE = 0.002  # of the volume of all lesions: a smaller piece beside them is not in the words
 LARGE_RADIUS_MM = 12.0
 MAX_REGIONS = 3
 MIN_SHARE = 0.2
+SECOND_SHARE = 0.1  # of the volume in one place: less makes it neither bilateral nor multiple
 MIN_OFF_MIDLINE_MM = 4.0
 SURROUNDED = 0.5
 CORE, ENHANCING = 2, 3
@@ -47,22 +49,35 @@ class Lesion:
 def lesions_of(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[Lesion]:
     """Lesions of a mask: its 26-connected pieces, largest first.
 
-    Dust is left out (MIN_LESION_MM3; MIN_CORELESS_MM3 where other lesions have a core) unless there is nothing else.
+    Small pieces are left out unless there is nothing else: dust (MIN_LESION_MM3; MIN_CORELESS_MM3 where other lesions
+    have a core), and what is less than LEAST_SHARE of the volume of all.
 
     Args:
         levels: Level (I, J, K) of each voxel, IGNORE for no lesion.
         affine: (4, 4) voxel to world millimetres.
     """
+    found = _pieces(levels, affine)
+    has_core = any(each.levels.max() >= CORE for each in found)
+    least = LEAST_SHARE * sum(each.volume_mm3 for each in found)
+    limits = [MIN_CORELESS_MM3 if has_core and each.levels.max() < CORE else MIN_LESION_MM3 for each in found]
+    return [each for each, limit in zip(found, limits, strict=True) if each.volume_mm3 >= max(limit, least)] or found[
+        :1
+    ]
+
+
+def count_left_out(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> int:
+    """Pieces of a mask that `lesions_of` leaves out."""
+    return len(_pieces(levels, affine)) - len(lesions_of(levels, affine))
+
+
+def _pieces(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[Lesion]:
     levels = np.where(levels == IGNORE, np.uint8(0), levels)
     pieces, _ = ndimage.label(levels > 0, structure=np.ones((3, 3, 3)))
     found = []
     for number, box in enumerate(ndimage.find_objects(pieces), start=1):
         own = np.where(pieces[box] == number, levels[box], np.uint8(0))
         found.append(_lesion(own, affine, np.array([each.start for each in box])))
-    found.sort(key=lambda each: -each.volume_mm3)
-    coreless = MIN_CORELESS_MM3 if (levels >= CORE).any() else MIN_LESION_MM3
-    limits = [MIN_LESION_MM3 if each.levels.max() >= CORE else coreless for each in found]
-    return [each for each, limit in zip(found, limits, strict=True) if each.volume_mm3 >= limit] or found[:1]
+    return sorted(found, key=lambda each: -each.volume_mm3)
 
 
 def _lesion(levels: NDArray[np.uint8], affine: NDArray[np.float64], start: NDArray[np.int_]) -> Lesion:
@@ -107,16 +122,26 @@ def regions_of(
 
 
 def side_of(parts: Sequence[NDArray[np.float64]], unpaired: bool) -> str:
-    """Side of the lesions of one region: left, right, bilateral or midline.
+    """Side of the lesions of one region by their volume: left, right, bilateral or midline.
+
+    A lesion is on the side that holds all but MIN_SHARE of it, else on both; a side counts from SECOND_SHARE on.
 
     Args:
-        parts: MNI points (m, 3) of each lesion.
+        parts: MNI points (m, 3) of each lesion, one a voxel.
         unpaired: Whether the region lies on the midline; what is well off it has a side all the same.
     """
-    points_right = np.concatenate(parts)[:, 0] > 0
-    lesions_right = np.array([part[:, 0].mean() > 0 for part in parts])
-    shares = np.array([points_right.mean(), lesions_right.mean()])
-    if ((shares < MIN_SHARE) | (shares > 1 - MIN_SHARE)).all() and (shares[0] > 0.5) == (shares[1] > 0.5):
-        off_midline = abs(np.concatenate(parts)[:, 0].mean()) >= MIN_OFF_MIDLINE_MM
-        return ("right" if shares[0] > 0.5 else "left") if off_midline or not unpaired else "midline"
-    return "midline" if unpaired else "bilateral"
+    points_mm, to_right = np.concatenate(parts), 0.0
+    for part in parts:
+        share = float((part[:, 0] > 0).mean())
+        to_right += len(part) * (share if MIN_SHARE <= share <= 1 - MIN_SHARE else round(share))
+    to_right /= len(points_mm)
+    if SECOND_SHARE <= to_right <= 1 - SECOND_SHARE:
+        return "midline" if unpaired else "bilateral"
+    off_midline = abs(points_mm[:, 0].mean()) >= MIN_OFF_MIDLINE_MM
+    return ("right" if to_right > 0.5 else "left") if off_midline or not unpaired else "midline"
+
+
+def is_multiple(parts: Sequence[NDArray[np.float64]]) -> bool:
+    """Whether lesions of one region are several by volume: all but the largest hold SECOND_SHARE of it at least."""
+    sizes = sorted(map(len, parts))
+    return sum(sizes[:-1]) >= SECOND_SHARE * sum(sizes)

@@ -90,7 +90,9 @@ def sample(image: Image, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(inside, values, np.float32(np.nan))
 
 
-def signal_of(contrast: str, image: Image, lesions: Sequence[Lesion], white: NDArray[np.float32]) -> str:
+def signal_of(
+    contrast: str, image: Image, lesions: Sequence[Lesion], white: NDArray[np.float32], multiple: bool
+) -> str:
     """What `image` shows of the lesions of one finding, as "multiple foci of high signal"; "" when nobody can tell.
 
     After contrast agent the enhancing part speaks for a lesion that has one.
@@ -100,6 +102,7 @@ def signal_of(contrast: str, image: Image, lesions: Sequence[Lesion], white: NDA
         image: The volume.
         lesions: The lesions, the largest first.
         white: Values of normal-appearing white matter in `image`.
+        multiple: Whether they count as several.
     """
     main = lesions[0]
     enhancing, textured = main.levels == ENHANCING, main.radius_mm >= UNEVEN_RADIUS_MM
@@ -109,7 +112,7 @@ def signal_of(contrast: str, image: Image, lesions: Sequence[Lesion], white: NDA
             words = "ring of high signal with low centre"
     else:
         words = words_of(sample(image, np.concatenate([each.points_mm for each in lesions])), white, textured)
-    return f"multiple foci of {words}" if words and len(lesions) > 1 else words
+    return f"multiple foci of {words}" if words and multiple else words
 
 
 def words_of(values: NDArray[np.float32], white: NDArray[np.float32], textured: bool = True) -> str:

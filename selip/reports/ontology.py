@@ -46,7 +46,7 @@ class Ontology:
 @cache
 def ontology() -> Ontology:
     """The packaged ontology, read once."""
-    data = yaml.safe_load((files("selip") / "ontology.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((files("selip.reports") / "ontology.yaml").read_text(encoding="utf-8"))
     path, region = {}, {}
     for names, place in _branches(data["regions"]):
         path[names[0]] = place

@@ -92,6 +92,7 @@ class _Space:
     y: NDArray[np.float32]
     z: NDArray[np.float32]
     white: NDArray[np.float32]
+    grey: NDArray[np.float32]
     to_ventricle: NDArray[np.float32]
     to_cortex: NDArray[np.float32]
 
@@ -107,7 +108,7 @@ def _space() -> _Space:
     fluid, _ = ndimage.label(brain & (grey + white < 0.5))
     inside = fluid[tuple(np.rint((np.array(IN_VENTRICLE_MM) - template.affine[:3, 3]) / STEP_MM).astype(int))]
     distances = (ndimage.distance_transform_edt(~near, sampling=STEP_MM) for near in (fluid == inside, grey > 0.5))
-    return _Space(np.abs(x), y, z, white, *(each.astype(np.float32) for each in distances))
+    return _Space(np.abs(x), y, z, white, grey, *(each.astype(np.float32) for each in distances))
 
 
 def _labels(rules: Sequence[Mapping], names: tuple[str, ...], space: _Space) -> NDArray[np.uint8]:
@@ -126,6 +127,6 @@ def _holds(rule: Mapping, space: _Space) -> NDArray[np.bool_]:
         centre, axes = rule["ellipsoid"]
         steps = zip((space.r, space.y, space.z), centre, axes, strict=True)
         held &= sum(((place - middle) / half) ** 2 for place, middle, half in steps) <= 1
-    held &= space.white >= rule.get("white", 0)
+    held &= (space.white >= rule.get("white", 0)) & (space.grey >= rule.get("grey", 0))
     held &= space.to_ventricle <= rule.get("ventricle_mm", np.inf)
     return held & (space.to_cortex >= rule.get("cortex_mm", 0))

@@ -11,15 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from selip.data.findings import Clause, parse_findings_text
-from selip.similarity.clause_pooling import FloatArray
 from selip.similarity.semantics import PARTS
+from selip.similarity.settings import SimilarityConfig
 from selip.similarity.syntax import SYNTAX
-from selip.similarity.text_similarity import (
-    SimilarityConfig,
-    clause_similarity,
-    semantic_similarity,
-    similarity_of_texts,
-)
+from selip.similarity.text_similarity import clause_similarity, semantic_similarity, similarity_of_texts
+from selip.system.arrays import FloatArray
 
 
 @dataclass(frozen=True)

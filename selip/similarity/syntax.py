@@ -12,7 +12,7 @@ from rapidfuzz.distance import LCSseq, Levenshtein
 from scipy import sparse
 
 from selip.data.findings import Clause
-from selip.similarity.clause_pooling import FloatArray
+from selip.system.arrays import FloatArray
 
 ClauseMeasure = Callable[[Sequence[Clause], Sequence[Clause]], FloatArray]
 

@@ -20,66 +20,26 @@ import numpy as np
 import torch
 
 from selip.data.findings import Clause, flip_text, parse_findings_text
-from selip.similarity.clause_pooling import FloatArray, averaging_matrix, best_match_pool, best_of, mean_pool
-from selip.similarity.semantics import PARTS, SEMANTIC, WHOLE, location_match, signal_match
+from selip.data.sides import can_flip
+from selip.similarity.semantics import (
+    PARTS,
+    WHOLE,
+    averaging_matrix,
+    best_match_pool,
+    best_of,
+    location_match,
+    mean_pool,
+    signal_match,
+)
+from selip.similarity.settings import SimilarityConfig
 from selip.similarity.syntax import SYNTAX, character_dice, word_dice
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
-from selip.system.registry import unknown
 
 __all__ = [
     "SYNTAX", "SimilarityConfig", "TextSimilarity", "TextTable", "character_dice", "clause_similarity",
     "location_match", "semantic_similarity", "signal_match", "similarity_of_texts", "word_dice",
 ]  # fmt: skip
-
-ALLOWED = {
-    "syntax": tuple(SYNTAX),
-    "semantic": SEMANTIC,
-    "mix": ("product", "mean", "syntax", "semantic"),
-    "pooling": ("mean", "best_match"),
-    "normal": ("zero", "masked", "alike"),
-}
-WEIGHTS = (("weight_location", "weight_signal"), ("weight_syntax", "weight_semantic"))
-
-
-@dataclass(frozen=True)
-class SimilarityConfig:
-    """Which measures fill the clause table, and how it becomes S; the paper's by default, but words for characters.
-
-    Attributes:
-        syntax: Name in SYNTAX.
-        semantic: "fields" (location and signal tag equal or not, the paper's), "ontology" (both graded) or "embedding"
-            (cosine of sentence embeddings).
-        mix: "product" (the paper's), "mean" (by `weight_syntax` and `weight_semantic`), or one of the two alone.
-        pooling: From clauses to texts: "mean" (the paper's, biased by length) or "best_match".
-        normal: "zero" (the normal sentence is like nothing but itself, the paper's), "masked" (its pairs are left out
-            of the KL term) or "alike" (normal texts are alike, S = 1).
-        weight_location: Share of the location in the semantic term, in [0, 1]; of no effect on "embedding".
-        weight_signal: Share of the signal in it, in [0, 1].
-        weight_syntax: Share of syntax in `mix: mean`, in [0, 1].
-        weight_semantic: Share of semantics in it, in [0, 1].
-    """
-
-    syntax: str = "word_dice"
-    semantic: str = "fields"
-    mix: str = "product"
-    pooling: str = "mean"
-    normal: str = "zero"
-    weight_location: float = 0.5
-    weight_signal: float = 0.5
-    weight_syntax: float = 0.5
-    weight_semantic: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuses unknown names, and weights below 0 or with a sum above 1."""
-        for key, names in ALLOWED.items():
-            if getattr(self, key) not in names:
-                raise InputError(unknown(f"similarity.{key}", str(getattr(self, key)), names))
-        for one, other in WEIGHTS:
-            a, b = getattr(self, one), getattr(self, other)
-            if not (a >= 0 and b >= 0 and a + b <= 1 + 1e-9):
-                raise InputError(
-                    f"got similarity.{one}={a} and {other}={b}; allowed: both at least 0 with a sum of at most 1"
-                )
 
 
 def semantic_similarity(rows: Sequence[Clause], columns: Sequence[Clause], config: SimilarityConfig) -> FloatArray:
@@ -158,6 +118,10 @@ class TextTable:
         if missing is not None:
             raise InputError(f"got a text outside the table: {missing!r}; build the table with it")
         return np.array([index[text] for text in texts], dtype=np.int64)
+
+    def can_flip(self) -> np.ndarray:
+        """(N,) bool, whether the sides of a text can be swapped with certainty; else it is its own twin."""
+        return np.array([can_flip(text) for text in self.texts])
 
     def is_normal(self) -> np.ndarray:
         """(N,) bool, whether a text has no clause."""

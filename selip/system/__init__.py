@@ -1,1 +1,1 @@
-"""TODO."""
+"""System: files, locks, errors, processes. Knows nothing of MRI."""

@@ -1,4 +1,4 @@
-"""Child processes that leave Ctrl-C to their parent and do not outlive it."""
+"""Child processes: they leave Ctrl-C to their parent, do not outlive it, and say so when they are killed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from joblib import Parallel  # type: ignore[import-untyped, unused-ignore]
+from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped, unused-ignore]
+
+from selip.system.errors import InputError
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -37,3 +43,23 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(1)
+
+
+def in_processes(tasks: Iterable[Any], workers: int, **options: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Compute joblib's delayed `tasks` in `workers` processes; `options` are those of Parallel."""
+    parallel = Parallel(n_jobs=workers, initializer=end_with, initargs=(os.getpid(),), **options)
+    with without_interrupts():
+        found: Iterator[Any] = parallel(tasks)
+    return found
+
+
+@contextmanager
+def living_workers() -> Iterator[None]:
+    """Turns the death of a worker process into an InputError."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise InputError(
+            "got a process that makes the cohort killed, for lack of memory as a rule; "
+            "give 'selip cohort build' or 'import' fewer --workers"
+        ) from error

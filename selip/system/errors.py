@@ -12,7 +12,7 @@ MAX_REASON = 200  # characters
 
 
 class InputError(Exception):
-    """Wrong input: one line that says what was got, what is allowed and what to do.
+    """Wrong input: one line that states a fact and an action, with the allowed values where they are a set.
 
     The command line prints the line and ends with exit code 2, never with a traceback.
     """
@@ -27,7 +27,7 @@ _ASKED_FOR = re.compile(r"allocate (\d\S* \w+)")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of this process, of its limit or of a GPU; torch says so in words alone."""
+    """True when memory ran out, of this process, of its limit or of a GPU; torch says so in words alone."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or (
@@ -45,7 +45,7 @@ def out_of_memory_line(error: BaseException, sizes: Sequence[str] = ()) -> str:
     asked = _ASKED_FOR.search(str(error))
     amount = f" for {asked[1]}" if asked else ""
     lower = f"lower {' or '.join(sizes)} in a new --out, or " if sizes else ""
-    return f"got too little memory{amount}; allowed: what fits; {lower}run again with --resume and fewer --workers"
+    return f"got too little memory{amount}; {lower}run again with --resume and fewer --workers"
 
 
 def one_line(text: object) -> str:

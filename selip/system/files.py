@@ -61,12 +61,12 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def partial_of(path: Path) -> Path:
-    """Where a process makes what will be `path`; another name at each call."""
+    """Path at which a process makes what will be `path`; another name at each call."""
     return path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")
 
 
 def is_partial(path: Path) -> bool:
-    """Whether `path` is being made, or is what a killed process left of it."""
+    """True when `path` is being made, or is what a killed process left of it."""
     return path.name.startswith(".") and path.name.endswith(".partial")
 
 
@@ -91,15 +91,14 @@ def sealed_json(values: Mapping[str, Any], indent: int) -> str:
     return json.dumps({**values, SEAL: content_hash(values)}, indent=indent, ensure_ascii=False) + "\n"
 
 
-def unsealed_json(text: bytes | str) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Values of JSON text without their hash; text from before there was one is believed.
+def unsealed_json(text: bytes | str) -> dict[str, Any]:
+    """Values of the JSON text of `sealed_json`.
 
     Raises:
         ValueError: When it is no JSON, or not the text that was sealed.
     """
-    values = json.loads(text)
-    seal = values.pop(SEAL, None) if isinstance(values, dict) else None
-    if seal is not None and seal != content_hash(values):
+    values: dict[str, Any] = json.loads(text)
+    if not isinstance(values, dict) or values.pop(SEAL, None) != content_hash(values):
         raise ValueError(OTHER_CONTENT)
     return values
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from selip.system.clock import now
+from selip.system.environment import now
 
 FILE = ".lock"
 """The file in a folder whose lock stands for the folder; it stays when the lock is given back."""
@@ -50,7 +50,7 @@ def mark(descriptor: int) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the file `path`, or the folder `path` by its FILE; yes, where nobody can tell."""
+    """True when a living process holds the file `path`, or the folder `path` by its FILE, and where nobody can tell."""
     try:
         descriptor = os.open(path / FILE if path.is_dir() else path, os.O_RDWR)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def is_held(path: Path) -> bool:
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether the lock is ours now, or there are none here."""
+    """True when the lock is ours now, or there are none here."""
     try:
         return lock_descriptor(descriptor, blocking=False)
     except OSError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from selip.experiments.cohort_building import Report
 from selip.system.environment import is_first_process
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -56,3 +56,16 @@ def reporting() -> Iterator[Report]:
     console = Console(stderr=True, quiet=not is_first_process())
     with progress_display(console) as show:
         yield Report(line=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True), count=show)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Functions that long work reports its progress to; each does nothing by default.
+
+    Attributes:
+        line: Takes a line of text.
+        count: Takes what is counted, how many are done, of how many, and a detail.
+    """
+
+    line: Callable[[str], None] = lambda text: None
+    count: Callable[[str, int, int, str], None] = lambda name, done, total, detail: None

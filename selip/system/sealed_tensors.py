@@ -25,12 +25,8 @@ def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping
     write_atomically(path, save(plain, {**facts, SEAL: _seal(plain, facts)}))
 
 
-def read_sealed(path: Path, *, older: bool = True) -> tuple[Tensors, dict[str, str]]:
+def read_sealed(path: Path) -> tuple[Tensors, dict[str, str]]:
     """Tensors and facts of a file of `write_sealed`.
-
-    Args:
-        path: The file.
-        older: Whether a file without a hash, as older versions wrote them, is believed.
 
     Raises:
         ValueError: Saying why, when it is missing or not as it was written.
@@ -41,8 +37,7 @@ def read_sealed(path: Path, *, older: bool = True) -> tuple[Tensors, dict[str, s
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
-    seal = facts.pop(SEAL, None)
-    if seal != _seal(tensors, facts) and not (older and seal is None):
+    if facts.pop(SEAL, None) != _seal(tensors, facts):
         raise ValueError(OTHER_CONTENT)
     return tensors, facts
 

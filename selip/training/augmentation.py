@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from selip.data.volume_batches import to_device
 from selip.training.settings import AugmentConfig
-from selip.training.voxel_loading import to_device
 
 BIAS_DEGREE = 3
 NOISE_PLACES = 1 << 22

@@ -76,8 +76,8 @@ def share_statistics(module: nn.Module, device: torch.device) -> None:
 def _replaced(norm: _BatchNorm, kind: type[_BatchNorm]) -> _BatchNorm:
     if type(norm) not in PLAIN or not (norm.affine and norm.track_running_stats and norm.momentum):
         raise InputError(
-            f"got {type(norm).__name__} in a tower for several processes; allowed: torch's batch norm with weights and "
-            "running statistics; train this tower in one process"
+            f"got {type(norm).__name__} in a tower for several processes, not torch's batch norm with weights "
+            "and running statistics; train this tower in one process"
         )
     new = kind(norm.num_features, norm.eps, norm.momentum).train(norm.training)
     for name, value in [*norm.named_parameters(recurse=False), *norm.named_buffers(recurse=False)]:

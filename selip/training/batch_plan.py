@@ -36,7 +36,15 @@ class BatchPlan:
 
 
 def plan_batches(
-    text_ids: np.ndarray, twin: np.ndarray, *, steps: int, batch_size: int, unique_texts: bool, flip: str, seed: int
+    text_ids: np.ndarray,
+    twin: np.ndarray,
+    can_flip: np.ndarray | None = None,
+    *,
+    steps: int,
+    batch_size: int,
+    unique_texts: bool,
+    flip: str,
+    seed: int,
 ) -> BatchPlan:
     """Draws every batch of a run.
 
@@ -46,6 +54,7 @@ def plan_batches(
     Args:
         text_ids: (n,) int64 text id of each training volume.
         twin: (N,) int64 id of the left-right flipped twin of each text id.
+        can_flip: (N,) bool, whether a text id may be flipped at all; None: each may. A pair that may not never is.
         steps: Number of batches.
         batch_size: B.
         unique_texts: Whether the texts of a batch, after flips, are all different.
@@ -56,7 +65,10 @@ def plan_batches(
     Raises:
         InputError: When the training part cannot fill one batch.
     """
-    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, np.random.default_rng([seed, 1]))
+    chance = np.full(len(text_ids), 0.0 if flip == "none" else 0.5)
+    if can_flip is not None:
+        chance[~can_flip[text_ids]] = 0
+    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, chance, np.random.default_rng([seed, 1]))
     drawn = [next(batches) for _ in range(steps)]
     rows = np.array([[row for row, _ in batch] for batch in drawn], dtype=np.int64)
     flips = np.array([[flipped for _, flipped in batch] for batch in drawn], dtype=bool)
@@ -67,12 +79,18 @@ Pair = tuple[int, bool]
 
 
 def _batches(
-    text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool, flip: str, rng: np.random.Generator
+    text_ids: np.ndarray,
+    twin: np.ndarray,
+    batch_size: int,
+    unique: bool,
+    flip: str,
+    chance: np.ndarray,
+    rng: np.random.Generator,
 ) -> Iterator[list[Pair]]:
     empty_epochs = 0
     while empty_epochs < MAX_EMPTY_EPOCHS:
         order = rng.permutation(len(text_ids))
-        flips = rng.random(len(text_ids)) < (0 if flip == "none" else 0.5)
+        flips = rng.random(len(text_ids)) < chance
         waiting = deque([(int(row), bool(flips[row]))] for row in order)
         if flip == "paired":
             sided = twin[text_ids] != text_ids

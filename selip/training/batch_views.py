@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from selip.experiments.config import RunConfig
+from selip.data.volume_batches import to_device
 from selip.models.dual_encoder import DualEncoder
 from selip.training.augmentation import Draws, augment, draw, flip_left_right
 from selip.training.batch_plan import BatchPlan
-from selip.training.method import VIEWS, Method
+from selip.training.method import VIEWS, MaskSettings, Method
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 from selip.training.training_data import TrainingData
-from selip.training.voxel_loading import make_loader, to_device
+from selip.training.voxel_loading import make_loader
 
-MASKED_SHARE = 0.6
-MASK_GRID_VOXELS = 6
+WIDTH_STEP = 32  # tokens
 FIRST_ROW_BITS = 40  # seeds of steps stay below
 WITHOUT_GRADIENT = frozenset({"inputs"})
 """Views that no weight stands behind."""
@@ -57,6 +57,8 @@ class Feed:
         self.model, self.data, self.plan, self.seed = model, data, plan, seed
         self.augment_config = config.augment
         self.fields = {field for view in method.views for field in VIEWS[view]}
+        own = method.settings_in(config)
+        self.masking = own if isinstance(own, MaskSettings) else MaskSettings()
         self.shown = ShownTexts(method, data.texts.texts)
         self.device = model.log_logit_scale.device
         ids, mask = model.tokens(self.shown.texts)
@@ -75,7 +77,7 @@ class Feed:
         shape = torch.Size((self.plan.rows.shape[1], 1, *self.model.shape))
         first = draw(self.augment_config, shape, generator)
         second = draw(self.augment_config, shape, generator) if "second" in self.fields else None
-        masked = draw_mask(shape, generator) if "masked" in self.fields else None
+        masked = draw_mask(shape, self.masking, generator) if "masked" in self.fields else None
         return StepDraws(step, first, second, masked, self.shown.draw(self.plan.text_ids[step], self.seed, step))
 
     def views(self, draws: StepDraws, rows: slice) -> dict[str, torch.Tensor]:
@@ -100,7 +102,7 @@ class Feed:
         if draws.masked is not None:
             known["masked"] = draws.masked
         if "word_mask" in self.fields:
-            known["word_mask"] = self.mask[self._there(draws.shown), : self._longest(draws.shown)]
+            known["word_mask"] = self.mask[self._there(draws.shown), : self._width(draws.shown)]
         if "labels" in self.fields:
             known["labels"] = self.data.labels[self._there(self.plan.rows[draws.step])]
         empty = torch.empty(0, device=self.device)
@@ -129,32 +131,43 @@ class Feed:
         return {name: view for name, view in views.items() if name in self.fields}
 
     def _text_views(self, shown: np.ndarray, rows: slice) -> dict[str, torch.Tensor]:
-        """Each text is encoded once, padded to the longest of the whole batch."""
+        """Each text is encoded once, padded to the width of the whole batch."""
         if not {"texts", "words"} & self.fields:
             return {}
         unique, inverse = np.unique(shown[rows], return_inverse=True)
-        longest = self._longest(shown)
+        width = self._width(shown)
         numbers, back = self._there(unique), self._there(inverse)
-        ids, mask = self.ids[numbers, :longest], self.mask[numbers, :longest]
+        ids, mask = self.ids[numbers, :width], self.mask[numbers, :width]
         hidden = self.model.text_tower.hidden(ids, mask)
         texts = self.model.project_texts(self.model.text_tower.pool(hidden, mask))
         return {name: view[back] for name, view in (("texts", texts), ("words", hidden)) if name in self.fields}
 
-    def _longest(self, shown: np.ndarray) -> int:
-        return int(self.lengths[shown].max())
+    def _width(self, shown: np.ndarray) -> int:
+        longest = int(self.lengths[shown].max())
+        return longest if self.device.type == "cpu" else min(stepped(longest), self.ids.shape[1])
 
 
-def draw_mask(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """(B, 1, I, J, K) bool: blocks of 6 x 6 x 6 voxels, each hidden with probability 0.6.
+def stepped(longest: int) -> int:
+    """The next of a few widths for texts of `longest` tokens: a GPU plans its kernels and memory anew for each width.
+
+    A CPU plans nothing, and pays for every token.
+    """
+    return -(-longest // WIDTH_STEP) * WIDTH_STEP
+
+
+def draw_mask(shape: Sequence[int], settings: MaskSettings, generator: torch.Generator) -> torch.Tensor:
+    """(B, 1, I, J, K) bool: cubic blocks of voxels, each hidden by chance.
 
     Args:
         shape: (B, 1, I, J, K).
+        settings: Edge of the blocks, and their chance.
         generator: Source of the draw; its device is the mask's.
     """
-    cells = [-(-size // MASK_GRID_VOXELS) for size in shape[2:]]
-    hidden = torch.rand((shape[0], 1, *cells), generator=generator, device=generator.device) < MASKED_SHARE
+    edge = settings.mask_voxels
+    cells = [-(-size // edge) for size in shape[2:]]
+    hidden = torch.rand((shape[0], 1, *cells), generator=generator, device=generator.device) < settings.masked_share
     for axis, size in enumerate(shape[2:], 2):
-        hidden = hidden.repeat_interleave(MASK_GRID_VOXELS, dim=axis).narrow(axis, 0, size)
+        hidden = hidden.repeat_interleave(edge, dim=axis).narrow(axis, 0, size)
     return hidden
 
 

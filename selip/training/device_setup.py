@@ -1,7 +1,9 @@
-"""How the device executes a step: the optimiser's kernels, memory format, compilation; the method stays the same."""
+"""How the device executes a step: kernels, precision, memory format, compilation; the method stays the same."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,22 +11,33 @@ from accelerate import Accelerator
 from torch import nn
 
 from selip.models.dual_encoder import DualEncoder, parameter_groups
+from selip.models.repeatable_kernels import _allow_tf32
 from selip.training.settings import TrainingConfig
 from selip.training.trackers import Tracking
 
 
-def repeat_exactly() -> None:
-    """Chooses kernels that repeat their numbers, for the process, where there are such."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling new memory before it is written costs time and changes no number.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
-
-
-def make_accelerator(config: TrainingConfig, tracking: Tracking) -> Accelerator:
-    """Precision, processes and tracker of a run."""
+def precision_of(config: TrainingConfig) -> str:
+    """The precision that a run trains in, as its record says: "no", "tf32" or "bf16"."""
     automatic = "bf16" if torch.cuda.is_available() else "no"
-    precision = automatic if config.precision == "auto" else config.precision
-    return Accelerator(mixed_precision=precision, **tracking.of_accelerator)
+    return automatic if config.precision == "auto" else config.precision
+
+
+@contextmanager
+def float32_products(precision: str) -> Iterator[None]:
+    """Inside, CUDA may round the factors of float32 products and convolutions where `precision` is "tf32"."""
+    _allow_tf32(precision == "tf32")
+    try:
+        yield
+    finally:
+        _allow_tf32(False)
+
+
+def make_accelerator(tracking: Tracking) -> Accelerator:
+    """Processes and tracker of a run.
+
+    Its own precision is that of the process, once for all, so the forward pass brings its own (gradients.py).
+    """
+    return Accelerator(mixed_precision="no", **tracking.of_accelerator)
 
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from accelerate import PartialState
 from torch import distributed, nn
 
 from selip.system.environment import launched_processes
-from selip.system.errors import InputError
+from selip.system.errors import InputError, is_out_of_memory, one_line, out_of_memory_line
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def process_count() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes."""
+    """True for the process that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -50,7 +50,7 @@ def check_batch_size(batch_size: int) -> None:
     """Raises InputError for a batch that the processes cannot share equally."""
     if batch_size % process_count():
         raise InputError(
-            f"got training.batch_size={batch_size} for {process_count()} processes; allowed: a multiple of "
+            f"got training.batch_size={batch_size} for {process_count()} processes, not a multiple of "
             f"{process_count()}; change training.batch_size or the number of processes"
         )
 
@@ -89,24 +89,35 @@ def average_gradients(module: nn.Module) -> None:
 
 
 def on_main(work: Callable[[], T]) -> T:
-    """What `work` returns on the main process, for all of them; the others wait.
+    """Do `work` on the main process and return its result on all of them; the others wait.
 
     Raises:
-        InputError: On every process, when `work` raised it; so does an OSError.
+        InputError: On every process, when `work` raised it; so does an OSError. On the others, when memory ran out.
+        RuntimeError: On the others, when `work` raised another error on the main process: none waits for it.
     """
     if process_count() == 1:
         return work()
     outcome: list[Any] = [None, None]
+    own: Exception | None = None
     if is_main():
         try:
             outcome[0] = work()
-        except (InputError, OSError) as error:
-            outcome[1] = error
+        except Exception as error:
+            own, outcome[1] = error, _for_others(error)
     distributed.broadcast_object_list(outcome)
     value, raised = outcome
     if raised is not None:
-        raise raised
+        raise own or raised
     return value
+
+
+def _for_others(error: Exception) -> Exception:
+    """An error of the main process as the other processes raise it; any other kind may not be sendable."""
+    if is_out_of_memory(error):
+        return InputError(out_of_memory_line(error))
+    if isinstance(error, (InputError, OSError)):
+        return error
+    return RuntimeError(f"process 0 ended by {type(error).__name__}: {one_line(error)}")
 
 
 def check_same(values: Iterable[object]) -> None:
@@ -115,6 +126,6 @@ def check_same(values: Iterable[object]) -> None:
     if on_main(lambda: own) != own:
         rank = distributed.get_rank()
         raise InputError(
-            f"got another state of the run in process {rank} than in process 0; allowed: one --out that all processes "
-            "see; put it on a file system that all machines share"
+            f"got another state of the run in process {rank} than in process 0; "
+            "put --out on a file system that all machines share"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from accelerate import Accelerator
 
 from selip.training.batch_norm import without_trace
 from selip.training.batch_views import WITHOUT_GRADIENT, Feed, StepDraws
+from selip.training.device_setup import float32_products
 from selip.training.distributed import gathered, own_rows
 from selip.training.objective import Loss, Objective
 
@@ -29,17 +31,29 @@ class Differentiate:
     Attributes:
         feed: Makes the views.
         objective: The loss of a batch.
-        accelerator: Precision and device.
+        accelerator: Device and processes.
         micro_batch: Pairs that a process encodes at a time; None: its whole share of the batch.
+        precision: Of the towers, as `selip.training.device_setup.precision_of` names it.
     """
 
     feed: Feed
     objective: Objective
     accelerator: Accelerator
     micro_batch: int | None = None
+    precision: str = "no"
 
     def __call__(self, step: int) -> Loss:
         """Loss of the whole batch of `step`, the same on every process."""
+        with float32_products(self.precision):
+            return self._differentiated(step)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Inside, the towers compute in bfloat16 where that is the precision."""
+        if self.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16)
+
+    def _differentiated(self, step: int) -> Loss:
         draws = self.feed.draw(step)
         rows = own_rows(draws.size)
         chunks = split(rows, self.micro_batch)
@@ -58,7 +72,7 @@ class Differentiate:
         return loss
 
     def _views(self, draws: StepDraws, rows: slice) -> Views:
-        with self.accelerator.autocast():
+        with self.autocast():
             return self.feed.views(draws, rows)
 
     def _backward(self, draws: StepDraws, views: Views) -> Loss:

@@ -1,20 +1,21 @@
-"""What a method declares. Towers, batches, optimiser and budget are the trainer's and the same for every method."""
+"""The declaration of a method. Towers, batches, optimiser and budget are the trainer's, the same for every method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
 import numpy as np
+import torch
+from pydantic import Field, PositiveInt
 
 from selip.similarity.text_similarity import TextTable
+from selip.system.mappings import from_mapping
 from selip.training.objective import Objective
+from selip.training.settings import RunConfig
 
-if TYPE_CHECKING:
-    from selip.experiments.config import RunConfig
-
-__all__ = ["VIEWS", "Method", "Objective", "Preparation", "Sizes"]
+__all__ = ["VIEWS", "MaskSettings", "Method", "NoSettings", "Objective", "Preparation", "Sizes"]
 
 VIEWS = {
     "pairs": ("volumes", "texts"),
@@ -25,6 +26,24 @@ VIEWS = {
     "labels": ("labels",),
 }
 """Views that a method may ask for, and the fields of a Batch that each fills."""
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of a method that has none of its own."""
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Settings of the view "masked"; a method that asks for it may add its own.
+
+    Attributes:
+        masked_share: Probability that a block is hidden.
+        mask_voxels: Edge of the cubic blocks, in voxels.
+    """
+
+    masked_share: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    mask_voxels: PositiveInt = 6
 
 
 @dataclass(frozen=True)
@@ -46,7 +65,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a method may look at before the first step: training texts and labels, never a volume, never val or test.
+    """Training texts and labels that a method may use before the first step; never a volume, never val or test.
 
     Attributes:
         texts: Unique training texts and their flipped twins.
@@ -54,7 +73,10 @@ class Preparation:
         seed: Seed of the run.
         config: Resolved configuration.
         sizes: Sizes of the towers' outputs.
+        settings: The method's own settings, an instance of Method.settings.
         label_names: (K,) names of the columns of Batch.labels; empty when the cohort has no labels.
+        device: Where batches will be. Tables that the objective looks things up in are brought there now, not at the
+            first step, which would wait for them.
     """
 
     texts: TextTable
@@ -62,7 +84,9 @@ class Preparation:
     seed: int
     config: RunConfig
     sizes: Sizes
+    settings: Any = field(default_factory=NoSettings)
     label_names: tuple[str, ...] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,9 @@ class Method:
         shown_texts: The texts of which a pair shows one, drawn anew each step; None: always its whole text.
         tower: Fields of ModelConfig that it replaces, for a method that brings its own volume tower. Its text tower
             and text projection still start from the weights that every method of the seed starts from.
+        settings: Frozen dataclass of its own settings, set as `methods.NAME.key=value`; the defaults are the method's.
+        control_of: Method that it is a control of. Settings that are given to that one hold for it too, where it has
+            such a key and none of its own given, so that a control keeps step with what it controls.
     """
 
     name: str
@@ -90,8 +117,20 @@ class Method:
     views: tuple[str, ...] = ("pairs",)
     shown_texts: Callable[[str], tuple[str, ...]] | None = None
     tower: Mapping[str, Any] = field(default_factory=dict)
+    settings: type = NoSettings
+    control_of: str = ""
 
     @property
     def learns_text(self) -> bool:
-        """Whether it trains the text tower; without that, retrieval by text says nothing of the method."""
+        """True when it trains the text tower; without that, retrieval by text says nothing of the method."""
         return self.prepare is None or bool({"pairs", "local"} & set(self.views))
+
+    def settings_in(self, config: RunConfig) -> Any:  # noqa: ANN401 (an instance of `settings`)
+        """The method's own settings in a run of `config`.
+
+        Raises:
+            InputError: For a key that it does not have (with the nearest one) or a value that is not allowed.
+        """
+        keys = {one.name for one in fields(self.settings)}
+        followed = {key: value for key, value in config.methods.get(self.control_of, {}).items() if key in keys}
+        return from_mapping(self.settings, {**followed, **config.methods.get(self.name, {})}, f"methods.{self.name}")

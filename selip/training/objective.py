@@ -13,7 +13,7 @@ _ABSENT = torch.empty(0)
 
 @dataclass(frozen=True)
 class Batch:
-    """What an objective sees of a step. Views that the method did not ask for are empty.
+    """Views of a step for an objective; those that the method did not ask for are empty.
 
     Attributes:
         volumes: (B, E) unit-length volume embeddings.
@@ -28,7 +28,7 @@ class Batch:
         inputs: (B, 1, I, J, K) network input.
         masked: (B, 1, I, J, K) bool, voxels of `inputs` that were hidden from the tower.
         masked_regions: (B, C, i, j, k) last map of the volume tower for the input with hidden voxels at zero.
-        labels: (B, K) float32 in {0, 1}, lesion types of the finding set of each volume.
+        labels: (B, K) float32 in {0, 1}, lesion types of the finding set of each volume; NaN for an unknown state.
     """
 
     volumes: torch.Tensor

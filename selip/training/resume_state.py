@@ -18,7 +18,7 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Progress:
-    """What a progress display is told after each step.
+    """State of a run after a step, for a progress display.
 
     Attributes:
         step: Steps done.
@@ -40,7 +40,7 @@ class Progress:
 
 @dataclass
 class RunState:
-    """What a run has seen so far.
+    """Steps, losses and choice of a run so far.
 
     Attributes:
         step: Steps done.
@@ -114,7 +114,7 @@ class RunState:
 
 
 def state_path(checkpoint: Path) -> Path:
-    """Where the state of the run that will leave `checkpoint` lies until its scores are safe."""
+    """Path of the state of the run that will leave `checkpoint`, kept until its scores are safe."""
     return checkpoint.with_suffix(".state.safetensors")
 
 
@@ -139,7 +139,7 @@ def save_state(path: Path, run: str, state: RunState, model: nn.Module, optimize
 def load_state(path: Path, run: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState | None:
     """Restores model and optimiser and returns the state; None, touching nothing, without a readable one of `run`."""
     try:
-        tensors, found = read_sealed(path, older=False)
+        tensors, found = read_sealed(path)
         facts = json.loads(found["state"])
     except (ValueError, KeyError):
         return None

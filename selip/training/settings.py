@@ -1,17 +1,19 @@
-"""Configuration of training: frozen dataclasses like those of config.py.
-
-A field that came later is left out of plain data at its default, so that the ids of runs without it stay as they were.
-"""
+"""Settings of training: frozen dataclasses, units in their field names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from benchmarks.settings import PositiveRate
+from selip.models.settings import ModelConfig
+from selip.similarity.settings import SimilarityConfig
 from selip.system.errors import InputError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class TrainingConfig:
         schedule: "cosine" to zero, or "polynomial" of power 0.9 (the paper's).
         gradient_clip: Largest global gradient norm.
         validations: Evenly spaced validations; the best keeps its weights.
-        precision: "auto" is float32 on a CPU and bfloat16 autocast on CUDA.
-        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/training/gradients.py), for batches that do not fit
-            in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients are the same.
+        precision: "no" is float32; "tf32" the same, but CUDA may round the factors of products and convolutions;
+            "bf16" bfloat16 autocast; "auto" is float32 on a CPU and bfloat16 autocast on CUDA. Scores are computed in
+            float32.
+        micro_batch: Pairs that a process encodes at a time, by GradCache (selip/training/gradients.py), for batches
+            that do not fit in memory; null: all at once. Batch norm then sees so many pairs, else loss and gradients
+            are the same.
         resident_gib: Training voxels that are kept in memory, in GiB; a larger cohort is read ahead from its store,
             to the same numbers. null: half of what is free, first on the device, then in main memory.
         memory_format: Of the weights and maps of the volume tower: "channels_last", which is faster, or "contiguous";
@@ -42,20 +47,18 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 64
     unique_texts: bool = True
-    learning_rate_volume: PositiveRate = 5e-4
-    learning_rate_text: PositiveRate = 5e-4
+    learning_rate_volume: Positive = 5e-4
+    learning_rate_text: Positive = 5e-4
     weight_decay: NonNegativeFloat = 0.01
     warmup_steps: NonNegativeInt = 100
     schedule: Literal["cosine", "polynomial"] = "cosine"
     gradient_clip: PositiveFloat = 1.0
     validations: int = 8
-    precision: Literal["auto", "no", "bf16"] = "auto"
-    micro_batch: Annotated[PositiveInt | None, Field(exclude_if=lambda value: value is None)] = None
-    resident_gib: Annotated[NonNegativeFloat | None, Field(exclude_if=lambda value: value is None)] = None
-    memory_format: Annotated[
-        Literal["channels_last", "contiguous"], Field(exclude_if=lambda value: value == "channels_last")
-    ] = "channels_last"
-    compile: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    precision: Literal["auto", "no", "tf32", "bf16"] = "auto"
+    micro_batch: PositiveInt | None = None
+    resident_gib: NonNegativeFloat | None = None
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Refuses budgets that cannot run."""
@@ -87,6 +90,33 @@ class AugmentConfig:
     gain: NonNegativeFloat = 0.1
     offset: NonNegativeFloat = 0.05
     noise: NonNegativeFloat = 0.02
-    rotation_degrees: Annotated[float, Field(ge=0, le=45, exclude_if=lambda value: not value)] = 0.0
-    scale: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: not value)] = 0.0
-    bias_field: Annotated[NonNegativeFloat, Field(exclude_if=lambda value: not value)] = 0.0
+    rotation_degrees: Annotated[float, Field(ge=0, le=45)] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    bias_field: NonNegativeFloat = 0.0
+
+
+def learning_rate_factor(step: int, config: TrainingConfig) -> float:
+    """Share of the peak learning rate at `step` (from 0): linear warm-up, then cosine or polynomial (0.9) to zero."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return (1 + math.cos(math.pi * done)) / 2 if config.schedule == "cosine" else (1 - done) ** 0.9
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that one run depends on beside its cohort, method and seed.
+
+    Attributes:
+        model: Towers.
+        training: Budget and optimiser.
+        augment: Augmentation.
+        similarity: S.
+        methods: Settings of methods that are given, name -> key -> value; the method fills in its own defaults.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    similarity: SimilarityConfig = field(default_factory=SimilarityConfig)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)

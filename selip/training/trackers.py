@@ -19,9 +19,8 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers
 from selip.system.errors import InputError, one_line
 from selip.system.files import content_hash
 from selip.system.registry import unknown
-from selip.training.learning_rate import learning_rate_factor
 from selip.training.resume_state import RunState
-from selip.training.settings import TrainingConfig
+from selip.training.settings import TrainingConfig, learning_rate_factor
 
 PROJECT = "selip-bench"
 INSTALL = {"tensorboard": "selip-bench[trackers]"}
@@ -30,7 +29,7 @@ INSTALL = {"tensorboard": "selip-bench[trackers]"}
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where the losses of a run are logged.
+    """Tracker, folder and name under which the losses of a run are logged.
 
     Attributes:
         name: Tracker by accelerate's name for it; "" for none.
@@ -44,7 +43,7 @@ class Tracking:
 
     @property
     def of_accelerator(self) -> dict[str, Any]:
-        """What an Accelerator is made with."""
+        """Arguments of an Accelerator."""
         return {"log_with": self.name, "project_dir": self.folder} if self.name else {}
 
 
@@ -59,7 +58,7 @@ def check_tracker(name: str) -> None:
         raise InputError(unknown("tracker", name, TRACKERS))
     if not filter_trackers([name], "tracking"):
         raise InputError(
-            f"got --track {name}, which is not installed here; allowed: with its package; "
+            f"got --track {name}, which is not installed here; "
             f"pip install '{INSTALL.get(name, name)}', or leave --track out"
         )
 
@@ -87,7 +86,7 @@ def tracked(accelerator: Accelerator, tracking: Tracking, run: str, step: int) -
 
 
 def tracked_values(state: RunState, loss: float, config: TrainingConfig) -> dict[str, float]:
-    """What is logged of the last step of `state` once its loss was read; logit scale and val score where known."""
+    """Values to log of the last step of `state` once its loss was read; logit scale and val score where known."""
     factor = learning_rate_factor(state.step - 1, config)
     values = {
         "loss": loss,
@@ -107,8 +106,7 @@ def _start(accelerator: Accelerator, tracking: Tracking, run: str, step: int) ->
         accelerator.init_trackers(project, init_kwargs={tracking.name: dict(settings)})
     except Exception as error:  # whatever a third party's service comes to
         raise InputError(
-            f"got --track {tracking.name}, which does not start ({one_line(error)}); allowed: a tracker that is set up "
-            "here; set it up, or leave --track out"
+            f"got --track {tracking.name}, which does not start ({one_line(error)}); set it up, or leave --track out"
         ) from error
 
 

@@ -18,19 +18,19 @@ from accelerate import Accelerator
 from torch import nn
 
 from selip.data.cohort import Cohort
-from selip.experiments.config import ModelConfig, RunConfig
-from selip.experiments.experiment_file import to_mapping
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
-from selip.models.embeddings import Embeddings
-from selip.models.encoding import embed_cohort
+from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.models.settings import ModelConfig
 from selip.records.record import Training
 from selip.system.errors import InputError
 from selip.system.files import content_hash
+from selip.system.mappings import to_mapping
 from selip.system.memory import keep_freed_memory
 from selip.training.batch_norm import share_statistics
 from selip.training.batch_plan import BatchPlan, plan_batches
 from selip.training.batch_views import Feed
-from selip.training.device_setup import arrange, make_accelerator, make_optimizer, repeat_exactly
+from selip.training.device_setup import arrange, make_accelerator, make_optimizer, precision_of
 from selip.training.distributed import (
     average_gradients,
     check_batch_size,
@@ -41,10 +41,10 @@ from selip.training.distributed import (
     process_count,
 )
 from selip.training.gradients import Differentiate
-from selip.training.learning_rate import learning_rate_factor
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Loss
 from selip.training.resume_state import Progress, RunState, load_state, save_state, state_path
+from selip.training.settings import RunConfig, learning_rate_factor
 from selip.training.trackers import NOT_TRACKED, Tracking, tracked, tracked_values
 from selip.training.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
@@ -77,14 +77,14 @@ class Run:
     @property
     def id(self) -> str:
         """SHA-256 (hex) of what the user chose."""
-        parts = [self.method.name, to_mapping(self.config), self.seed, self.cohort.info.content_hash]
-        return content_hash(parts)
+        own = to_mapping(self.method.settings_in(self.config))
+        return content_hash([self.method.name, own, to_mapping(self.config), self.seed, self.cohort.info.content_hash])
 
 
 def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Training]:
     """Trains one run and keeps the weights that validation chose.
 
-    A state beside `checkpoint` lets a killed run continue; `selip.training.resume_state.forget_state` removes it when scores are safe.
+    A state beside `checkpoint` lets a killed run continue; `forget_state` removes it when scores are safe.
 
     Returns:
         Model in eval mode as read back from `checkpoint`, the checkpoint's facts, and what a record says of training.
@@ -99,8 +99,9 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         initial_weights_hash=weights_hash(common),
         own_tower=model.config.volume_tower if run.method.tower else "",
         batch_order_hash=plan.hash,
-        precision=accelerator.mixed_precision,
+        precision=precision_of(run.config.training),
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        never_flipped=int((~data.texts.can_flip()[data.text_ids]).sum()),
     )
     if run.method.prepare is not None:
         state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
@@ -127,12 +128,12 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     config = run.config.training
     join()
     check_batch_size(config.batch_size)
-    accelerator = make_accelerator(config, run.tracking)
+    accelerator = make_accelerator(run.tracking)
     data = load_training_data(run.cohort, accelerator.device, config.resident_gib)
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
-        data.text_ids, data.texts.twin, steps=config.steps, batch_size=config.batch_size,
+        data.text_ids, data.texts.twin, data.texts.can_flip(), steps=config.steps, batch_size=config.batch_size,
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
     )  # fmt: skip
     return accelerator, data, common, model, plan
@@ -174,18 +175,21 @@ class _Loop:
     ) -> None:
         self.run, self.accelerator, config = run, accelerator, run.config.training
         torch.manual_seed(run.seed)  # for the method's own layers
-        known = Preparation(data.texts, plan.text_ids, run.seed, run.config, model_sizes(model), data.label_names)
+        settings, sizes = run.method.settings_in(run.config), model_sizes(model)
+        known = Preparation(
+            data.texts, plan.text_ids, run.seed, run.config, sizes, settings, data.label_names, accelerator.device
+        )  # fmt: skip
         objective = prepare(known)
         own = objective if isinstance(objective, nn.Module) else nn.Module()
         self.model = model.to(accelerator.device)
         self.parts = nn.ModuleList([self.model, own.to(accelerator.device)])
         self.optimizer = accelerator.prepare(make_optimizer(self.model, own, config))
-        self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, accelerator.mixed_precision])
+        self.key = content_hash([run.id, weights_hash(self.parts), plan.hash, precision_of(config)])
         if process_count() > 1:
             share_statistics(self.parts, accelerator.device)
         arrange(self.model.volume_tower, config)
         feed = Feed(run.method, run.config, self.model, data, plan, run.seed)
-        self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch)
+        self.differentiate = Differentiate(feed, objective, accelerator, config.micro_batch, precision_of(config))
 
     def __call__(self, step: int) -> None:
         """Takes `step` (from 0) and reads nothing back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,14 +12,17 @@ import torch
 from torch.nn import functional as F
 
 from selip.data.cohort import Cohort
-from selip.data.findings import CONTRASTS, findings_from_json, parse_findings_text
-from selip.experiments.config import ModelConfig
+from selip.data.findings import findings_from_json, parse_findings_text
+from selip.data.states import UNKNOWN, finding_labels, states_of
+from selip.data.volume_batches import Volumes
 from selip.models.dual_encoder import DualEncoder
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import make_tokens
+from selip.models.volume_towers import contrast_positions
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
 from selip.training.method import Sizes
-from selip.training.voxel_loading import Volumes, place_volumes
+from selip.training.voxel_loading import place_volumes
 
 CENTRING_VOLUMES = 256
 
@@ -34,7 +37,7 @@ class TrainingData:
         texts: Unique texts and their flipped twins.
         text_ids: (n,) int64 ids in `texts`.
         label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
-        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device.
+        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for an unknown state.
         spacing_mm: Voxel edges along right, front, top.
     """
 
@@ -71,10 +74,10 @@ def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
-    """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume.
+    """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for one of unknown state.
 
     The types of the findings that the volume's contrast shows, where the findings of its study are known with their
-    signals; else the labels of the study, less "normal", and none for a volume whose text has no finding.
+    signals; else the labels of the study, less those that name none, and none for a volume whose text has no finding.
     """
     studies = cohort.studies.set_index("study_id")
     table = cohort.volumes.iloc[rows]
@@ -83,25 +86,27 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
         for study, contrast, text in zip(table["study_id"], table["contrast"], table["text"], strict=True)
     ]
     names = tuple(sorted(set().union(*shown)))
-    return names, torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
+    sets = torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
+    sets[torch.from_numpy(states_of(table) == UNKNOWN)] = torch.nan
+    return names, sets
 
 
 def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
     known = findings_from_json(findings) if findings else []
     if any(finding.signals for finding in known):
         return {finding.lesion_type for finding in known if finding.clause(contrast)}
-    return set(json.loads(labels)) - {"normal"} if parse_findings_text(text) else set()
-
-
-def contrast_positions(contrasts: Sequence[str]) -> torch.Tensor:
-    """(n,) int64 positions in CONTRASTS."""
-    return torch.tensor([CONTRASTS.index(contrast) for contrast in contrasts], dtype=torch.long)
+    return set(finding_labels(json.loads(labels))) if parse_findings_text(text) else set()
 
 
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:
-    """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics."""
+    """The model that every method of `seed` starts from: same weights, vocabulary and intensity statistics.
+
+    It is where `data` is. Weights are drawn on the CPU, so that they are the same everywhere; what is computed of
+    volumes is computed there.
+    """
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
+    model = model.to(data.contrasts.device)
     model.intensity.fit(data.volumes, data.contrasts.cpu())
     if config.centre_projections:
         _centre_projections(model, data)
@@ -127,7 +132,7 @@ def with_own_tower(
 @torch.no_grad()
 def model_sizes(model: DualEncoder) -> Sizes:
     """Sizes of what the towers of `model` give, from one volume of zeros."""
-    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape))[-1]
+    last = model.volume_tower.stage_maps(torch.zeros(1, 1, *model.shape, device=model.log_logit_scale.device))[-1]
     channels, *cells = last.shape[1:]
     words = model.text_tower.features
     return Sizes(model.volume_tower.features, (channels, *cells), words, model.shape)
@@ -141,9 +146,10 @@ def _centre_projections(model: DualEncoder, data: TrainingData) -> None:
     et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
     """
     rows = torch.linspace(0, len(data.volumes) - 1, min(CENTRING_VOLUMES, len(data.volumes))).long()
-    stored = data.volumes[rows].cpu().unsqueeze(1).float() / 255
-    volumes = model.volume_features(stored, data.contrasts[rows].cpu())
-    texts = model.text_tower(*model.tokens(data.texts.texts))
+    device = data.contrasts.device
+    stored = data.volumes[rows].to(device).unsqueeze(1).float() / 255
+    volumes = model.volume_features(stored, data.contrasts[rows])
+    texts = model.text_tower(*(one.to(device) for one in model.tokens(data.texts.texts)))
     for features, projection in ((volumes, model.volume_projection), (texts, model.text_projection)):
         direction = F.normalize(features.mean(0), dim=0)
         projection.weight -= torch.outer(projection.weight @ direction, direction)

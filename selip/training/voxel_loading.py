@@ -8,49 +8,14 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import psutil
 import torch
 
 from selip.data.cohort import Cohort
+from selip.data.volume_batches import StoredVolumes, Volumes, room_bytes, to_device
 from selip.training.distributed import own_rows
 
-SHARE_OF_FREE_MEMORY = 0.5
 STEPS_AHEAD = 4
 READERS = 2
-
-
-@dataclass(frozen=True)
-class StoredVolumes:
-    """Volumes that stay in a cohort's store; indexed like a tensor (n, I, J, K) uint8, they are read.
-
-    Attributes:
-        cohort: The cohort.
-        rows: (n,) int64 rows of its volumes.
-    """
-
-    cohort: Cohort
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def shape(self) -> torch.Size:
-        """(n, I, J, K)."""
-        return torch.Size((len(self.rows), *self.cohort.info.shape))
-
-    def __getitem__(self, positions: torch.Tensor) -> torch.Tensor:
-        """(m, I, J, K) uint8 in main memory: the volumes at `positions` (m,) int64, each read once.
-
-        Raises:
-            InputError: When the store is damaged.
-        """
-        rows, inverse = np.unique(self.rows[positions.numpy()], return_inverse=True)
-        return torch.from_numpy(self.cohort.read_volumes(rows)[inverse])
-
-
-Volumes = torch.Tensor | StoredVolumes
-"""(n, I, J, K) uint8 on a device, in main memory, or in a store."""
 
 
 def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_gib: float | None) -> Volumes:
@@ -69,26 +34,12 @@ def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_
     return StoredVolumes(cohort, rows)
 
 
-def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
-    """Room to fill on a device: `limit_gib`, or half of what is free there."""
-    if limit_gib is not None:
-        return limit_gib * 2**30
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return SHARE_OF_FREE_MEMORY * free
-
-
-def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """`array` as a tensor on `device`; the host does not wait for the copy."""
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
-
-
 Loader = Callable[[int, slice], torch.Tensor]
 """Step and rows of its batch to voxels (n, I, J, K) uint8 on the device."""
 
 
 def make_loader(volumes: Volumes, plan_rows: np.ndarray, device: torch.device) -> Loader:
-    """What gives the voxels of each step.
+    """Make the iterator that gives the voxels of each step.
 
     Args:
         volumes: All training volumes.

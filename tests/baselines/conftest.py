@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from selip.data.findings import NORMAL_TEXT
-from selip.experiments.config import ModelConfig, RunConfig
+from selip.models.settings import ModelConfig
 from selip.models.volume_towers import VolumeTower
 from selip.similarity.text_similarity import TextTable
 from selip.training.batch_views import draw_mask
-from selip.training.method import VIEWS, Preparation, Sizes
+from selip.training.method import VIEWS, MaskSettings, Preparation, Sizes
 from selip.training.objective import Batch
+from selip.training.settings import RunConfig
 
 SIDES, PLACES = ("left", "right"), ("thalamus", "insula", "cerebellum", "frontal lobe", "temporal lobe")
 SIGNALS = ("high signal", "low signal with high rim", "patchy high signal")
@@ -56,7 +59,19 @@ def preparation(make_tower):
     tower = make_tower()["tower"]
     channels, *cells = tower.stage_maps(torch.zeros(2, 1, *SHAPE))[-1].shape[1:]
     sizes = Sizes(tower.features, (channels, *cells), WORD_WIDTH, SHAPE)
-    return Preparation(table, batches, 0, RunConfig(model=MODEL), sizes, LABEL_NAMES)
+    return Preparation(table, batches, 0, RunConfig(model=MODEL), sizes, label_names=LABEL_NAMES)
+
+
+@pytest.fixture(scope="session")
+def prepared(preparation):
+    """Makes the objective of a method as the trainer does; `changes` are of the preparation."""
+
+    def prepare(method, **changes):
+        torch.manual_seed(preparation.seed)
+        changed = replace(preparation, **changes)
+        return method.prepare(replace(changed, settings=method.settings_in(changed.config)))
+
+    return prepare
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +89,7 @@ def every_field(preparation):
         "words": torch.randn(len(preparation.texts.texts), LONGEST, WORD_WIDTH, generator=draw)[ids],
         "word_mask": torch.arange(LONGEST) < (LONGEST - ids % 4).unsqueeze(1),
         "inputs": F.interpolate(coarse, SHAPE, mode="trilinear"),
-        "masked": draw_mask((SIZE, 1, *SHAPE), draw),
+        "masked": draw_mask((SIZE, 1, *SHAPE), MaskSettings(), draw),
         "labels": _labels(preparation.texts)[ids],
         "text_ids": ids,
     }

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from baselines.clip import clip_objective
-from baselines.cyclip import METHOD, cyclip_loss, inconsistency
+from baselines.cyclip import METHOD, ConsistencySettings, cyclip_loss, inconsistency
 
 
 def loop(volumes, texts):
@@ -36,7 +36,7 @@ def test_terms_equal_the_loop_with_gradients(embeddings):
 def test_loss_is_clip_and_a_quarter_of_each_term(make_batch):
     batch, leaves = make_batch(METHOD)
     learned = [*leaves.values(), batch.logit_scale]
-    loss = cyclip_loss(batch)
+    loss = cyclip_loss(batch, ConsistencySettings())
     clip = clip_objective(1.0)(batch)
     judge = clip.value + 0.25 * sum(loop(batch.volumes.double(), batch.texts.double()))
     assert torch.equal(loss.targets, clip.targets)

@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from baselines import sentence_targets, tfidf_targets
-from baselines.entropy_match import TEMPERATURES, cosine_targets, matched_temperature, mean_entropy
-from baselines.selip import SelipConfig, selip_loss
+from baselines import label_smoothing, sentence_targets, tfidf_targets
+from baselines.entropy_match import TEMPERATURES, TargetSettings, cosine_targets, matched_temperature, mean_entropy
+from baselines.selip import selip_loss, selip_settings
 from selip.data.findings import NORMAL_TEXT
-from selip.experiments.config import RunConfig
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, TextTable
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity, TextTable
 from selip.system.errors import InputError, UnavailableError
 from selip.training.method import Preparation, Sizes
-from selip.training.objective import Batch
+from selip.training.objective import Batch, soft_target_objective
+from selip.training.settings import RunConfig
 
 PLACES = ("thalamus", "insula", "cerebellum", "frontal lobe", "temporal lobe")
 SIGNALS = ("high signal", "low signal with high rim", "patchy high signal")
@@ -26,13 +27,14 @@ SIZE = 12
 METHODS = [sentence_targets.METHOD, tfidf_targets.METHOD]
 
 
-def prepare(*, selip=SelipConfig(), similarity=SimilarityConfig(), steps=30, repeat=1):  # noqa: B008 (frozen)
+def prepare(*, similarity=SimilarityConfig(), steps=30, repeat=1, own=None, **selip):  # noqa: B008 (frozen)
     table = TextTable.of([*CLAUSES, *PAIRS, NORMAL_TEXT])
     rng = np.random.default_rng(0)
     drawn = [rng.permutation(len(table.texts))[: SIZE // repeat] for _ in range(steps)]
     batches = np.repeat(np.array(drawn), repeat, axis=1)
-    config = replace(RunConfig(), selip=selip, similarity=similarity)
-    return Preparation(table, batches, seed=0, config=config, sizes=Sizes(24, (12, 2, 2, 1), 16, (16, 16, 8)))
+    config = replace(RunConfig(), methods={"selip": selip}, similarity=similarity)
+    sizes = Sizes(24, (12, 2, 2, 1), 16, (16, 16, 8))
+    return Preparation(table, batches, 0, config, sizes, own or TargetSettings())
 
 
 def make(ids, dtype=torch.float32):
@@ -51,7 +53,7 @@ def selip_entropy(preparation):
     measure, found = TextSimilarity.of(preparation.texts, preparation.config.similarity), []
     for ids in torch.from_numpy(preparation.batches):
         logits = torch.zeros(len(ids), len(ids))
-        found.append(entropy_loop(selip_loss(logits, measure(ids), preparation.config.selip).targets))
+        found.append(entropy_loop(selip_loss(logits, measure(ids), selip_settings(preparation.config)).targets))
     return float(np.mean(found))
 
 
@@ -60,8 +62,8 @@ def selip_entropy(preparation):
     "settings",
     [
         {},
-        {"selip": SelipConfig(kl_weight=0.3)},
-        {"selip": SelipConfig(kl_weight=4.0, rows="softmax")},
+        {"kl_weight": 0.3},
+        {"kl_weight": 4.0, "rows": "softmax"},
         {"similarity": SimilarityConfig(syntax="character_dice")},
     ],
     ids=["default", "weak", "soft", "characters"],
@@ -78,7 +80,7 @@ def test_as_soft_as_selip_on_the_batches_of_the_run(method, settings):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_targets_are_softmax_of_cosines_at_selips_scale_with_gradients(method):
-    preparation = prepare(selip=SelipConfig(kl_weight=0.5))
+    preparation = prepare(kl_weight=0.5)
     batch = make(torch.from_numpy(preparation.batches[3]))
     loss = method.prepare(preparation)(batch)
     targets = loss.targets.double()
@@ -113,14 +115,14 @@ def test_alike_texts_share_mass():
 
 
 def test_lambda_zero_asks_for_the_identity():
-    preparation = prepare(selip=SelipConfig(kl_weight=0))
+    preparation = prepare(kl_weight=0)
     for method in METHODS:
         targets = method.prepare(preparation)(make(torch.from_numpy(preparation.batches[0]))).targets
         torch.testing.assert_close(targets, torch.eye(SIZE), atol=1e-3, rtol=0)
 
 
 def test_out_of_reach_takes_the_nearer_end():
-    alone, doubled = (prepare(selip=SelipConfig(kl_weight=0), repeat=repeat) for repeat in (1, 2))
+    alone, doubled = (prepare(kl_weight=0, repeat=repeat) for repeat in (1, 2))
     vectors = tfidf_targets.tfidf_vectors(alone.texts.texts)
     assert matched_temperature(vectors, alone) == TEMPERATURES[0]
     assert matched_temperature(vectors, doubled) == TEMPERATURES[0]
@@ -131,8 +133,7 @@ def test_out_of_reach_takes_the_nearer_end():
 
 def test_uniform_is_out_of_reach_above():
     """A lambda so large that T is P, which is uniform for normal texts that are alike."""
-    config = SelipConfig(kl_weight=1e9), SimilarityConfig(normal="alike")
-    preparation = prepare(selip=config[0], similarity=config[1])
+    preparation = prepare(kl_weight=1e9, similarity=SimilarityConfig(normal="alike"))
     normal = preparation.texts.ids([NORMAL_TEXT] * SIZE)
     preparation = replace(preparation, batches=normal[None])
     vectors = F.normalize(torch.randn(len(preparation.texts.texts), 4, generator=torch.Generator().manual_seed(0)))
@@ -175,9 +176,9 @@ def test_without_a_sentence_model_the_method_is_skipped(monkeypatch):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"selip": SelipConfig(kl="one_way")},
-        {"selip": SelipConfig(kl_clamp=1e-3)},
-        {"selip": SelipConfig(diagonal="out")},
+        {"kl": "one_way"},
+        {"kl_clamp": 1e-3},
+        {"diagonal": "out"},
         {"similarity": SimilarityConfig(normal="masked")},
     ],
 )
@@ -190,3 +191,23 @@ def test_texts_without_words_are_a_reason_to_skip():
     one = prepare()
     with pytest.raises(UnavailableError, match="without a word"):
         tfidf_targets.prepare(replace(one, texts=TextTable.of(["1", "2 3"])))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_temperature_that_is_set_is_taken(method):
+    preparation = prepare(own=TargetSettings(temperature=0.3))
+    batch = make(torch.from_numpy(preparation.batches[3]))
+    targets = method.prepare(preparation)(batch).targets
+    ties = targets / targets.diagonal()[:, None]
+    assert ties.min().item() >= math.exp(-2 / 0.3), "no cosine is under -1"
+    assert mean_entropy([targets]) > mean_entropy([method.prepare(prepare())(batch).targets])
+
+
+def test_a_smoothing_that_is_set_is_taken_at_selips_loss_scale():
+    preparation = prepare(kl_weight=0.5, own=label_smoothing.SmoothingSettings(epsilon=0.24))
+    batch = make(torch.from_numpy(preparation.batches[3]))
+    loss = label_smoothing.prepare(preparation)(batch)
+    wanted = torch.full((SIZE, SIZE), 0.24 / SIZE).fill_diagonal_(1 - 0.24 + 0.24 / SIZE)
+    torch.testing.assert_close(loss.targets, wanted)
+    once = soft_target_objective(lambda batch: wanted)(batch).value.item()
+    assert loss.value.item() == pytest.approx(1.5 * once, rel=1e-6)

@@ -15,7 +15,6 @@ from selip.training.training_data import initial_model, load_training_data, with
 
 STEPS = 2
 LIGHT = ("model.width=4", "model.centre_projections=false", "model.slices.slices=2", "training.batch_size=4")
-OWN_TOWERS = {"open_clip_slices": "open_clip_slices"}
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +46,9 @@ def test_every_method_has_the_same_start_batches_split_and_budget(name, short, r
     _, _, clip = reference
     assert training.initial_weights_hash == clip.initial_weights_hash
     assert training.batch_order_hash == clip.batch_order_hash
-    assert training.steps == facts.step == (0 if name == "random_init" else STEPS)
-    assert training.own_tower == OWN_TOWERS.get(name, "")
+    method = load(METHODS, "selip.methods", name)
+    assert training.steps == facts.step == (STEPS if method.prepare else 0)
+    assert training.own_tower == method.tower.get("volume_tower", "")
     if not training.own_tower:
         assert training.parameters == clip.parameters
     assert facts.split_fingerprint == small_cohort.info.split_fingerprint

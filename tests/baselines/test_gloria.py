@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from baselines.clip import clip_objective
-from baselines.gloria import METHOD, local_logits, prepare, without_last
+from baselines.gloria import METHOD, LocalSettings, local_logits, without_last
 
 LENGTHS = (4, 1, 6, 3)
 
@@ -40,7 +40,7 @@ def local():
 
 def test_local_logits_equal_the_loop_with_gradients(local):
     regions, words, kept = local
-    ours, judge = local_logits(regions, words, kept), loop(regions, words, LENGTHS)
+    ours, judge = local_logits(regions, words, kept, LocalSettings()), loop(regions, words, LENGTHS)
     torch.testing.assert_close(ours, judge, atol=1e-9, rtol=0)
     probe = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found, right = (torch.autograd.grad((one * probe).sum(), [regions, words]) for one in (ours, judge))
@@ -50,23 +50,23 @@ def test_local_logits_equal_the_loop_with_gradients(local):
 
 def test_padding_and_the_order_of_regions_and_words_do_not_matter(local):
     regions, words, kept = local
-    logits = local_logits(regions, words, kept)
+    logits = local_logits(regions, words, kept, LocalSettings())
     noise = torch.where(kept.unsqueeze(-1), words, 1e3)
-    torch.testing.assert_close(local_logits(regions, noise, kept), logits)
+    torch.testing.assert_close(local_logits(regions, noise, kept, LocalSettings()), logits)
     order = torch.tensor([5, 2, 0, 4, 1, 3])
-    torch.testing.assert_close(local_logits(regions.flip(1), words[:, order], kept[:, order]), logits)
+    torch.testing.assert_close(local_logits(regions.flip(1), words[:, order], kept[:, order], LocalSettings()), logits)
 
 
 def test_a_zero_map_and_a_zero_word_are_finite(local):
     regions, words, kept = local
-    logits = local_logits(regions * 0, words, kept)
+    logits = local_logits(regions * 0, words, kept, LocalSettings())
     assert all(torch.isfinite(one).all() for one in torch.autograd.grad(logits.sum(), [regions, words]))
-    assert torch.isfinite(local_logits(regions, words * 0, kept)).all()
+    assert torch.isfinite(local_logits(regions, words * 0, kept, LocalSettings())).all()
 
 
-def test_loss_is_clips_and_the_local_one_of_projected_regions_and_words(preparation, make_batch):
+def test_loss_is_clips_and_the_local_one_of_projected_regions_and_words(prepared, make_batch):
     torch.manual_seed(0)
-    objective = prepare(preparation)
+    objective = prepared(METHOD)
     batch, leaves = make_batch(METHOD, order=torch.arange(6))
     lengths = (batch.word_mask.sum(1) - 1).tolist()
     regions = batch.regions.flatten(2).transpose(1, 2) @ objective.region_projection.weight.T
@@ -82,12 +82,12 @@ def test_loss_is_clips_and_the_local_one_of_projected_regions_and_words(preparat
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
-def test_the_last_token_is_no_word(preparation, make_batch):
+def test_the_last_token_is_no_word(prepared, make_batch):
     assert without_last(torch.tensor([[True, True, False], [True, True, True]])).tolist() == [
         [True, False, False],
         [True, True, False],
     ]
-    objective = prepare(preparation)
+    objective = prepared(METHOD)
     batch, _ = make_batch(METHOD)
     last = batch.word_mask.sum(1) - 1
     changed = batch.words.clone()

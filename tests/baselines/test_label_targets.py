@@ -18,7 +18,7 @@ from selip.training.objective import Batch
 from selip.training.training_data import finding_sets
 
 METHODS = [unicl.METHOD, medclip.METHOD]
-LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"))
+LABELLED = SimpleNamespace(label_names=("abscess", "bleed", "infarct"), settings=medclip.OverlapSettings())
 SETS = [(), (0,), (0,), (), (1, 2), (2,), (1, 2), (), (0, 1, 2), (1,)]
 
 
@@ -91,7 +91,7 @@ def test_unicl_counts_of_many_labels_are_exact():
 
 
 def test_medclip_normal_is_a_class_of_its_own():
-    targets = medclip.medclip_targets(vectors([(), (), (0,), (0, 1)]))
+    targets = medclip.medclip_targets(vectors([(), (), (0,), (0, 1)]), temperature=1.0)
     assert targets[0, 0] == targets[0, 1]
     assert (targets[0, 0] / targets[0, 2]).item() == pytest.approx(math.e)
     assert (targets[2, 2] / targets[2, 3]).item() == pytest.approx(math.exp(1 - 1 / math.sqrt(2)))
@@ -118,7 +118,7 @@ def test_all_normal_is_uniform(method):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_a_cohort_without_labels_is_skipped(method):
-    with pytest.raises(UnavailableError, match=f"got a cohort without labels; allowed for {method.name}"):
+    with pytest.raises(UnavailableError, match=f"got a cohort without lesion types .*, which {method.name} needs"):
         method.prepare(SimpleNamespace(label_names=()))
     assert method.views == ("pairs", "labels")
 
@@ -141,3 +141,28 @@ def test_finding_sets_without_known_findings_are_the_labels_of_the_study(small_c
     names, labels = finding_sets(cohort, np.arange(4))
     assert names == ("infarct",)
     assert labels.tolist() == [[0], [0], [1], [0]]
+
+
+@pytest.mark.parametrize("targets", [unicl.unicl_targets, medclip.medclip_targets])
+def test_a_volume_of_unknown_state_is_like_none_and_changes_no_other(targets):
+    labels = vectors(SETS)
+    unknown = torch.tensor([0, 4])
+    labels[unknown] = torch.nan
+    rest = [row for row in range(len(SETS)) if row not in unknown.tolist()]
+    found = targets(labels)
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found.sum(1), torch.ones(len(SETS)))
+    for row in unknown.tolist():
+        others = [other for other in range(len(SETS)) if other != row]
+        assert torch.unique(found[row, others]).numel() == 1
+        assert found[row, row] > found[row, others[0]]
+    judge = targets(vectors([SETS[row] for row in rest]))
+    within = found[rest][:, rest]
+    torch.testing.assert_close(within / within.sum(1, keepdim=True), judge)
+
+
+def test_finding_sets_of_unknown_volumes_are_unknown(small_cohort):
+    states = ["unknown" if row == 1 else "abnormal" for row in range(len(small_cohort.volumes))]
+    cohort = replace(small_cohort, volumes=small_cohort.volumes.assign(state=states))
+    _, labels = finding_sets(cohort, np.arange(4))
+    assert labels.isnan().any(1).tolist() == [False, True, False, False]

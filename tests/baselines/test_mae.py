@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from baselines.mae import METHOD, MaskedVoxels, masked_mean_squared_error
 from selip.training.batch_views import draw_mask
-from selip.training.method import Sizes
+from selip.training.method import MaskSettings, Sizes
 
 SHAPE = (2, 1, 12, 9, 6)
 
@@ -17,7 +17,7 @@ SHAPE = (2, 1, 12, 9, 6)
 def case():
     generator = torch.Generator().manual_seed(0)
     inputs, predicted = (torch.randn(SHAPE, generator=generator, dtype=torch.float64) for _ in range(2))
-    return predicted.requires_grad_(), inputs, draw_mask(SHAPE, generator)
+    return predicted.requires_grad_(), inputs, draw_mask(SHAPE, MaskSettings(), generator)
 
 
 def test_equals_the_loop_over_hidden_voxels_with_gradients(case):
@@ -59,6 +59,15 @@ def test_decoder_is_simmims_linear_layer_and_shuffle():
     weight = decoder.decoder.weight.reshape(6, 16).T  # (voxels of a cell, C)
     linear = F.conv2d(regions[..., 0], weight[:, :, None, None], decoder.decoder.bias.expand(16))
     torch.testing.assert_close(decoder.decode(regions)[..., 0], F.pixel_shuffle(linear, 4), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [MaskSettings(), MaskSettings(masked_share=0.25, mask_voxels=4)])
+def test_blocks_are_hidden_whole_and_as_often_as_is_set(settings):
+    edge = settings.mask_voxels
+    hidden = draw_mask((20, 1, *[edge * 8] * 3), settings, torch.Generator().manual_seed(0)).float()
+    blocks = F.avg_pool3d(hidden, edge)
+    assert ((blocks < 1e-6) | (blocks > 1 - 1e-6)).all()
+    assert blocks.mean().item() == pytest.approx(settings.masked_share, abs=0.02)  # 10,240 blocks
 
 
 def test_learns_no_text():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,13 +13,16 @@ from torch.nn import functional as F
 
 from baselines import METHODS
 from baselines.label_smoothing import off_diagonal_mass
-from baselines.selip import SelipConfig, selip_loss
+from baselines.selip import SelipSettings, selip_loss
 from baselines.shuffled_selip import permutation
-from selip.experiments.config import ModelConfig
-from selip.similarity.text_similarity import SimilarityConfig, TextSimilarity, sentence_embeddings
+from selip.models.settings import ModelConfig
+from selip.similarity import sentence_embeddings
+from selip.similarity.settings import SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity
 from selip.system.errors import UnavailableError
 from selip.system.registry import load
 from selip.training.method import VIEWS
+from selip.training.settings import RunConfig
 
 EVERY = {name: load(METHODS, "selip.methods", name) for name in METHODS}
 TRAINED = [name for name, method in EVERY.items() if method.prepare]
@@ -33,7 +36,8 @@ CITATION = re.compile(r"arXiv:\d{4}\.\d{4,5}|\b(19|20)\d\d\b|\bcontrol\b|\bours\
 def prepared(name, preparation):
     """The objective as the trainer makes it."""
     torch.manual_seed(preparation.seed)
-    return EVERY[name].prepare(preparation)
+    method = EVERY[name]
+    return method.prepare(replace(preparation, settings=method.settings_in(preparation.config)))
 
 
 def own_layers(objective):
@@ -49,6 +53,9 @@ def test_declaration(name, preparation):
     assert CITATION.search(method.source), "it names an arXiv number, a paper and its year, or what it is a control of"
     assert set(method.views) <= VIEWS.keys()
     assert method.tower.keys() <= {field.name for field in fields(ModelConfig)}
+    assert is_dataclass(method.settings)
+    assert method.settings_in(RunConfig()) == method.settings()
+    assert method.control_of in ("", *METHODS)
     assert method.shown_texts is None or all(map(method.shown_texts, preparation.texts.texts))
 
 
@@ -187,7 +194,7 @@ def test_label_smoothing_has_selips_off_diagonal_mass(preparation, make_batch):
     measure = TextSimilarity.of(preparation.texts, SimilarityConfig())
     empty = torch.zeros(16, 16)
     masses = [
-        1 - selip_loss(empty, measure(ids), SelipConfig()).targets.diagonal().mean().item()
+        1 - selip_loss(empty, measure(ids), SelipSettings()).targets.diagonal().mean().item()
         for ids in torch.from_numpy(preparation.batches)
     ]
     assert off_diagonal_mass(preparation) == pytest.approx(np.mean(masses), abs=1e-6)

@@ -6,7 +6,7 @@ import torch
 
 from baselines import clip
 from baselines.open_clip_slices import METHOD
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
 from selip.models.slice_tower import SliceTower
 from selip.models.volume_towers import make_volume_tower
 

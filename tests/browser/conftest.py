@@ -11,10 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards.figures.retrieval_pictures import Example, draw_examples
-from leaderboards.figures.segmentation_pictures import draw_cases
+from leaderboards.figures import plots
+from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.document import pictures as page_pictures
 
 HERE = Path(__file__).parent
 STANDARD = HERE.parents[1] / "leaderboards" / "records" / "standard" / "records"
@@ -124,7 +123,7 @@ def large_page(tmp_path_factory):
 def written(folder):
     """The page of a run directory, without the PNG figures that it does not show."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_pictures, "render", lambda draw: b"")
+        patch.setattr(plots, "render", lambda draw: b"")
         build_leaderboard(folder, folder / "out", n_resamples=40)
     return folder / "out" / "index.html"
 

@@ -9,9 +9,14 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks import BENCHMARKS
+from leaderboards.figures import plots
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.document import pictures as page_pictures
-from selip.records.record import CohortFacts, Record, Training, write_record
+from selip.experiments.config import DECLARED_CONTRASTS
+from selip.records.declaration import Declared
+from selip.records.record import CohortFacts, Record, Training
+from selip.records.record_files import write_record
+from selip.system.registry import load
 
 
 def loaded(name: str) -> ModuleType:
@@ -25,6 +30,7 @@ def loaded(name: str) -> ModuleType:
 family_records, retrieval_records = loaded("family_records"), loaded("retrieval_records")
 make_per_item, make_metrics = retrieval_records.make_per_item, retrieval_records.make_metrics
 SKILLS = {"clip": 0.9, "clip_x2": 0.85, "label_smoothing": 1.0, "random_init": 0.0, "selip": 1.3, "shuffled_selip": 0.6}
+CONTROLS = ("clip_x2", "label_smoothing", "shuffled_selip")
 METHODS = ("clip", "label_smoothing", "random_init", "selip", "shuffled_selip")
 FAMILY_BENCHMARKS = ("zero_shot", "linear_probe", "few_shot", "fine_tune", "segmentation")
 
@@ -64,11 +70,15 @@ def make_record(method: str, seed: int = 0, **changes: object) -> Record:
         "method": method,
         "benchmark": "retrieval",
         "protocol_version": "1",
+        "declared": declared_of(str(changes.get("benchmark", "retrieval"))),
         "seed": seed,
         "cohort": make_cohort(),
         "split_fingerprint": "5f" * 32,
         "config": {"method": method},
         "config_hash": "cc" * 32,
+        "settings": {},
+        "contrasts": DECLARED_CONTRASTS,
+        "controls": CONTROLS,
         "device": "cpu",
         "seconds": {"train": 61.2, "evaluate": 3.4},
         "peak_memory_mb": 812.0,
@@ -77,6 +87,13 @@ def make_record(method: str, seed: int = 0, **changes: object) -> Record:
         "command": f"selip run quick method={method} seed={seed} --out runs/quick",
     }
     return Record.model_validate(fields | changes)
+
+
+def declared_of(benchmark: str) -> Declared:
+    """What the benchmark says of itself; of one that is not registered, a family of its own ranked by Dice."""
+    if benchmark in BENCHMARKS:
+        return load(BENCHMARKS, "selip.benchmarks", benchmark).declared
+    return Declared(family=benchmark, label=benchmark, headline=("*/dice", "*/image_to_text_R@10"))
 
 
 def make_cohort(**changes: object) -> CohortFacts:
@@ -160,6 +177,7 @@ def factory() -> SimpleNamespace:
     """The factory's functions by name."""
     functions = (
         add_run, add_hole, add_family_run, fill_run_dir, make_record, make_cohort, make_per_item, make_metrics,
+        declared_of,
     )  # fmt: skip
     return SimpleNamespace(**{function.__name__: function for function in functions})
 
@@ -173,7 +191,7 @@ def real_figures() -> None:
 def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of other tests have empty figures: drawing is most of the time of a page."""
     if "real_figures" not in request.fixturenames:
-        monkeypatch.setattr(page_pictures, "render", lambda draw: b"")
+        monkeypatch.setattr(plots, "render", lambda draw: b"")
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +217,7 @@ def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The leaderboard of `family_dir`, its figures empty."""
     out = tmp_path_factory.mktemp("family_leaderboard")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_pictures, "render", lambda draw: b"")
+        patch.setattr(plots, "render", lambda draw: b"")
         build_leaderboard(family_dir, out, n_resamples=200)
     return out
 

@@ -11,10 +11,10 @@ import pandas as pd
 from benchmarks.metrics.class_columns import classes_of, stem_of
 from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.gate.comparison import Side
-from leaderboards.scores.families import headline_of
+from leaderboards.scores.headlines import headline_of
 
 SEED_SD = {"retrieval": 0.030, "segmentation": 0.019, "zero_shot": 0.010, "linear_probe": 0.009}
-"""SD of the ranking metric over seeds of a method in the standard records: that of leaderboards/gate/margins.yaml by √2."""
+"""SD of the ranking metric over seeds of a method in the standard records: that of gate/margins.yaml by √2."""
 SHIFT_SD = {"retrieval": 0.030, "segmentation": 0.024}  # the second is cut off at Dice 0
 FLIPPED = 0.12  # two seeds of a method differ in .22 of the hits at 10
 DICE_NOISE = 0.135  # the Dice of a volume differs by an SD of .19 between two seeds
@@ -43,7 +43,7 @@ def changed(side: Side, change: Change, rng: np.random.Generator) -> Side:
 def _mapped(side: Side, change: Change, methods: tuple[str, ...], rng: np.random.Generator) -> Side:
     boards = {}
     for name, board in side.boards.items():
-        key = headline_of(board).key
+        key = headline_of(board.records).key
         pool, metric = key.split("/", 1)
         items, rows = {}, []
         for row in (row for row in board.rows if row.method in methods):

@@ -17,7 +17,7 @@ import pytest
 from leaderboards.gate.comparison import Side, read_side
 from leaderboards.gate.quality_gate import compare
 from leaderboards.scores.benchmark_records import boards_of
-from selip.records.record import read_record
+from selip.records.record_files import read_record
 
 spec = importlib.util.spec_from_file_location("gate_tables", Path(__file__).with_name("gate_tables.py"))
 tables = importlib.util.module_from_spec(spec)

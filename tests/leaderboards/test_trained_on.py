@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboards.pages.retrieval_page import titled
+from leaderboards.pages.audit_page import crossing_table, on_crossing
 from leaderboards.scores.audit_record import CrossingAudit
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.tables.leakage_table import crossing_table, on_crossing
-from leaderboards.tables.protocol import cohort_facts
+from leaderboards.tables.protocol import cohort_facts, titled
 from selip.system.errors import InputError
 
 READING = {"evaluate_on": {"contrasts": {"T1": "T1", "DWI": None, "T1c": "T1"}}}

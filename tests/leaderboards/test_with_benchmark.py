@@ -9,20 +9,18 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData, retrieval
+from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData
 from benchmarks.classification.predictions import Answers, score_answers
+from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import BENCHMARK
-from leaderboards.scores.benchmark_records import read_board, read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
-from leaderboards.scores.families import references_of
-from leaderboards.scores.paired_differences import compare
-from leaderboards.scores.tidy_table import tidy
-from leaderboards.tables.benchmark_tables import detail_tables
-from leaderboards.tables.cells import abnormal_tables, pool_tables
-from leaderboards.tables.shortcuts import shortcuts_of
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import families_of
+from leaderboards.scores.paired_differences import compare_pairs
+from leaderboards.tables.benchmark_tables import detail_tables, main_tables
+from leaderboards.tables.shortcuts_and_slices import shortcuts_of
 from selip.data.findings import Finding, clauses_of, findings_text
 from selip.models.embeddings import Embeddings
-from selip.records.record import write_record
+from selip.records.record_files import write_record
 
 REGIONS = ("thalamus", "frontal lobe", "putamen", "insula", "cerebellum")
 SIGNALS = {"FLAIR": "high signal", "T1": "low signal"}
@@ -53,19 +51,23 @@ def make_embeddings(noise, n_patients=30):
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory, factory):
+def sheet(tmp_path_factory, factory):
     folder = tmp_path_factory.mktemp("scored")
     for method, noise in (("selip", 0.0), ("clip", 0.6)):
         score = retrieval.score(make_embeddings(noise), ScoreOptions(n_resamples=100))
         facts = {"metrics": dict(score.metrics), "notes": dict(score.notes)}
         record = factory.make_record(method, protocol_version=BENCHMARK.protocol_version, **facts)
         write_record(folder / "records", record, score.per_item)
-    return read_board(folder, "retrieval")
+    return families_of(read_boards(folder), 50)["retrieval"][0]
 
 
-def test_every_column_of_the_tables_is_scored(board):
-    frame = tidy(board, 50)
-    tables = abnormal_tables(board, frame, {}) + pool_tables(board, frame)
+@pytest.fixture(scope="module")
+def board(sheet):
+    return sheet.board
+
+
+def test_every_column_of_the_tables_is_scored(sheet):
+    tables = main_tables(sheet) + detail_tables(sheet)
     assert [len(table.columns) for table in tables] == [8, 7, 4, 5, 5, 3, 3]
     for table in tables:
         methods = [line for line in table.lines if line.kind == "method"]
@@ -83,7 +85,7 @@ def test_perfect_embeddings_are_perfect_on_the_board(board):
     assert metrics["abnormal/image_to_text_R@1"].value == 1.0
     assert metrics["abnormal/image_to_text_median_rank"].value == 1.0
     key = "abnormal/image_to_text_R@1"
-    comparison = compare(board, board.row("selip"), board.row("clip"), key, 100)
+    comparison = compare_pairs(board, [(board.row("selip"), board.row("clip"))], key, 100)[0]
     assert comparison.difference.value == pytest.approx(1 - board.row("clip").scored[0].metrics[key].value)
     assert comparison.separates
 
@@ -106,13 +108,13 @@ def test_what_classification_scores_is_what_its_page_shows(tmp_path, factory):
         frame, metrics = classified(noise)
         record = factory.make_record(method, benchmark="linear_probe", metrics=metrics)
         write_record(tmp_path / "records", record, frame)
-    sheet = sheets_of(read_boards(tmp_path), 50)["classification"][0]
+    sheet = families_of(read_boards(tmp_path), 50)["classification"][0]
     assert sheet.headline.key == "lesion_type/features_linear_macro_auroc"
     assert sheet.standing.ranking == ("selip", "clip")
     value = sheet.board.row("selip").scored[0].metrics[sheet.headline.key].value
     assert value == sheet.standing.intervals["selip"].value == 1.0
     assert sheet.standing.between("selip", "clip").separates
-    assert references_of(sheet.board) == ["chance", "metadata"]
-    titles = [table.title for table in detail_tables(sheet, sheet.headline)]
+    assert list(sheet.board.floors([sheet.headline.key])) == ["chance", "metadata"]
+    titles = [table.title for table in detail_tables(sheet)]
     assert titles == ["Linear probe, lesion type: features, linear", "Linear probe, lesion type: macro AUROC"]
     assert [one.verdict for one in shortcuts_of(sheet)] == ["clears metadata"]

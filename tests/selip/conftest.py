@@ -18,8 +18,8 @@ import torch
 from selip.cohorts.table import import_table
 from selip.data.cohort import SCHEMA_VERSION, Cohort, manifest_hash, voxel_hash
 from selip.data.findings import CONTRASTS
-from selip.experiments.config import ModelConfig
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens
 from selip.system.files import sealed_json, write_atomically
 
@@ -125,10 +125,10 @@ def real_cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
 def finished_run(tmp_path_factory: pytest.TempPathFactory, small_cohort_folder: Path, tiny_run: tuple[str]) -> Path:
     """A finished run directory of three methods; read only."""
     from selip.experiments.catalogue import experiment_file
-    from selip.experiments.cohort_building import Report
     from selip.experiments.executors.local import ONE_BY_ONE
     from selip.experiments.experiment import run_experiment
     from selip.experiments.experiment_file import read_experiment
+    from selip.system.progress import Report
 
     overrides = [f"cohort.path={small_cohort_folder}", "methods=selip,clip,random_init", *tiny_run]
     out = tmp_path_factory.mktemp("run") / "tiny"

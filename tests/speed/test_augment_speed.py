@@ -12,8 +12,8 @@ import pytest
 import torch
 from monai import transforms
 
-from selip.experiments.config import AugmentConfig
 from selip.training.augmentation import augment, draw, flip_left_right
+from selip.training.settings import AugmentConfig
 
 pytestmark = [pytest.mark.speed, pytest.mark.benchmark(timer=time.process_time)]
 BATCH, SHAPE, LEAST_RATIO = 64, (40, 48, 16), 1.5

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.class_summary import summarise_classification
+from benchmarks.statistics.metric_summary import summarise_classification
 
 pytestmark = pytest.mark.speed
 

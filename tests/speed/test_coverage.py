@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.average_ranks import friedman_ranks
-from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference, patient_bootstrap
-from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
+from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.significance import friedman_ranks, sign_flip, smallest_detectable_difference
 
 pytestmark = pytest.mark.speed
 

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference
+from benchmarks.statistics.intervals import hierarchical_bootstrap
 from benchmarks.statistics.table_intervals import hierarchical_columns
 
 pytestmark = pytest.mark.speed

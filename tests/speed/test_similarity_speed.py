@@ -16,11 +16,12 @@ from selip.data.findings import Clause, findings_text
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
-from selip.similarity.text_similarity import ALLOWED, SimilarityConfig, TextSimilarity, TextTable, clause_similarity
+from selip.similarity.settings import ALLOWED, SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity, TextTable, clause_similarity
 from selip.training.trainer import Run, train
 
 pytestmark = pytest.mark.speed
-JUDGE = Path(__file__).parents[1] / "selip" / "similarity_judge.py"
+JUDGE = Path(__file__).parents[1] / "selip" / "similarity" / "similarity_judge.py"
 spec = importlib.util.spec_from_file_location("similarity_judge", JUDGE)
 judge = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(judge)

@@ -33,13 +33,13 @@ from baselines.selip import selip_loss
 from selip.data.findings import flip_text, parse_findings_text
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
+from selip.models.repeatable_kernels import repeat_exactly
 from selip.training.batch_views import Feed
-from selip.training.device_setup import repeat_exactly
 from selip.training.resume_state import RunState
 from selip.training.trainer import STEPS_BETWEEN_READS, Run, loop_of
 
 pytestmark = [pytest.mark.speed, *([pytest.mark.gpu] if torch.cuda.is_available() else [])]
-JUDGE = Path(__file__).parents[1] / "selip" / "similarity_judge.py"
+JUDGE = Path(__file__).parents[1] / "selip" / "similarity" / "similarity_judge.py"
 spec = importlib.util.spec_from_file_location("similarity_judge", JUDGE)
 judge = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(judge)
@@ -171,7 +171,7 @@ def plain_step(loop, cohort, folder):
         torch.use_deterministic_algorithms(False)
         volumes, rows, texts = next(batches)
         ids, mask = model.tokens(texts)
-        with loop.accelerator.autocast():
+        with loop.differentiate.autocast():
             embedded = model.encode_volume(volumes.to(DEVICE), data.contrasts[rows.to(DEVICE)])
             encoded = model.encode_text(ids.to(DEVICE), mask.to(DEVICE))
         logits = model.logit_scale * embedded.float() @ encoded.float().T

@@ -12,14 +12,12 @@ so WT = level >= 1, TC = level >= 2, ET = level >= 3. IGNORE (255) is not scored
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from selip.cohorts.cohort_source import CohortSource
 from selip.data.cohort import IGNORE as IGNORE
-from selip.data.cohort import Cohort
 
 
 @dataclass(frozen=True)
@@ -78,31 +76,32 @@ class Adapter:
         summary: One line for `selip list cohorts`.
         licence: Terms of the data.
         citation: What to cite.
-        url: Where the data are had.
+        source: Where the data are had.
         layout: What the folder must look like, shown when nothing is found.
         expected: Published counts, as {"studies": 335, "patients": 335, "HGG": 259, "LGG": 76}; any other key than
             "studies" and "patients" is a label.
         centre: Where the grid lies, see `selip.data.volumes`.
         scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
+        example: Writes a tiny source of that layout below an empty folder and returns it, for the tests; see
+            `selip.cohorts.importing.example_files`.
     """
 
     name: str
     summary: str
     licence: str
     citation: str
-    url: str
+    source: str
     layout: str
     expected: Mapping[str, int]
     centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
+    example: Callable[[Path], Path] | None = None
 
 
-def adapter_source(adapter: Adapter) -> CohortSource:
-    """The registry entry of an adapter: what a cohort file calls COHORT."""
+def unfit_label(labels: Iterable[str]) -> str:
+    """A label that no task can take, with what is allowed; "" when all are fit.
 
-    def import_from(source: Path | str, out: Path | str, **options: Any) -> Cohort:  # noqa: ANN401
-        from selip.cohorts.importing.importer import import_adapter
-
-        return import_adapter(adapter, Path(source), Path(out), **options)
-
-    return CohortSource(adapter.name, adapter.summary, f"{adapter.url} ({adapter.licence})", import_from=import_from)
+    Labels become classes, and classes are part of a metric's key, which "/" divides.
+    """
+    found = next((label for label in sorted(labels) if "/" in label or not label.isprintable()), "")
+    return f"label {found[:60]!r}; allowed: one name, without '/'; write a hyphen or choose one" if found else ""

@@ -7,10 +7,7 @@ ever named: links that lead out of it are left out and said.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +18,19 @@ from typing import Any
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS
+from selip.data.tables import parse_table, read_utf8
 from selip.system.errors import InputError
 
 NIFTI = r"\.nii(?:\.gz)?$"
 LARGEST_TABLE_MB = 64
+OLDEST = 130
+_AGE = re.compile(r"[<>~]?=?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*(?P<unit>[a-z]*)\.?(?:\s*old)?", re.IGNORECASE)
+_YEARS: Mapping[str, float] = {
+    **dict.fromkeys(("y", "yr", "year", "a"), 1.0),
+    **dict.fromkeys(("m", "mo", "mth", "mon", "month"), 1 / 12),
+    **dict.fromkeys(("w", "wk", "week"), 7 / 365.25),
+    **dict.fromkeys(("d", "day"), 1 / 365.25),
+}
 
 
 @dataclass(frozen=True)
@@ -170,21 +176,12 @@ def find_tables(listing: Listing, pattern: str) -> list[Path]:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV or TSV file with a header; names of columns in lower case, values without blanks around.
+    """Rows of a CSV or TSV file, see `selip.data.tables`; names of columns in lower case, values without blanks around.
 
     Raises:
         InputError: It is no such table.
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        rows = list(csv.reader(io.StringIO(read_text(path)), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise InputError(
-            f"got {path}, no table ({error}); allowed: a CSV file with a header; download it again"
-        ) from error
-    header, *lines = [row for row in rows if row] or [[]]
-    columns = [column.strip().lower() for column in header]
-    return [dict(zip(columns, (value.strip() for value in line), strict=False)) for line in lines]
+    return [*parse_table(read_text(path), path).rows]
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
@@ -206,23 +203,33 @@ def read_text(path: Path) -> str:
         InputError: It cannot be read, is no text, or is larger than LARGEST_TABLE_MB.
     """
     try:
-        if path.stat().st_size > LARGEST_TABLE_MB * 2**20:
-            raise InputError(f"got {path} of over {LARGEST_TABLE_MB} MB; allowed: a small text file; replace it")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"got {path}, no text ({error}); allowed: UTF-8; download or export it again") from error
-    if "\0" in text:
-        raise InputError(f"got {path} with NUL bytes; allowed: UTF-8 text; download or export it again")
-    return text
+        too_large = path.stat().st_size > LARGEST_TABLE_MB * 2**20
+    except OSError as error:
+        raise InputError(f"got {path}, no text ({error}); allowed: a file that can be read; mend the path") from error
+    if too_large:
+        raise InputError(f"got {path} of over {LARGEST_TABLE_MB} MB; allowed: a small text file; replace it")
+    return read_utf8(path)
 
 
-def years(text: str) -> str:
-    """Age in years as text, "" for what is no age ("NA", "unknown", "-1")."""
-    number = text.strip().rstrip("+")
-    try:
-        return number if 0 <= float(number) < 130 and not math.isnan(float(number)) else ""
-    except ValueError:
+def years(text: str, per_unit: float = 1.0) -> str:
+    """Age in years as text, "" for what is no age ("NA", "unknown", "-1").
+
+    Args:
+        text: As "60.4", "45,5", "89+", ">89", or with a unit of its own, as "089Y", "18 months".
+        per_unit: Years of one unit where the text names none.
+    """
+    match = _AGE.fullmatch(text.strip())
+    factor = 0.0 if match is None else years_per(match["unit"]) if match["unit"] else per_unit
+    if match is None or not factor:
         return ""
+    age = float(match["number"].replace(",", ".")) * factor
+    return f"{round(age, 4):g}" if age < OLDEST else ""
+
+
+def years_per(words: str) -> float:
+    """Years of the first unit of time in `words` ("months", "Y", "age in weeks"), 0 when there is none."""
+    known = (_YEARS.get(word.rstrip("s")) for word in re.findall(r"[a-z]+", words.lower()))
+    return next((each for each in known if each), 0.0)
 
 
 def _walk(root: Path) -> Iterator[Path]:

@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from selip.cohorts.importing.adapter import Scan, StudyFiles
+from selip.cohorts.importing.adapter import Scan, StudyFiles, unfit_label
+from selip.cohorts.importing.quarantine import counted, some
 from selip.cohorts.importing.study_texts import Texts, has_text
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS, assign_splits
+from selip.data.tables import id_key, is_no_report
 
 SHARES = (0.7, 0.1, 0.2)
 SHARES_OF_TRAIN = (7 / 8, 1 / 8, 0.0)  # val is then to train as in SHARES
+
+
+def tidied(scan: Scan) -> Scan:
+    """The scan with placeholders for texts emptied, and lines about these and about patients who may be one."""
+    emptied = [_without_placeholders(study) for study in scan.studies]
+    said = [
+        f"{one.study} {one.report[:20]!r}" for one, other in zip(scan.studies, emptied, strict=True) if one != other
+    ]
+    lines = [f"{counted(said, 'study')} with a placeholder for a text, taken as none ({some(said)})"] if said else []
+    return Scan(tuple(emptied), (*_alike(scan.studies), *lines, *scan.problems))
+
+
+def _without_placeholders(study: StudyFiles) -> StudyFiles:
+    texts = {contrast: text for contrast, text in study.texts.items() if not (text and is_no_report(text))}
+    report = "" if is_no_report(study.report) else study.report
+    return study if (report, texts) == (study.report, study.texts) else replace(study, report=report, texts=texts)
+
+
+def _alike(studies: Sequence[StudyFiles]) -> list[str]:
+    """A line about patients whose ids differ in spelling alone."""
+    spelt: dict[str, dict[str, None]] = defaultdict(dict)
+    for study in studies:
+        spelt[id_key(study.patient)].setdefault(study.patient)
+    found = [" = ".join(names) for names in spelt.values() if len(names) > 1]
+    how = "differ only in letter case, Unicode form, space or leading zeros; each may be one patient in two parts"
+    return [f"{counted(found, 'group')} of patient ids that {how} ({some(found)})"] if found else []
 
 
 def unfit(studies: Sequence[StudyFiles], root: Path | None, texts: Texts) -> dict[int, str]:
@@ -37,6 +66,7 @@ def unfit(studies: Sequence[StudyFiles], root: Path | None, texts: Texts) -> dic
             f"got patient {study.patient} in several parts ({', '.join(sorted(split))})": len(split) > 1,
             f"got patient {study.patient} in no part, though the set gives a split": some and not split,
             "got volumes without text: no report, texts, labels or usable mask": not has_text(study, texts),
+            f"got {unfit_label(study.labels)}": bool(unfit_label(study.labels)),
             "got a file outside the data folder": home is not None and not _within(study, home),
         }
         reason = next((reason for reason, holds in reasons.items() if holds), "")

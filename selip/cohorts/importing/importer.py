@@ -1,9 +1,10 @@
 """The one importer of every set: studies on disk to a cohort, in parallel, resumable, past bad files.
 
-Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden folder beside
-the output; when all are there, they are written in the order of the scan. So a killed import goes on where it was, and
-the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes up to twice its
-room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of the cohort.
+Each worker reads one study at a time and leaves it as a file (`selip.cohorts.importing.study_import`) in a hidden
+folder beside the output; when all are there, they are written in the order of the scan. So a killed import goes on
+where it was, and the bytes of the cohort depend neither on the workers nor on interruptions; until it is done it takes
+up to twice its room on disk. A study that cannot be read is left out and listed with its reason in quarantine.csv of
+the cohort.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.import_plan import counts_line, patient_parts, unfit
+from selip.cohorts.importing.import_plan import counts_line, patient_parts, tidied, unfit
 from selip.cohorts.importing.import_settings import Recipe, SetFacts
-from selip.cohorts.importing.quarantine import FILE, Quarantined, problem, quarantine, write_quarantine
+from selip.cohorts.importing.quarantine import FILE, Quarantined, counted, problem, quarantine, some, write_quarantine
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
+from selip.cohorts.report_reading import ReportReading, label_lines, reading_lines
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
+from selip.data.states import COLUMN as STATE
+from selip.data.states import STATES
 from selip.data.volumes import Centre
 from selip.system.errors import InputError
 from selip.system.files import remove_leftovers
@@ -75,7 +81,7 @@ def import_adapter(
             f"got {source} with nothing of {adapter.name}; allowed: {' '.join(adapter.layout.split())}; "
             "name the folder that holds it"
         )
-    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.url}")
+    say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.source}")
     say(counts_line(scan, adapter.expected))
     options["centre"] = centre or adapter.centre
     return import_studies(adapter, scan, out, root=source, progress=progress, say=say, **options)
@@ -105,7 +111,7 @@ def import_studies(
     Raises:
         InputError: A setting is wrong, `out` is in use, no study came through, or with `strict` one did not.
     """
-    recipe, out = Recipe(**options), Path(out)
+    recipe, out, scan = Recipe(**options), Path(out), tidied(scan)
     with _work_folder(out) as work:
         problems = [problem(line) for line in scan.problems]
         _say_some(say, problems)
@@ -119,7 +125,7 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort") as writer:
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / FILE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
@@ -185,17 +191,32 @@ def _write_studies(
     recipe: Recipe,
     say: Say,
 ) -> None:
-    """Writes the studies in their order, and says where their texts came from."""
+    """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()
+    small: dict[str, int] = {}
+    states: Counter[str] = Counter()
+    readings: list[tuple[str, ReportReading]] = []
     for study in studies:
         piece = piece_of(study, work, recipe)
+        small |= {study.study: piece.pieces_left_out} if piece.pieces_left_out else {}
         found = study_texts(study, piece.findings, recipe.texts, recipe.language)
         counts.update(found.sources.values())
-        volumes = [{"contrast": contrast, "text": found.texts[contrast]} for contrast in study.volumes]
+        states.update(found.states.values())
+        readings += [(study.study, found.reading)] if found.reading else []
+        volumes = [
+            {"contrast": contrast, "text": found.texts[contrast], STATE: found.states[contrast]}
+            for contrast in study.volumes
+        ]
         writer.add_study(_study_values(study, found, parts[study.patient]), volumes, piece.arrays, piece.mask)
     writer.info = replace(writer.info, findings_source=findings_source(counts))
     shares = [f"{counts[source]} {words}" for source, words in SOURCE_WORDS.items() if counts[source]]
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
+    if small:
+        masks = f"{sum(small.values())} pieces of {counted([*small], 'mask')}"
+        say(f"{masks} are too small for the words that are measured ({some([*small])})")
+    say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
+    for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
+        say(line)
 
 
 def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str, str]:
@@ -216,3 +237,9 @@ def _say_some(say: Say, entries: Sequence[Quarantined]) -> None:
         say(entry.line)
     if len(entries) > PROBLEMS_SHOWN:
         say(f"... and {len(entries) - PROBLEMS_SHOWN} more")
+
+
+def adapter_source(adapter: Adapter) -> CohortSource:
+    """The registry entry of an adapter: what a cohort file calls COHORT."""
+    one, import_from = adapter, partial(import_adapter, adapter)
+    return CohortSource(one.name, one.summary, one.source, one.licence, import_from=import_from, example=one.example)

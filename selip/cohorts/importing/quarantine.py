@@ -10,6 +10,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import StudyFiles
 
 FILE = "quarantine.csv"
+NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Quarantined:
 
     @property
     def line(self) -> str:
-        """Study and reason in one line."""
-        return f"{self.study}: {self.reason}"
+        """Study, if it is of one, and reason in one line."""
+        return f"{self.study}: {self.reason}" if self.study else self.reason
 
 
 def quarantine(study: StudyFiles, reason: str, root: Path | None) -> Quarantined:
@@ -39,6 +40,17 @@ def problem(line: str) -> Quarantined:
     """A problem line of a scan, as "BraTS20_Training_007: no t2 volume"."""
     study, colon, reason = line.partition(": ")
     return Quarantined(study, "", reason) if colon else Quarantined("", "", line)
+
+
+def counted(names: Sequence[str], what: str) -> str:
+    """How many there are of something, as "1 study" or "3 studies"."""
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{len(names)} {what if len(names) == 1 else several}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first NAMES_SHOWN of some names."""
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
 def write_quarantine(path: Path, entries: Sequence[Quarantined]) -> None:

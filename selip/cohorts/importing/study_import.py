@@ -23,11 +23,12 @@ from selip.cohorts.importing.adapter import StudyFiles
 from selip.cohorts.importing.import_settings import Recipe
 from selip.cohorts.importing.study_texts import measures_mask
 from selip.data.findings import findings_to_json
+from selip.data.mask_labels import label_levels
 from selip.data.nifti import Image, read_nifti, same_grid
 from selip.data.volumes import mask_to_grid, study_grid, to_grid
+from selip.system.child_processes import in_processes, living_workers
 from selip.system.errors import InputError, is_out_of_memory
 from selip.system.files import content_hash, write_atomically
-from selip.system.worker_processes import in_processes, living_workers
 
 BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 
@@ -45,11 +46,13 @@ class Piece:
         arrays: (n, I, J, K) uint8 in the order of the study's volumes.
         mask: (I, J, K) uint8 with the values of `Cohort.read_masks`, or None.
         findings: JSON of the findings measured from the mask, "" when they were not asked for.
+        pieces_left_out: Pieces of the mask that are too small to be in these.
     """
 
     arrays: NDArray[np.uint8]
     mask: NDArray[np.uint8] | None
     findings: str
+    pieces_left_out: int = 0
 
 
 def make_pieces(
@@ -136,9 +139,10 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
         if is_out_of_memory(error):
             raise  # of this machine, not of the file
         return " ".join(str(error).split()) or type(error).__name__
-    known: dict[str, Any] = {} if piece.mask is None else {"mask": piece.mask}
+    words = {"findings": np.array(piece.findings), "pieces_left_out": np.array(piece.pieces_left_out)}
+    known: dict[str, Any] = words if piece.mask is None else words | {"mask": piece.mask}
     stream = io.BytesIO()
-    np.savez_compressed(stream, arrays=piece.arrays, findings=np.array(piece.findings), **known)
+    np.savez_compressed(stream, arrays=piece.arrays, **known)
     write_atomically(path, stream.getvalue())
     return ""
 
@@ -150,7 +154,7 @@ def load_piece(path: Path) -> Piece:
         BROKEN_PIECE: It is missing or damaged.
     """
     with np.load(path, allow_pickle=False) as found:
-        return Piece(found["arrays"], found.get("mask"), str(found["findings"]))
+        return Piece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
 
 
 def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
@@ -169,8 +173,10 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
     if not measures_mask(study, recipe.texts):
         return Piece(arrays, mask, "")
     from selip.reports.mask_findings import findings_from_mask
+    from selip.reports.mask_lesions import count_left_out
 
-    return Piece(arrays, mask, findings_to_json(findings_from_mask(images, lesion, study.levels)))
+    measured = findings_to_json(findings_from_mask(images, lesion, study.levels))
+    return Piece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
 
 
 def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.data.findings import Finding, clauses_of, findings_from_json, findings_text, findings_to_json
+from selip.cohorts.report_reading import ReportReading, read_report
+from selip.data.findings import NORMAL_TEXT, Finding, clauses_of, findings_from_json, findings_text, findings_to_json
+from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state, text_state
+from selip.reports.extraction.extractor import Extraction
 
 Texts = Literal["extracted", "report", "masks"]
 
@@ -32,11 +35,15 @@ class StudyTexts:
         texts: Contrast -> text of the pair.
         sources: Contrast -> key of SOURCE_WORDS.
         findings: Structured findings as JSON, "" when they are unknown.
+        states: Contrast -> one of STATES.
+        reading: Of the report, None when it was not read.
     """
 
     texts: Mapping[str, str]
     sources: Mapping[str, str] = field(default_factory=dict)
     findings: str = ""
+    states: Mapping[str, str] = field(default_factory=dict)
+    reading: ReportReading | None = None
 
 
 def lacks_text(study: StudyFiles, contrast: str) -> bool:
@@ -57,12 +64,12 @@ def has_text(study: StudyFiles, texts: Texts) -> bool:
 
 
 def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -> StudyTexts:
-    """Texts of a study.
+    """Texts and states of a study.
 
-    Texts that the set gives stay. The other contrasts get the first that there is: findings measured from the mask,
-    findings extracted from the report (the report's sentences where it says nothing of the contrast), the report, the
-    labels. Structured findings are kept when no text was given and, if they were extracted, the report speaks of every
-    contrast.
+    Texts that the set gives stay. The other contrasts get the first that there is: findings measured from the mask, the
+    normal sentence where the labels say normal and no report says otherwise, findings extracted from the report (the
+    report's sentences where it says nothing of the contrast, or nothing was read), the report, the labels. Structured
+    findings are kept when no text was given and, if they were extracted, the report speaks of every contrast.
 
     Args:
         study: Its files and words.
@@ -77,13 +84,18 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
     elif measured:
         other = _from_findings(findings_from_json(measured), missing)
     elif not study.report.strip():
-        other = _same("; ".join(study.labels), LABELS, missing)
-    elif texts == "extracted":
-        other = _extracted(study.report, language, missing)
+        other = _from_labels(study.labels, missing)
     else:
-        other = _same(study.report, REPORT, missing)
+        other = _from_report(study, texts, language, missing)
     sources = dict.fromkeys(given, GIVEN) | dict(other.sources)
-    return StudyTexts(given | dict(other.texts), sources, "" if given else other.findings)
+    states = {contrast: _given_state(text, study.labels, language) for contrast, text in given.items()}
+    return StudyTexts(
+        given | dict(other.texts),
+        sources,
+        "" if given else other.findings,
+        states | dict(other.states),
+        other.reading,
+    )
 
 
 def findings_source(counts: Mapping[str, int]) -> str:
@@ -91,19 +103,51 @@ def findings_source(counts: Mapping[str, int]) -> str:
     return "+".join(source for source in (GIVEN, EXTRACTED, MASKS) if counts.get(source))
 
 
-def _extracted(report: str, language: str, contrasts: list[str]) -> StudyTexts:
-    from selip.reports.extraction.extractor import extract
+def _given_state(text: str, labels: Sequence[str], language: str) -> str:
+    """State of a text that the set gives: of its words, of the labels, or read as a report is."""
+    found = text_state(text)
+    if found == UNKNOWN and label_state(labels) == ABNORMAL:
+        return ABNORMAL
+    return read_report(text, language).state if found == UNKNOWN else found
 
-    found = extract(report, language)
-    if not found.recognised:
-        return _same(report, UNRECOGNISED, contrasts)
-    said = {contrast: text for contrast, text in found.texts(contrasts).items() if text.strip()}
-    texts = {contrast: said.get(contrast, report) for contrast in contrasts}
+
+def _from_labels(labels: Sequence[str], contrasts: list[str]) -> StudyTexts:
+    state = label_state(labels)
+    if state == NORMAL:
+        return _normal(LABELS, contrasts)
+    return _same("; ".join(labels), LABELS, contrasts, state)
+
+
+def _from_report(study: StudyFiles, texts: Texts, language: str, contrasts: list[str]) -> StudyTexts:
+    labelled = label_state(study.labels)
+    reading = read_report(study.report, language)
+    if labelled == NORMAL and reading.state == ABNORMAL:
+        reading = replace(reading, state=UNKNOWN, contradicted=True)
+    state = labelled if reading.state == UNKNOWN and not reading.contradicted else reading.state
+    if texts == "extracted" and state == NORMAL:
+        found = _normal(EXTRACTED if reading.state == NORMAL else LABELS, contrasts)
+    elif texts != "extracted":
+        found = _same(study.report, REPORT, contrasts, state)
+    elif reading.state == ABNORMAL and reading.found is not None:
+        found = _extracted(reading.found, contrasts)
+    else:
+        found = _same(study.report, UNRECOGNISED, contrasts, state)
+    return replace(found, reading=reading)
+
+
+def _extracted(read: Extraction, contrasts: list[str]) -> StudyTexts:
+    """Texts of a report that tells a finding.
+
+    A contrast that nothing is said of is unknown where the report speaks of others, and would count as normal among the
+    structured findings; where it names no contrast with any finding, each may show it.
+    """
+    said = {contrast: text for contrast, text in read.texts(contrasts).items() if text.strip()}
+    texts = {contrast: said.get(contrast, read.text) for contrast in contrasts}
     sources = {contrast: EXTRACTED if contrast in said else UNSAID for contrast in contrasts}
-    findings = [_in_contrasts(finding, contrasts) for finding in found.findings()]
-    # A contrast that nothing is said of is unknown, and would count as normal; so would a study known by a sign alone.
-    known = len(said) == len(contrasts)
-    return StudyTexts(texts, sources, findings_to_json(findings) if known else "")
+    named = any(finding.signals for finding in read.findings())
+    states = {contrast: ABNORMAL if contrast in said or not named else UNKNOWN for contrast in contrasts}
+    findings = [_in_contrasts(finding, contrasts) for finding in read.findings()]
+    return StudyTexts(texts, sources, findings_to_json(findings) if len(said) == len(contrasts) else "", states)
 
 
 def _in_contrasts(finding: Finding, contrasts: list[str]) -> Finding:
@@ -115,8 +159,15 @@ def _in_contrasts(finding: Finding, contrasts: list[str]) -> Finding:
 
 def _from_findings(findings: list[Finding], contrasts: list[str]) -> StudyTexts:
     texts = {contrast: findings_text(clauses_of(findings, contrast)) for contrast in contrasts}
-    return StudyTexts(texts, dict.fromkeys(contrasts, MASKS), findings_to_json(findings))
+    states = {contrast: text_state(text) for contrast, text in texts.items()}
+    return StudyTexts(texts, dict.fromkeys(contrasts, MASKS), findings_to_json(findings), states)
 
 
-def _same(text: str, source: str, contrasts: list[str]) -> StudyTexts:
-    return StudyTexts(dict.fromkeys(contrasts, text), dict.fromkeys(contrasts, source))
+def _normal(source: str, contrasts: list[str]) -> StudyTexts:
+    return replace(_same(NORMAL_TEXT, source, contrasts, NORMAL), findings=findings_to_json([]))
+
+
+def _same(text: str, source: str, contrasts: list[str], state: str) -> StudyTexts:
+    return StudyTexts(
+        dict.fromkeys(contrasts, text), dict.fromkeys(contrasts, source), states=dict.fromkeys(contrasts, state)
+    )

@@ -25,7 +25,7 @@ Describe = Callable[[StudyFiles, Group, Row], StudyFiles]
 
 BRATS_CONTRASTS: Mapping[str, str] = {"t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR"}
 # Necrotic and non-enhancing core 1, oedema 2, enhancing tumour 4, which is 3 from 2023 on (arXiv:2107.02314, table 1;
-# arXiv:2305.19369): with the nested levels of selip.cohorts.importing.adapter the core is 2, oedema alone 1, enhancing 3.
+# arXiv:2305.19369): with the nested levels of importing/adapter.py the core is 2, oedema alone 1, enhancing 3.
 BRATS_LEVELS: Mapping[int, int] = {1: 2, 2: 1, 4: 3}
 BRATS_2023_LEVELS: Mapping[int, int] = {1: 2, 2: 1, 3: 3}
 GRADES: Mapping[str, str] = {"hgg": "high-grade glioma", "lgg": "low-grade glioma"}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from selip.cohorts.importing.adapter import unfit_label
+from selip.cohorts.importing.file_layout import years
 from selip.data.findings import CONTRASTS, NORMAL_TEXT, findings_text, is_normal, parse_findings_text
 from selip.data.splits import SPLITS
+from selip.data.tables import is_no_report, is_placeholder, read_table
 from selip.system.errors import InputError
 
 REQUIRED = ("patient", "study", "contrast", "path", "report")
@@ -57,8 +58,11 @@ def read_rows(csv_file: Path, root: Path) -> list[Row]:
     """
     if not root.is_dir():
         raise InputError(f"got data folder {root}; allowed: an existing folder; mend the path")
-    rows = []
-    for number, record in enumerate(_read_records(csv_file), start=2):
+    table, rows = read_table(csv_file), []
+    if not table.rows:
+        raise InputError(f"got {csv_file} without rows; allowed: a header, then one row a volume; add the volumes")
+    _check_columns(csv_file, table.columns)
+    for number, record in zip(table.numbers, table.rows, strict=True):
         try:
             rows.append(_parse_row(number, record, root))
         except InputError as error:
@@ -101,31 +105,9 @@ def check_splits(rows: Sequence[Row]) -> None:
             )
 
 
-def _read_records(csv_file: Path) -> list[dict[str, str]]:
-    try:
-        text = csv_file.read_text(encoding="utf-8-sig")
-        if "\0" in text:
-            raise ValueError("it holds NUL bytes")
-        reader = csv.reader(io.StringIO(text), strict=True)
-        header, *lines = [line for line in reader if line] or [[]]
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"got {csv_file}, no table ({error}); allowed: a UTF-8 CSV file; export it again") from error
-    if not lines:
-        raise InputError(f"got {csv_file} without rows; allowed: a header, then one row a volume; add the volumes")
-    columns = [column.strip().lower() for column in header]
-    _check_columns(csv_file, columns)
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(columns):
-            raise InputError(
-                f"got {csv_file}, row {number} with {len(line)} fields; allowed: {len(columns)}, as the header; mend it"
-            )
-    return [dict(zip(columns, (field.strip() for field in line), strict=True)) for line in lines]
-
-
 def _check_columns(csv_file: Path, columns: Sequence[str]) -> None:
     wrong = [f"no column {column!r}" for column in REQUIRED if column not in columns]
     wrong += [f"unknown column {column[:30]!r}" for column in columns if column not in REQUIRED + OPTIONAL]
-    wrong += [f"column {column[:30]!r} twice" for column in sorted(set(columns)) if columns.count(column) > 1]
     if wrong:
         raise InputError(
             f"got {csv_file} with {', '.join(wrong[:4])}; allowed: {', '.join(REQUIRED)} and optionally "
@@ -137,13 +119,18 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> Row:
     for key in ("patient", "study"):
         if not record[key] or not record[key].isprintable():
             raise InputError(f"got {key} {record[key][:40]!r}; allowed: a printable id; fill it in")
-    if not record["report"]:
-        raise InputError("got an empty report; allowed: findings in words; add the text or remove the study")
+    if is_no_report(record["report"]):
+        got = f"report {record['report'][:40]!r}, which is none" if record["report"] else "an empty report"
+        raise InputError(f"got {got}; allowed: findings in words; add the text or remove the study")
+    record = {key: "" if key in OPTIONAL and is_placeholder(value) else value for key, value in record.items()}
     split, age = record.get("split", "").lower(), record.get("age", "")
     if split and split not in SPLITS:
         raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}; mend it, or leave the column empty")
-    if age and not age.replace(".", "", 1).isdecimal():
+    if age and not years(age):
         raise InputError(f"got age {age!r}; allowed: years as a number; mend it, or leave it empty")
+    labels = {label.strip() for label in record.get("labels", "").split(";")} - {""}
+    if unfit := unfit_label(labels):
+        raise InputError(f"got {unfit}")
     return Row(
         number=number,
         patient=record["patient"],
@@ -153,10 +140,10 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> Row:
         report=record["report"],
         text=_pair_text(record),
         mask=_inside(record["mask"], root) if record.get("mask") else None,
-        labels=tuple(sorted({label.strip() for label in record.get("labels", "").split(";")} - {""})),
+        labels=tuple(sorted(labels)),
         split=split,
         site=record.get("site", ""),
-        age=age,
+        age=years(age),
     )
 
 

@@ -16,7 +16,7 @@ from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.device_plan import Plan, Strokes
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.render import CSF_ROW, RIPPLE, WAVES, WOBBLE, spline_weights
-from selip.training.voxel_loading import to_device
+from selip.data.volume_batches import to_device
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _sampled(maps: torch.Tensor, points: torch.Tensor, atlas: DeviceAtlas) -> to
 
 
 def _anatomy_points(points: torch.Tensor, plan: Plan, atlas: DeviceAtlas) -> torch.Tensor:
-    """Where in the atlas to look: moved by ventricle size and by what a growing lesion pushes aside."""
+    """Points of the atlas to look up: moved by ventricle size and by what a growing lesion pushes aside."""
     middle = points[:, :, points.shape[2] // 2]
     push = _sampled(atlas.push, middle, atlas) * _wide(plan.ventricles_mm, middle)
     moved = points - push[:, :, None]

@@ -1,4 +1,4 @@
-"""What is drawn of several studies, as tensors for a renderer that makes them at once.
+"""Draws of several studies, as tensors for a renderer that makes them at once.
 
 Studies are sorted by the ellipsoids that are painted, most first: those that have a further one are always the first.
 """
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from selip.cohorts.phantom.draws import Scan, draw_pose, draw_scan, tissues_of
-from selip.cohorts.phantom.patients import STUDY_STREAM, Focus, Lesion, Study
+from selip.cohorts.phantom.patients import STUDY_STREAM, DrawnLesion, Focus, Study
 from selip.cohorts.phantom.physics import TISSUES, weights_of
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.render import replaced_rows
-from selip.training.voxel_loading import to_device
+from selip.data.volume_batches import to_device
 
 NO_LAYER = -1e3  # share of a radius that no sample is within
 VOXEL_NOISE = 2  # stream of a study, beside that of its scan and that of its wording
@@ -90,7 +90,7 @@ class Plan:
 
 
 class _Stroke(NamedTuple):
-    lesion: Lesion
+    lesion: DrawnLesion
     focus: Focus
     layers: Sequence[tuple[int, float]]
     rows: Sequence[int]

@@ -1,4 +1,4 @@
-"""What is drawn of a study beside its lesions: pose and shape of the head, tissues of the patient, the scanner's state.
+"""Random draws of a study beside its lesions: pose and shape of the head, tissues of the patient, the scanner's state.
 
 Nothing here works on a voxel, so every renderer sees the same head in the same scanner.
 """
@@ -26,7 +26,7 @@ NOMINAL = {name: astuple(tissue) for name, tissue in TISSUES.items()}
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the head of a study is, and its shape.
+    """Position and shape of the head of a study.
 
     Attributes:
         control_mm: (3, *CONTROL_POINTS) MNI millimetres seen from the control points of the grid.

@@ -1,4 +1,4 @@
-"""Builds a phantom cohort: draw the cases, render them in parallel, write them in order."""
+"""The phantom cohort: draw the patients, render them in parallel, write them in order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
+from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom import wording
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
 from selip.cohorts.phantom.patients import STUDY_STREAM, Points, Study, draw_studies, generator
@@ -20,9 +23,9 @@ from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
-from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json, swap_sides
+from selip.data.findings import clauses_of, findings_text, findings_to_json
 from selip.data.splits import assign_splits
-from selip.system.worker_processes import in_processes, living_workers
+from selip.system.child_processes import in_processes, living_workers
 
 LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
 CITATION = (
@@ -30,6 +33,7 @@ CITATION = (
     "simulation and reports: selip-bench"
 )
 CHUNK = 4
+PATIENTS_A_PAIR = 8  # enough for two different texts a pair, so that a batch is full whatever is flipped
 
 _RenderAll = Callable[[Sequence[Study], Profile, int, Atlas], Iterator[tuple[np.ndarray, np.ndarray]]]
 
@@ -42,6 +46,7 @@ def build(
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
+    patients: int | None = None,
     **overrides: Any,  # noqa: ANN401 (each field of Profile has its own type)
 ) -> Cohort:
     """Simulates a cohort and writes it. The bytes depend on profile, overrides, seed and device, not on `workers`.
@@ -54,12 +59,13 @@ def build(
         command: The command to record as the one that builds it.
         progress: Called with (studies done, studies in all).
         device: Where voxels are made: "cpu" by numpy, "cuda" by torch, with the same heads and other noise.
-        **overrides: Fields of `Profile`, as n_patients=20.
+        patients: Number of patients; None for as many as the profile has.
+        **overrides: Fields of `Profile`, as follow_up=0.2.
 
     Raises:
         InputError: For wrong settings, or when `out` is not empty.
     """
-    dials = resolve(profile, overrides)
+    dials = resolve(profile, overrides if patients is None else {**overrides, "n_patients": patients})
     info = cohort_info("phantom", dials, seed, command)
     return write_cohort(info, dials, seed, out, draw_studies, workers, progress, device)
 
@@ -147,7 +153,7 @@ def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], lis
 
 
 def _renderer(device: str, workers: int) -> tuple[_RenderAll, str]:
-    """What renders studies on `device`, and how the cohort names it: "" for the renderer that needs no device."""
+    """Renderer of studies on `device`, and its name in the cohort: "" for the one that needs no device."""
     if device == "cpu":
         return partial(_render_all, workers=workers), ""
     # Processes that render with numpy need no torch, which takes seconds to import.
@@ -167,19 +173,39 @@ def _render_all(
     return in_processes(tasks, workers, return_as="generator", batch_size=CHUNK)
 
 
-def flip_study(
-    arrays: np.ndarray, mask: np.ndarray, findings: Sequence[Finding], report: str
-) -> tuple[np.ndarray, np.ndarray, list[Finding], str]:
-    """The left-right mirror image of a study; applying it twice gives the study back.
+COHORT = CohortSource(
+    name="phantom",
+    summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
+    source=CITATION,
+    licence=LICENCE,
+    build=build,
+    on_device=True,
+)
 
-    Args:
-        arrays: Volumes (n, I, J, K); axis I runs to the patient's right.
-        mask: (I, J, K).
-        findings: True findings.
-        report: Free text.
 
-    Returns:
-        The same four with voxels mirrored and left and right exchanged in sides and words.
-    """
-    flipped = [replace(finding, side=swap_sides(finding.side)) for finding in findings]
-    return arrays[:, ::-1].copy(), mask[::-1].copy(), flipped, swap_sides(report)
+class _RandomCohort(Cohort):
+    """A cohort of noise that is nowhere on disk."""
+
+    def read_volumes(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
+        """Noise (n, I, J, K) uint8."""
+        rng = np.random.default_rng(self.info.seed)
+        return rng.integers(0, 256, (len(rows), *self.info.shape), dtype=np.uint8)
+
+
+def random_cohort(profile: Profile, pairs: int) -> Cohort:
+    """Noise on the grid of `profile`, with up to 2 `pairs` different texts of its patients, all in the train part."""
+    nowhere = {(name, side): np.zeros((1, 3)) for name in REGIONS for side in sides_of(name)}
+    patients = min(profile.n_patients, PATIENTS_A_PAIR * pairs)
+    studies = draw_studies(replace(profile, n_patients=patients), 0, nowhere)
+    of_text = {
+        findings_text(clauses_of(study.findings, contrast)): (study, contrast)
+        for study in studies
+        for contrast in study.contrasts
+    }
+    rows = [
+        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
+        for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
+    ]
+    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]
+    info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
+    return _RandomCohort(Path(), info, pd.DataFrame(labels), pd.DataFrame(rows))

@@ -37,7 +37,7 @@ class Focus:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class DrawnLesion:
     """A finding before it is drawn. A diffuse change has no focus."""
 
     kind: Kind
@@ -75,8 +75,8 @@ class Study:
     site: Site
     age: int
     contrasts: tuple[str, ...]
-    lesions: tuple[Lesion, ...]
-    structures: tuple[Lesion, ...] = ()
+    lesions: tuple[DrawnLesion, ...]
+    structures: tuple[DrawnLesion, ...] = ()
     prefix: str = "p"
 
     @property
@@ -143,7 +143,7 @@ def _draw_contrasts(profile: Profile, rng: np.random.Generator) -> tuple[str, ..
     return tuple(name for name, kept in zip(profile.contrasts, keep, strict=True) if kept)
 
 
-def _grown(lesion: Lesion, profile: Profile, rng: np.random.Generator) -> Lesion:
+def _grown(lesion: DrawnLesion, profile: Profile, rng: np.random.Generator) -> DrawnLesion:
     """The lesion a year later: another stage where there is one, else a little larger or smaller."""
     stages = {kind.name: kind for kind in _kinds(profile)}
     kind = stages.get(lesion.kind.later, lesion.kind)
@@ -156,8 +156,8 @@ def _kinds(profile: Profile) -> tuple[Kind, ...]:
     return kinds_shown(profile.contrasts, profile.regions, profile.lesion_types)
 
 
-def _draw_lesions(profile: Profile, points: Points, rng: np.random.Generator) -> tuple[Lesion, ...]:
-    lesions: list[Lesion] = []
+def _draw_lesions(profile: Profile, points: Points, rng: np.random.Generator) -> tuple[DrawnLesion, ...]:
+    lesions: list[DrawnLesion] = []
     if rng.random() < profile.normal:
         return ()
     while not lesions or (len(lesions) < MAX_FINDINGS and rng.random() < profile.second_finding):
@@ -181,7 +181,7 @@ def _regions(kind: Kind, profile: Profile, taken: set[str]) -> list[str]:
 
 def draw_lesion(
     kind: Kind, regions: Sequence[str], profile: Profile, points: Points, rng: np.random.Generator
-) -> Lesion:
+) -> DrawnLesion:
     """A lesion of a type in one of `regions`, with place, size and outline drawn.
 
     Args:
@@ -193,7 +193,7 @@ def draw_lesion(
     """
     region = regions[int(rng.integers(len(regions)))]
     if not kind.layers:
-        return Lesion(kind, region, "bilateral", 0.0, ())
+        return DrawnLesion(kind, region, "bilateral", 0.0, ())
     sides = sides_of(region)
     side = sides[rng.integers(len(sides))]
     count = int(rng.integers(2, kind.foci + 1)) if kind.foci > 1 and rng.random() < profile.several_foci else 1
@@ -207,7 +207,7 @@ def draw_lesion(
     for place, scale in zip(places, scales, strict=True):
         centre = _draw_centre(points[region, place], foci, rng)
         foci.append(_draw_focus(centre, radius * scale, kind, rng))
-    return Lesion(kind, region, side, radius, tuple(foci))
+    return DrawnLesion(kind, region, side, radius, tuple(foci))
 
 
 def _draw_centre(points: np.ndarray, foci: Sequence[Focus], rng: np.random.Generator) -> np.ndarray:

@@ -30,7 +30,7 @@ BIAS_TERMS = 9
 
 @dataclass(frozen=True)
 class Tissue:
-    """What the sequences see of a tissue.
+    """Properties of a tissue that the sequences measure.
 
     Attributes:
         t1_ms: Longitudinal relaxation time.
@@ -153,26 +153,6 @@ def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site =
         else:
             weights[contrast] = signals[:-1] / signals[-1]
     return {image: weight.astype(np.float32) for image, weight in weights.items()}
-
-
-def images_of(
-    fractions: np.ndarray, tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]
-) -> dict[str, np.ndarray]:
-    """Noise-free images of a voxelwise tissue mixture, normal white matter near 1 (ADC in 1e-6 mm2/s).
-
-    Args:
-        fractions: (C, ...) share of each tissue in a voxel; what is missing to 1 is air.
-        tissues: The C tissues.
-        contrasts: Names from SEQUENCES.
-        site: The scanner.
-
-    Returns:
-        Contrast to image (...) float32. "ADC" also brings "b0" and "DWI", from which it is made.
-    """
-    images = {image: mixed(weights, fractions) for image, weights in weights_of(tissues, contrasts, site).items()}
-    if "ADC" in contrasts:
-        images["ADC"] = adc_map(images["b0"], images["DWI"])
-    return images
 
 
 def mixed(weights: np.ndarray, fractions: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from selip.system.errors import InputError
 
 @dataclass(frozen=True)
 class Profile:
-    """How many studies, on which grid, how hard.
+    """Settings of a phantom: number of studies, grid and difficulty.
 
     Attributes:
         name: Name of the profile.

@@ -1,4 +1,4 @@
-"""Where findings are placed: a small table of ellipsoids in MNI152 millimetres, intersected with tissue.
+"""Places of findings: a small table of ellipsoids in MNI152 millimetres, intersected with tissue.
 
 Axes are RAS (x grows to the patient's right), so a left region has a negative x. The table lists the left one of each
 pair; the right one is its mirror image, which is exact because the template is symmetric.

@@ -11,7 +11,7 @@ from scipy.interpolate import make_interp_spline
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_pose, draw_scan, tissues_of
-from selip.cohorts.phantom.patients import Focus, Lesion, Study
+from selip.cohorts.phantom.patients import DrawnLesion, Focus, Study
 from selip.cohorts.phantom.physics import adc_map, bias_field, mixed, rician
 from selip.cohorts.phantom.profiles import Profile
 from selip.data.volumes import percentile_minmax
@@ -103,7 +103,7 @@ def spline_weights(profile: Profile) -> tuple[np.ndarray, ...]:
 
 
 def _anatomy_points(points: np.ndarray, pose: Pose, study: Study, profile: Profile, atlas: Atlas) -> np.ndarray:
-    """Where in the atlas to look: moved by ventricle size and by what a growing lesion pushes aside."""
+    """Points of the atlas to look up: moved by ventricle size and by what a growing lesion pushes aside."""
     count = profile.slice_samples
     shift = atlas.sample(atlas.push, points[..., count // 2 :: count])
     shift *= np.float32(pose.ventricles_mm)
@@ -125,14 +125,14 @@ def _widen_sulci(fractions: np.ndarray, amount: float) -> None:
     fractions[CSF_ROW] += gain
 
 
-def replaced_rows(lesion: Lesion, names: tuple[str, ...]) -> list[int]:
+def replaced_rows(lesion: DrawnLesion, names: tuple[str, ...]) -> list[int]:
     """Rows of the tissues that a lesion replaces: brain, whatever was painted before, and CSF if extra-axial."""
     rows = [*BRAIN_ROWS, *range(len(NORMAL_TISSUES), len(names))]
     return [*rows, CSF_ROW] if lesion.kind.extra_axial else rows
 
 
 def _paint(
-    fractions: np.ndarray, names: tuple[str, ...], lesion: Lesion, points: np.ndarray, rows: list[int]
+    fractions: np.ndarray, names: tuple[str, ...], lesion: DrawnLesion, points: np.ndarray, rows: list[int]
 ) -> np.ndarray:
     """Replaces the tissues `rows` by the layers of a lesion (in place) and returns the share (...) that it took."""
     flat, places = fractions.reshape(len(fractions), -1), points.reshape(3, -1)

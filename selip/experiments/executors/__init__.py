@@ -1,4 +1,4 @@
-"""Where the runs of an experiment are executed, one file an executor and one line here.
+"""Executors of the runs of an experiment, one file each and one line here.
 
 A run is a number in the plan of its experiment. Whoever executes it opens the run directory itself and leaves records
 there, so that an executor hands over nothing but numbers, and what a run scores does not depend on it. On a CPU it does

@@ -1,4 +1,4 @@
-"""What an executor is given, and what all of them need."""
+"""The options of an executor, and the functions that all of them need."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from selip.experiments.cohort_building import Report
 from selip.system.errors import InputError
+from selip.system.progress import Report
+
+CORES_BESIDE_A_GPU = 8
+"""Of a run whose training is on a GPU; probes, surface distances and bootstrap are on the CPU."""
 
 Job = Callable[[int, Report], bool]
 """Executes the run of a number and says whether all went well; importable by name, so that another process can."""
-Outcome = bool | str
+RunOutcome = bool | str
 """Whether a run went well; in words, why its process or machine ended before it did."""
-Execute = Callable[[Job, Sequence[int], Report], list[Outcome]]
+Execute = Callable[[Job, Sequence[int], Report], list[RunOutcome]]
 """Executes the runs of some numbers; the outcome of each, in their order."""
 
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """What a command line says about how runs are executed; each executor takes what concerns it.
+    """Options of the command line for executing runs; each executor takes those that concern it.
 
     Attributes:
         workers: Processes on this machine; 0 chooses.
@@ -42,15 +45,19 @@ class ExecutorOptions:
     folder: Path = Path("jobs")
 
 
-def threads_of_a_run(asked: int) -> int:
-    """`asked`, or for 0 one thread, on a machine with a GPU torch's own default.
+def threads_of_a_run(asked: int, side_by_side: int = 1) -> int:
+    """`asked`, or for 0 one thread, on a machine with a GPU a share of torch's own default.
+
+    Args:
+        asked: Threads of a run; 0 chooses.
+        side_by_side: Runs that share the machine.
 
     Raises:
         InputError: When it is negative.
     """
     if asked < 0:
-        raise InputError(f"got {asked} threads; allowed: from 1 on, 0 chooses; mend --threads")
-    return asked or (torch.get_num_threads() if torch.cuda.is_available() else 1)
+        raise InputError(f"got {asked} threads; give --threads from 1 on, or 0 to choose")
+    return asked or (max(1, torch.get_num_threads() // side_by_side) if torch.cuda.is_available() else 1)
 
 
 def run_with_threads(job: Job, number: int, threads: int, report: Report) -> bool:
@@ -70,14 +77,7 @@ def lost(number: int, error: BaseException, report: Report) -> str:
 
 
 def run_elsewhere(job: Job, number: int, threads: int, folder: str) -> bool:
-    """The run of `number` on another machine, with its lines on standard output, which is the log there.
-
-    Args:
-        job: The job.
-        number: Number of the run.
-        threads: As asked for; 0 chooses.
-        folder: What relative paths of the experiment are relative to.
-    """
+    """The run of `number` on another machine, in `folder`, with its lines on standard output, the log there."""
     os.chdir(folder)
     report = Report(line=lambda text: print(text, flush=True))
     return run_with_threads(job, number, threads_of_a_run(threads), report)

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, run_with_threads, threads_of_a_run
+from selip.experiments.executors.base import ExecutorOptions, Job, RunOutcome, run_with_threads, threads_of_a_run
 from selip.system.child_processes import without_interrupts
 from selip.system.errors import InputError
+from selip.system.progress import Report
 from selip.training.distributed import process_count
 
 
@@ -31,7 +31,8 @@ class Local:
     Attributes:
         workers: Processes; 1 stays in this one. 0: one on a GPU, or when several train together, else as many as there
             are cores for their threads.
-        threads: Threads a run computes with; 0: one, and on a machine with a GPU torch's own default.
+        threads: Threads a run computes with; 0: one, and on a machine with a GPU the workers' share of torch's own
+            default.
 
     Raises:
         InputError: When either is negative.
@@ -48,10 +49,10 @@ class Local:
     def __post_init__(self) -> None:
         """Checks both numbers."""
         if self.workers < 0:
-            raise InputError(f"got {self.workers} workers; allowed: from 1 on, 0 chooses; mend --workers")
+            raise InputError(f"got {self.workers} workers; give --workers from 1 on, or 0 to choose")
         threads_of_a_run(self.threads)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each.
 
         When a process is killed, as the system does when memory runs out, the runs go on with half as many side by
@@ -60,6 +61,7 @@ class Local:
         threads = threads_of_a_run(self.threads)
         chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
         workers = min(self.workers or chosen, len(numbers))
+        threads = threads_of_a_run(self.threads, max(1, workers))
         if workers <= 1:
             return [run_with_threads(job, number, threads, report) for number in numbers]
         return _in_processes(job, numbers, report, workers, threads)
@@ -72,8 +74,8 @@ KILLED = (
 )
 
 
-def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[Outcome]:
-    done: dict[int, Outcome] = {}
+def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[RunOutcome]:
+    done: dict[int, RunOutcome] = {}
     while left := [number for number in numbers if number not in done]:
         here = left if workers > 1 else left[:1]
         done |= _in_pool(job, here, report, workers, threads)
@@ -88,7 +90,7 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
 
 
 def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
-    """Whether each run went well, less those that did not end because a process was killed."""
+    """Success of each run, less those that did not end because a process was killed."""
     context = multiprocessing.get_context("spawn")
     told = context.SimpleQueue()
     stays_open, ours = context.Pipe(duplex=False)

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.experiments.executors.base import (
+    CORES_BESIDE_A_GPU,
+    ExecutorOptions,
+    Job,
+    RunOutcome,
+    lost,
+    run_elsewhere,
+)
 from selip.system.environment import ENVIRONMENT
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 HERE = "local"
 
@@ -27,7 +34,7 @@ class RayCluster:
 
     Attributes:
         address: Of the cluster, as "auto" or "10.0.0.1:6379"; "local" starts one of this machine's cores.
-        threads: Threads, and cores, of a run; 0: one.
+        threads: Threads, and cores, of a run; 0: one, beside a GPU its share of the cores.
         retries: How often a run whose machine was lost is started again.
     """
 
@@ -40,7 +47,7 @@ class RayCluster:
         """The executor that a command line asks for."""
         return cls(options.address, options.threads)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each.
 
         Raises:
@@ -48,10 +55,10 @@ class RayCluster:
         """
         ray, ours = _connect(self.address)
         try:
-            gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
-            task = ray.remote(num_cpus=max(1, self.threads), num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
+            cores, gpus = share_of(ray.cluster_resources())
+            task = ray.remote(num_cpus=self.threads or cores, num_gpus=gpus, max_retries=self.retries)(run_elsewhere)
             waiting = {task.remote(job, number, self.threads, os.getcwd()): number for number in numbers}
-            done: dict[int, Outcome] = {}
+            done: dict[int, RunOutcome] = {}
             while waiting:
                 (reference, *_), _ = ray.wait(list(waiting), num_returns=1)
                 number = waiting.pop(reference)
@@ -63,12 +70,20 @@ class RayCluster:
         return [done[number] for number in numbers]
 
 
+def share_of(resources: Mapping[str, float]) -> tuple[int, int]:
+    """Cores and GPUs of a run on a cluster of these resources, such that no GPU waits for cores."""
+    gpus = int(resources.get("GPU", 0))
+    if not gpus:
+        return 1, 0
+    return max(1, min(CORES_BESIDE_A_GPU, int(resources.get("CPU", 1)) // gpus)), 1
+
+
 def _connect(address: str) -> tuple[ModuleType, bool]:
     """Ray, connected to a cluster, and whether the connection is ours to close."""
     try:
         import ray
     except ImportError as error:
-        raise InputError("got --executor ray without Ray; allowed: with it; pip install 'selip-bench[ray]'") from error
+        raise InputError("got --executor ray without Ray; pip install 'selip-bench[ray]'") from error
     if ray.is_initialized():
         return ray, False
     try:
@@ -85,7 +100,7 @@ def _connect(address: str) -> tuple[ModuleType, bool]:
     return ray, True
 
 
-def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> Outcome:  # noqa: ANN401
+def _result(ray: ModuleType, reference: Any, number: int, report: Report) -> RunOutcome:  # noqa: ANN401
     try:
         return bool(ray.get(reference))
     except ray.exceptions.RayError as error:

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.base import ExecutorOptions, Job, Outcome, lost, run_elsewhere
+from selip.experiments.executors.base import (
+    CORES_BESIDE_A_GPU,
+    ExecutorOptions,
+    Job,
+    RunOutcome,
+    lost,
+    run_elsewhere,
+)
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 MINUTES = 24 * 60
 
@@ -21,7 +28,7 @@ class Slurm:
 
     Attributes:
         folder: Where submitit keeps submissions and logs; on a disk that all nodes see.
-        threads: Threads, and cores, of a run; 0: one.
+        threads: Threads, and cores, of a run; 0: one, or CORES_BESIDE_A_GPU for a job that asks for a GPU.
         parameters: What submitit's `update_parameters` takes, as {"slurm_partition": "gpu", "gpus_per_node": 1}.
         cluster: "slurm", or "local" for processes of this machine.
     """
@@ -36,7 +43,14 @@ class Slurm:
         """The executor that a command line asks for."""
         return cls(options.folder, options.threads, options.parameters)
 
-    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[Outcome]:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What submitit is told of a job: enough cores beside a GPU, whatever SLURM calls that it asks for one."""
+        beside_gpu = any("gpu" in name or "gres" in name for name in self.parameters)
+        cores = self.threads or (CORES_BESIDE_A_GPU if beside_gpu else 1)
+        return {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": cores, **self.parameters}
+
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each. Interrupted, it cancels them.
 
         Raises:
@@ -55,25 +69,22 @@ class Slurm:
         try:
             import submitit
         except ImportError as error:
-            raise InputError(
-                "got --executor slurm without submitit; allowed: with it; pip install 'selip-bench[slurm]'"
-            ) from error
-        settings = {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": max(1, self.threads), **self.parameters}
+            raise InputError("got --executor slurm without submitit; pip install 'selip-bench[slurm]'") from error
         try:
             executor = submitit.AutoExecutor(self.folder, cluster=self.cluster)
-            executor.update_parameters(**settings)
+            executor.update_parameters(**self.settings)
             count = len(numbers)
             return executor.map_array(
                 run_elsewhere, [job] * count, numbers, [self.threads] * count, [os.getcwd()] * count
             )
         except (RuntimeError, NameError, TypeError, ValueError, submitit.core.utils.FailedJobError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"got a submission that failed ({reason}); allowed: what submitit takes") from error
+            raise InputError(f"got a submission that failed ({reason}); mend --submit") from error
 
-    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[Outcome]:
+    def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         from submitit.helpers import as_completed
 
-        done: dict[int, Outcome] = {}
+        done: dict[int, RunOutcome] = {}
         of_job = dict(zip((one.job_id for one in submitted), numbers, strict=True))
         for one in as_completed(submitted):
             number = of_job[one.job_id]

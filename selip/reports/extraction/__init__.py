@@ -1,1 +1,1 @@
-"""TODO."""
+"""Extraction: findings out of free-text reports."""

@@ -36,7 +36,7 @@ from selip.system.files import content_hash, write_atomically
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from selip.experiments.cohort_building import Report
+    from selip.system.progress import Report
 
 __all__ = ["Endpoint", "extract_with_model"]
 

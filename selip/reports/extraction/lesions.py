@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from selip.extraction_denial import DENIABLE, Unsaid, unsaid_marks
-from selip.extraction_events import Event, SentenceReader
+from selip.reports.extraction.events import Event, SentenceReader
 from selip.reports.extraction.lesion_frames import Frame, merged
 from selip.reports.extraction.lexicon import Lexicon, Sentence
-from selip.reports.extraction.negation import Sign, signs, taken_regions, zone_marks
+from selip.reports.extraction.negation import DENIABLE, Unsaid, unsaid_marks
 from selip.reports.extraction.places import Located, places_of
 from selip.reports.extraction.signals import signals_of
+from selip.reports.extraction.surroundings import Sign, signs, taken_regions, zone_marks
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast", "region"})
 _LESION = frozenset({"lesion", "type", "enhancement"})

@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from selip.extraction_layout import PUNCTUATION, Layout, Piece, pieces, unmarked
+from selip.reports.extraction.layout import PUNCTUATION, Layout, Piece, pieces, unmarked
 from selip.system.errors import InputError
 
-LANGUAGES = ("en", "zh")
-_SIDE = "<side>"
-_SPECIAL = frozenset({
-    "regions", "unpaired", "vague", "words", "spaced", "prefixes", "headings", "abbreviations", "asks", "goes_on",
-    "plain", "parts",
-})  # fmt: skip
+LANGUAGES, _SIDE = ("en", "zh"), "<side>"
+_SPECIAL = frozenset(
+    "regions unpaired vague words spaced prefixes headings abbreviations asks goes_on plain parts".split()
+)
 _LONGEST = 200  # words of a sentence; a longer one is cut, so that the time for any text grows with its length only
 
 
@@ -115,7 +113,9 @@ def lexicon(language: str) -> Lexicon:
     """
     if language not in LANGUAGES:
         raise InputError(f"got language {language!r}; allowed: {', '.join(LANGUAGES)}; name one of them")
-    data = yaml.safe_load((files("selip") / "wording" / f"{language}.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load(
+        (files("selip.reports.extraction") / "wording" / f"{language}.yaml").read_text(encoding="utf-8")
+    )
     spaced = data["spaced"]
     phrases = {phrase: entry for phrase, *entry in _phrases(data)}
     token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced([*phrases, *_headings(data), *data["plain"]]))

@@ -16,7 +16,9 @@ from selip.system.files import content_hash
 
 ELSEWHERE = "elsewhere"
 AREAS = lexicon("en").area
-LESION_TYPES = sorted(yaml.safe_load((files("selip") / "wording" / "en.yaml").read_text(encoding="utf-8"))["type"])
+LESION_TYPES = sorted(
+    yaml.safe_load((files("selip.reports.extraction") / "wording" / "en.yaml").read_text(encoding="utf-8"))["type"]
+)
 
 
 def _known_region(name: str) -> str:
@@ -89,7 +91,7 @@ class AnswerError(ValueError):
     """What is wrong with an answer, in one line."""
 
 
-PROMPT = (files("selip") / "extraction_prompt.md").read_text(encoding="utf-8")
+PROMPT = (files("selip.reports.extraction") / "prompt.md").read_text(encoding="utf-8")
 _SCHEMA = Answer.model_json_schema()
 RESPONSE_FORMAT: Any = {
     "type": "json_schema",

@@ -1,187 +1,185 @@
-"""What reaches how far in a sentence: what is said of surroundings, and structures that are pushed aside."""
+"""Sentences that do not say a thing is there: it is denied, uncertain, or was seen before and is gone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from selip.extraction_denial import Unsaid
-from selip.reports.extraction.facts import Span
 from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
 
-VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricle"})
-SIDES = frozenset({"side", "direction"})
-_STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
-_BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
-_TAKING = frozenset({"change", "crossing", "shift", "edema"})
-_SIGNS = frozenset({"edema", "shift", "in_place", "midline", "change"})
-_NONE: frozenset[int] = frozenset()
-_SIGNAL = frozenset({"signal", "degree", "shape", "contrast"})
-_DESCRIBES = frozenset({"signal", "edema", "parenchyma", "relaxation", "type", "enhancement"})
+DENIABLE = frozenset({"enhancement", "edema", "shift", "change", "lesion", "type", "signal", "midline"})
+_LESION = frozenset({"lesion", "type", "signal"})
+_SWITCHES = frozenset({
+    "negation", "negation_behind", "enhancement", "hedge", "hedge_behind", "exclusion", "gone", "gone_behind",
+})  # fmt: skip
+_ENDS_OF_NOUN = ("relation", "preposition", "given", "alternative", "join", "comma", "break", "refusal")
+_REACH_OF_NOT = 4  # words: "cannot be completely excluded"
 
 
-class Sign(NamedTuple):
-    """A yes/no statement.
+class Unsaid(NamedTuple):
+    """Numbers of the marks of a sentence that it does not say are there.
 
     Attributes:
-        kind: "edema", "midline_shift" or "ventricle_compression" ("enhancement" is one too).
-        present: Whether it is affirmed.
-        spans: The pieces of the text that say it.
+        denied: As "no oedema".
+        uncertain: As "possible infarct": neither there nor denied.
+        past: As "the resected meningioma": there no longer.
     """
 
-    kind: str
-    present: bool
-    spans: tuple[Span, ...]
+    denied: frozenset[int] = frozenset()
+    uncertain: frozenset[int] = frozenset()
+    past: frozenset[int] = frozenset()
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """What is neither affirmed nor denied."""
+        return self.uncertain | self.past
+
+    @property
+    def absent(self) -> frozenset[int]:
+        """What is not affirmed."""
+        return self.denied | self.uncertain | self.past
 
 
-def zone_marks(sentence: Sentence, known: Lexicon) -> frozenset[int]:
-    """Numbers of the marks that speak of what surrounds a lesion, up to a comma.
-
-    A zone that a comma parts from its description reaches over that ("around the lesion, high signal is seen"), and a
-    list of signals goes on.
-    """
-    marks, found = sentence.marks, set[int]()
-    if "zone" not in sentence.kinds:
-        return _NONE
-    for index, mark in enumerate(marks):
-        if mark.kind != "zone" or beside_region(sentence, index) or _counts(sentence, mark):
-            continue
-        described = ""
-        for later in range(index + 1, len(marks)):
-            kind = marks[later].kind
-            listed = described == "signal" and kind in _SIGNAL
-            if described and not listed and not known.words["comma"].isdisjoint(sentence.between(later)):
-                break
-            described = described or (kind if kind in _DESCRIBES else "")
-            found.add(later)
-    return frozenset(found)
+_NOTHING = Unsaid()
 
 
-def _counts(sentence: Sentence, mark: Mark) -> bool:
-    return mark.last < len(sentence.words) and sentence.words[mark.last].isdigit()
+def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
+    """What a sentence denies ("no edema or midline shift"), doubts, or calls gone."""
+    if _SWITCHES.isdisjoint(sentence.kinds):
+        return _NOTHING
+    switches = [index for index, mark in enumerate(sentence.marks) if mark.kind in _SWITCHES]
+    found: dict[str, set[int]] = {"denied": set(), "uncertain": set(), "past": set()}
+    for index in switches:
+        name, marks = _reached(sentence, index, known)
+        if name:
+            found[name].update(marks)
+    kinds = {sentence.marks[index].kind for index in found["past"]}
+    keeps = _LESION if kinds.isdisjoint(_LESION) else _LESION | {"enhancement"}
+    signs = {index for index in found["past"] if sentence.marks[index].kind not in keeps}
+    uncertain = found["uncertain"] - found["past"]
+    return Unsaid(
+        frozenset((found["denied"] | signs) - uncertain), frozenset(uncertain), frozenset(found["past"] - signs)
+    )
 
 
-def beside_region(sentence: Sentence, index: int) -> bool:
-    """Whether a mark stands right before a region, a side word between them allowed."""
+def _reached(sentence: Sentence, index: int, known: Lexicon) -> tuple[str, Iterator[int]]:
+    """What a mark does to others, and their numbers."""
+    mark = sentence.marks[index]
+    if mark.kind == "negation":
+        if _excludes(sentence, index) or _of_agent(sentence, index):
+            return "", iter(())
+        at_end = mark.last == len(sentence.words)  # "edema: none"
+        return "denied", (_back if at_end else _ahead)(sentence, index, known)
+    if mark.kind == "enhancement":
+        return ("denied", iter((index,))) if mark.value == "denied" else ("", iter(()))
+    if mark.kind == "negation_behind":
+        return "denied", _back(sentence, index, known)
+    if mark.kind == "exclusion":
+        doubted = mark.value == "ahead" or any(_excludes(sentence, at) == mark for at in range(index))
+        return "uncertain" if doubted else "denied", (_ahead if mark.value == "ahead" else _back)(
+            sentence, index, known
+        )
+    if mark.kind.startswith("gone"):
+        return _gone(sentence, index, known)
+    return "uncertain", _doubted(sentence, index, known)
+
+
+def _gone(sentence: Sentence, index: int, known: Lexicon) -> tuple[str, Iterator[int]]:
+    mark = sentence.marks[index]
+    if mark.value == "seen before" and not known.words["persistence"].isdisjoint(sentence.words):
+        return "", iter(())
+    ahead = [] if mark.kind == "gone_behind" else list(_ahead(sentence, index, known))
+    return "past", iter(ahead) if ahead else _back(sentence, index, known)
+
+
+def _doubted(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
+    mark = sentence.marks[index]
+    if mark.value == "either" or mark.kind == "hedge_behind" or mark.last == len(sentence.words):
+        yield from _back(sentence, index, known)
+    if mark.kind == "hedge":
+        yield from _ahead(sentence, index, known)
+
+
+def _excludes(sentence: Sentence, index: int) -> Mark | None:
+    """The mark of "excluded" in "cannot be excluded", if `index` is its negation."""
     marks = sentence.marks
-    at = index + 1
-    if at < len(marks) and marks[at].kind in SIDES:
-        at += 1
-    return at < len(marks) and marks[at].kind == "region" and marks[at].first - marks[index].last <= at - index + 2
+    if marks[index].kind != "negation":
+        return None
+    later = next((mark for mark in marks[index + 1 :] if mark.kind not in {"hedge", "degree", "ignored"}), None)
+    near = later is not None and later.kind == "exclusion" and later.first - marks[index].last <= _REACH_OF_NOT
+    return later if near else None
 
 
-def affected(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
-    """Numbers of the marks of the structures that a change speaks of, as "compression of the anterior horn"."""
-    where = sentence.marks[index].value.split()[-1]
-    ahead = _chain(sentence, index, 1, known) if where != "behind" else []
-    if where == "before" or (where == "either" and _leads_on(sentence, index, known)):
-        return ahead
-    return _chain(sentence, index, -1, known)
-
-
-def _leads_on(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether another change follows that names the structure: "compression and narrowing of the ventricle"."""
+def _of_agent(sentence: Sentence, index: int) -> bool:
+    """Whether contrast agent is what was not given: "without contrast", not "without contrast enhancement"."""
     marks = sentence.marks
-    if index + 1 < len(marks) and not known.words["comma"].isdisjoint(sentence.between(index + 1)):
+    if index + 1 == len(marks) or marks[index + 1].kind != "agent":
         return False
-    return index + 1 < len(marks) and marks[index + 1].kind == "change" and marks[index + 1].value.endswith("before")
+    return index + 2 == len(marks) or marks[index + 2].kind != "enhancement" or bool(sentence.between(index + 2))
 
 
-def _chain(sentence: Sentence, index: int, step: int, known: Lexicon, allowed: frozenset[str] = _BESIDE) -> list[int]:
-    """Marks of structures from `index` on, in either direction, up to a comma or another matter."""
-    stops = known.words["comma"] | known.words["break"]
-    found: list[int] = []
-    at = index + step
-    while 0 <= at < len(sentence.marks):
-        kind = sentence.marks[at].kind
-        gap = sentence.between(at if step > 0 else at + 1)
-        if not stops.isdisjoint(gap) or (kind not in _STRUCTURE and (kind not in allowed or found)):
+def _ahead(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
+    """A comma ends a denial, unless an "or" or a bare noun comes: "no edema, mass effect or shift". So may an "and"."""
+    words, marks = known.words, sentence.marks
+    listed = _end_of_list(sentence, index, known)
+    for later in range(index + 1, len(marks)):
+        if marks[later].kind in {"negation", "course"} or (later > index + 1 and _is_given(sentence, later, known)):
+            return
+        gap, deniable = sentence.between(later), marks[later].kind in DENIABLE
+        ended = not words["join"].isdisjoint(gap) and not (deniable and gap[-1] in words["join"])
+        comma = not words["comma"].isdisjoint(gap) and marks[later].first > listed
+        if ended or not words["break"].isdisjoint(gap) or (comma and not _bare(sentence, later, known)):
+            return
+        if deniable:
+            yield later
+
+
+def _end_of_list(sentence: Sentence, index: int, known: Lexicon) -> int:
+    """The word of the last "or" before another matter: commas up to it part what is denied."""
+    mark, words = sentence.marks[index], known.words
+    if mark.value != "no" and mark.kind == "negation":
+        return 0
+    last = 0
+    for at in range(mark.last, len(sentence.words)):
+        if sentence.words[at] in words["break"]:
             break
-        if kind in _STRUCTURE:
-            found.append(at)
-        at += step
-    return found
+        if sentence.words[at] in words["alternative"]:
+            last = at
+    comma = next((at for at in range(last, len(sentence.words)) if sentence.words[at] in words["comma"]), None)
+    return (len(sentence.words) if comma is None else comma) if last else 0
 
 
-def taken_regions(sentence: Sentence, known: Lexicon) -> frozenset[int]:
-    """Numbers of the regions that are not the place of a lesion: compressed, crossed, or the place of edema."""
-    found: set[int] = set()
-    if _TAKING.isdisjoint(sentence.kinds):
-        return _NONE
-    for index, mark in enumerate(sentence.marks):
-        if mark.kind == "change":
-            found.update(affected(sentence, index, known))
-        elif mark.kind == "crossing" and not _inside(sentence, index, known):
-            found.update(_chain(sentence, index, 1, known, _BESIDE | {"midline"}))
-        elif mark.kind == "shift":
-            found.update(_chain(sentence, index, 1, known))
-        elif mark.kind == "edema":
-            found.update(_of_edema(sentence, index, known))
-    return frozenset(found)
-
-
-def _of_edema(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
-    """Regions that edema lies in: "left parietal edema", "edema extends into the thalamus", not around a lesion."""
-    marks, found = sentence.marks, []
-    stops = known.words["join"] | known.words["comma"] | {":"}
-    if index + 1 < len(marks) and stops.isdisjoint(sentence.between(index + 1)):
-        around = marks[index + 1].kind == "zone"
-        if not around:
-            found += _chain(sentence, index, 1, known)
-        elif index + 2 < len(marks) and not known.words["reach"].isdisjoint(sentence.between(index + 2)):
-            found += _chain(sentence, index + 1, 1, known)
-    at = index - 1
-    while at >= 0 and marks[at].kind in _STRUCTURE and marks[at].last == marks[at + 1].first:
-        found.append(at)
-        at -= 1
-    return found
-
-
-def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a crossing happens in a structure, as "cross in the corpus callosum", which then is a place."""
-    behind = sentence.marks[index].last
-    return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
-
-
-def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
-    """The yes/no statements of a sentence about edema, midline and ventricles."""
-    marks, denied = sentence.marks, unsaid.denied
-    if _SIGNS.isdisjoint(sentence.kinds):
-        return
-    for index, mark in enumerate(marks):
-        span = (mark.start, mark.end)
-        if index in unsaid.uncertain:
-            continue
-        if mark.kind == "edema":
-            yield Sign("edema", index not in denied, (span,))
-        elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):
-            middle = _midline_of(marks, index)
-            if middle is not None:
-                present = mark.kind == "shift" and index not in denied
-                yield Sign("midline_shift", present, tuple(sorted((span, (middle.start, middle.end)))))
-        elif mark.kind == "change" and mark.value.startswith("compressed"):
-            pressed = [
-                marks[at] for at in affected(sentence, index, known) if known.area.get(marks[at].value) in VENTRICLES
-            ]
-            if pressed:
-                spans = sorted({span, *((other.start, other.end) for other in pressed)})
-                yield Sign("ventricle_compression", index not in denied, tuple(spans))
-
-
-def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether "central" is said of the midline."""
-    marks = sentence.marks
-    if marks[index].value != "centre" or not index or marks[index - 1].kind != "midline":
+def _bare(sentence: Sentence, later: int, known: Lexicon) -> bool:
+    """Whether a noun stands alone between commas: "no infarct, haemorrhage, mass"."""
+    words, mark = sentence.words, sentence.marks[later]
+    if mark.kind not in {"lesion", "type", "edema", "shift", "midline"}:
         return False
-    stops = known.words["comma"] | known.words["break"] | known.words["join"]
-    return stops.isdisjoint(sentence.between(index))
+    start = mark.first
+    while start and words[start - 1] not in known.words["comma"]:
+        start -= 1
+    end = next((at for at in range(mark.last, len(words)) if words[at] in known.words["comma"]), len(words))
+    covered = {at for one in sentence.marks if one.kind in DENIABLE for at in range(one.first, one.last)}
+    return all(at in covered or words[at] in known.words["qualifier"] for at in range(start, end))
 
 
-def _midline_of(marks: list[Mark], index: int) -> Mark | None:
-    """The midline that a shift speaks of: the nearest mark on either side, qualifiers skipped."""
-    skipped = {"degree", "side", "direction", "negation", "shape", "shift"}
-    for some in (marks[index + 1 :], marks[index - 1 :: -1] if index else []):
-        nearest = next((mark for mark in some if mark.kind not in skipped), None)
-        if nearest is not None and nearest.kind == "midline":
-            return nearest
-    return None
+def _back(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
+    stops = known.words["break"] | known.words["comma"]
+    found: list[int] = []
+    for earlier in range(index, 0, -1):
+        if not stops.isdisjoint(sentence.between(earlier)):
+            break
+        if sentence.marks[earlier - 1].kind in DENIABLE:
+            found.append(earlier - 1)
+    yield from (at for at in found if at == found[-1] or not _is_given(sentence, at, known))
+
+
+def _is_given(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """Whether a lesion is taken as known where something else of it is denied: "no oedema around the meningioma"."""
+    mark, words = sentence.marks[index], known.words
+    if mark.kind not in {"lesion", "type"}:
+        return False
+    at = mark.first - 1
+    ends = {word for name in _ENDS_OF_NOUN for word in words[name]}
+    while at >= 0 and sentence.words[at] not in ends:
+        at -= 1
+    return at > 0 and sentence.words[at] in words["given"] and sentence.words[at - 1] in words["about"]

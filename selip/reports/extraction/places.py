@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from selip.reports.extraction.facts import UNSPECIFIED, Place, Span
 from selip.reports.extraction.lexicon import Lexicon, Sentence
-from selip.reports.extraction.negation import SIDES, beside_region
+from selip.reports.extraction.surroundings import SIDES, beside_region
 
 CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})
 _MIDLINE = "midline"

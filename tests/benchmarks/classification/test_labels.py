@@ -13,7 +13,7 @@ from selip.cohorts.phantom.regions import REGIONS
 from selip.data.findings import NORMAL_TEXT, Finding, findings_from_json
 from selip.system.errors import InputError
 
-spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).with_name("toy_subject.py"))
+spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).parents[1] / "toy_subject.py")
 toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
 

@@ -14,12 +14,15 @@ from benchmarks.metrics.mask_metrics import (
     NSD_TOLERANCE_MM,
     dice_scores,
     lesion_f1,
-    mask_scores,
     score_masks,
 )
 from selip.system.errors import InputError
 
 SHAPE, SPACING = (12, 10, 8), (1.0, 1.5, 4.0)
+
+
+def mask_scores(predicted, truth, spacing_mm):
+    return score_masks(predicted[None], truth[None], spacing_mm).iloc[0].to_dict()
 
 
 def box(*corners, shape=SHAPE):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.retrieval.relevance import grade, relevance, set_grades
+from benchmarks.retrieval.relevance import grade, relevance
 from selip.data.findings import Finding
 
 LEFT = ("thalamus", "left", "acute infarct")
@@ -37,13 +37,15 @@ def test_grades_count_the_side_only_where_the_region_agrees(other, expected):
     assert grade(LEFT, other) == grade(other, LEFT) == pytest.approx(expected)
 
 
-def test_set_grades_equal_the_loop_and_are_a_similarity():
+def test_grades_of_sets_equal_the_loop_and_are_a_similarity():
     rng = np.random.default_rng(0)
     keys = [(str(region), str(side), str(kind)) for region in "abc" for side in "lr" for kind in "xy"]
     sets = [frozenset(keys[n] for n in rng.choice(len(keys), size, replace=False)) for size in (0, 1, 1, 2, 3, 5, 12)]
-    found = set_grades(sets)
+    truth = {str(number): [finding(*key) for key in keys] for number, keys in enumerate(sets)}
+    items = items_of([(study, "FLAIR") for study in truth])
+    found = relevance(items, np.arange(len(sets)), truth).of_volumes(slice(0, len(sets)))
     expected = [[best_match_by_loop(a, b) for b in sets] for a in sets]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
     np.testing.assert_allclose(found, found.T)
     np.testing.assert_allclose(np.diag(found), 1)
     assert found.min() >= 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.segmentation.decoder import EncoderDecoder, SkipDecoder, make_segmenter, monai_unet
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
 from selip.models.volume_towers import VolumeTower
 from selip.system.errors import InputError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.metrics.mask_metrics import mask_scores
+from benchmarks.metrics.mask_metrics import score_masks
 from benchmarks.segmentation.cases import Cases
 from benchmarks.segmentation.decoder import make_segmenter
 from benchmarks.segmentation.training import (
@@ -19,7 +19,7 @@ from benchmarks.segmentation.training import (
     segmentation_loss,
 )
 from benchmarks.settings import SegmentationConfig
-from selip.experiments.config import ModelConfig
+from selip.models.settings import ModelConfig
 from selip.models.volume_towers import VolumeTower
 from selip.system.errors import InputError
 
@@ -64,12 +64,7 @@ def test_the_network_keeps_the_weights_and_the_threshold_that_val_chose():
     assert not model.training
     probabilities = predict(model, val.volumes, SHAPE).numpy()[:, 0]
     dices = {
-        threshold: np.mean(
-            [
-                mask_scores(p > threshold, t, (1, 1, 1))["dice"]
-                for p, t in zip(probabilities, val.masks.numpy()[:, 0], strict=True)
-            ]
-        )
+        threshold: score_masks(probabilities > threshold, val.masks.numpy()[:, 0], (1, 1, 1))["dice"].mean()
         for threshold in THRESHOLDS
     }
     assert fitted.chosen.dice == pytest.approx(dices[fitted.chosen.threshold])
@@ -126,7 +121,7 @@ def test_wrong_input_is_refused():
         Cases(cases.volumes, cases.masks[:1])
     with pytest.raises(InputError, match=r"torch\.bool"):
         Cases(cases.volumes, cases.masks.float())
-    with pytest.raises(InputError, match="validations <= steps"):
+    with pytest.raises(InputError, match="validations=3; lower the one"):
         SegmentationConfig(steps=2, validations=3)
     broken = Cases(cases.volumes * float("nan"), cases.masks)
     with pytest.raises(InputError, match="lower the learning rate"):

@@ -6,10 +6,11 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 from sklearn import metrics as sk
 
 from benchmarks.metrics.resampling import replicates_of, two_sided_p_values
-from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference, patient_bootstrap
+from benchmarks.statistics.intervals import hierarchical_bootstrap
 from benchmarks.statistics.pool_statistics import PER_ITEM, STATISTICS, known_items, resampler_for
 from benchmarks.statistics.table_intervals import hierarchical_columns
 from selip.records.record import Statistic

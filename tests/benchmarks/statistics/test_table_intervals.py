@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import paired_difference
 
 from benchmarks.metrics.resampling import Table, resampler_of, side_by_side
-from benchmarks.statistics.intervals import hierarchical_bootstrap, paired_difference
+from benchmarks.statistics.intervals import hierarchical_bootstrap
 from benchmarks.statistics.table_intervals import hierarchical_columns
 from selip.system.errors import InputError
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.labels import fine_tune
 from benchmarks.settings import ProbeConfig
+from benchmarks.tasks import fine_tune
 from benchmarks.tasks.fine_tune import (
     BENCHMARK,
     Classifier,
@@ -21,12 +21,12 @@ from benchmarks.tasks.fine_tune import (
     rate_factor,
     validation_loss,
 )
-from selip.experiments.config import ModelConfig
 from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens
 from selip.system.errors import InputError
 
-spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).with_name("toy_subject.py"))
+spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).parents[1] / "toy_subject.py")
 toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
 
@@ -152,7 +152,7 @@ def test_a_diverging_run_is_an_error():
 
 def test_volumes_of_another_grid_are_refused():
     other = replace(tiny_subject(), model=DualEncoder(TINY, (8, 8, 8), tiny_model().tokens))
-    with pytest.raises(InputError, match="allowed by this model"):
+    with pytest.raises(InputError, match="voxels for a model of"):
         BENCHMARK.score(other, OPTIONS)
 
 

@@ -8,21 +8,20 @@ import pandas as pd
 import pytest
 import torch
 
-import benchmarks.segmentation.reference_unet
+import benchmarks.segmentation.training
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, mask_scores
-from benchmarks.segmentation.case_pictures import best_slice, case_pictures
-from benchmarks.segmentation.cases import Cases, load_cases
+from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
+from benchmarks.segmentation.cases import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter
-from benchmarks.segmentation.reference_unet import Reference, kept_reference
+from benchmarks.segmentation.training import Reference, kept_reference
 from benchmarks.settings import SegmentationConfig
 from benchmarks.tasks.segmentation import BENCHMARK, load_task, run_network, score_subject
 from selip.data.cohort import IGNORE, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, clauses_of, findings_text, findings_to_json
-from selip.experiments.config import ModelConfig, SliceConfig
 from selip.models.dual_encoder import DualEncoder
 from selip.models.scored_model import Subject
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.models.text_towers import make_tokens
 from selip.system.errors import InputError
 from selip.training.training_data import load_training_data
@@ -134,7 +133,7 @@ def test_metrics_are_the_mean_and_median_of_the_cases(score):
 
 def test_predicting_nothing_has_the_score_of_empty_masks(score, subject):
     truth = load_cases(subject.cohort, "test", subject.model.intensity).cases.masks[:, 0].numpy()
-    nothing = pd.DataFrame([mask_scores(np.zeros_like(mask), mask, SPACING_MM) for mask in truth]).mean()
+    nothing = score_masks(np.zeros_like(truth), truth, SPACING_MM).mean()
     for name in HIGHER_IS_BETTER:
         assert score.metrics[f"frozen/{name}/empty"].value == pytest.approx(nothing[name])
 
@@ -329,9 +328,7 @@ def test_the_reference_is_trained_once_and_again_when_its_file_is_damaged(tmp_pa
 
 
 def test_a_second_method_reads_the_reference(score, subject, cohort, make_subject, shared, monkeypatch):
-    monkeypatch.setattr(
-        benchmarks.segmentation.reference_unet, "write_atomically", lambda *_: pytest.fail("trained again")
-    )
+    monkeypatch.setattr(benchmarks.segmentation.training, "write_atomically", lambda *_: pytest.fail("trained again"))
     other = score_subject(make_subject(cohort, shared=shared, seed=1), options(arms=("frozen",)))
     for key, metric in other.metrics.items():
         if key.endswith("/monai_unet"):

@@ -23,7 +23,7 @@ from benchmarks.tasks.zero_shot import (
 from selip.data.findings import NORMAL_TEXT, Clause, parse_findings_text, swap_sides
 from selip.system.errors import InputError
 
-spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).with_name("toy_subject.py"))
+spec = importlib.util.spec_from_file_location("toy_subject", Path(__file__).parents[1] / "toy_subject.py")
 toys = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(toys)
 

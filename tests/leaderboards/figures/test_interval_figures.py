@@ -8,22 +8,24 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from leaderboards.figures.interval_figures import plots
-from leaderboards.figures.retrieval_pictures import Example, draw_examples, shorten, show_slice
-from leaderboards.figures.segmentation_pictures import draw_cases
-from leaderboards.figures.theme import LIGHT, new_figure, render, themed
-from leaderboards.scores.benchmark_records import read_board
-from leaderboards.scores.paired_differences import PRIMARY, declared_contrasts
-from leaderboards.scores.tidy_table import tidy
+from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples, shorten, show_slice
+from leaderboards.figures.interval_figures import difference_plot, score_plots
+from leaderboards.figures.plots import LIGHT, new_figure, render, themed
+from leaderboards.figures.training_curves import training_plots
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import families_of
 from selip.system.errors import InputError
 
+PRIMARY = "abnormal/image_to_text_R@10"
 SLICE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 TEXT = "at left thalamus shows high signal"
 
 
 def plots_of(folder):
-    board = read_board(folder, "retrieval")
-    return board, {plot.name: plot for plot in plots(board, tidy(board, 50), declared_contrasts(board, PRIMARY, 50))}
+    sheets = families_of(read_boards(folder), 50)["retrieval"]
+    board = sheets[0].board
+    drawn = [*score_plots(sheets[0]), difference_plot(sheets, "retrieval", board.synthetic), *training_plots(board)]
+    return board, {plot.name: plot for plot in drawn if plot}
 
 
 def drawn(plot, theme=LIGHT):
@@ -34,7 +36,8 @@ def drawn(plot, theme=LIGHT):
 def test_every_figure_says_synthetic(run_dir):
     _, found = plots_of(run_dir)
     assert set(found) == {
-        "recall_at_10", "differences", "ndcg_at_10", "hard_negatives", "contrasts", "validation", "loss", "targets",
+        "recall_at_10", "ndcg_at_10", "hard_negatives", "contrasts", "retrieval_differences", "validation", "loss",
+        "targets",
     }  # fmt: skip
     assert all(drawn(plot).get_suptitle().startswith("SYNTHETIC") for plot in found.values())
 
@@ -91,7 +94,7 @@ def test_the_names_of_twenty_methods_do_not_overlap(many):
 
 
 def test_ticks_of_differences_do_not_overlap(run_dir):
-    figure = drawn(plots_of(run_dir)[1]["differences"])
+    figure = drawn(plots_of(run_dir)[1]["retrieval_differences"])
     with themed(LIGHT):
         figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]

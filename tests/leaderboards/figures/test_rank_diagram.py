@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.statistics.average_ranks import AverageRanks
+from benchmarks.statistics.significance import AverageRanks
 from leaderboards.figures.rank_diagram import END, START, rank_diagram
 
 RANKS = {"a": 1.5, "b": 2.0, "c": 2.5, "d": 4.0}

@@ -8,7 +8,7 @@ import pytest
 
 from leaderboards.gate.margins import PACKAGED, UNNAMED, Margin, guarded_metrics, read_margins
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.families import headline_of
+from leaderboards.scores.headlines import headline_of
 from selip.system.errors import InputError
 
 
@@ -36,7 +36,7 @@ def test_a_margin_is_the_larger_of_its_two_parts():
 def test_by_default_the_ranking_metric_of_each_benchmark_is_guarded(boards):
     found = guarded_metrics(boards, {})
     assert {name: list(metrics) for name, metrics in found.items()} == {
-        name: [headline_of(board).key] for name, board in boards.items()
+        name: [headline_of(board.records).key] for name, board in boards.items()
     }
 
 
@@ -44,7 +44,7 @@ def test_the_packaged_file_names_what_ranks_each_benchmark(boards):
     packaged = read_margins(PACKAGED)
     assert set(packaged) == set(boards)
     for name, board in boards.items():
-        assert list(packaged[name]) == [headline_of(board).key.split("/", 1)[1]]
+        assert list(packaged[name]) == [headline_of(board.records).key.split("/", 1)[1]]
 
 
 def test_a_benchmark_that_no_file_names_is_guarded_too(boards):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
+from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.intervals import Interval, paired_difference, patient_bootstrap
+from benchmarks.statistics.intervals import Interval
 from leaderboards.gate.comparison import Pair, Side, read_side
 from leaderboards.gate.margins import Margin
 from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 from selip.system.errors import InputError
+from selip.system.files import sealed_json, unsealed_json
 
 KEY = "abnormal/image_to_text_R@10"
 METRIC = "image_to_text_R@10"
@@ -162,6 +164,7 @@ def refused(reference: Side, candidate: Side) -> str:
         ({"transfer_split_fingerprint": "other"}, "second splits"),
         ({"trained_on_split_fingerprint": "other"}, "training splits"),
         ({"config": {"evaluation": {"segmentation": {"steps": 7}}}}, "evaluation.segmentation.steps 9 "),
+        ({"config": {"evaluation": {}}}, "evaluation.segmentation.steps 9 (run selip--0) and not set "),
     ],
 )
 def test_what_was_scored_otherwise_is_refused(tmp_path, factory, changes, message):
@@ -178,8 +181,8 @@ def test_another_cohort_is_refused(tmp_path, factory):
         assert "other" in line
 
 
-def test_settings_that_only_one_version_knows_or_that_decide_no_score_are_no_difference(tmp_path, factory):
-    config = {"evaluation": {"n_resamples": 5}}, {"evaluation": {"n_resamples": 7, "new": 1}, "run": {"steps": 2}}
+def test_settings_that_decide_no_score_are_no_difference(tmp_path, factory):
+    config = {"evaluation": {"n_resamples": 5}}, {"evaluation": {"n_resamples": 7}, "run": {"steps": 2}}
     sides = [
         made(factory, tmp_path / str(n), ("selip", 0, 1.3), config=one, config_hash=str(n))
         for n, one in enumerate(config)
@@ -227,7 +230,7 @@ def test_a_row_or_a_score_without_a_counterpart_is_refused(tmp_path, factory):
 
 
 def test_per_item_scores_of_another_run_are_refused(tmp_path, factory):
-    """A Parquet file that was swapped: found by its checksum, and in an older record by what the scores say."""
+    """A Parquet file that was swapped: found by its checksum, and where that was made to fit by what the scores say."""
     reference = made(factory, tmp_path / "one", ("selip", 0, 2.0))
     made(factory, tmp_path / "two", ("selip", 0, 0.0))
     (name,) = (path.name for path in (tmp_path / "two" / "records").glob("*.parquet"))
@@ -235,8 +238,9 @@ def test_per_item_scores_of_another_run_are_refused(tmp_path, factory):
     with pytest.raises(InputError, match="its checksum is that of another content"):
         read_side(tmp_path / "two")
     (path,) = (tmp_path / "two" / "records").glob("*.json")
-    older = {key: value for key, value in json.loads(path.read_text()).items() if not key.endswith("sha256")}
-    path.write_text(json.dumps(older))
+    forged = unsealed_json(path.read_text())
+    forged["per_item_sha256"] = sha256((tmp_path / "two" / "records" / name).read_bytes()).hexdigest()
+    path.write_text(sealed_json(forged, indent=1))
     assert "where the records say" in refused(reference, read_side(tmp_path / "two"))
 
 

@@ -9,12 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboards.pages.audit_page import audit_page
+from leaderboards.pages.audit_page import audit_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
+from leaderboards.scores.benchmark_scores import families_of
+from leaderboards.scores.tidy_table import Estimate
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.shortcuts import Shortcut, shortcuts_of
-from leaderboards.tables.worst_slices import FEWEST_ITEMS, audited_rows, slice_table, slices_of
+from leaderboards.tables.shortcuts_and_slices import (
+    FEWEST_ITEMS,
+    Shortcut,
+    audited_rows,
+    ranked_slices,
+    shortcuts_of,
+    slice_table,
+    slices_of,
+)
 from selip.system.errors import InputError
 
 N = 40
@@ -30,9 +38,14 @@ def facts(**changes):
     return json.dumps({"schema_version": 1, "cohorts": [cohort | changes]})
 
 
+def audit_page(folder):
+    sheets = [sheet for members in families_of(read_boards(folder), N).values() for sheet in members]
+    return audit_part(sheets, folder, N)
+
+
 def audited(folder, **changes):
     (folder / "audit.json").write_text(facts(**changes))
-    return audit_page(folder, N)
+    return audit_page(folder)
 
 
 @pytest.fixture
@@ -42,7 +55,7 @@ def small(tmp_path, factory):
 
 
 def sheet_of(folder, name):
-    sheets = [sheet for members in sheets_of(read_boards(folder), N).values() for sheet in members]
+    sheets = [sheet for members in families_of(read_boards(folder), N).values() for sheet in members]
     return next(sheet for sheet in sheets if sheet.name == name)
 
 
@@ -69,14 +82,14 @@ def test_leaks_and_near_duplicates_are_counted_and_named(small):
 
 
 def test_without_the_file_the_page_says_so(small):
-    assert "has no audit.json" in audit_page(small, N).verdicts[0].text
+    assert "has no audit.json" in audit_page(small).verdicts[0].text
 
 
 @pytest.mark.parametrize("text", ["{", "{}", facts(split_fingerprint="other"), facts(extra=1)])
 def test_a_file_that_is_no_audit_of_these_records_is_refused(small, text):
     (small / "audit.json").write_text(text)
     with pytest.raises(InputError, match=r"^got .*(allowed: |no audit)") as caught:
-        audit_page(small, N)
+        audit_page(small)
     assert "\n" not in str(caught.value)
 
 
@@ -85,8 +98,8 @@ def test_a_shortcut_is_a_lower_bound_that_does_not_clear_metadata(tmp_path, fact
     factory.add_family_run(tmp_path, "fine_tune", "selip", skill=skill)
     one = shortcuts_of(sheet_of(tmp_path, "fine_tune"))[0]
     assert one.verdict == verdict
-    assert (one.lower > one.metadata) == (verdict == "clears metadata")
-    texts = " ".join(v.text for v in audit_page(tmp_path, N).verdicts)
+    assert (one.score.lower > one.metadata) == (verdict == "clears metadata")
+    texts = " ".join(v.text for v in audit_page(tmp_path).verdicts)
     assert ("Shortcut: metadata alone" in texts) == (verdict == "shortcut")
 
 
@@ -95,14 +108,14 @@ def test_the_best_method_of_each_task_is_judged(family_dir):
     for one in shortcuts_of(sheet):
         values = {row.label: np.mean([r.metrics[one.key].value for r in row.scored]) for row in sheet.board.complete}
         assert one.best == max(values, key=values.get)
-        assert one.value == pytest.approx(values[one.best])
+        assert one.score.value == pytest.approx(values[one.best])
 
 
 def test_slices_are_the_means_of_their_items(family_dir):
     sheet = sheet_of(family_dir, "segmentation")
     row = sheet.board.row("selip")
     frames = sheet.board.frames(row, "frozen/dice")
-    found = slices_of(sheet, row, N)
+    found = slices_of(sheet, sheet.headline, row, N)
     assert {one.by for one in found} == {"contrast", "site", "lesion type", "lesion size"}
     for one in found:
         if one.by in ("contrast", "site"):
@@ -116,11 +129,11 @@ def test_slices_are_the_means_of_their_items(family_dir):
 def test_small_lesions_are_the_worst_and_rare_sites_are_not_ranked(family_dir):
     sheet = sheet_of(family_dir, "segmentation")
     row = audited_rows(sheet)[0]
-    found = slices_of(sheet, row, N)
+    found = ranked_slices(sheet.headline, [row], slices_of(sheet, sheet.headline, row, N))
     rare = next(one for one in found if one.value == "C")
     assert rare.n_items < FEWEST_ITEMS
     assert not rare.is_ranked
-    lines = {line.cells[0].text: line.cells for line in slice_table(sheet, found).lines}
+    lines = {line.cells[0].text: line.cells for line in slice_table(sheet, sheet.headline, found).lines}
     assert lines[f"{row.label}: site C"][-1].text == "not ranked: n too small"
     worst = [name for name, cells in lines.items() if cells[-1].text == "worst"]
     assert len(worst) == 1
@@ -133,10 +146,10 @@ def test_small_lesions_are_the_worst_and_rare_sites_are_not_ranked(family_dir):
 def test_slices_of_classification_are_metrics_of_their_items(family_dir):
     sheet = sheet_of(family_dir, "zero_shot")
     assert [row.label for row in audited_rows(sheet)][-1] == "selip"
-    found = slices_of(sheet, sheet.board.row("selip"), N)
+    found = slices_of(sheet, sheet.headline, sheet.board.row("selip"), N)
     assert {one.by for one in found} == {"contrast", "site"}
     assert all(0 <= one.score.lower <= one.score.upper <= 1 for one in found if one.is_ranked)
-    assert "worst" in (line.cells[-1].text for line in slice_table(sheet, found).lines)
+    assert "worst" in (line.cells[-1].text for line in slice_table(sheet, sheet.headline, found).lines)
 
 
 def test_hard_negatives_of_few_items_have_no_number(tmp_path, factory):
@@ -154,7 +167,14 @@ def test_hard_negatives_of_few_items_have_no_number(tmp_path, factory):
 
 
 def test_a_bound_above_metadata_that_fell_below_chance_is_not_clear():
-    one = Shortcut("side", "side/macro_auroc", "clip", 0.53, 0.45, 0.62, metadata=0.44, chance=0.5)
+    one = Shortcut("side", "side/macro_auroc", "clip", Estimate(0.53, 0.45, 0.62), metadata=0.44, chance=0.5)
     assert one.verdict == "not above chance"
-    assert replace(one, lower=0.51).verdict == "clears metadata"
+    assert replace(one, score=Estimate(0.53, 0.51, 0.62)).verdict == "clears metadata"
     assert replace(one, metadata=0.6).verdict == "shortcut"
+
+
+def test_of_errors_the_upper_bound_must_be_below_metadata():
+    one = Shortcut("lesions", "all/mae", "clip", Estimate(1.0, 0.8, 1.2), 1.5, 3.0, higher_is_better=False)
+    assert one.verdict == "clears metadata"
+    assert replace(one, metadata=1.1).verdict == "shortcut"
+    assert replace(one, chance=1.1).verdict == "not above chance"

@@ -9,15 +9,15 @@ import pytest
 from huggingface_hub import ModelCard
 
 from leaderboards.pages.model_card import model_card
-from selip.experiments.config import ModelConfig
 from selip.models.dual_encoder import CheckpointFacts
-from selip.records.record import read_records
+from selip.models.settings import ModelConfig
+from selip.records.record_files import read_records
 
-QUICK = Path(__file__).resolve().parents[2] / "leaderboards" / "records" / "quick"
+QUICK = Path(__file__).resolve().parents[3] / "leaderboards" / "records" / "quick"
 SHAPE, SPACING = (40, 48, 16), (4.5, 4.5, 10.0)
 FACTS = CheckpointFacts(
     "selip", 0, 450, ModelConfig(volume_tower="resnet10", width=16), SHAPE, SPACING, ("DWI", "FLAIR"), "c" * 64,
-    "f" * 64, True, {"at left thalamus shows high signal": 3, "normal": 2},
+    "f" * 64, True, {"at left thalamus shows high signal": 3, "normal": 2}, "r" * 64,
 )  # fmt: skip
 
 

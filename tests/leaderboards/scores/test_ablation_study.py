@@ -9,32 +9,32 @@ import pytest
 
 from benchmarks.statistics.intervals import holm
 from leaderboards.figures.ablation_figures import ablation_plots, mix_cells
-from leaderboards.figures.heat_map import SHADES
-from leaderboards.figures.line_chart import BOTTOM, TOP
-from leaderboards.figures.theme import LIGHT, themed
-from leaderboards.scores.ablation_study import study_of
-from leaderboards.scores.benchmark_records import ablations_of, methods_of, read_board
-from leaderboards.scores.paired_differences import COMPARED, PRIMARY, compare
+from leaderboards.figures.charts import BOTTOM, SHADES, TOP
+from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.scores.ablation_study import studies_of, study_of
+from leaderboards.scores.benchmark_records import ablations_of, methods_of, read_boards
+from leaderboards.scores.paired_differences import compare_pairs
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.ablation_tables import ablation_frame, ablation_table
-from leaderboards.tables.ablation_verdicts import ablation_verdicts
+from leaderboards.tables.ablation_tables import ablation_frame, ablation_table, ablation_verdicts
+
+PRIMARY = "abnormal/image_to_text_R@10"
 
 N = 1000  # with fewer, no p-value is small enough for Holm over seven
 SETTINGS = {
     "similarity": {"mix": "product", "pooling": "mean", "weight_syntax": 0.5, "weight_semantic": 0.5},
-    "selip": {"kl_weight": 1.0},
+    "methods": {},
     "model": {"text_tower": "scratch"},
 }
 CHANGES = {  # name: (section, settings, skill)
-    "lambda_0": ("selip", {"kl_weight": 0.0}, 0.2),
-    "lambda_2": ("selip", {"kl_weight": 2.0}, 1.3),
+    "lambda_0": ("methods", {"selip": {"kl_weight": 0.0}}, 0.2),
+    "lambda_2": ("methods", {"selip": {"kl_weight": 2.0}}, 1.3),
     "mix_0_0": ("similarity", {"mix": "mean", "weight_syntax": 0.0, "weight_semantic": 0.0}, 0.9),
     "mean_mix": ("similarity", {"mix": "mean"}, 1.0),
     "syntax_only": ("similarity", {"mix": "syntax"}, 0.9),
     "best_match": ("similarity", {"pooling": "best_match"}, 1.1),
     "minilm": ("model", {"text_tower": "minilm"}, 6.0),
-    "home_made": ("selip", {"kl_weight": 1.0}, 1.2),
+    "home_made": ("methods", {"selip": {"kl_weight": 1.0}}, 1.2),
 }
 
 
@@ -47,8 +47,9 @@ def config(section=None, settings=None):
 
 def add_selip(factory, folder, seed=0, name="", **changes):
     section, settings, skill = CHANGES.get(name, (None, None, 1.3))
-    facts = {"ablation": name, "config": config(section, settings), "config_hash": name or "full", "skill": skill}
-    return factory.add_run(folder, "selip", seed, **(facts | changes))
+    own = {"kl_weight": 1.0} | (settings["selip"] if section == "methods" else {})
+    facts = {"ablation": name, "config": config(section, settings), "config_hash": name or "full", "settings": own}
+    return factory.add_run(folder, "selip", seed, **({"skill": skill} | facts | changes))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def folder(tmp_path_factory, factory):
 
 @pytest.fixture(scope="module")
 def board(folder):
-    return read_board(folder, "retrieval")
+    return read_boards(folder)["retrieval"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def lines_of(study):
 
 
 def said(folder):
-    return [verdict.text for verdict in ablation_verdicts(study_of(read_board(folder, "retrieval"), N))]
+    return [verdict.text for verdict in ablation_verdicts(study_of(read_boards(folder)["retrieval"], N))]
 
 
 def test_ablations_and_methods_are_parted(board):
@@ -102,7 +103,7 @@ def test_ablations_and_methods_are_parted(board):
 
 
 def test_without_ablations_there_is_no_study(run_dir, built, tmp_path, factory):
-    assert study_of(read_board(run_dir, "retrieval"), N) is None
+    assert study_of(read_boards(run_dir)["retrieval"], N) is None
     factory.add_run(tmp_path, "selip")
     assert not any("ablation" in path.name for path in build_leaderboard(tmp_path, n_resamples=20))
     assert {"ablation.md", "ablation.csv"} <= {path.name for path in built.iterdir()}
@@ -112,14 +113,14 @@ def test_only_the_seeds_of_the_ablations_count(tmp_path, factory):
     for seed in (0, 1):
         add_selip(factory, tmp_path, seed)
     add_selip(factory, tmp_path, 1, "lambda_0")
-    study = study_of(read_board(tmp_path, "retrieval"), N)
+    study = study_of(read_boards(tmp_path)["retrieval"], N)
     assert [record.seed for record in study.full.scored] == [1]
     assert not study.ablations[0].row.hole
 
 
 def test_what_is_changed_is_read_from_the_records(study):
     changed = {one.name: one.changed for one in study.ablations}
-    assert changed["lambda_0"] == "selip.kl_weight=0"
+    assert changed["lambda_0"] == "methods.selip.kl_weight=0"
     assert changed["mean_mix"] == "similarity.mix=mean"
     assert changed["home_made"] == ""
     assert "nothing" in lines_of(study)["home_made"]["what is changed"].text
@@ -134,14 +135,14 @@ def test_groups_stand_together_and_unknown_ones_last(study):
 
 def test_differences_are_those_to_full_selip_with_holm_over_all(board, study):
     full = board.row("selip")
-    for key in COMPARED:
+    for key in study.keys:
         found = [one.differences[key] for one in study.ablations if not one.row.hole]
         assert len(found) == len(CHANGES)
         assert [c.p_holm for c in found] == pytest.approx(
             holm([*(c.difference.p_value for c in found), 1, 1])[:-2]  # one failed, one was skipped
         )
         for comparison, one in zip(found, (a for a in study.ablations if not a.row.hole), strict=True):
-            assert comparison.difference == pytest.approx(compare(board, one.row, full, key, N).difference)
+            assert comparison.difference == pytest.approx(compare_pairs(board, [(one.row, full)], key, N)[0].difference)
 
 
 def test_the_table_shows_values_targets_and_start(board, study):
@@ -192,10 +193,10 @@ def test_a_copy_of_full_selip_does_not_differ(tmp_path, factory):
 
 def test_without_full_selip_nothing_is_compared_and_values_stay(tmp_path, factory):
     add_selip(factory, tmp_path, name="lambda_0")
-    study = study_of(read_board(tmp_path, "retrieval"), N)
+    study = study_of(read_boards(tmp_path)["retrieval"], N)
     assert not study.compared
     assert "nothing to compare with" in ablation_table(study).lines[0].reason
-    assert lines_of(study)["lambda_0"]["what is changed"].interval == "(selip.kl_weight=0)"
+    assert lines_of(study)["lambda_0"]["what is changed"].interval == "(methods.selip.kl_weight=0)"
     assert ablation_plots(study) == []
     assert any("no complete row" in line for line in said(tmp_path))
     assert build_leaderboard(tmp_path, n_resamples=20)
@@ -220,7 +221,7 @@ def test_two_cells_are_no_map_and_one_lambda_no_curve(tmp_path, factory):
     add_selip(factory, tmp_path)
     for name in ("mean_mix", "syntax_only"):
         add_selip(factory, tmp_path, name=name)
-    study = study_of(read_board(tmp_path, "retrieval"), N)
+    study = study_of(read_boards(tmp_path)["retrieval"], N)
     assert len(mix_cells(study)) == 2
     assert [plot.name for plot in ablation_plots(study)] == ["ablation_differences"]
 
@@ -267,3 +268,24 @@ def test_pages_hold_methods_and_ablations_apart_and_escaped(built):
     assert "<b>" not in ablation + html
     assert 'id="ablation"' in html
     assert all((built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "lambda"))
+
+
+def test_ablations_of_another_method_have_a_page_of_their_own(tmp_path, factory):
+    add_selip(factory, tmp_path)
+    add_selip(factory, tmp_path, name="lambda_0")
+    for name, margin, skill in (("", 0.2, 1.4), ("margin_0", 0.0, 0.4)):
+        facts = {"ablation": name, "config": config(), "config_hash": name or "full", "settings": {"margin": margin}}
+        factory.add_run(tmp_path, "margin_clip", skill=skill, **facts)
+    board = read_boards(tmp_path)["retrieval"]
+    assert [row.label for row in methods_of(board).rows] == ["margin_clip", "selip"]
+    one, other = studies_of(board, N)
+    assert ([one.page, one.full_name], [other.page, other.full_name]) == (
+        ["ablation", "full SeLIP"], ["ablation_margin_clip", "full margin_clip"],
+    )  # fmt: skip
+    assert [(row.name, row.changed) for row in one.ablations] == [("lambda_0", "methods.selip.kl_weight=0")]
+    assert [(row.name, row.changed) for row in other.ablations] == [("margin_0", "methods.margin_clip.margin=0")]
+    build_leaderboard(tmp_path, tmp_path / "out", N, html=False)
+    page = (tmp_path / "out" / "ablation_margin_clip.md").read_text()
+    assert page.startswith("# Ablations of margin_clip")
+    assert "full margin_clip" in page
+    assert "SeLIP" not in page.replace("SeLIP-bench", "")

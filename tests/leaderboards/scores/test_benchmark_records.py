@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboards.scores.benchmark_records import read_board
+from leaderboards.scores.benchmark_records import read_boards
 from selip.records.record import Metric
 from selip.system.errors import InputError
 
 
 def refused(folder):
     with pytest.raises(InputError) as caught:
-        read_board(folder, "retrieval")
+        read_boards(folder)["retrieval"]
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith("got ")
@@ -36,7 +36,7 @@ def test_two_of_a_kind_are_never_one_table(tmp_path, factory, changes, first, se
 
 def test_another_cohort_is_refused_also_in_a_failed_record(tmp_path, factory):
     factory.add_run(tmp_path, "clip")
-    assert len(read_board(tmp_path, "retrieval").rows) == 1
+    assert len(read_boards(tmp_path)["retrieval"].rows) == 1
     factory.add_hole(tmp_path, "selip", cohort=factory.make_cohort(content_hash="other-cohort"))
     assert "other-cohort" in refused(tmp_path)
 
@@ -50,7 +50,7 @@ def test_a_measured_and_a_made_cohort_are_refused(tmp_path, factory):
 def test_another_second_cohort_is_refused_and_a_made_one_makes_the_page_synthetic(tmp_path, factory):
     measured = {"cohort": factory.make_cohort(synthetic=False)}
     factory.add_run(tmp_path, "clip", **measured, transfer=factory.make_cohort(content_hash="one"))
-    assert read_board(tmp_path, "retrieval").synthetic
+    assert read_boards(tmp_path)["retrieval"].synthetic
     factory.add_run(tmp_path, "selip", **measured, transfer=factory.make_cohort(content_hash="two"))
     assert "second cohorts one" in refused(tmp_path)
 
@@ -84,11 +84,11 @@ def test_a_folder_without_the_benchmark_is_refused(tmp_path, factory):
 def test_a_failed_try_does_not_undo_a_scored_one(tmp_path, factory):
     factory.add_run(tmp_path, "clip")
     factory.add_hole(tmp_path, "clip", run_id="first-try")
-    assert [row.hole for row in read_board(tmp_path, "retrieval").rows] == [""]
+    assert [row.hole for row in read_boards(tmp_path)["retrieval"].rows] == [""]
 
 
 def test_a_lost_seed_is_a_hole_with_its_reason(seeds_dir):
-    board = read_board(seeds_dir, "retrieval")
+    board = read_boards(seeds_dir)["retrieval"]
     assert [row.label for row in board.complete] == ["clip", "random_init", "selip"]
     hole = next(row.hole for row in board.rows if row.method == "clip_x2")
     assert hole == "seed 1 skipped: no memory left; seed 2 was not run"
@@ -98,7 +98,7 @@ def test_a_lost_seed_is_a_hole_with_its_reason(seeds_dir):
 def test_ablations_are_rows_of_their_own(tmp_path, factory):
     factory.add_run(tmp_path, "selip")
     factory.add_run(tmp_path, "selip", ablation="lambda=0")
-    board = read_board(tmp_path, "retrieval")
+    board = read_boards(tmp_path)["retrieval"]
     assert [row.label for row in board.rows] == ["selip", "selip [lambda=0]"]
     assert board.row("selip").scored[0].ablation == ""
 
@@ -108,10 +108,10 @@ def test_seeds_lost_for_one_reason_are_listed_once(tmp_path, factory):
     factory.add_run(tmp_path, "clip", 1)
     for seed in (0, 1):
         factory.add_hole(tmp_path, "mae", seed, "skipped", "the method trains no text tower")
-    row = next(row for row in read_board(tmp_path, "retrieval").rows if row.method == "mae")
+    row = next(row for row in read_boards(tmp_path)["retrieval"].rows if row.method == "mae")
     assert row.hole == "seeds 0, 1 skipped: the method trains no text tower"
     assert row.skipped
 
 
 def test_a_row_with_one_scored_seed_is_a_hole_and_not_skipped(seeds_dir):
-    assert not next(row for row in read_board(seeds_dir, "retrieval").rows if row.hole).skipped
+    assert not next(row for row in read_boards(seeds_dir)["retrieval"].rows if row.hole).skipped

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.statistics.average_ranks import friedman_ranks
-from leaderboards.figures.rank_figure import rank_plot
-from leaderboards.figures.theme import LIGHT, themed
+from benchmarks.statistics.significance import friedman_ranks
+from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
-from leaderboards.scores.overall_ranks import Overall, Task, overall_of
+from leaderboards.scores.benchmark_scores import families_of
+from leaderboards.scores.overall_ranks import Overall, RankedTask, overall_of
 
 N = 40
 
 
 def sheets(folder):
-    return [sheet for members in sheets_of(read_boards(folder), N).values() for sheet in members]
+    return [sheet for members in families_of(read_boards(folder), N).values() for sheet in members]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_diagram_has_every_ranked_method_and_clique(overall):
 def test_names_of_twenty_methods_do_not_overlap():
     names = [f"method_{n:02d}" for n in range(20)]
     scores = pd.DataFrame({name: [n + 0.01 * t for t in range(8)] for n, name in enumerate(names)})
-    tasks = tuple(Task("b", f"{t}/x", str(t), True) for t in range(8))
+    tasks = tuple(RankedTask("b", f"{t}/x", str(t), True) for t in range(8))
     found = Overall(tasks, {}, tuple(names), {}, friedman_ranks(scores))
     with themed(LIGHT):
         figure = rank_plot(found, False).draw(LIGHT)

@@ -11,31 +11,40 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from benchmarks.statistics.intervals import Difference
-from leaderboards.scores.benchmark_records import read_board
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import (
-    PRIMARY,
     Comparison,
     adjusted,
-    compare,
+    compare_pairs,
     declared_contrasts,
     differences_to,
     group_letters,
     ranked,
-    separable_groups,
     standing_of,
 )
-from leaderboards.scores.tidy_table import tidy
-from leaderboards.tables.verdicts import verdicts
+from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
+from leaderboards.tables.verdicts import headline_verdicts
+from selip.system.errors import InputError
 
+PRIMARY = "abnormal/image_to_text_R@10"
 LABELS = list("abcdefg")
 PAIRS = list(combinations(LABELS, 2))
 
 
 def said(folder, n_resamples=300):
     """All verdicts of a run directory in one text."""
-    board = read_board(folder, "retrieval")
-    groups, contrasts = separable_groups(board, PRIMARY, n_resamples), declared_contrasts(board, PRIMARY, n_resamples)
-    return "\n".join(verdict.text for verdict in verdicts(board, tidy(board, n_resamples), groups, contrasts))
+    (sheet,) = families_of(read_boards(folder), n_resamples)["retrieval"]
+    found = [*on_what_is_missing(sheet.board), *headline_verdicts(sheet, sheet.headline), *board_verdicts(sheet.board)]
+    return "\n".join(verdict.text for verdict in found)
+
+
+def compare(board, a, b):
+    return compare_pairs(board, [(a, b)], PRIMARY, 300)[0]
+
+
+def groups_of(board):
+    return standing_of(board, PRIMARY, 300).groups
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,9 +61,9 @@ def test_all_separated_is_one_letter_each_in_order_of_rank():
 
 
 def test_the_difference_is_that_of_the_records_and_turns_with_the_order(run_dir):
-    board = read_board(run_dir, "retrieval")
+    board = read_boards(run_dir)["retrieval"]
     a, b = board.row("selip"), board.row("clip")
-    there, back = compare(board, a, b, PRIMARY, 300), compare(board, b, a, PRIMARY, 300)
+    there, back = compare(board, a, b), compare(board, b, a)
     expected = a.scored[0].metrics[PRIMARY].value - b.scored[0].metrics[PRIMARY].value
     assert there.difference.value == pytest.approx(expected)
     assert there.difference.lower == pytest.approx(-back.difference.upper)
@@ -63,20 +72,19 @@ def test_the_difference_is_that_of_the_records_and_turns_with_the_order(run_dir)
 
 
 def test_a_standing_has_every_pair_once_and_turns_it_around(run_dir):
-    board = read_board(run_dir, "retrieval")
+    board = read_boards(run_dir)["retrieval"]
     standing = standing_of(board, PRIMARY, 300)
-    assert standing.ranking == tuple(row.label for row in ranked(board))
+    assert standing.ranking == tuple(row.label for row in ranked(board, PRIMARY))
     assert set(standing.comparisons) == set(combinations(standing.ranking, 2))
     for a, b in standing.comparisons:
         there, back = standing.between(a, b), standing.between(b, a)
-        alone = compare(board, board.row(b), board.row(a), PRIMARY, 300)
+        alone = compare(board, board.row(b), board.row(a))
         assert back.difference == pytest.approx(alone.difference)
         assert there.difference.value == -back.difference.value
         assert (back.a, back.b) == (b, a)
     assert standing.between("selip", "unheard of") is None
-    assert standing.groups == separable_groups(board, PRIMARY, 300)
     declared = declared_contrasts(board, PRIMARY, 300)
-    assert [(c.a, c.b, c.difference) for c in adjusted(standing.declared)] == [
+    assert [(c.a, c.b, c.difference) for c in adjusted(standing.declared(board.contrasts))] == [
         (c.a, c.b, pytest.approx(c.difference)) for c in declared
     ]
 
@@ -85,7 +93,7 @@ def test_a_sign_flip_over_seeds_needs_six(tmp_path, factory):
     for seed in range(6):
         factory.add_run(tmp_path, "selip", seed, 8, skill=5.0)
         factory.add_run(tmp_path, "clip", seed, 8, skill=0.0)
-        found = standing_of(read_board(tmp_path, "retrieval"), PRIMARY, 20).between("selip", "clip")
+        found = standing_of(read_boards(tmp_path)["retrieval"], PRIMARY, 20).between("selip", "clip")
         assert math.isnan(found.p_seeds) == (seed < 5)
     assert found.p_seeds == pytest.approx(2 / 2**6)
 
@@ -93,15 +101,15 @@ def test_a_sign_flip_over_seeds_needs_six(tmp_path, factory):
 def test_a_method_does_not_differ_from_its_copy(tmp_path, factory):
     factory.add_run(tmp_path, "selip", skill=1.0)
     factory.add_run(tmp_path, "shuffled_selip", skill=1.0)
-    board = read_board(tmp_path, "retrieval")
-    comparison = compare(board, board.row("selip"), board.row("shuffled_selip"), PRIMARY, 200)
+    board = read_boards(tmp_path)["retrieval"]
+    comparison = compare(board, board.row("selip"), board.row("shuffled_selip"))
     assert comparison.difference[:3] == (0.0, 0.0, 0.0)
     assert not comparison.separates
-    assert separable_groups(board, PRIMARY, 200) == {"selip": "a", "shuffled_selip": "a"}
+    assert groups_of(board) == {"selip": "a", "shuffled_selip": "a"}
 
 
 def test_holm_counts_the_declared_contrasts_that_are_present(run_dir):
-    board = read_board(run_dir, "retrieval")
+    board = read_boards(run_dir)["retrieval"]
     contrasts = declared_contrasts(board, PRIMARY, 300)
     assert [(c.a, c.b) for c in contrasts] == [
         ("selip", "clip"),
@@ -116,7 +124,7 @@ def test_holm_counts_the_declared_contrasts_that_are_present(run_dir):
 def test_an_ablation_is_no_declared_contrast(tmp_path, factory):
     factory.add_run(tmp_path, "selip", ablation="lambda=0")
     factory.add_run(tmp_path, "clip")
-    board = read_board(tmp_path, "retrieval")
+    board = read_boards(tmp_path)["retrieval"]
     assert declared_contrasts(board, PRIMARY, 50) == []
     assert [c.a for c in differences_to(board, board.row("clip"), PRIMARY, 50)] == ["selip [lambda=0]"]
 
@@ -124,10 +132,10 @@ def test_an_ablation_is_no_declared_contrast(tmp_path, factory):
 def test_a_perfect_method_leads_and_stands_alone_over_a_hopeless_one(tmp_path, factory):
     factory.add_run(tmp_path, "hopeless", skill=0.0)
     factory.add_run(tmp_path, "perfect", skill=50.0)
-    board = read_board(tmp_path, "retrieval")
-    assert [row.method for row in ranked(board)] == ["perfect", "hopeless"]
+    board = read_boards(tmp_path)["retrieval"]
+    assert [row.method for row in ranked(board, PRIMARY)] == ["perfect", "hopeless"]
     assert board.row("perfect").scored[0].metrics[PRIMARY].value == 1.0
-    assert separable_groups(board, PRIMARY, 300) == {"perfect": "a", "hopeless": "b"}
+    assert groups_of(board) == {"perfect": "a", "hopeless": "b"}
 
 
 def test_a_control_that_does_as_well_is_said_in_words(tmp_path, factory):
@@ -212,3 +220,33 @@ def test_holm_passes_over_what_has_no_p_value():
     assert second.p_holm == 0.02
     assert second.differs
     assert adjusted([]) == []
+
+
+def test_contrasts_are_those_of_the_records_and_the_first_is_said_in_words(tmp_path, factory):
+    """An experiment of another method, with its own control."""
+    own = {"contrasts": (("margin", "clip"), ("margin", "shuffled_margin")), "controls": ("shuffled_margin",)}
+    for method, skill in {"margin": 6.0, "clip": 1.0, "shuffled_margin": 1.0, "selip": 1.0}.items():
+        factory.add_run(tmp_path, method, skill=skill, **own)
+    contrasts = declared_contrasts(read_boards(tmp_path)["retrieval"], PRIMARY, 300)
+    assert [(c.a, c.b) for c in contrasts] == [("margin", "clip"), ("margin", "shuffled_margin")]
+    text = said(tmp_path)
+    assert "margin is above every control that was run" in text
+    assert "margin − clip = " in text
+    assert "margin is above clip" in text
+    assert "selip −" not in text
+
+
+def test_a_method_that_is_not_above_its_controls_is_said_by_name(tmp_path, factory):
+    own = {"contrasts": (("margin", "shuffled_margin"),), "controls": ("shuffled_margin",)}
+    for method in ("margin", "shuffled_margin"):
+        factory.add_run(tmp_path, method, skill=1.0, **own)
+    text = said(tmp_path)
+    assert "margin is not above its controls" in text
+    assert "do not show that what margin adds helps" in text
+
+
+def test_records_that_declare_other_contrasts_are_not_one_table(tmp_path, factory):
+    factory.add_run(tmp_path, "selip")
+    factory.add_run(tmp_path, "clip", contrasts=(("clip", "siglip"),))
+    with pytest.raises(InputError, match=r"got contrasts clip - siglip \(run clip--0\) and selip - clip, .*selip--0"):
+        read_boards(tmp_path)["retrieval"]

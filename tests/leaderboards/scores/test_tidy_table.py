@@ -7,12 +7,14 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from bootstrap_oracles import patient_bootstrap
 
-from benchmarks.statistics.intervals import patient_bootstrap
-from leaderboards.scores.benchmark_records import read_board
-from leaderboards.scores.comparability import is_reference
-from leaderboards.scores.paired_differences import PRIMARY
+from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.tidy_table import tidy, to_csv
+from selip.records.metric_key import MetricKey
+from selip.records.record_files import write_record
+
+PRIMARY = "abnormal/image_to_text_R@10"
 
 
 def line_of(frame, method, key):
@@ -23,10 +25,10 @@ def line_of(frame, method, key):
 
 
 def test_with_one_seed_every_number_is_the_records(run_dir):
-    board = read_board(run_dir, "retrieval")
+    board = read_boards(run_dir)["retrieval"]
     frame = tidy(board, 50)
     for row in board.complete:
-        metrics = {key: metric for key, metric in row.scored[0].metrics.items() if not is_reference(key)}
+        metrics = {key: metric for key, metric in row.scored[0].metrics.items() if not MetricKey.parse(key).reference}
         assert (frame["method"] == row.method).sum() == len(metrics)
         for key, metric in metrics.items():
             line = line_of(frame, row.method, key)
@@ -36,7 +38,7 @@ def test_with_one_seed_every_number_is_the_records(run_dir):
 
 
 def test_the_csv_reads_back_as_it_was(run_dir):
-    frame = tidy(read_board(run_dir, "retrieval"), 50)
+    frame = tidy(read_boards(run_dir)["retrieval"], 50)
     back = pd.read_csv(io.StringIO(to_csv(frame)), keep_default_na=False, na_values={"value": [""], "lower": [""]})
     assert list(back.columns[:16]) == [
         "method", "ablation", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients", "chance",
@@ -47,7 +49,7 @@ def test_the_csv_reads_back_as_it_was(run_dir):
 
 
 def test_a_hole_is_a_line_without_numbers(run_dir):
-    frame = tidy(read_board(run_dir, "retrieval"), 50)
+    frame = tidy(read_boards(run_dir)["retrieval"], 50)
     hole = frame[frame["method"] == "medclip"]
     assert list(hole["status"]) == ["hole"]
     assert "loss is nan at step 12" in hole["reason"].iloc[0]
@@ -55,7 +57,7 @@ def test_a_hole_is_a_line_without_numbers(run_dir):
 
 
 def test_over_seeds_the_value_is_their_mean_and_the_spreads_stand_apart(seeds_dir):
-    board = read_board(seeds_dir, "retrieval")
+    board = read_boards(seeds_dir)["retrieval"]
     frame = tidy(board, 400)
     row = board.row("selip")
     values = [record.metrics[PRIMARY].value for record in row.scored]
@@ -69,7 +71,7 @@ def test_over_seeds_the_value_is_their_mean_and_the_spreads_stand_apart(seeds_di
 
 
 def test_case_spread_is_the_patient_bootstrap_of_the_mean_over_seeds(seeds_dir):
-    board = read_board(seeds_dir, "retrieval")
+    board = read_boards(seeds_dir)["retrieval"]
     frames = board.frames(board.row("selip"), PRIMARY)
     name = PRIMARY.split("/")[1]
     mean = sum(frame.set_index("item_id")[name] for frame in frames) / len(frames)
@@ -82,7 +84,7 @@ def test_case_spread_is_the_patient_bootstrap_of_the_mean_over_seeds(seeds_dir):
 def test_without_scores_per_item_seeds_have_a_mean_and_no_interval(tmp_path, factory):
     for seed in (0, 1):
         record = factory.add_run(tmp_path, "clip", seed)
-        (tmp_path / "records" / f"{record.run_id}.json").write_text(record.model_dump_json())
-    line = line_of(tidy(read_board(tmp_path, "retrieval"), 50), "clip", PRIMARY)
+        write_record(tmp_path / "records", record)
+    line = line_of(tidy(read_boards(tmp_path)["retrieval"], 50), "clip", PRIMARY)
     assert np.isfinite(line["value"])
     assert line[["lower", "upper", "case_lower", "case_upper"]].isna().all()

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from leaderboards.figures.retrieval_pictures import Example, draw_examples
+from leaderboards.figures.example_pictures import Example, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.system.errors import InputError
 
@@ -89,6 +89,6 @@ def test_the_html_page_can_be_left_out(tmp_path, factory):
 
 
 def test_leaderboards_never_import_torch():
-    modules = "audit, build, cases, examples, overall"
-    code = f"import sys; from leaderboards import {modules}; assert 'torch' not in sys.modules"
+    code = "import sys, leaderboards.site.build, leaderboards.figures.example_pictures, leaderboards.gate.report; "
+    code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import sheets_of
-from leaderboards.scores.families import words
+from leaderboards.scores.benchmark_scores import families_of
+from leaderboards.scores.headlines import words
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures
@@ -19,7 +19,7 @@ N = 50
 
 @pytest.fixture(scope="module")
 def sheets(family_dir):
-    return [sheet for members in sheets_of(read_boards(family_dir), N).values() for sheet in members]
+    return [sheet for members in families_of(read_boards(family_dir), N).values() for sheet in members]
 
 
 @pytest.fixture(scope="module")

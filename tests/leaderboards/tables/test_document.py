@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import pytest
 
-from leaderboards.scores.benchmark_records import read_board
+from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.site.build import build_leaderboard
-from leaderboards.tables.cells import RANKINGS
 from leaderboards.tables.document import escape_markdown
 
+RANKINGS = ("R@1", "R@5", "R@10", "median_rank", "MRR", "nDCG@10")
 EVIL = "<script>alert(1)</script>"
 
 
@@ -53,7 +53,7 @@ def markdown_rows(folder, name):
 
 
 def test_both_pages_show_the_records_numbers(run_dir, built):
-    metrics = read_board(run_dir, "retrieval").row("selip").scored[0].metrics
+    metrics = read_boards(run_dir)["retrieval"].row("selip").scored[0].metrics
     row = markdown_rows(built, "selip")[0][2:]
     html = next(row for row in read_html(built).rows if row[0] == "selip")
     for place, metric in enumerate(RANKINGS):
@@ -80,7 +80,7 @@ def test_a_hole_shows_its_reason_and_no_number(built):
 
 
 def test_every_run_has_its_command_and_commit(run_dir, built):
-    for record in read_board(run_dir, "retrieval").records:
+    for record in read_boards(run_dir)["retrieval"].records:
         for page in ("retrieval.md", "index.html"):
             text = (built / page).read_text()
             assert record.command in text
@@ -88,7 +88,7 @@ def test_every_run_has_its_command_and_commit(run_dir, built):
 
 
 def test_the_protocol_stands_with_the_table(run_dir, built):
-    facts = read_board(run_dir, "retrieval").facts
+    facts = read_boards(run_dir)["retrieval"].facts
     for page in ("retrieval.md", "index.html"):
         text = (built / page).read_text()
         assert facts.split_fingerprint in text
@@ -200,6 +200,6 @@ def test_seeds_have_their_spreads_apart(seeds_dir, tmp_path):
     text = (tmp_path / "retrieval.md").read_text()
     assert "Case spread and seed spread" in text
     values = [
-        r.metrics["abnormal/image_to_text_R@10"].value for r in read_board(seeds_dir, "retrieval").row("selip").scored
+        r.metrics["abnormal/image_to_text_R@10"].value for r in read_boards(seeds_dir)["retrieval"].row("selip").scored
     ]
     assert ", ".join(f"{value:.3f}" for value in values) in text

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboards.tables.cells import Cell, Line, Table
-from leaderboards.tables.document import Block, Part, to_latex
-from leaderboards.tables.latex import escape_latex, latex_cell
+from leaderboards.tables.document import Block, Part, escape_latex, latex_cell, to_latex
 
 EVIL = r"a&b %c $d$ #e _f {g} ~h ^i \j <k> |l| [m] `n` é → 漢" + "\nnext"
 LIVE = re.compile(r"(?<!\\)[&%#_^~]")

@@ -14,7 +14,7 @@ from leaderboards.gate.comparison import read_side
 from selip.cli.main import main
 
 spec = importlib.util.spec_from_file_location(
-    "leaderboard_records", Path(__file__).parents[1] / "leaderboards" / "conftest.py"
+    "leaderboard_records", Path(__file__).parents[2] / "leaderboards" / "conftest.py"
 )
 factory = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(factory)
@@ -116,3 +116,54 @@ def test_update_reference_begins_a_reference_and_takes_a_worse_one_only_when_ask
     assert "gate: regress" in out, "what changed is shown"
     assert "replaced: selip--0.json" in out
     assert compare(reference, runs["poor"])[0] == 0
+
+
+@pytest.fixture(scope="module")
+def two_methods(tmp_path_factory):
+    """A run directory with selip, poor, and one with clip, good; each has another method beside."""
+    folders = {}
+    for name, (method, skill) in {"selip": ("selip", 0.0), "clip": ("clip", 2.0)}.items():
+        folders[name] = tmp_path_factory.mktemp("methods") / name
+        factory.add_run(folders[name], method, 0, 24, skill)
+        factory.add_run(folders[name], "label_smoothing", 0, 24, 1.0)
+    return folders
+
+
+def test_two_methods_are_compared_when_asked_to(two_methods, compare, tmp_path):
+    report = tmp_path / "gate.json"
+    arguments = (two_methods["clip"], two_methods["selip"], "--methods", "clip,selip", "--json", report)
+    code, out, _ = compare(*arguments)
+    assert code == 1
+    assert "selip against clip" in out
+    (line,) = json.loads(report.read_text())["lines"]
+    assert (line["method"], line["candidate_method"], line["outcome"]) == ("clip", "selip", "regress")
+    assert line["difference"]["value"] == pytest.approx(line["candidate"] - line["reference"])
+    assert compare(two_methods["selip"], two_methods["clip"], "--methods", "selip,clip")[0] == 0
+
+
+def test_two_single_records_of_different_methods_are_compared_when_asked_to(two_methods, compare):
+    one, other = (two_methods[name] / "records" / f"{name}--0.json" for name in ("clip", "selip"))
+    assert compare(one, other, "--methods", "clip,selip")[0] == 1
+    code, _, err = compare(one, other)
+    assert (code, "clip on retrieval in the reference alone" in err) == (2, True)
+
+
+def test_an_ablation_is_named_as_the_table_does(tmp_path, compare):
+    factory.add_run(tmp_path, "selip", 0, 24, 2.0)
+    factory.add_run(tmp_path, "selip", 0, 24, 0.0, ablation="lambda_0")
+    assert compare(tmp_path, tmp_path, "--methods", "selip,selip [lambda_0]")[0] == 1
+
+
+def test_wrong_methods_are_one_line_and_exit_2(two_methods, runs, other_split, compare):
+    good = runs["good"]
+    for arguments, message in [
+        ((good, good, "--methods", "selip"), "got --methods selip; name two"),
+        ((good, good, "--methods", "selip,"), "got --methods selip,; name two"),
+        ((good, good, "--methods", "selip,clip"), f"got no clip in {good}; allowed: selip"),
+        ((good, good, "--methods", "selip,selip", "--update-reference"), "leave one of them out"),
+        ((two_methods["clip"], other_split, "--methods", "clip,selip"), "split fingerprints"),
+    ]:
+        code, _, said = compare(*arguments)
+        assert code == 2, message
+        assert message in said
+        assert said.count("\n") == 1, said

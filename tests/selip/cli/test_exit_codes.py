@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import selip.system.files
+from selip.cli import main as cli
 from selip.cli.exit_codes import end
-from selip.cli.main import main as cli
 from selip.system.errors import InputError, UnavailableError
+from selip.system.memory import within_memory
 
 CPU_MEMORY = (
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -41,16 +42,16 @@ FULL_AT = {
         (
             OSError(errno.ENOSPC, "No space left on device", "/x/y"),
             2,
-            "got no room on disk for /x/y; allowed: room; make",
+            "disk full while writing /x/y; free space, then",
         ),
         (
             OSError(errno.EROFS, "Read-only file system", "/x/y"),
             2,
-            "got [Errno 30] Read-only file system: '/x/y'; allowed",
+            "got [Errno 30] Read-only file system: '/x/y'; name files",
         ),
-        (RuntimeError(CPU_MEMORY), 2, "got too little memory for 40000000000 bytes; allowed: what fits; run again"),
-        (MemoryError(), 2, "got too little memory; allowed: what fits"),
-        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "got too little memory; allowed: what fits"),
+        (RuntimeError(CPU_MEMORY), 2, "got too little memory for 40000000000 bytes; run again"),
+        (MemoryError(), 2, "got too little memory; run again"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "got too little memory; run again"),
     ],
 )
 def test_what_the_user_or_the_machine_caused_is_one_line(error, code, line, capsys):
@@ -58,6 +59,17 @@ def test_what_the_user_or_the_machine_caused_is_one_line(error, code, line, caps
     said = capsys.readouterr().err
     assert said.startswith(f"selip: {line}")
     assert said.count("\n") == 1
+
+
+def test_a_process_behind_the_first_speaks_of_its_own_memory_alone(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert end(InputError("got a; allowed: b")) == 2
+    assert not capsys.readouterr().err
+    with pytest.raises(InputError) as caught, within_memory(["model.width"]):
+        raise RuntimeError(CPU_MEMORY)
+    assert end(caught.value) == 2
+    assert capsys.readouterr().err.startswith("selip: got too little memory for 40000000000 bytes")
 
 
 def test_a_mistake_of_ours_is_shown_and_is_no_regression(monkeypatch, capsys):
@@ -91,7 +103,7 @@ def full_disk(monkeypatch):
                 raise OSError(number, os.strerror(number))
         write_all(descriptor, data)
 
-    for module in ("files", "run_directory"):
+    for module in ("system.files", "experiments.run_directory"):
         monkeypatch.setattr(f"selip.{module}.write_all", write)
     return full
 

@@ -101,11 +101,11 @@ def test_a_byte_order_mark_is_no_part_of_the_file(write):
         ("a.json", '{"a": " "}', "without any text"),
         ("a.json", '{"a": "\\ud800 mass"}', "half a character"),
         ("a.json", b"\xff\xfe{}", "not UTF-8"),
-        ("a.csv", "study,text\na,b\n", "allowed: a column report"),
+        ("a.csv", "study,text\na,b\n", "add a column report"),
         ("a.csv", "study,report\n", "without any text"),
         ("a.csv", 'study,report\na,"b\n', "not CSV"),
         ("a.csv", "study,report\na,b\na,c\n", "two reports of a"),
-        ("a.txt", "text", "allowed: a .json or .csv file"),
+        ("a.txt", "text", "name a .json or .csv file"),
     ],
 )
 def test_wrong_files_are_refused_in_one_line(run, write, name, content, message):

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from selip.records.record import read_record, read_records
+from selip.experiments.config import DECLARED_CONTRASTS
+from selip.records.record_files import read_record, read_records
+from selip.system.gpu import Gpu
 
 
 def run_arguments(cohort, tiny_run, methods="selip,clip,random_init"):
@@ -49,6 +51,11 @@ def test_run_leaves_what_the_design_promises(finished):
         assert "abnormal/image_to_text_R@10/chance" in record.metrics
         assert record.command.startswith("selip run quick")
         assert record.versions["torch"]
+        assert record.contrasts == DECLARED_CONTRASTS
+        assert record.controls == ("clip_x2", "label_smoothing", "shuffled_selip")
+    own = {record.method: record.settings for record in records}
+    paper = {"kl_weight": 1.0, "kl": "symmetric", "rows": "linear", "diagonal": "in", "kl_clamp": 0.0}
+    assert own == {"selip": paper, "clip": {}, "random_init": {}}
 
 
 def test_records_of_a_seed_are_fair(finished):
@@ -95,9 +102,14 @@ def test_done_is_skipped_and_another_experiment_refused(finished, small_cohort_f
     code, _, said = command(*arguments)
     assert (code, said.count("\n")) == (2, 1)
     assert "--resume" in said
-    code, _, said = command(*arguments, "training.steps=7", "--resume")
-    assert (code, said.count("\n")) == (2, 1)
-    assert "another run" in said
+    for override, changed in {
+        "training.steps=7": "run",
+        "methods.selip.kl_weight=0.5": "run",
+        "contrasts=[[selip, clip]]": "contrasts",
+    }.items():
+        code, _, said = command(*arguments, override, "--resume")
+        assert (code, said.count("\n")) == (2, 1)
+        assert f"another {changed} than" in said
 
 
 def test_a_failed_run_is_recorded_and_the_rest_goes_on(small_cohort_folder, tiny_run, tmp_path, command):
@@ -240,6 +252,15 @@ def test_doctor(command):
     code, out, _ = command("doctor")
     assert code == 0
     assert "minilm weights         official" in out
+    assert out.count("\ngpu path ") == 1
+
+
+def test_a_doctor_asked_for_a_gpu_refuses_a_machine_without(command, monkeypatch):
+    monkeypatch.setattr("selip.system.gpu.find_gpu", lambda: Gpu(runtime=(13, 2)))
+    code, _, said = command("doctor", "--gpu")
+    assert code == 2
+    assert said.startswith("selip: got no GPU that can be used: no NVIDIA driver answers; install one")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -248,12 +269,12 @@ def test_doctor(command):
         (["run", "quik", "--out", "x"], "did you mean 'quick'"),
         (["run", "quick", "--out", "x", "methods=clap"], "did you mean 'clip'"),
         (["train", "selip", "--cohort", "nowhere", "--out", "x"], "no cohort.json"),
-        (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no readable checkpoint"),
+        (["evaluate", "nothing.safetensors", "--cohort", "nowhere"], "no cohort.json"),
         (["leaderboard", "nowhere"], "nowhere"),
         (["cohort", "build", "phantom", "--profile", "easy", "--out", "x"], "quick, standard, hard"),
         (["cohort", "build", "phantom", "--device", "cuda:99", "--out", "x"], "got device 'cuda:99'; allowed: cpu"),
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
-        (["cohort", "import", "phantom", "a.csv", "--out", "x"], "cohort build phantom"),
+        (["cohort", "import", "phantom", ".", "--out", "x"], "cohort build phantom"),
         (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
         (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),

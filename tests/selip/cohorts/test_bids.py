@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from selip.cohorts.bids import COHORT, contrast_of, is_lesion_mask, scan
+from selip.cohorts.importing.example_files import write_labels, write_scan
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
 
 GRID = {"shape": (12, 12, 12), "spacing_mm": (10, 10, 10)}
 
 
-@pytest.fixture
-def source(tmp_path, write_scan, write_labels):
+def example(here):
     """sub-01 with two sessions, sub-02 without any; names as the specification has them, and masks."""
-    folder = tmp_path / "ds"
+    folder = here / "ds"
     for seed, name in enumerate(
         (
             "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
@@ -72,7 +72,7 @@ def test_lesion_masks_are_told_from_others_and_know_their_volume(source):
     assert second.mask is None
 
 
-def test_a_mask_without_its_session_belongs_to_the_only_one(source, write_labels):
+def test_a_mask_without_its_session_belongs_to_the_only_one(source):
     mask = write_labels(source / "derivatives" / "sub-01_label-L_desc-T1lesion_mask.nii.gz", [1])
     assert mask not in {study.mask for study in scan(source).studies}
     shutil.rmtree(source / "sub-01" / "ses-1")
@@ -80,7 +80,7 @@ def test_a_mask_without_its_session_belongs_to_the_only_one(source, write_labels
     assert scan(source).studies[0].mask == mask
 
 
-def test_a_raw_diffusion_series_is_left_out_for_its_trace(source, write_scan):
+def test_a_raw_diffusion_series_is_left_out_for_its_trace(source):
     (source / "sub-02/dwi/sub-02_dwi.bval").write_text("0 1000 1000 1000\n")
     found = scan(source)
     assert "sub-02: sub-02_dwi.nii.gz has 4 volumes, left out: give the trace image" in found.problems
@@ -127,6 +127,36 @@ def test_contrast_of(kind, contrast):
 )
 def test_is_lesion_mask(kind, lesion):
     assert is_lesion_mask(kind) is lesion
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("sub-CON-04/anat/sub-CON-04_T1w.nii.gz", "sub-CON-04"),
+        ("sub-CON_05/anat/sub-CON_05_T1w.nii.gz", "sub-CON_05"),
+        ("sub-01/ses-A.1/anat/sub-01_ses-A.1_T2w.nii", "sub-01_ses-A.1"),
+        ("sub-01/ses-A-1/anat/sub-01_ses-A-1_T2w.nii", "sub-01_ses-A-1"),
+        ("sub-04/anat/04_T1w.nii.gz", "sub-04"),
+        ("sub-04/func/sub-04_task-rest_bold.nii.gz", "sub-04"),
+    ],
+)
+def test_a_folder_in_which_nothing_is_read_is_named_and_counted(source, place, name):
+    before = scan(source)
+    write_scan(source / place)
+    after = scan(source)
+    (line,) = {*after.problems} - {*before.problems}
+    assert line.startswith("1 folder with no anat or dwi volume of a readable name")
+    assert f"({name})" in line
+    assert [study.study for study in after.studies] == [study.study for study in before.studies]
+
+
+def test_rows_and_examinations_that_do_not_meet_are_named(source):
+    (source / "participants.tsv").write_text("participant_id\tsession_id\tage\nsub-01\t1\t24\nsub-CON-04\t1\t40\n")
+    (source / "participants.json").write_text('{"age": {"Units": "months"}}')
+    found = scan(source)
+    assert [study.age for study in found.studies] == ["2", "", ""]
+    assert "1 row of a participant or session that is not here (sub-con-04_ses-1)" in found.problems
+    assert "2 examinations without a row in participants.tsv (sub-01_ses-2, sub-02)" in found.problems
 
 
 @pytest.mark.parametrize("inner", ["sub-02", "sub-02/dwi"])

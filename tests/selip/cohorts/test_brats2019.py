@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.brats2019 import ADAPTER, COHORT, scan
+from selip.cohorts.importing.example_files import write_case, write_table
 from selip.system.errors import InputError
 
 KINDS = ("t1", "t1ce", "t2", "flair")
@@ -16,14 +17,13 @@ CASES = (("HGG", "BraTS19_CBICA_AAB_1"), ("HGG", "BraTS19_TCIA01_131_1"), ("LGG"
 REAL = {"t1": "t1", "t1ce": "t1c", "t2": "t2", "flair": "fla"}
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_csv):
-    folder = tmp_path / "MICCAI_BraTS_2019_Data_Training"
+def example(here):
+    folder = here / "MICCAI_BraTS_2019_Data_Training"
     for grade, case in CASES:
         write_case(folder / grade / case / f"{case}_", KINDS, mask="seg")
     ages = {CASES[0][1]: "60.463", CASES[2][1]: "NA"}
-    write_csv(folder / "survival_data.csv", [{"BraTS19ID": case, "Age": age} for case, age in ages.items()])
-    write_csv(folder / "name_mapping.csv", [{"Grade": grade, "BraTS_2019_subject_ID": case} for grade, case in CASES])
+    write_table(folder / "survival_data.csv", [{"BraTS19ID": case, "Age": age} for case, age in ages.items()])
+    write_table(folder / "name_mapping.csv", [{"Grade": grade, "BraTS_2019_subject_ID": case} for grade, case in CASES])
     return folder
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from selip.cohorts.brats2020 import ADAPTER, scan
+from selip.cohorts.importing.example_files import write_case, write_labels, write_table
 
 KINDS = ("t1", "t1ce", "t2", "flair")
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_labels, write_csv):
-    folder = tmp_path / "BraTS2020_TrainingData" / "MICCAI_BraTS2020_TrainingData"
+def example(here):
+    folder = here / "BraTS2020_TrainingData" / "MICCAI_BraTS2020_TrainingData"
     for case, ending in (("001", ".nii"), ("002", ".nii.gz")):
         name = f"BraTS20_Training_{case}"
         write_case(folder / name / f"{name}_", KINDS, mask="seg", ending=ending)
@@ -20,8 +20,8 @@ def source(tmp_path, write_case, write_labels, write_csv):
     write_labels(odd / "W39_1998.09.19_Segm.nii")
     mapping = {"001": "HGG", "002": "LGG", "355": "HGG"}
     rows = [{"Grade": grade, "BraTS_2020_subject_ID": f"BraTS20_Training_{case}"} for case, grade in mapping.items()]
-    write_csv(folder / "name_mapping.csv", rows)
-    write_csv(folder / "survival_info.csv", [{"Brats20ID": "BraTS20_Training_002", "Age": "45.5"}])
+    write_table(folder / "name_mapping.csv", rows)
+    write_table(folder / "survival_info.csv", [{"Brats20ID": "BraTS20_Training_002", "Age": "45.5"}])
     return folder
 
 
@@ -43,7 +43,7 @@ def test_the_segmentation_of_case_355_is_found(source):
     assert study.mask.name == "W39_1998.09.19_Segm.nii"
 
 
-def test_validation_cases_are_taken_without_a_mask_and_said(source, write_case):
+def test_validation_cases_are_taken_without_a_mask_and_said(source):
     name = "BraTS20_Validation_001"
     write_case(source.parent / name / f"{name}_", KINDS)
     found = scan(source.parent)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from selip.cohorts.brats2021 import COHORT, scan
+from selip.cohorts.importing.example_files import write_case
 
 KINDS = ("t1", "t1ce", "t2", "flair")
 
 
-@pytest.fixture
-def source(tmp_path, write_case):
+def example(here):
     for case in ("BraTS2021_00000", "BraTS2021_00557", "BraTS2021_00639"):
-        write_case(tmp_path / "data" / case / f"{case}_", KINDS, mask="seg")
-    return tmp_path / "data"
+        write_case(here / "data" / case / f"{case}_", KINDS, mask="seg")
+    return here / "data"
 
 
 def test_the_layout_is_read(source):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from selip.cohorts import brats2021
 from selip.cohorts.brats2023 import ADAPTER, scan
+from selip.cohorts.importing.example_files import write_case
 
 CASES = {
     "BraTS-GLI-00005-000": "glioma",
@@ -17,11 +16,10 @@ CASES = {
 }
 
 
-@pytest.fixture
-def source(tmp_path, write_case):
+def example(here):
     for case in CASES:
-        write_case(tmp_path / "BraTS2023" / case[:9] / case / f"{case}-", ("t1n", "t1c", "t2w", "t2f"), mask="seg")
-    return tmp_path / "BraTS2023"
+        write_case(here / "BraTS2023" / case[:9] / case / f"{case}-", ("t1n", "t1c", "t2w", "t2f"), "seg", (1, 2, 3))
+    return here / "BraTS2023"
 
 
 def test_the_layout_is_read(source):
@@ -47,7 +45,7 @@ def test_letter_case_does_not_split_a_patient(source):
     assert {study.patient for study in found.studies[:2]} == {"BraTS-GLI-00005"}
 
 
-def test_the_levels_mean_the_same_as_with_label_4(source, write_case):
+def test_the_levels_mean_the_same_as_with_label_4(source):
     case = source.parent / "old" / "BraTS2021_00000"
     write_case(case / "BraTS2021_00000_", ("t1",), mask="seg")
     old, new = brats2021.scan(case).studies[0].levels, scan(source).studies[0].levels

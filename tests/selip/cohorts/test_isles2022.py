@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from selip.cohorts.importing.example_files import write_labels, write_scan
 from selip.cohorts.isles2022 import COHORT, scan
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
@@ -14,10 +15,9 @@ from selip.system.errors import InputError
 CASES = ("sub-strokecase0001", "sub-strokecase0002", "sub-strokecase0003")
 
 
-@pytest.fixture
-def source(tmp_path, write_scan, write_labels):
+def example(here):
     """Three cases as released; the second has FLAIR and folders in other letter case, the third lacks ADC."""
-    folder = tmp_path / "ISLES-2022"
+    folder = here / "ISLES-2022"
     for seed, case in enumerate(CASES):
         name = f"{case}_ses-0001"
         if case == CASES[1]:
@@ -52,7 +52,7 @@ def test_releases_without_rawdata_read_the_same(source):
     assert after.problems == before.problems
 
 
-def test_resampled_copies_under_derivatives_are_not_taken(source, write_scan):
+def test_resampled_copies_under_derivatives_are_not_taken(source):
     name = f"{CASES[0]}_ses-0001"
     write_scan(source / "derivatives" / CASES[0] / "ses-0001" / f"{name}_flair.nii.gz")
     assert scan(source).studies[0].volumes["FLAIR"].parent.name == "anat"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from selip.cohorts.importing.example_files import write_scan
 from selip.cohorts.ixi import COHORT, scan
 from selip.data.findings import NORMAL_TEXT
 from selip.system.errors import InputError
@@ -11,9 +12,8 @@ from selip.system.errors import InputError
 CASES = ("IXI002-Guys-0828", "IXI012-HH-1211", "IXI035-IOP-0873")
 
 
-@pytest.fixture
-def source(tmp_path, write_scan):
-    folder = tmp_path / "IXI"
+def example(here):
+    folder = here / "IXI"
     for seed, case in enumerate(CASES):
         for kind in ("T1", "T2", "PD"):
             write_scan(folder / f"IXI-{kind}" / f"{case}-{kind}.nii.gz", seed=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from selip.cohorts.importing.example_files import write_labels, write_scan
 from selip.cohorts.mr_rate import scan
 from selip.system.errors import InputError
 
@@ -18,9 +19,8 @@ NUMBERS = {("st-a", "t1w-raw-axi"): "9", ("st-a", "t1w-raw-sag"): "3"}
 PATIENTS = {"st-a": "p1", "st-b": "p1", "st-c": "p2"}
 
 
-@pytest.fixture
-def source(tmp_path, write_scan, write_labels):
-    folder = tmp_path / "MR-RATE"
+def example(here):
+    folder = here / "MR-RATE"
     for study, series in SERIES.items():
         for name in series:
             write_scan(folder / "mri/batch00" / study / "img" / f"{study}_{name}.nii.gz")
@@ -102,7 +102,7 @@ def test_a_study_of_an_unknown_patient_is_left_out(source):
     assert {study.split for study in found.studies} == {""}
 
 
-def test_one_space_is_taken_and_native_goes_first(source, write_scan):
+def test_one_space_is_taken_and_native_goes_first(source):
     atlas = source / "mri/batch00/st-a/atlas_img"
     write_scan(atlas / "st-a_atlas_t1w-raw-axi.nii.gz")
     assert {path.parent.name for study in scan(source).studies for path in study.volumes.values()} == {"img"}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from selip.cohorts.importing.example_files import write_case
 from selip.cohorts.mslesseg import scan
 from selip.system.errors import InputError
 
 KINDS = ("T1", "T2", "FLAIR")
 
 
-@pytest.fixture
-def source(tmp_path, write_case):
-    folder = tmp_path / "MSLesSeg Dataset"
+def example(here):
+    folder = here / "MSLesSeg Dataset"
     for visit in ("P1_T1", "P1_T2", "P10_T1"):
         patient, time = visit.split("_")
         write_case(folder / "train" / patient / time / f"{visit}_", KINDS, "MASK", [1])

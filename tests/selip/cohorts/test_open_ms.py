@@ -10,6 +10,7 @@ import pytest
 from nilearn.datasets import load_mni152_wm_template
 from nilearn.image import resample_to_img
 
+from selip.cohorts.importing.example_files import write_case, write_labels, write_scan
 from selip.cohorts.open_ms import COHORT, scan, scan_longitudinal
 from selip.data.cohort_check import check_cohort
 from selip.data.nifti import read_nifti, same_grid
@@ -19,9 +20,8 @@ from selip.system.errors import InputError
 KINDS = ("T1", "T2", "FLAIR", "T1POST")
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_labels):
-    folder = tmp_path / "open_ms"
+def example(here):
+    folder = here / "open_ms"
     write_case(f"{folder}/cross_sectional_MNI/patient07/", KINDS, "GOLD_STANDARD", [1])
     write_labels(folder / "cross_sectional_MNI/patient03/GOLD_STANDARD.nii.gz", [1])
     for visit in ("study1", "study2"):
@@ -57,7 +57,7 @@ def test_the_longitudinal_set_is_read(source):
     assert found.problems == ("2 cross-sectional examinations in another space, left out: import with open_ms",)
 
 
-def test_names_of_the_public_repository_are_read(tmp_path, write_scan, write_labels):
+def test_names_of_the_public_repository_are_read(tmp_path):
     folder = tmp_path / "open_ms_data/cross_sectional"
     for kind in KINDS:
         write_scan(folder / "MNI/patient26" / f"{kind}_N4_noneck_reduced_winsor_regtoFLAIR_brain_N4_regtoMNI.nii.gz")

@@ -8,23 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from phantom_oracles import best_auroc, images_of
 from sklearn.metrics import roc_auc_score
 
 from selip.cohorts.phantom.anatomy import build_atlas
 from selip.cohorts.phantom.generate import lesion_points
 from selip.cohorts.phantom.patients import draw_studies
-from selip.cohorts.phantom.physics import SITES, TISSUES, images_of
+from selip.cohorts.phantom.physics import SITES, TISSUES
 from selip.cohorts.phantom.profiles import PROFILES, resolve
 from selip.cohorts.phantom.render import build_head, render
-from selip.cohorts.phantom_glioma import (
-    APPEARANCES,
-    GLIOMA_PROFILES,
-    HIGH,
-    LOW,
-    best_auroc,
-    build_glioma,
-    draw_gliomas,
-)
+from selip.cohorts.phantom_glioma import APPEARANCES, GLIOMA_PROFILES, HIGH, LOW, build_glioma, draw_gliomas
 from selip.data.cohort_check import check_cohort
 from selip.data.findings import clauses_of, findings_from_json, findings_text
 from selip.system.errors import InputError

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from selip.cohorts.importing.example_files import write_case, write_scan
 from selip.cohorts.radgenome import scan
 from selip.system.errors import InputError
 
@@ -25,9 +26,8 @@ def write_json(path, content):
     path.write_text(json.dumps(content))
 
 
-@pytest.fixture
-def source(tmp_path, write_case):
-    folder = tmp_path / "all"
+def example(here):
+    folder = here / "all"
     for case in GLIOMAS:
         write_case(folder / "BraTS2023" / case / f"{case}-", KINDS["BraTS"], mask="seg")
     session = folder / "ISLES-2022" / STROKE.replace("_", "/")
@@ -87,11 +87,11 @@ def test_without_a_split_file_the_split_is_left_open(source):
 
 
 def test_texts_alone_are_refused_in_one_line(source):
-    with pytest.raises(InputError, match=r"\Agot [^\n]*; allowed: [^\n]*\Z"):
+    with pytest.raises(InputError, match=r"\Agot [^\n]*; [^\n]*(put texts and images there|download it again)\Z"):
         scan(source / "BraTS_GLI")
 
 
-def test_the_real_texts_meet_images_of_their_names(real_data, tmp_path, write_scan):
+def test_the_real_texts_meet_images_of_their_names(real_data, tmp_path):
     texts = json.loads((real_data / "radgenome" / "global_finding.json").read_text())
     chosen = [*texts][::40]
     for case in chosen:

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from selip.cohorts.importing.example_files import write_scan, write_table
 from selip.cohorts.table import import_table
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort
@@ -18,13 +19,11 @@ GRID = {"shape": (16, 20, 12), "spacing_mm": (9.0, 9.0, 10.0), "texts": "report"
 REQUIRED = ("patient", "study", "contrast", "path", "report")
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+def example(here: Path) -> Path:
+    for seed, name in enumerate(("t1", "flair")):
+        write_scan(here / f"{name}.nii.gz", seed=seed)
+    rows = [{"patient": "p", "study": "s", "contrast": name, "path": f"{name}.nii.gz"} for name in ("t1", "flair")]
+    return write_table(here / "mine.csv", [row | {"report": "Normal."} for row in rows])
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def rows(head, write_nifti) -> list[dict[str, str]]:
 
 
 def run(rows, tmp_path, **options) -> Cohort:
-    return import_table(write_csv(tmp_path / "mine.csv", rows), tmp_path / "out", **GRID | options)
+    return import_table(write_table(tmp_path / "mine.csv", rows), tmp_path / "out", **GRID | options)
 
 
 def test_a_table_becomes_a_sound_cohort(rows, tmp_path):
@@ -69,7 +68,7 @@ def test_volumes_of_a_study_and_its_mask_stay_aligned(rows, tmp_path):
 
 
 def test_the_same_table_gives_the_same_hashes_on_an_integer_grid(rows, tmp_path):
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     grid = GRID | {"spacing_mm": (9, 9, 10)}
     infos = [import_table(path, tmp_path / name, **grid).info for name in ("one", "two")]
     assert infos[0] == infos[1]
@@ -104,7 +103,7 @@ def test_without_a_split_patients_are_split_by_seed(head, write_nifti, tmp_path)
         {"patient": f"p{k // 2}", "study": f"s{k}", "contrast": "T1", "path": "a.nii.gz", "report": "x"}
         for k in range(20)
     ]
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     cohorts = [import_table(path, tmp_path / f"o{n}", **GRID, seed=seed) for n, seed in enumerate((0, 0, 1))]
     prints = [cohort.info.split_fingerprint for cohort in cohorts]
     assert prints[0] == prints[1] != prints[2]
@@ -114,7 +113,7 @@ def test_without_a_split_patients_are_split_by_seed(head, write_nifti, tmp_path)
 
 def test_tables_of_spreadsheets_are_read(rows, tmp_path):
     rows[2]["report"] = "Two lines,\nwith a comma and ümlaut."
-    path = write_csv(tmp_path / "mine.csv", rows)
+    path = write_table(tmp_path / "mine.csv", rows)
     text = path.read_text().replace("patient,", "Patient ,", 1)
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("\r\n", "\n").replace("\n", "\r\n").encode())
     cohort = import_table(path, tmp_path / "out", **GRID)
@@ -122,9 +121,31 @@ def test_tables_of_spreadsheets_are_read(rows, tmp_path):
     assert check_cohort(cohort.root) == []
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_another_delimiter_gives_the_same_cohort(delimiter, rows, tmp_path):
+    for row in rows:
+        row["report"] = f"{row['report']} Seen on T2, and on FLAIR"
+    path = write_table(tmp_path / "mine.csv", rows)
+    first = import_table(path, tmp_path / "one", **GRID)
+    with path.open(newline="") as stream:
+        records = list(csv.reader(stream))
+    with path.open("w", newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([[name.upper() for name in records[0]], *records[1:]])
+    assert import_table(path, tmp_path / "two", **GRID).info == first.info
+
+
+def test_optional_fields_may_hold_placeholders_and_ages_are_read_as_people_write_them(rows, tmp_path):
+    for row, age in zip(rows, ("089Y", "089Y", "45,5", "n/a"), strict=True):
+        row |= {"age": age, "labels": "nan", "site": "-", "split": "None", "mask": row.get("mask", "N/A")}
+    cohort = run(rows, tmp_path)
+    assert list(cohort.studies["age"]) == ["89", "45.5", ""]
+    assert {*cohort.studies["labels"], *cohort.studies["site"]} == {"[]", ""}
+    assert list(cohort.studies["has_mask"]) == ["1", "0", "0"]
+
+
 def test_root_names_another_data_folder(rows, tmp_path):
     (tmp_path / "tables").mkdir()
-    path = write_csv(tmp_path / "tables" / "mine.csv", rows)
+    path = write_table(tmp_path / "tables" / "mine.csv", rows)
     assert len(import_table(path, tmp_path / "out", **GRID, root=tmp_path).volumes) == 4
 
 
@@ -199,6 +220,9 @@ BAD_TABLE = {
     "folder": (put(2, path="p2"), ["row 4", "study 's2'", "'p2'", "no file"]),
     "contrast": (put(2, contrast="SWI"), ["row 4", "study 's2'", "'SWI'", "T1, T2, FLAIR, DWI, ADC, T1c"]),
     "empty report": (put(2, report="  "), ["row 4", "study 's2'", "empty report"]),
+    "placeholder for a report": (put(2, report="N/A"), ["row 4", "study 's2'", "report 'N/A', which is none"]),
+    "number for a report": (put(2, report="0"), ["row 4", "report '0', which is none"]),
+    "label of no task": (put(2, labels="tumour; WHO II/III"), ["row 4", "label 'WHO II/III'", "without '/'"]),
     "empty study": (put(2, study=""), ["row 4", "study ''"]),
     "line break in an id": (put(2, patient="a\nb"), ["row 4", r"'a\nb'", "printable"]),
     "duplicate contrast": (put(1, contrast="T1"), ["row 3", "study s1, T1", "row 2", "one volume of a contrast"]),
@@ -282,7 +306,10 @@ def test_a_bad_table_is_one_line_and_leaves_nothing(case, rows, tmp_path):
         (b"", "without rows"),
         (b"patient,study,contrast,path,report\n", "without rows"),
         (b"patient,study,contrast,path\na,b,T1,c\n", "no column 'report'"),
-        (b"patient;study;contrast;path;report\na;b;T1;c;d\n", "no column 'patient'"),
+        (b"patient|study|contrast|path|report\na|b|T1|c|d\n", "no column 'patient'"),
+        (b"patient;study;contrast;path;report\na;b;T1;c;d;e\n", "row 2 with 6 fields"),
+        (b"patient,study,contrast,path,report,Path \na,b,T1,c,d,e\n", "column 'path' twice"),
+        (b"patient,study,contrast,path,report\n\na,b,T1,c,d\na,b,T1,c,d,e\na,b\n", "row 4 with 6 fields"),
         (b"patient,study,contrast,path,report,path\na,b,T1,c,d,e\n", "column 'path' twice"),
         (b"patient,study,contrast,path,report\na,b,T1,c\n", "row 2 with 4 fields"),
         (b"patient,study,contrast,path,report\na,b,T1,c,d,e\n", "row 2 with 6 fields"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from selip.cohorts.importing.example_files import write_case, write_table
 from selip.cohorts.ucsf_pdgm import scan
 from selip.data.findings import CONTRASTS
 
@@ -11,9 +10,8 @@ KINDS = ("T1", "T1c", "T2", "FLAIR", "DWI", "ADC")
 OTHERS = ("T1_bias", "T1c_bias", "SWI", "ASL", "DTI_eddy_FA", "brain_segmentation", "brain_parenchyma_segmentation")
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_csv):
-    folder = tmp_path / "PKG - UCSF-PDGM Version 5"
+def example(here):
+    folder = here / "PKG - UCSF-PDGM Version 5"
     for case in ("UCSF-PDGM-0004", "UCSF-PDGM-0429", "UCSF-PDGM-0429_FU003d"):
         prefix = folder / "UCSF-PDGM-v5" / f"{case}_nifti" / f"{case}_"
         write_case(prefix, KINDS, mask="tumor_segmentation")
@@ -21,9 +19,9 @@ def source(tmp_path, write_case, write_csv):
     columns = ("ID", "Age at MRI", "WHO CNS Grade", "Final pathologic diagnosis (WHO 2021)")
     rows = (
         ("UCSF-PDGM-004", "66", "4", "Glioblastoma  IDH-wildtype"),
-        ("UCSF-PDGM-0429_FU003d", "41", "2", '"Oligodendroglioma, IDH-mutant, 1p/19q-codeleted"'),
+        ("UCSF-PDGM-0429_FU003d", "41", "2", "Oligodendroglioma, IDH-mutant, 1p/19q-codeleted"),
     )
-    write_csv(folder / "UCSF-PDGM-metadata_v5.csv", [dict(zip(columns, row, strict=True)) for row in rows])
+    write_table(folder / "UCSF-PDGM-metadata_v5.csv", [dict(zip(columns, row, strict=True)) for row in rows])
     return folder
 
 

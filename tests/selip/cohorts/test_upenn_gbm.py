@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
+from selip.cohorts.importing.example_files import write_case, write_labels, write_table
 from selip.cohorts.upenn_gbm import ADAPTER, scan
 
 KINDS = ("T1", "T1GD", "T2", "FLAIR")
 IDS = ("UPENN-GBM-00001_11", "UPENN-GBM-00002_11", "UPENN-GBM-00002_21")
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_labels, write_csv):
-    folder = tmp_path / "NIfTI-files"
+def example(here):
+    folder = here / "NIfTI-files"
     for name in IDS:
         write_case(folder / "images_structural" / name / f"{name}_", KINDS)
         write_case(
@@ -25,7 +23,7 @@ def source(tmp_path, write_case, write_labels, write_csv):
     ages = [
         {"ID": name, "Gender": "F", "Age_at_scan_years": age} for name, age in zip(IDS, ("70.1", "", "52"), strict=True)
     ]
-    write_csv(folder / "UPENN-GBM_clinical_info_v2.1.csv", ages)
+    write_table(folder / "UPENN-GBM_clinical_info_v2.1.csv", ages)
     return folder
 
 

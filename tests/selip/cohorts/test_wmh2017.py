@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from selip.cohorts.importing.example_files import write_case, write_labels
 from selip.cohorts.wmh2017 import COHORT, scan
 from selip.data.cohort import IGNORE
 from selip.system.errors import InputError
@@ -15,9 +16,8 @@ PLACES = ("training/Utrecht/0", "training/Singapore/50", "training/Amsterdam/GE3
 STUDIES = ("Amsterdam-GE1T5-160", "Amsterdam-GE3T-100", "Singapore-50", "Utrecht-0")
 
 
-@pytest.fixture
-def source(tmp_path, write_case, write_labels):
-    folder = tmp_path / "wmh"
+def example(here):
+    folder = here / "wmh"
     for place in PLACES:
         write_case(f"{folder / place}/pre/", ("FLAIR", "T1"))
         write_case(f"{folder / place}/orig/", ("FLAIR", "T1", "3DT1"))

@@ -4,7 +4,7 @@ import dataclasses
 
 import pandas as pd
 
-from selip.data.near_duplicates import near_duplicate_reports
+from selip.data.leakage_audit import near_duplicate_reports
 
 
 def with_reports(cohort, reports):

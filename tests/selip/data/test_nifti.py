@@ -42,9 +42,9 @@ def damage(name, head, write_nifti, tmp_path):
     """Writes the named damaged file."""
     if name == "missing":
         return tmp_path / "missing.nii.gz"
-    if name == "dicom":
-        (tmp_path / "a.dcm").write_bytes(b"DICM")
-        return tmp_path / "a.dcm"
+    if name.startswith("a."):
+        (tmp_path / name).write_bytes(b"DICM")
+        return tmp_path / name
     if name == "text":
         (tmp_path / "text.nii.gz").write_text("not an image")
         return tmp_path / "text.nii.gz"
@@ -80,7 +80,11 @@ def damage(name, head, write_nifti, tmp_path):
     ("name", "words"),
     [
         ("missing", "no file"),
-        ("dicom", "dcm2niix"),
+        ("a.dcm", "dcm2niix"),
+        ("a.mha", "SimpleITK"),
+        ("a.NRRD", "SimpleITK"),
+        ("a.nhdr", "SimpleITK"),
+        ("a.mgz", "others: SimpleITK"),
         ("text", "unreadable"),
         ("truncated.nii.gz", "truncated"),
         ("truncated.nii", "truncated"),
@@ -104,6 +108,67 @@ def test_what_is_no_sound_volume_is_refused_in_one_line(name, words, head, write
     assert path.name in message
     assert "\n" not in message
     assert "; allowed: " in message
+
+
+def with_forms(path, values, sform, qform):
+    """A file whose two forms are each as given, both with code 1."""
+    image = nib.Nifti1Image(values, sform)
+    image.set_sform(sform, 1)
+    image.set_qform(qform, 1)
+    nib.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_forms_that_exchange_or_turn_axes_are_refused(head, write_nifti, tmp_path, order, signs):
+    affine = nib.load(write_nifti("ras.nii", head)).affine
+    turned = affine.copy()
+    turned[:3, :3] = affine[:3, :3][:, list(order)] * signs
+    path = with_forms(tmp_path / "forms.nii.gz", head, affine, turned)
+    if (*order, *signs) == (0, 1, 2, 1, 1, 1):
+        assert read_nifti(path).values.shape == head.shape
+        return
+    how = "mirrored" if np.linalg.det(turned) * np.linalg.det(affine) < 0 else "turned by"
+    with pytest.raises(InputError, match=rf"disagree about left and right.*{how}.*; allowed: "):
+        read_nifti(path)
+
+
+@pytest.mark.parametrize(("degrees", "refused"), [(0.1, False), (12, False), (25, False), (40, True), (135, True)])
+def test_an_alignment_in_the_sform_is_no_contradiction(head, write_nifti, tmp_path, degrees, refused):
+    affine = nib.load(write_nifti("ras.nii", head)).affine
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    pitched = np.array([[1, 0, 0, 3], [0, cos, -sin, 0], [0, sin, cos, 0], [0, 0, 0, 1]]) @ affine
+    path = with_forms(tmp_path / "forms.nii.gz", head, pitched, affine)
+    with pytest.raises(InputError, match="turned by") if refused else contextlib.nullcontext():
+        read_nifti(path)
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
+def test_the_unit_of_the_header_is_honoured(head, write_nifti, tmp_path, unit, mm):
+    reference = read_nifti(write_nifti("mm.nii", head))
+    image = nib.Nifti1Image(head, np.diag([1 / mm, 1 / mm, 1 / mm, 1]) @ reference.affine)
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "unit.nii.gz")
+    found = read_nifti(tmp_path / "unit.nii.gz")
+    np.testing.assert_allclose(found.affine, reference.affine, rtol=1e-5)
+    assert same_grid(found, reference)
+
+
+@pytest.mark.parametrize(("unit", "edge", "wide"), [("meter", 6, "168000 mm"), ("micron", 6, "0.168 mm")])
+def test_a_unit_that_no_head_fits_is_refused(head, tmp_path, unit, edge, wide):
+    image = nib.Nifti1Image(head, np.diag([edge, edge, edge, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "unit.nii.gz")
+    with pytest.raises(InputError, match=f"{wide} wide.*; allowed: .*; set the header's unit"):
+        read_nifti(tmp_path / "unit.nii.gz")
+
+
+def test_one_millimetre_in_metres_is_not_singular(tmp_path):
+    image = nib.Nifti1Image(np.arange(27000, dtype=np.float32).reshape(30, 30, 30), np.diag([0.001] * 3 + [1]))
+    image.header.set_xyzt_units("meter")
+    nib.save(image, tmp_path / "small.nii")
+    np.testing.assert_allclose(read_nifti(tmp_path / "small.nii").spacing_mm, 1, rtol=1e-6)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

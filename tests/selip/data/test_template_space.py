@@ -85,7 +85,7 @@ def test_t1_is_preferred_and_the_result_repeats():
 
 
 def test_what_cannot_be_aligned_is_refused():
-    with pytest.raises(InputError, match="allowed: one of T1"):
+    with pytest.raises(InputError, match="add one of T1"):
         world_to_template({"PD": study(np.eye(4))})
     with pytest.raises(InputError, match="does not lie on the MNI template"):
         world_to_template({"T1": study(moved(0.0, 0.3, (0, 0, 0)))})

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from leaderboards.scores.audit_record import CrossingAudit
-from selip.data.transfer_leakage import crossing_audit
+from selip.data.leakage_audit import crossing_audit
 
 SWAPPED = {"train": "test", "test": "train", "val": "val"}
 

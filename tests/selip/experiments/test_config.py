@@ -8,11 +8,12 @@ import yaml
 
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
-from selip.experiments.catalogue import EXPERIMENTS, experiment_file, find_benchmark, find_method
-from selip.experiments.config import RunConfig
-from selip.experiments.experiment import grid
-from selip.experiments.experiment_file import from_mapping, read_experiment, to_mapping
+from selip.experiments.catalogue import EXPERIMENTS, check_names, experiment_file, find_benchmark, find_method
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.grid import grid
 from selip.system.errors import InputError
+from selip.system.mappings import from_mapping, to_mapping
+from selip.training.settings import RunConfig
 
 PACKAGED = sorted(EXPERIMENTS.glob("*.yaml"))
 OVERLAYS = [(path, profile) for path in PACKAGED for profile in yaml.safe_load(path.read_text()).get("profiles", {})]
@@ -70,15 +71,18 @@ def test_standard_is_every_method_with_three_seeds():
         ("augment.flip=none", "none"),
         ("training.unique_texts=false", False),
         ("training.precision=no", "no"),
-        ("selip.kl_clamp=1e-3", 1e-3),
+        ("methods.selip.kl_clamp=1e-3", 1e-3),
     ],
 )
 def test_words_that_yaml_may_read_otherwise(override, value):
     """YAML 1.1 reads no as false, and 1e-3 (without a point) as text."""
-    run = to_mapping(read_experiment(experiment_file("quick"), [override]).run)
-    section, key = override.partition("=")[0].split(".")
-    assert run[section][key] == value
-    assert type(run[section][key]) is type(value)
+    *_, found = grid(read_experiment(experiment_file("quick"), [override]))[0]
+    run = to_mapping(found)
+    *sections, key = override.partition("=")[0].split(".")
+    for section in sections:
+        run = run[section]
+    assert run[key] == value
+    assert type(run[key]) is type(value)
 
 
 @pytest.mark.parametrize("word", ["off", "no", "null"])
@@ -90,12 +94,12 @@ def test_a_flip_of_no_is_refused_and_not_taken_for_another(word):
 def test_overrides_reach_every_section():
     config = read_experiment(
         experiment_file("quick"),
-        ["profile=hard", "seeds=3", "methods=clip,selip", "training.steps=7", "selip.kl=one_way",
+        ["profile=hard", "seeds=3", "methods=clip,selip", "training.steps=7", "methods.selip.kl=one_way",
          "model.pooled_shape=[1,2,3]",
          "evaluation.n_resamples=9", "training.learning_rate_volume=1e-4", "training.validations=1"],
     )  # fmt: skip
     assert (config.cohort.profile, config.seeds, config.methods) == ("hard", (0, 1, 2), ("clip", "selip"))
-    assert (config.run.training.steps, config.run.selip.kl) == (7, "one_way")
+    assert (config.run.training.steps, config.run.methods) == (7, {"selip": {"kl": "one_way"}})
     assert config.run.model.pooled_shape == (1, 2, 3)
     assert config.run.training.learning_rate_volume == 1e-4
     assert config.evaluation.n_resamples == 9
@@ -114,7 +118,6 @@ def test_mapping_round_trip():
         ("training.steps=many", "training.steps"),
         ("training.steps=0", "allowed: steps >= 1"),
         ("model.volume_tower=vgg", "resnet10"),
-        ("selip.kl=sideways", "symmetric"),
         ("steps", "key=value"),
         ("training.steps=[", "key=value"),
         ("training=3", "not a mapping"),
@@ -149,9 +152,33 @@ def test_a_file_that_says_too_much_is_refused_in_one_line(text, message, tmp_pat
 def test_wrong_files_are_one_clear_line(tmp_path):
     for name, content in [("list.yaml", "- 1"), ("broken.yaml", "a: [")]:
         (tmp_path / name).write_text(content)
-        with pytest.raises(InputError, match="allowed"):
+        with pytest.raises(InputError, match=r"write key: value lines|name a YAML file"):
             read_experiment(tmp_path / name)
     with pytest.raises(InputError, match=r"missing\.yaml"):
         read_experiment(tmp_path / "missing.yaml")
     with pytest.raises(InputError, match="did you mean 'quick'"):
         experiment_file("quik")
+
+
+def test_the_declared_contrasts_are_selip_with_clip_its_controls_and_sentence_targets():
+    five = [("selip", name) for name in ("clip", "clip_x2", "label_smoothing", "shuffled_selip", "sentence_targets")]
+    assert read_experiment(experiment_file("quick")).contrasts == tuple(five)
+    own = read_experiment(experiment_file("quick"), ["contrasts=[[siglip, clip], [gloria, clip]]"])
+    assert own.contrasts == (("siglip", "clip"), ("gloria", "clip"))
+    check_names(own)
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "message"),
+    [
+        ("[[clip, clip]]", "two methods in each"),
+        ("[[selip, clip], [clip, selip]]", "no two of them twice"),
+        ("[[selip, clop]]", "unknown method 'clop'.*did you mean 'clip'"),
+        ("[[selip]]", "contrasts"),
+        ("selip", "contrasts"),
+    ],
+)
+def test_wrong_contrasts_are_one_clear_line(contrasts, message):
+    with pytest.raises(InputError, match=message) as caught:
+        check_names(read_experiment(experiment_file("quick"), [f"contrasts={contrasts}"]))
+    assert "\n" not in str(caught.value)

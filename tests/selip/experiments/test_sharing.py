@@ -15,11 +15,13 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import save_file
 
+from benchmarks.tasks.retrieval import BENCHMARK
 from selip.experiments import sharing
 from selip.experiments.sharing import pull, push, records_of, shared_facts
 from selip.experiments.sharing_places import Folder, Repository, place_of
 from selip.models.dual_encoder import load_checkpoint, save_checkpoint
-from selip.records.record import CohortFacts, Record, Training, write_record
+from selip.records.record import CohortFacts, Record, Training
+from selip.records.record_files import write_record
 from selip.system.errors import InputError
 from selip.system.files import content_hash
 
@@ -77,17 +79,20 @@ COHORT = CohortFacts(
 def make_record(**changes):
     training = Training(steps=9, chosen_step=5, initial_weights_hash="", batch_order_hash="", parameters=1)
     about = {"run_id": "clip-seed0-retrieval-1", "status": "ok", "method": "clip", "benchmark": "retrieval"}
-    about |= {"protocol_version": "1", "seed": 0, "cohort": COHORT, "split_fingerprint": "f", "training": training}
-    return Record(**(about | {"config": {"run": {"training": {"steps": 9}}}, "config_hash": ""} | changes))
+    about |= {"declared": BENCHMARK.declared, "protocol_version": "1", "seed": 0, "cohort": COHORT}
+    about |= {"split_fingerprint": "f", "training": training, "settings": {"margin": 0.2}, "config_hash": ""}
+    about |= {"config": {"run": {"training": {"steps": 9}}}, "contrasts": (), "controls": ()}
+    return Record(**(about | changes))
 
 
 def test_records_of_another_run_or_step_are_not_its_own(tiny_model, checkpoint):
     own = make_record()
-    run = content_hash(["clip", own.config["run"], 0, "c" * 64])
+    run = content_hash(["clip", {"margin": 0.2}, own.config["run"], 0, "c" * 64])
     _, facts = tiny_model()
     facts = replace(facts, run=run)
     others = {
         "seed": {"seed": 1},
+        "settings": {"settings": {"margin": 0.3}},
         "config": {"config": {"run": {"training": {"steps": 8}}}},
         "step": {"training": own.training.model_copy(update={"chosen_step": 4})},
         "cohort": {"cohort": COHORT.model_copy(update={"content_hash": "d" * 64})},
@@ -181,7 +186,7 @@ def test_a_damaged_model_is_refused(shared, tmp_path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1  # in a weight: it would load without a word
     path.write_bytes(data)
-    with pytest.raises(InputError, match=r"got model\.safetensors of .* with sha256 .*; allowed: .*; it was damaged"):
+    with pytest.raises(InputError, match=r"got model\.safetensors of .* with sha256 .*, not .*; it was damaged"):
         pull(Folder(shared), tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -189,7 +194,7 @@ def test_a_damaged_model_is_refused(shared, tmp_path):
 def test_safetensors_that_are_no_checkpoint_are_refused(shared, tmp_path):
     save_file({"weight": torch.zeros(3)}, shared / "model.safetensors")
     vouch(shared)
-    with pytest.raises(InputError, match=r"no readable checkpoint .*; allowed: a \.safetensors file of 'selip train'"):
+    with pytest.raises(InputError, match=r"no readable checkpoint .*; name a \.safetensors file of 'selip train'"):
         pull(Folder(shared), tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -197,7 +202,7 @@ def test_safetensors_that_are_no_checkpoint_are_refused(shared, tmp_path):
 def test_an_existing_or_misnamed_file_is_not_written(shared, tmp_path):
     (tmp_path / "there.safetensors").write_text("mine")
     for name in ("there.safetensors", "model.bin"):
-        with pytest.raises(InputError, match=f"got --out .*{name}; allowed: a new file"):
+        with pytest.raises(InputError, match=f"got --out .*{name}; name a new file"):
             pull(Folder(shared), tmp_path / name)
     assert (tmp_path / "there.safetensors").read_text() == "mine"
 
@@ -211,7 +216,7 @@ def test_places_are_told_apart(tmp_path, monkeypatch):
         assert place_of(text) == Folder(Path(text)), text
     assert place_of("me/model", private=False) == Repository("me/model", private=False)
     for text in ("hf:", "hf:model", "hf:../x/y", "hf:a/b/c"):
-        with pytest.raises(InputError, match="allowed: hf:OWNER/NAME, or a folder"):
+        with pytest.raises(InputError, match="name hf:OWNER/NAME, or a folder"):
             place_of(text)
 
 
@@ -279,7 +284,7 @@ def test_a_repository_that_is_not_there_is_one_line(hub, tmp_path):
 
 def test_without_a_network_it_is_one_line(share, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    said = r"^got hf:me/model, which the hub does not give or take \(.*offline mode.*\); allowed: [^\n]*$"
+    said = r"^got hf:me/model, which the hub does not give or take \(.*offline mode.*\); name one that is open[^\n]*$"
     with pytest.raises(InputError, match=said):
         share(Repository("me/model"))
     with pytest.raises(InputError, match=said):

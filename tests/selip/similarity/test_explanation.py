@@ -9,7 +9,8 @@ from rich.console import Console
 
 from selip.data.findings import NORMAL_TEXT
 from selip.similarity.explanation import as_mapping, as_tables, explain
-from selip.similarity.text_similarity import ALLOWED, SimilarityConfig, similarity_of_texts
+from selip.similarity.settings import ALLOWED, SimilarityConfig
+from selip.similarity.text_similarity import similarity_of_texts
 
 ONE = "at left thalamus shows high signal; at left frontal lobe shows [i]slightly low signal"
 OTHER = "at right thalamus shows high signal"

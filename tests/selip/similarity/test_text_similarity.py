@@ -12,14 +12,8 @@ import torch
 import selip.similarity.semantics
 from selip.data.findings import NORMAL_TEXT, Clause, findings_text
 from selip.similarity.sentence_embeddings import sentence_embeddings
-from selip.similarity.text_similarity import (
-    ALLOWED,
-    SimilarityConfig,
-    TextSimilarity,
-    TextTable,
-    clause_similarity,
-    similarity_of_texts,
-)
+from selip.similarity.settings import ALLOWED, SimilarityConfig
+from selip.similarity.text_similarity import TextSimilarity, TextTable, clause_similarity, similarity_of_texts
 from selip.system.errors import InputError
 
 spec = importlib.util.spec_from_file_location("similarity_judge", Path(__file__).with_name("similarity_judge.py"))

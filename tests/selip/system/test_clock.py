@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-import selip.system.clock
+import selip.system.environment
 from selip.training.trainer import _Loop
 
 DAY = 86_400
@@ -25,7 +25,7 @@ def jumping_clock(monkeypatch):
         def now(cls, zone=None):
             return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=draw.uniform(-400, 400))
 
-    monkeypatch.setattr(selip.system.clock, "datetime", Jumping)
+    monkeypatch.setattr(selip.system.environment, "datetime", Jumping)
     for name, unit in (("time", 1), ("time_ns", 10**9)):
         monkeypatch.setattr(time, name, lambda unit=unit: unit * int(10**9 + DAY * draw.uniform(-400, 400)))
 

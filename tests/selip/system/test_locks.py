@@ -20,7 +20,7 @@ from selip.system.errors import InputError
 from selip.system.files import partial_of, remove_leftovers, write_atomically
 from selip.system.locks import FILE, held, is_held
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HOLD = "import sys, time\nfrom pathlib import Path\nfrom selip.system.locks import held\n" + (
     "with held(Path(sys.argv[1]), lambda holder: None):\n    print('held', flush=True)\n    time.sleep(60)\n"
 )

@@ -11,14 +11,14 @@ import torch
 
 from benchmarks import BENCHMARKS
 from selip.experiments.catalogue import experiment_file, find_benchmark
-from selip.experiments.cohort_building import Report
 from selip.experiments.config import CohortConfig
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run import TRAINING_SIZES
-from selip.records.record import read_records
+from selip.records.record_files import read_records
 from selip.system.errors import InputError
 from selip.system.memory import within_memory
+from selip.system.progress import Report
 from selip.training.trainer import _Loop
 
 CUDA = (

@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from selip.experiments.catalogue import experiment_file
-from selip.experiments.config import RunConfig
-from selip.experiments.experiment_file import from_mapping, read_experiment, to_mapping
+from selip.experiments.catalogue import experiment_file, find_method
+from selip.experiments.experiment_file import read_experiment
+from selip.models import repeatable_kernels
 from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.repeatable_kernels import kernel_choices, repeat_exactly
 from selip.models.text_towers import make_tokens
-from selip.training.device_setup import arrange, make_optimizer
-from selip.training.settings import TrainingConfig
+from selip.system.mappings import from_mapping, to_mapping
+from selip.training.device_setup import arrange, float32_products, make_optimizer
+from selip.training.settings import RunConfig, TrainingConfig
+from selip.training.trackers import NOT_TRACKED
+from selip.training.trainer import Run, train
 
 NEW = {
     "training": {"resident_gib": 0.0, "memory_format": "contiguous", "compile": True},
@@ -72,3 +76,62 @@ def test_fields_that_came_later_do_not_change_ids_at_their_defaults():
     found = to_mapping(changed)
     assert all(found[part][field] == value for part, fields in NEW.items() for field, value in fields.items())
     assert from_mapping(RunConfig, found) == changed
+
+
+@pytest.fixture
+def kernels_as_they_were():
+    """The choices of kernels, and what puts them back."""
+    backends = torch.backends.cuda
+    attention = (backends.flash_sdp_enabled(), backends.mem_efficient_sdp_enabled(), backends.cudnn_sdp_enabled())
+    yield
+    chosen = (backends.enable_flash_sdp, backends.enable_mem_efficient_sdp, backends.enable_cudnn_sdp)
+    for choose, before in zip(chosen, attention, strict=True):
+        choose(before)
+    repeat_exactly()
+
+
+def test_an_operation_that_does_not_repeat_is_an_error():
+    repeat_exactly()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_a_gpu_takes_plain_attention_and_a_cpu_its_own(monkeypatch, kernels_as_they_were):
+    repeat_exactly()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    monkeypatch.setattr(repeatable_kernels, "scoring_device", lambda: torch.device("cuda"))
+    repeat_exactly()
+    backends = torch.backends.cuda
+    assert backends.math_sdp_enabled()
+    enabled = (backends.flash_sdp_enabled(), backends.mem_efficient_sdp_enabled(), backends.cudnn_sdp_enabled())
+    assert enabled == (False, False, False)
+
+
+def test_float32_is_float32_outside_a_step_that_asks_for_tf32(kernels_as_they_were):
+    def rounded():
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    torch.backends.cudnn.allow_tf32 = True
+    repeat_exactly()
+    assert rounded() == (False, False)
+    with float32_products("tf32"):
+        assert rounded() == (True, True)
+        assert kernel_choices()[1:3] == [True, True]
+    assert rounded() == (False, False)
+    with float32_products("bf16"):
+        assert rounded() == (False, False)
+
+
+def test_two_precisions_in_one_process(small_cohort, tiny_run, tmp_path):
+    found = {}
+    for precision in ("no", "tf32", "bf16"):
+        overrides = [*tiny_run, f"training.precision={precision}", "training.steps=1", "training.validations=1"]
+        run = Run(find_method("clip"), small_cohort, read_experiment(experiment_file("quick"), overrides).run, 0,
+                  lambda embeddings: 0.0, tracking=NOT_TRACKED)  # fmt: skip
+        found[precision] = train(run, tmp_path / f"{precision}.safetensors")[2]
+    assert {name: one.precision for name, one in found.items()} == {name: name for name in found}
+    losses = {name: one.history[0]["loss"] for name, one in found.items()}
+    assert losses["tf32"] == losses["no"], "a CPU rounds nothing"
+    assert losses["bf16"] != losses["no"]
+    assert losses["bf16"] == pytest.approx(losses["no"], rel=0.05)

@@ -23,7 +23,7 @@ spec = importlib.util.spec_from_file_location("shared_batch", FILE)
 shared = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(shared)
 
-ROOT = FILE.parents[2]
+ROOT = FILE.parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_batch_that_cannot_be_shared_is_one_line_and_leaves_no_folder(two, fol
     (code, said), (other, silence) = (found["refused"] for found in two)
     assert (code, other, silence) == (2, 2, "")
     assert said.count("\n") == 1
-    assert said.startswith("selip: got training.batch_size=7 for 2 processes; allowed: a multiple of 2;")
+    assert said.startswith("selip: got training.batch_size=7 for 2 processes, not a multiple of 2;")
     assert not (folder / "refused").exists()
 
 
@@ -130,6 +130,11 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
 def test_work_and_errors_of_the_main_process_are_shared(two):
     assert [found["on_main"] for found in two] == [0, 0]
     assert [found["denied"] for found in two] == ["only the main process saw this"] * 2
+    line = "got too little memory for 3.00 GiB; allowed: what fits; "
+    assert two[0]["memory"].startswith(f"{line}lower model.width in a new --out, or run again")
+    assert two[1]["memory"].startswith(f"{line}run again"), "no process waits for one whose memory ran out"
+    assert two[0]["defect"] == "'missing'"
+    assert two[1]["defect"] == "process 0 ended by KeyError: 'missing'"
     assert [found["same"] for found in two] == ["", ""]
     assert two[0]["differ"] == ""
     assert "process 1 than in process 0" in two[1]["differ"]

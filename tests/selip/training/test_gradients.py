@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from selip.data.cohort import Cohort
-from selip.experiments.config import TrainingConfig
-from selip.experiments.experiment_file import to_mapping
+from selip.system.mappings import to_mapping
 from selip.training.gradients import split
+from selip.training.settings import TrainingConfig
 
 spec = importlib.util.spec_from_file_location("shared_batch", Path(__file__).with_name("shared_batch.py"))
 shared = importlib.util.module_from_spec(spec)

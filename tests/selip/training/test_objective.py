@@ -5,9 +5,10 @@ import torch
 from open_clip.loss import ClipLoss
 from torch.nn import functional as F
 
-from baselines.selip import SelipConfig, selip_loss
+from baselines.selip import METHOD, SelipSettings, selip_loss
 from selip.system.errors import InputError
 from selip.training.objective import row_entropy, soft_target_info_nce
+from selip.training.settings import RunConfig
 
 
 def pair(seed, size=24, width=16):
@@ -44,7 +45,7 @@ def test_clip_equals_open_clip_with_gradients(seed):
 def test_selip_is_soft_target_info_nce_at_twice_the_scale(seed):
     volumes, texts, scale = pair(seed)
     logits, s = scale * volumes @ texts.T, random_similarity(seed)
-    loss = selip_loss(logits, s, SelipConfig())
+    loss = selip_loss(logits, s, SelipSettings())
     p = s / s.sum(1, keepdim=True)
     targets = (torch.eye(24) + p) / 2
     expected = 2 * soft_target_info_nce(logits, targets) - row_entropy(p).mean()
@@ -57,7 +58,7 @@ def test_selip_is_soft_target_info_nce_at_twice_the_scale(seed):
 def test_lambda_zero_is_clip():
     volumes, texts, scale = pair(0)
     logits = scale * volumes @ texts.T
-    loss = selip_loss(logits, random_similarity(0), SelipConfig(kl_weight=0))
+    loss = selip_loss(logits, random_similarity(0), SelipSettings(kl_weight=0))
     clip = ClipLoss()(volumes, texts, scale)
     assert loss.value.item() == pytest.approx(clip.item(), abs=1e-9)
 
@@ -65,7 +66,7 @@ def test_lambda_zero_is_clip():
 def test_similarity_of_nothing_but_itself_is_clip_twice():
     volumes, texts, scale = pair(1)
     logits = scale * volumes @ texts.T
-    loss = selip_loss(logits, torch.eye(24, dtype=torch.float64), SelipConfig())
+    loss = selip_loss(logits, torch.eye(24, dtype=torch.float64), SelipSettings())
     assert loss.value.item() == pytest.approx(2 * ClipLoss()(volumes, texts, scale).item(), abs=1e-9)
 
 
@@ -88,13 +89,13 @@ def kl_loop(z, s, config):
 @pytest.mark.parametrize(
     "config",
     [
-        SelipConfig(),
-        SelipConfig(kl_weight=0.25),
-        SelipConfig(kl="one_way"),
-        SelipConfig(rows="softmax"),
-        SelipConfig(diagonal="out"),
-        SelipConfig(diagonal="out", rows="softmax", kl="one_way"),
-        SelipConfig(kl_clamp=1e-3),
+        SelipSettings(),
+        SelipSettings(kl_weight=0.25),
+        SelipSettings(kl="one_way"),
+        SelipSettings(rows="softmax"),
+        SelipSettings(diagonal="out"),
+        SelipSettings(diagonal="out", rows="softmax", kl="one_way"),
+        SelipSettings(kl_clamp=1e-3),
     ],
 )
 def test_every_knob_equals_the_loop(config):
@@ -112,8 +113,9 @@ def test_every_knob_equals_the_loop(config):
 
 @pytest.mark.parametrize("values", [{"kl": "both"}, {"rows": "max"}, {"diagonal": "maybe"}, {"kl_weight": -1}])
 def test_config_refuses(values):
-    with pytest.raises(InputError, match="allowed"):
-        SelipConfig(**values)
+    (key,) = values
+    with pytest.raises(InputError, match=f"methods.selip.{key}=.*allowed"):
+        METHOD.settings_in(RunConfig(methods={"selip": values}))
 
 
 @pytest.mark.parametrize("diagonal", ["in", "out"])
@@ -124,7 +126,7 @@ def test_masked_normal_texts_leave_the_kl_of_the_others(diagonal, rows):
     normal = torch.tensor([False, True, False, False, True, False])
     s = s.masked_fill(normal[:, None] | normal, 0).fill_diagonal_(1)
     masked = (normal[:, None] | normal).fill_diagonal_(False)
-    config = SelipConfig(diagonal=diagonal, rows=rows)
+    config = SelipSettings(diagonal=diagonal, rows=rows)
     clip = soft_target_info_nce(logits, torch.eye(6, dtype=torch.float64))
     kept = ~normal
     alone = selip_loss(logits[kept][:, kept], s[kept][:, kept], config)
@@ -139,7 +141,7 @@ def test_masked_normal_texts_leave_the_kl_of_the_others(diagonal, rows):
 def test_one_way_targets_are_those_of_the_rows_and_columns_have_identity():
     volumes, texts, scale = pair(4)
     logits, s = scale * volumes @ texts.T, random_similarity(4)
-    loss = selip_loss(logits, s, SelipConfig(kl="one_way"))
+    loss = selip_loss(logits, s, SelipSettings(kl="one_way"))
     identity = torch.eye(24, dtype=torch.float64)
     p = s / s.sum(1, keepdim=True)
     rows = -(loss.targets * F.log_softmax(logits, dim=1)).sum(1).mean() * 3
@@ -148,7 +150,7 @@ def test_one_way_targets_are_those_of_the_rows_and_columns_have_identity():
     assert loss.value.item() == pytest.approx(expected.item(), abs=1e-9)
 
 
-@pytest.mark.parametrize("config", [SelipConfig(kl_clamp=1e-3), SelipConfig(diagonal="out")])
+@pytest.mark.parametrize("config", [SelipSettings(kl_clamp=1e-3), SelipSettings(diagonal="out")])
 def test_no_targets_are_reported_where_there_is_no_single_one(config):
     volumes, texts, scale = pair(4)
     assert selip_loss(scale * volumes @ texts.T, random_similarity(4), config).targets is None
@@ -157,4 +159,4 @@ def test_no_targets_are_reported_where_there_is_no_single_one(config):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_config_refuses_what_is_not_finite(value):
     with pytest.raises(InputError, match="kl_weight"):
-        SelipConfig(kl_weight=value)
+        METHOD.settings_in(RunConfig(methods={"selip": {"kl_weight": value}}))

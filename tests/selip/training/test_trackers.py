@@ -14,7 +14,7 @@ from selip.experiments.experiment_file import read_experiment
 from selip.models.dual_encoder import weights_hash
 from selip.system.errors import InputError
 from selip.system.files import content_hash
-from selip.training.learning_rate import learning_rate_factor
+from selip.training.settings import learning_rate_factor
 from selip.training.trackers import Tracking, check_tracker
 from selip.training.trainer import Run, train
 
@@ -150,7 +150,7 @@ def test_a_tracker_that_does_not_start_is_one_line(run, fake, monkeypatch):
 
     monkeypatch.setattr(fake, "start", refuse)
     monkeypatch.setattr(fake, "finish", lambda self: self.what_start_makes)
-    with pytest.raises(InputError, match=r"got --track fake, which does not start \(no key log in\); allowed: "):
+    with pytest.raises(InputError, match=r"got --track fake, which does not start \(no key log in\); set it up"):
         run("refused", "fake")
 
 

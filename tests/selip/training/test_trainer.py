@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.config import AugmentConfig, TrainingConfig
 from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
 from selip.models.dual_encoder import weights_hash
 from selip.system.errors import InputError
 from selip.training import trainer
 from selip.training.augmentation import augment, draw, flip_left_right
-from selip.training.learning_rate import learning_rate_factor
 from selip.training.objective import Loss
+from selip.training.settings import AugmentConfig, TrainingConfig, learning_rate_factor
 from selip.training.trainer import Run, train
 
 
@@ -45,6 +45,18 @@ def test_random_init_is_the_initial_model(small_cohort, config, tmp_path):
     model, facts, training = train(make(small_cohort, config, "random_init"), tmp_path / "random")
     assert weights_hash(model) == training.initial_weights_hash
     assert (facts.step, training.steps) == (0, 0)
+
+
+def test_the_record_counts_the_pairs_whose_sides_cannot_be_swapped(small_cohort, config, tmp_path):
+    rows = small_cohort.rows("train")
+    volumes = small_cohort.volumes.copy()
+    volumes.loc[rows[:3], "text"] = ["Right away: left mass.", "Zmiana w lewym płacie.", "左侧额叶占位"]
+    doubtful = replace(small_cohort, volumes=volumes)
+    counts = [
+        train(make(cohort, config, "random_init"), tmp_path / str(number))[2].never_flipped
+        for number, cohort in enumerate((small_cohort, doubtful))
+    ]
+    assert counts == [0, 2]
 
 
 def test_same_seed_same_weights_and_resumed_the_same(small_cohort, config, tmp_path, monkeypatch):

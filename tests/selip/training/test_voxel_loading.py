@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from selip.data import volume_batches
 from selip.data.cohort import Cohort
+from selip.data.volume_batches import StoredVolumes
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
-from selip.models import volume_towers as encoders
+from selip.models import volume_towers
 from selip.models.volume_towers import Intensity
 from selip.system.errors import InputError
-from selip.training import trainer
-from selip.training import voxel_loading as loading
+from selip.training import trainer, voxel_loading
 from selip.training.trainer import Run, train
-from selip.training.voxel_loading import Prefetch, StoredVolumes, make_loader, place_volumes
+from selip.training.voxel_loading import Prefetch, make_loader, place_volumes
 
 CPU = torch.device("cpu")
 
@@ -50,7 +51,7 @@ def test_what_does_not_fit_stays_in_the_store(small_cohort, rows, volumes, monke
     assert isinstance(place_volumes(small_cohort, rows, CPU, exactly * 0.999), StoredVolumes)
     assert torch.equal(place_volumes(small_cohort, rows, CPU, exactly), volumes)
     assert isinstance(place_volumes(small_cohort, rows, CPU, None), torch.Tensor)
-    monkeypatch.setattr(loading, "SHARE_OF_FREE_MEMORY", 1e-12)
+    monkeypatch.setattr(volume_batches, "SHARE_OF_FREE_MEMORY", 1e-12)
     assert isinstance(place_volumes(small_cohort, rows, CPU, None), StoredVolumes)
 
 
@@ -76,7 +77,7 @@ def test_each_batch_is_read_once_and_before_its_step(plan_rows):
     ahead = Prefetch(Watched(), plan_rows, CPU)
     ahead(0, slice(0, 6))
     ahead.readers.shutdown(wait=True)  # those that were asked for
-    assert sorted(read) == sorted(map(tuple, plan_rows[: loading.STEPS_AHEAD].tolist()))
+    assert sorted(read) == sorted(map(tuple, plan_rows[: voxel_loading.STEPS_AHEAD].tolist()))
 
 
 def test_a_damaged_store_ends_in_a_line(small_cohort, rows, plan_rows, monkeypatch):
@@ -92,8 +93,8 @@ def test_statistics_by_slabs_are_those_of_the_whole_up_to_the_order_of_a_sum(cou
     contrasts = torch.arange(count) % 2
     whole, slabs = Intensity("population_z", shape), Intensity("population_z", shape)
     whole.fit(volumes, contrasts)
-    monkeypatch.setattr(encoders, "FIT_BYTES", 4 * count * 13 * 7)
-    monkeypatch.setattr(encoders, "FIT_VOLUMES", 3)
+    monkeypatch.setattr(volume_towers, "FIT_BYTES", 4 * count * 13 * 7)
+    monkeypatch.setattr(volume_towers, "FIT_VOLUMES", 3)
     slabs.fit(volumes, contrasts)
     for one, other in zip(whole.buffers(), slabs.buffers(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
@@ -109,7 +110,7 @@ def test_a_run_from_the_store_is_bit_for_bit_that_from_memory(small_cohort, tiny
         return loss, norm
 
     monkeypatch.setattr(trainer._Loop, "_step", watched)
-    monkeypatch.setattr(encoders, "FIT_BYTES", 2**20)
+    monkeypatch.setattr(volume_towers, "FIT_BYTES", 2**20)
     for limit in (["training.resident_gib=0", "training.micro_batch=4"], ["training.micro_batch=4"]):
         overrides = [*tiny_run, *limit, "training.steps=3", "training.validations=1", "augment.flip=paired"]
         config = read_experiment(experiment_file("quick"), overrides).run

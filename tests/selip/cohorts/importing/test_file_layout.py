@@ -18,6 +18,7 @@ from selip.cohorts.importing.file_layout import (
     read_json,
     read_table,
     years,
+    years_per,
 )
 from selip.system.errors import InputError
 
@@ -108,16 +109,40 @@ def test_broken_json_is_one_line(tmp_path, content):
 
 
 def test_tables_are_read_with_names_in_lower_case(tmp_path):
-    (tmp_path / "t.tsv").write_text("﻿ID\tAge\n a \t 6,5\n\nb\n", encoding="utf-8")
-    assert read_table(tmp_path / "t.tsv") == [{"id": "a", "age": "6,5"}, {"id": "b"}]
+    (tmp_path / "t.tsv").write_text("﻿ID\tAge\n a \t 6,5\n\nb\t\n", encoding="utf-8")
+    assert read_table(tmp_path / "t.tsv") == [{"id": "a", "age": "6,5"}, {"id": "b", "age": ""}]
 
 
 @pytest.mark.parametrize(
     ("text", "age"),
-    [("60.4", "60.4"), (" 7 ", "7"), ("89+", "89"), ("NA", ""), ("", ""), ("-1", ""), ("nan", ""), ("1e9", "")],
+    [
+        *(
+            ("60.4", "60.4"),
+            (" 7 ", "7"),
+            ("89+", "89"),
+            ("089Y", "89"),
+            ("45,5", "45.5"),
+            (">89", "89"),
+            ("006M", "0.5"),
+        ),
+        *(("18 months", "1.5"), ("26 W", "0.4983"), ("45 yrs.", "45"), ("45 years old", "45")),
+        *((text, "") for text in ("NA", "", "-1", "nan", "1e9", "130", "3 apples", "40-50", "1.2.3", "Y")),
+    ],
 )
 def test_ages_are_years_or_nothing(text, age):
     assert years(text) == age
+
+
+@pytest.mark.parametrize(
+    ("words", "per_unit"),
+    [
+        *(("years", 1), ("Year", 1), ("a", 1), ("kg", 0), ("", 0), ("Weeks", 7 / 365.25), ("d", 1 / 365.25)),
+        *((words, 1 / 12) for words in ("age in months", "mo", "months (rounded)", "M")),
+    ],
+)
+def test_a_unit_of_age_is_read_out_of_words(words, per_unit):
+    assert years_per(words) == per_unit
+    assert years("12", years_per(words)) == (f"{round(12 * per_unit, 4):g}" if per_unit else "")
 
 
 def test_a_published_split_never_divides_a_patient():

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from selip.cli.main import main
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles, adapter_source
+from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_settings import SetFacts
-from selip.cohorts.importing.importer import import_adapter, import_studies
+from selip.cohorts.importing.importer import adapter_source, import_adapter, import_studies
 from selip.cohorts.importing.study_import import Piece
 from selip.data.cohort import IGNORE, ROWS_PER_SHARD, Cohort
 from selip.data.cohort_check import check_cohort
@@ -100,7 +100,7 @@ def test_workers_change_no_byte(tmp_path):
 SLOW_IMPORT = """
 import time
 from pathlib import Path
-from selip.cohorts.importing.importer import study_import as import_piece
+from selip.cohorts.importing import study_import
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.cohorts.importing.import_settings import SetFacts
 from selip.cohorts.importing.importer import import_studies
@@ -112,10 +112,10 @@ def read_piece(study, recipe):
     if number == 70:
         raise ValueError("bad file")
     time.sleep(PAUSE_S)
-    return import_piece.Piece(np.random.default_rng(number).integers(0, 9, (1, 4, 4, 4), dtype=np.uint8), None, "")
+    return study_import.Piece(np.random.default_rng(number).integers(0, 9, (1, 4, 4, 4), dtype=np.uint8), None, "")
 
 
-import_piece.read_piece = read_piece
+study_import.read_piece = read_piece
 studies = [StudyFiles(f"p{n // 2}", f"s{n}", {"T1": Path(f"{n}.nii")}, report=f"Report {n}.") for n in range(150)]
 options = {"shape": (4, 4, 4), "spacing_mm": (30.0, 30.0, 30.0), "texts": "report", "workers": 1}
 seen = []
@@ -330,7 +330,7 @@ def tiny_adapter(**changes) -> Adapter:
         ]  # fmt: skip
         return Scan(tuple(studies))
 
-    facts = {"name": "tiny", "summary": "A tiny set", "licence": "CC0", "citation": "Nobody", "url": "example.org"}
+    facts = {"name": "tiny", "summary": "A tiny set", "licence": "CC0", "citation": "Nobody", "source": "example.org"}
     facts |= {"layout": "CASE_t1.nii\n  CASE_seg.nii", "expected": {"studies": 3, "glioma": 3}, "centre": "world"}
     return Adapter(**facts | {"scan": scan} | changes)
 

@@ -20,9 +20,10 @@ from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.render import build_head, render
 from selip.data.cohort_check import check_cohort
-from selip.experiments.cohort_building import Report, build_cohort
+from selip.experiments.cohort_building import build_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 SEED, CONTRASTS = 3, ("T1", "T2", "FLAIR", "DWI", "ADC", "T1c")
 CPU = torch.device("cpu")
@@ -136,7 +137,7 @@ def test_cohort_differs_in_voxels_alone(name, tmp_path):
 
 
 def test_a_cohort_that_knows_no_device_says_so(monkeypatch, tmp_path):
-    source = CohortSource("toy", "", "", build=lambda *_, **__: pytest.fail("nothing may be built"))
+    source = CohortSource("toy", "", "", "", build=lambda *_, **__: pytest.fail("nothing may be built"))
     monkeypatch.setattr("selip.experiments.cohort_building.find_cohort", lambda name: source)
     with pytest.raises(InputError, match="got device 'cuda' for cohort 'toy'; allowed: cpu"):
         build_cohort(CohortConfig("toy"), tmp_path / "x", Report(), device="cuda")

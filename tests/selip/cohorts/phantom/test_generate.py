@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from phantom_oracles import flip_study
 
 from selip.cohorts.phantom.anatomy import build_atlas
-from selip.cohorts.phantom.generate import build, flip_study, lesion_points
+from selip.cohorts.phantom.generate import build, lesion_points
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import PROFILES, resolve

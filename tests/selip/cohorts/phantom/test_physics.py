@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from phantom_oracles import images_of
 
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.physics import (
@@ -16,7 +17,6 @@ from selip.cohorts.phantom.physics import (
     Tissue,
     adc_map,
     bias_field,
-    images_of,
     rician,
     signal,
 )

@@ -8,7 +8,8 @@ from selip.cohorts.phantom.generate import lesion_points
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
-from selip.data.findings import Finding
+from selip.data.findings import Finding, clauses_of, findings_text
+from selip.data.sides import can_flip
 
 THALAMUS = Finding("acute infarct", "thalamus", "left", {"FLAIR": "high signal", "DWI": "markedly high signal"}, 9.0)
 
@@ -77,3 +78,8 @@ def test_same_generator_words_alike():
 
 def test_every_lesion_type_has_names():
     assert set(wording._TYPE_NAMES) == set(KINDS)
+
+
+def test_every_report_and_text_of_the_phantom_can_be_flipped(reports):
+    texts = [findings_text(clauses_of(study.findings, name)) for study, _ in reports for name in study.contrasts]
+    assert all(can_flip(text) for text in {*texts, *(report for _, report in reports)})

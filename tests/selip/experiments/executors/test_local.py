@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from selip.experiments.cohort_building import Report
+from selip.experiments.executors.base import threads_of_a_run
 from selip.experiments.executors.local import Local
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 def note(folder: Path, number: int, report: Report) -> bool:
@@ -56,6 +57,13 @@ def test_only_the_run_whose_process_is_killed_is_lost_and_a_line_says_how_to_go_
     assert any(line == f"run 1 was lost: {lost}" for line in lines)
 
 
+@pytest.mark.parametrize(("asked", "workers", "threads"), [(0, 1, 16), (0, 4, 4), (0, 5, 3), (0, 40, 1), (2, 4, 2)])
+def test_workers_on_a_gpu_share_the_threads(asked, workers, threads, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 16)
+    assert threads_of_a_run(asked, workers) == threads
+
+
 def test_numbers_below_zero_are_refused():
     with pytest.raises(InputError, match="got -1 workers"):
         Local(-1)
@@ -72,7 +80,8 @@ def test_workers_end_with_their_parent(tmp_path, how):
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
-        "import test_local as t; from selip.experiments.cohort_building import Report; from selip.experiments.executors.local import Local\n"
+        "import test_local as t; from selip.system.progress import Report\n"
+        "from selip.experiments.executors.local import Local\n"
         "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
     )
     script = tmp_path / "parent.py"

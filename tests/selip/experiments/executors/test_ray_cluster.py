@@ -8,13 +8,12 @@ import time
 import pytest
 
 from selip.experiments.catalogue import experiment_file
-from selip.experiments.cohort_building import Report
-from selip.experiments.executors.ray_cluster import RayCluster
+from selip.experiments.executors.ray_cluster import RayCluster, share_of
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
-from selip.records.per_item_scores import read_per_item
-from selip.records.record import read_records
+from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 ray = pytest.importorskip("ray")
 
@@ -80,3 +79,17 @@ def test_a_run_that_raises_is_not_well_and_the_others_go_on(cluster):
     assert (well[0], well[2]) == (True, True)
     assert "lost on purpose" in well[1], "a lost run says why"
     assert any("run 2 was lost" in line and "lost on purpose" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("resources", "share"),
+    [
+        ({"CPU": 4.0}, (1, 0)),
+        ({"CPU": 16.0, "GPU": 1.0}, (8, 1)),
+        ({"CPU": 16.0, "GPU": 4.0}, (4, 1)),
+        ({"CPU": 2.0, "GPU": 4.0}, (1, 1)),
+        ({}, (1, 0)),
+    ],
+)
+def test_no_gpu_waits_for_cores(resources, share):
+    assert share_of(resources) == share

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from selip.experiments.cohort_building import Report
 from selip.experiments.executors.base import ExecutorOptions
 from selip.experiments.executors.slurm import Slurm
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 
 def note(folder, number, report):
@@ -40,3 +40,20 @@ def test_without_slurm_or_with_an_unknown_parameter_it_is_one_line(tmp_path):
     asked = replace(Slurm.of(options), cluster="local")
     with pytest.raises(InputError, match="nonsense"):
         asked(partial(note, tmp_path), [0], Report())
+
+
+@pytest.mark.parametrize(
+    ("threads", "parameters", "cores"),
+    [
+        (0, {}, 1),
+        (0, {"slurm_partition": "gpu"}, 1),
+        (0, {"gpus_per_node": 1}, 8),
+        (0, {"slurm_gres": "gpu:1"}, 8),
+        (3, {"gpus_per_node": 1}, 3),
+        (0, {"gpus_per_node": 1, "cpus_per_task": 12}, 12),
+    ],
+)
+def test_a_job_asks_for_enough_cores(threads, parameters, cores, tmp_path):
+    settings = Slurm(tmp_path, threads, parameters).settings
+    assert settings["cpus_per_task"] == cores
+    assert parameters.items() <= settings.items()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from selip.experiments.cohort_building import Report
 from selip.reports.extraction.endpoint_extractor import Endpoint, extract_with_model
 from selip.system.errors import InputError, UnavailableError
+from selip.system.progress import Report
 
 spec = importlib.util.spec_from_file_location("completion_server", Path(__file__).with_name("completion_server.py"))
 local = importlib.util.module_from_spec(spec)
@@ -175,5 +175,6 @@ def test_without_the_client_one_line_says_what_to_install(server, monkeypatch):
 
 
 def test_the_client_is_not_imported_before_it_is_needed():
-    code = "import sys, selip.reports.extraction.endpoint_extractor; sys.exit('openai' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, selip.reports.extraction.endpoint_extractor; "
+    code += "sys.exit('openai' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

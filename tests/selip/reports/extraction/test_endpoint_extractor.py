@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from selip.data.findings import CONTRASTS
-from selip.experiments.cohort_building import Report
 from selip.reports.extraction.endpoint_extractor import Endpoint, extract_with_model
 from selip.reports.extraction.model_answer import RESPONSE_FORMAT
 from selip.system.errors import InputError
+from selip.system.progress import Report
 
 spec = importlib.util.spec_from_file_location("completion_server", Path(__file__).with_name("completion_server.py"))
 local = importlib.util.module_from_spec(spec)

@@ -1,0 +1,122 @@
+"""The page of a family of benchmarks, whichever they are, and the pages of ablations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from leaderboards.figures.ablation_figures import ablation_plots
+from leaderboards.figures.interval_figures import difference_plot, score_plots
+from leaderboards.figures.plots import pictures_of
+from leaderboards.figures.training_curves import training_plots
+from leaderboards.scores.ablation_study import Study
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import capital, metric_words
+from leaderboards.scores.paired_differences import declared_contrasts, differences_to
+from leaderboards.tables.ablation_tables import ablation_table, ablation_verdicts
+from leaderboards.tables.benchmark_tables import detail_tables, main_tables
+from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
+from leaderboards.tables.cells import Table, Verdict
+from leaderboards.tables.difference_tables import declared_table, reference_table, spread_table
+from leaderboards.tables.document import Block, Part
+from leaderboards.tables.protocol import facts, runs_of, titled
+from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
+from leaderboards.tables.verdicts import headline_verdicts, joint_controls, ranking_verdicts
+
+NOTHING_TO_COMPARE = "No two complete rows to compare."
+GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."
+
+
+def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Part:
+    """The page of a family; its first sheet is the one that ranks methods.
+
+    Args:
+        name: Name of the family.
+        sheets: Its benchmarks.
+        n_resamples: Bootstrap resamples.
+        trainings: Whether it shows how the methods were trained, which is the same on every page.
+    """
+    boards, heading = [sheet.board for sheet in sheets], capital(name.replace("_", " "))
+    board = boards[0]
+    keys = {sheet.name: sheet.headline.key for sheet in sheets if sheet.headline}
+    differences = _difference_tables(sheets, n_resamples)
+    plots = [plot for sheet in sheets for plot in score_plots(sheet)]
+    drawn = [*plots, difference_plot(sheets, name, board.synthetic), *(training_plots(board) if trainings else [])]
+    figures = pictures_of(plot for plot in drawn if plot)
+    blocks = [
+        Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
+        Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
+        *([Block("Figures", figures=figures)] if figures else []),
+        *(
+            Block(f"Details: {sheet.declared.label}", tables=found, small=True)
+            for sheet in sheets
+            if (found := detail_tables(sheet))
+        ),
+    ]
+    return Part(
+        name=name,
+        heading=heading,
+        title=titled(f"{heading} leaderboard", board),
+        synthetic=board.synthetic,
+        verdicts=_verdicts(sheets),
+        facts=facts(boards, n_resamples),
+        blocks=blocks,
+        runs=runs_of([record for one in boards for record in one.records], keys, "ranking metric"),
+    )
+
+
+def ablation_part(study: Study, n_resamples: int) -> Part:
+    """The ablations of a method."""
+    board, drawn = study.board, pictures_of(ablation_plots(study))
+    lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
+    lead += f" Ablations by group, below {study.full_name}."
+    blocks = [Block("Results", lead, [ablation_table(study)], small=True)]
+    blocks += [Block("Figures", figures=drawn)] if drawn else []
+    about = [fact for fact in facts([board], n_resamples) if fact[0] != "groups"]
+    title, said = titled(f"Ablations of {study.name}", board), ablation_verdicts(study)
+    runs = runs_of(board.records, {board.benchmark: study.headline.key}, "ranking metric")
+    return Part(study.page, study.heading, title, board.synthetic, said, about, blocks, runs)
+
+
+def _lead(sheets: Sequence[BenchmarkScores]) -> str:
+    found = [sheet.headline.name for sheet in sheets if sheet.headline]
+    ranked = f" Rows in order of {'; '.join(found)}." if found else ""
+    return f"Value [lower, upper].{ranked} {GROUPS}"
+
+
+def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[Table]:
+    further = [
+        comparison
+        for sheet in sheets
+        for key in sheet.declared.compared
+        for comparison in declared_contrasts(sheet.board, key, n_resamples)
+    ]
+    contrasts = [*(comparison for sheet in sheets for comparison in sheet.contrasts), *further]
+    tables = [declared_table(contrasts)] if contrasts else []
+    tables += [table for sheet in sheets if (table := _reference_table(sheet, n_resamples))]
+    return [*tables, *(table for sheet in sheets if (table := spread_table(sheet)))]
+
+
+def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> Table | None:
+    """Every method minus clip, where a benchmark declares more metrics to compare than the one that ranks."""
+    clip, compared = sheet.board.row("clip"), sheet.declared.compared
+    if clip is None or sheet.headline is None or not compared:
+        return None
+    keys = {key: metric_words(sheet.declared, key) for key in (sheet.headline.key, *compared)}
+    return reference_table(
+        "clip", {text: differences_to(sheet.board, clip, key, n_resamples) for key, text in keys.items()}
+    )
+
+
+def _verdicts(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
+    """Holes first, then each benchmark's controls, ranking and shortcuts, then what holds of all; each said once."""
+    groups = [on_what_is_missing(sheet.board) for sheet in sheets]
+    heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
+    if len(heads) > 1:
+        groups.append(joint_controls(sheets))
+        groups += [ranking_verdicts(sheet, headline, named=True) for sheet, headline in heads]
+    else:
+        groups += [headline_verdicts(sheet, headline) for sheet, headline in heads]
+    groups += [shortcut_verdicts(sheet) for sheet in sheets]
+    groups += [board_verdicts(sheet.board) for sheet in sheets]
+    return list(dict.fromkeys(chain.from_iterable(groups)))

@@ -1,0 +1,189 @@
+"""Shortcuts, where metadata alone does as well as the best method, and slices where methods are worst."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.statistics.intervals import hierarchical_bootstrap
+from leaderboards.scores.benchmark_records import FULL, MethodRow
+from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.headlines import Headline, pool_words, task_keys
+from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.tidy_table import Estimate
+from leaderboards.tables.cells import MISSING, Cell, Facet, Line, Table, Verdict, facet_of, metric_cell, number_cell
+
+FEWEST_ITEMS = 20
+SIZE, TERCILES = "lesion_ml", ("small", "medium", "large")
+COLUMNS = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type", SIZE: "lesion size"}
+"""Column of the per-item table to what a slice of it is called."""
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A task, benchmark and pool in words, beside what a model of metadata alone scores on it, held fixed.
+
+    `best` is the best complete method; `chance` is None where there is none.
+    """
+
+    task: str
+    key: str
+    best: str
+    score: Estimate
+    metadata: float
+    chance: float | None
+    higher_is_better: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """The judgement: the worse bound must clear metadata alone, and chance where metadata fall below it."""
+        bound = self.score.lower if self.higher_is_better else self.score.upper
+        if pd.isna(bound):
+            return "unknown: no interval"
+        sign = 1 if self.higher_is_better else -1
+        if sign * bound <= sign * self.metadata:
+            return "shortcut"
+        return "clears metadata" if self.chance is None or sign * bound > sign * self.chance else "not above chance"
+
+
+def shortcuts_of(sheet: BenchmarkScores) -> list[Shortcut]:
+    """The tasks of a benchmark that have a metadata-only reference."""
+    board, found = sheet.board, []
+    for key in task_keys(board.records):
+        metadata, rows = board.reference(key, "metadata"), ranked(board, key)
+        if metadata is None or not rows:
+            continue
+        task, chance = f"{sheet.declared.label}: {pool_words(sheet.declared, key)}", board.reference(key, "chance")
+        best = sheet.estimate(rows[0], key)
+        found.append(Shortcut(task, key, rows[0].label, best, metadata, chance, board.is_higher_better(key)))
+    return found
+
+
+def shortcut_table(found: Iterable[Shortcut]) -> Table:
+    """One line a task."""
+    lines = tuple(
+        Line((
+            Cell(one.task),
+            Cell(one.best),
+            metric_cell(one.score, one.key),
+            metric_cell(Estimate(one.metadata), one.key),
+            Cell(MISSING) if one.chance is None else metric_cell(Estimate(one.chance), one.key),
+            Cell(one.verdict, strong=one.verdict in {"shortcut", "not above chance"}),
+        ))
+        for one in found
+    )  # fmt: skip
+    caption = "Metadata only: contrast, site, age and spacing through the same probe, held fixed. Shortcut: the lower "
+    caption += "bound of the best method does not clear it, so the task can be answered as well without any voxel."
+    columns = ("task", "best method", "its score", "metadata only", "chance", "verdict")
+    score = Facet(metric="score")
+    facets = (None, None, score, score, score, None)
+    return Table("Metadata-only reference against the best method", caption, columns, lines, facets)
+
+
+def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
+    """One sentence on the tasks that metadata alone answers as well, none where there is none."""
+    lost = [one.task for one in shortcuts_of(sheet) if one.verdict == "shortcut"]
+    if not lost:
+        return []
+    text = f"Shortcut: the best method does not clear metadata alone on {', '.join(lost)}."
+    return [Verdict("warn", text)]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A metric of one row on the items that have something in common, as "contrast" (`by`) "DWI" (`value`).
+
+    The score is the mean over seeds with its interval, NaN where it is not defined.
+    """
+
+    row: str
+    by: str
+    value: str
+    n_items: int
+    n_patients: int
+    score: Estimate
+
+    @property
+    def is_ranked(self) -> bool:
+        """True with enough items, and a number, to call it better or worse than another."""
+        return self.n_items >= FEWEST_ITEMS and bool(np.isfinite(self.score.value))
+
+
+def slices_of(sheet: BenchmarkScores, headline: Headline, row: MethodRow, n_resamples: int) -> list[Slice]:
+    """Every slice of a row on the metric that ranks; empty without per-item scores."""
+    key, metric = headline.key, headline.metric
+    frames = sheet.board.frames(row, key)
+    statistic, found = row.scored[0].metrics[key].statistic, []
+    for by, value, chosen in _groups(frames[0]) if frames else ():
+        parts = [frame[frame["item_id"].isin(chosen["item_id"])] for frame in frames]
+        score = Estimate(*hierarchical_bootstrap(parts, metric, n_resamples, statistic=statistic))
+        found.append(Slice(row.label, by, value, len(chosen), chosen["patient_id"].nunique(), score))
+    return found
+
+
+def _groups(items: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Kind, value and items of each slice; a column with one value, or that nobody knows, has none."""
+    for column, kind in COLUMNS.items():
+        if column not in items:
+            continue
+        values = _terciles(items[column]) if column == SIZE else items[column].astype(str)
+        groups = [(name, group) for name, group in items.groupby(values, sort=False) if name]
+        if len(groups) > 1:
+            yield from ((kind, str(name), group) for name, group in sorted(groups, key=lambda one: str(one[0])))
+
+
+def _terciles(sizes: pd.Series) -> pd.Series:
+    """Third of the items that each belongs to, with its range in ml; "" for an empty mask or an unknown size."""
+    known = sizes[sizes > 0].astype(float)
+    if known.nunique() < len(TERCILES):
+        return pd.Series("", index=sizes.index)
+    edges = np.quantile(known, [1 / 3, 2 / 3])
+    place = np.searchsorted(edges, known, side="right")
+    grouped = known.groupby(place)
+    spans = {n: f"{TERCILES[n]} ({group.min():.1f} to {group.max():.1f} ml)" for n, group in grouped}
+    return pd.Series([spans[n] for n in place], index=known.index).reindex(sizes.index, fill_value="")
+
+
+def audited_rows(sheet: BenchmarkScores) -> list[MethodRow]:
+    """The best row, and selip where that is another one."""
+    if not sheet.standing or not sheet.standing.ranking:
+        return []
+    by_label = {row.label: row for row in sheet.board.complete}
+    labels = dict.fromkeys([sheet.standing.ranking[0], FULL])
+    return [by_label[label] for label in labels if label in sheet.standing.ranking]
+
+
+def ranked_slices(headline: Headline, rows: Sequence[MethodRow], found: Sequence[Slice]) -> list[Slice]:
+    """Slices by row, worst first within a row; those with too few items last."""
+    order, sign = {row.label: place for place, row in enumerate(rows)}, 1 if headline.higher_is_better else -1
+
+    def place(one: Slice) -> tuple[int, bool, float, str, str]:
+        value = sign * one.score.value if np.isfinite(one.score.value) else math.inf
+        return order[one.row], not one.is_ranked, value, one.by, one.value
+
+    return sorted(found, key=place)
+
+
+def slice_table(sheet: BenchmarkScores, headline: Headline, found: Sequence[Slice]) -> Table:
+    """Slices of one benchmark, of each row the worst first, with where they stand."""
+    worst = {one.row: one for one in reversed(found) if one.is_ranked}
+    lines = tuple(_slice_line(headline.key, one, worst.get(one.row) is one) for one in found)
+    caption = f"{headline.name}. Worst first; fewer than {FEWEST_ITEMS} items: not ranked."
+    columns = ("slice", "score", "n items", "n patients", "standing")
+    facets = (None, facet_of(sheet.board, headline.key), None, None, None)
+    return Table(f"Slices, {sheet.declared.label}", caption, columns, lines, facets)
+
+
+def _slice_line(key: str, one: Slice, is_worst: bool) -> Line:
+    why = "not ranked: n too small" if one.n_items < FEWEST_ITEMS else "not defined here"
+    return Line((
+        Cell(f"{one.row}: {one.by} {one.value}"),
+        metric_cell(one.score, key, is_worst) if np.isfinite(one.score.value) else Cell(MISSING),
+        number_cell(one.n_items, "count"),
+        number_cell(one.n_patients, "count"),
+        Cell("worst" if is_worst else MISSING if one.is_ranked else why),
+    ))  # fmt: skip

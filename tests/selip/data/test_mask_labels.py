@@ -1,0 +1,32 @@
+"""Labels of a mask: what its rule makes of values, and values of which the rule makes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selip.data.cohort import IGNORE
+from selip.data.mask_labels import label_levels
+from selip.data.nifti import Image
+from selip.system.errors import InputError
+
+
+def mask_of(*values: float) -> Image:
+    return Image(np.array(values, np.float32).reshape(1, 1, -1), np.eye(4), Path("m.nii.gz"))
+
+
+def test_values_above_one_half_are_lesion_and_zeros_are_an_empty_mask():
+    assert label_levels(mask_of(0, 0.5, 0.51, 1, 4, 255, -1), {}).ravel().tolist() == [0, 0, 1, 1, 1, 1, 0]
+    assert not label_levels(mask_of(0, 0, 0), {}).any()
+
+
+@pytest.mark.parametrize("value", [0.0039, 1 / 255, 0.4, 0.5, -1, -255, 1e-30])
+def test_values_without_a_lesion_voxel_are_no_empty_mask(value):
+    with pytest.raises(InputError, match=r"m\.nii\.gz with values from .* no lesion voxel .*; allowed: .*; set lesion"):
+        label_levels(mask_of(0, value, value), {})
+
+
+def test_a_label_that_is_declared_to_be_no_lesion_is_one():
+    assert label_levels(mask_of(0, 2, 3), {2: 0, 3: IGNORE}).ravel().tolist() == [0, 0, IGNORE]
