@@ -21,13 +21,15 @@ def require_labels(preparation: Preparation, method: str) -> None:
         )
 
 
-def unknown_apart(labels: torch.Tensor) -> torch.Tensor:
-    """(B, K + U) labels in {0, 1}: each of the U volumes of unknown state has a label of its own and no other.
+def unknown_apart(alike: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """`alike` (B, B) with 1 between a volume of unknown state and itself, and 0 between it and any other.
 
-    So it is like no other volume, least of all like the normal ones; without any, the labels are as they were.
+    So it is like no other volume, least of all like the normal ones.
 
     Args:
+        alike: How alike the volumes of a batch are.
         labels: (B, K) in {0, 1}; rows of NaN for volumes of unknown state.
     """
     unknown = labels.isnan().any(1)
-    return torch.cat([labels.nan_to_num(), torch.diag(unknown.to(labels.dtype))[:, unknown]], dim=1)
+    itself = torch.eye(len(labels), dtype=alike.dtype, device=alike.device)
+    return torch.where(unknown[:, None] | unknown, itself, alike)

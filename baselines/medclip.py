@@ -39,10 +39,10 @@ def medclip_targets(labels: torch.Tensor, temperature: float) -> torch.Tensor:
 
     A row of NaN, of a volume of unknown state, overlaps with no other.
     """
-    labels = unknown_apart(labels)
-    normal = ~labels.any(1, keepdim=True)
-    vectors = F.normalize(torch.cat([labels, normal], dim=1).float(), dim=1)
-    return (vectors @ vectors.T / temperature).softmax(1)
+    known = labels.nan_to_num()
+    normal = ~known.any(1, keepdim=True)
+    vectors = F.normalize(torch.cat([known, normal], dim=1).float(), dim=1)
+    return (unknown_apart(vectors @ vectors.T, labels) / temperature).softmax(1)
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -26,11 +26,9 @@ class LesionTypes(nn.Module):
 
     def forward(self, batch: Batch) -> Loss:
         """Binary cross-entropy of the lesion types of a batch, in nats; volumes of unknown state (NaN) are left out."""
-        logits, known = self.head(batch.features.float()), ~batch.labels.isnan().any(1)
-        if known.all():
-            return Loss(F.binary_cross_entropy_with_logits(logits, batch.labels))
-        total = F.binary_cross_entropy_with_logits(logits[known], batch.labels[known], reduction="sum")
-        return Loss(total / max(1, batch.labels[known].numel()))
+        logits, known = self.head(batch.features.float()), (~batch.labels.isnan().any(1, keepdim=True)).float()
+        mean = F.binary_cross_entropy_with_logits(logits, batch.labels.nan_to_num(), weight=known)
+        return Loss(mean * (len(known) / known.sum().clamp_min(1)))
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -19,9 +19,9 @@ from selip.training.objective import Batch, soft_target_objective
 
 def unicl_targets(labels: torch.Tensor) -> torch.Tensor:
     """T (B, B) float32, rows sum to 1, of finding sets (B, K) in {0, 1}; a row of NaN equals none."""
-    labels = unknown_apart(labels.float())
-    differing = labels @ (1 - labels).T + (1 - labels) @ labels.T  # entries in which two sets differ, exact integers
-    same = (differing == 0).float()
+    known = labels.float().nan_to_num()
+    differing = known @ (1 - known).T + (1 - known) @ known.T  # entries in which two sets differ, exact integers
+    same = unknown_apart((differing == 0).float(), labels)
     return same / same.sum(1, keepdim=True)
 
 

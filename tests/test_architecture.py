@@ -47,7 +47,7 @@ FLOOR = {room: number for number, line in enumerate(ORDER.splitlines()) for room
 PLUGINS = {"selip/cohorts", "baselines", "benchmarks/tasks"}
 """Folders with one file a plug-in, which may hold more than MAX_FILES."""
 MAX_FILES, MAX_LINES = 20, 250
-NO_ROOM = ("browser", "speed", "selip/end_to_end")
+NO_ROOM = ("simulated_device", "browser", "speed", "selip/end_to_end")
 """Folders of tests that are of all rooms."""
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 NAMES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES}

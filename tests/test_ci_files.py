@@ -61,7 +61,11 @@ def test_its_shell_scripts_parse(name):
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_it_calls_commands_and_options_that_exist(name):
+def test_it_calls_commands_and_options_that_exist(name, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    for link, there in (("leaderboards", "leaderboards"), ("runs/quick", "leaderboards/records/quick")):
+        (tmp_path / link).symlink_to(ROOT / there)
+    monkeypatch.chdir(tmp_path)
     group = typer.main.get_command(app)
     found = commands(name)
     assert {arguments[0] for arguments in found} == {"run", "compare"}

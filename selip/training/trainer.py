@@ -165,14 +165,9 @@ class _Loop:
     """A run's loop over its batch plan."""
 
     def __init__(
-        self,
-        run: Run,
-        prepare: Callable[[Preparation], Objective],
-        accelerator: Accelerator,
-        model: DualEncoder,
-        data: TrainingData,
-        plan: BatchPlan,
-    ) -> None:
+        self, run: Run, prepare: Callable[[Preparation], Objective], accelerator: Accelerator,
+        model: DualEncoder, data: TrainingData, plan: BatchPlan,
+    ) -> None:  # fmt: skip
         self.run, self.accelerator, config = run, accelerator, run.config.training
         torch.manual_seed(run.seed)  # for the method's own layers
         settings, sizes = run.method.settings_in(run.config), model_sizes(model)

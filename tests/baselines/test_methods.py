@@ -167,7 +167,7 @@ def _views(net, inputs, masked):
 
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_a_cohort_without_labels_is_a_reason_to_skip(name, preparation):
-    with pytest.raises(UnavailableError, match="without labels") as error:
+    with pytest.raises(UnavailableError, match="without lesion types") as error:
         prepared(name, replace(preparation, label_names=()))
     assert "\n" not in str(error.value)
 

@@ -178,7 +178,7 @@ def test_non_finite_embeddings_are_refused_by_name(make_embeddings, bad):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda e: replace(e, volumes=2 * e.volumes), "unit length"),
+        (lambda e: replace(e, volumes=2 * e.volumes), "of length 2"),
         (lambda e: replace(e, volumes=e.volumes[:-1]), "shape"),
         (lambda e: replace(e, items=e.items.drop(columns="text")), "no column 'text'"),
         (lambda e: replace(e, items=e.items.iloc[:0], volumes=e.volumes[:0]), "no items"),

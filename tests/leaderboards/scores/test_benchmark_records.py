@@ -76,11 +76,6 @@ def test_two_scored_records_of_one_cell_are_refused(tmp_path, factory):
     assert "second" in line
 
 
-def test_a_folder_without_the_benchmark_is_refused(tmp_path, factory):
-    factory.add_run(tmp_path, "clip", benchmark="segmentation")
-    assert "retrieval" in refused(tmp_path)
-
-
 def test_a_failed_try_does_not_undo_a_scored_one(tmp_path, factory):
     factory.add_run(tmp_path, "clip")
     factory.add_hole(tmp_path, "clip", run_id="first-try")

@@ -8,7 +8,6 @@ import pytest
 
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
-from leaderboards.scores.headlines import words
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures
@@ -39,7 +38,7 @@ def test_scores_are_the_boards_own_with_their_place_or_say_what_is_missing(cards
     for card in cards:
         own = [(sheet, row) for sheet in sheets for row in sheet.board.rows if row.label == card.label]
         for (sheet, row), line in zip(own, card.scores.lines, strict=True):
-            assert line.cells[0].text == words(sheet.name)
+            assert line.cells[0].text == sheet.declared.label
             if row.hole:
                 assert line.reason
                 continue

@@ -105,7 +105,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(write):
         ("a.csv", "study,report\n", "without any text"),
         ("a.csv", 'study,report\na,"b\n', "not CSV"),
         ("a.csv", "study,report\na,b\na,c\n", "two reports of a"),
-        ("a.txt", "text", "name a .json or .csv file"),
+        ("a.txt", "text", "name a .json, .csv or .tsv file"),
     ],
 )
 def test_wrong_files_are_refused_in_one_line(run, write, name, content, message):

@@ -14,7 +14,7 @@ from selip.data.cohort_check import check_cohort
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import Finding, findings_to_json
 from selip.system.errors import InputError
-from selip.system.files import content_hash
+from selip.system.files import content_hash, sealed_json
 
 SHAPE = (6, 7, 4)
 INFO = CohortInfo("small", "test", 0, True, SHAPE, (4, 4.5, 10), ("T1", "FLAIR"))
@@ -171,12 +171,11 @@ def edit(root: Path, name: str, old: str, new: str) -> None:
     (root / name).write_bytes(text.replace(old, new, 1).encode())
 
 
-def edit_unsealed(root: Path, old: str, new: str) -> None:
-    """Edits cohort.json as it was before it had a checksum."""
+def edit_sealed(root: Path, **changes: object) -> None:
+    """Writes other facts into cohort.json, under a checksum that fits them."""
     facts = json.loads((root / "cohort.json").read_text())
     del facts["sha256"]
-    (root / "cohort.json").write_text(json.dumps(facts))
-    edit(root, "cohort.json", old, new)
+    (root / "cohort.json").write_text(sealed_json(facts | changes, indent=1))
 
 
 def flip_stored_bit(root: Path, array: str, row: int) -> None:
@@ -209,7 +208,7 @@ PROBLEMS = {
     ),
     "an empty text": (lambda root: edit(root, "volumes.csv", "text 1", " "), "s1_T1 has no text"),
     "broken findings": (lambda root: edit(root, "studies.csv", "[{", "[("), "s1 has unreadable findings"),
-    "another shape": (lambda root: edit_unsealed(root, "7", "8"), "store.zarr/volumes is"),
+    "another shape": (lambda root: edit_sealed(root, shape=[8, 8, 8]), "store.zarr/volumes is"),
     "a shard gone": (lambda root: shutil.rmtree(root / "store.zarr" / "volumes" / "c"), "does not have the voxels"),
 }
 

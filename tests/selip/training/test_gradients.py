@@ -9,9 +9,7 @@ import pytest
 import torch
 
 from selip.data.cohort import Cohort
-from selip.system.mappings import to_mapping
 from selip.training.gradients import split
-from selip.training.settings import TrainingConfig
 
 spec = importlib.util.spec_from_file_location("shared_batch", Path(__file__).with_name("shared_batch.py"))
 shared = importlib.util.module_from_spec(spec)
@@ -67,8 +65,3 @@ def test_split():
     assert split(slice(4, 8), None) == [slice(4, 8)]
     assert split(slice(4, 9), 2) == [slice(4, 6), slice(6, 8), slice(8, 9)]
     assert split(slice(0, 3), 5) == [slice(0, 3)]
-
-
-def test_a_run_without_chunks_keeps_its_id():
-    assert "micro_batch" not in to_mapping(TrainingConfig())
-    assert to_mapping(TrainingConfig(micro_batch=4))["micro_batch"] == 4

@@ -351,7 +351,7 @@ def test_an_adapter_makes_a_cohort_with_levels_and_says_its_terms_and_counts(tin
     said = []
     source = adapter_source(tiny_adapter())
     cohort = source.import_from(tiny_set, tmp_path / "out", say=said.append, **PLAIN | {"shape": (5, 5, 5)})
-    assert (source.name, source.source) == ("tiny", "example.org (CC0)")
+    assert (source.name, source.source) == ("tiny", "example.org")
     assert said[0] == "tiny: licence: CC0; cite: Nobody; example.org"
     assert said[1] == "found 2 studies (published: 3), 2 patients, 2 glioma (published: 3)"
     assert (cohort.info.name, cohort.info.licence, cohort.info.citation) == ("tiny", "CC0", "Nobody")

@@ -139,7 +139,7 @@ def test_cohort_differs_in_voxels_alone(name, tmp_path):
 def test_a_cohort_that_knows_no_device_says_so(monkeypatch, tmp_path):
     source = CohortSource("toy", "", "", "", build=lambda *_, **__: pytest.fail("nothing may be built"))
     monkeypatch.setattr("selip.experiments.cohort_building.find_cohort", lambda name: source)
-    with pytest.raises(InputError, match="got device 'cuda' for cohort 'toy'; allowed: cpu"):
+    with pytest.raises(InputError, match="got device 'cuda' for cohort 'toy'; leave --device out"):
         build_cohort(CohortConfig("toy"), tmp_path / "x", Report(), device="cuda")
 
 
