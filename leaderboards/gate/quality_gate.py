@@ -26,13 +26,14 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.metrics.resampling import FloatArray, Resampler, difference_of, mean_of
+from benchmarks.metrics.resampling import Resampler, difference_of, mean_of
 from benchmarks.statistics.intervals import Interval, holm, intervals_of, shared_patients
 from benchmarks.statistics.pool_statistics import resampler_for
 from leaderboards.gate.comparison import Pair, Side, pairs_of
 from leaderboards.gate.margins import Margin, Margins, guarded_metrics
 from leaderboards.scores.benchmark_records import MethodRow
 from selip.records.metric_key import MetricKey
+from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
 Outcome = Literal["pass", "regress", "inconclusive"]

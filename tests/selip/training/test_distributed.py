@@ -130,7 +130,7 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
 def test_work_and_errors_of_the_main_process_are_shared(two):
     assert [found["on_main"] for found in two] == [0, 0]
     assert [found["denied"] for found in two] == ["only the main process saw this"] * 2
-    line = "got too little memory for 3.00 GiB; allowed: what fits; "
+    line = "got too little memory for 3.00 GiB; "
     assert two[0]["memory"].startswith(f"{line}lower model.width in a new --out, or run again")
     assert two[1]["memory"].startswith(f"{line}run again"), "no process waits for one whose memory ran out"
     assert two[0]["defect"] == "'missing'"
