@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.metrics.rank_metrics import NDCG
+from benchmarks.metrics.retrieval_metrics import NDCG
 from selip.records.declaration import Declared, DeclaredFigure, DeclaredTable
 
 IMAGE_TO_TEXT, TEXT_TO_IMAGE = "image_to_text", "text_to_image"

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.metrics.rank_metrics import (
+from benchmarks.metrics.resampling import check_finite
+from benchmarks.metrics.retrieval_metrics import (
     COUNTED_POSITIVES,
     NDCG,
     NDCG_CUTOFF,
@@ -26,7 +27,6 @@ from benchmarks.metrics.rank_metrics import (
     rank_metrics,
     true_entries,
 )
-from benchmarks.metrics.resampling import check_finite
 from selip.system.arrays import BoolArray, FloatArray, IntArray
 
 METRICS = (*RANK_METRICS, NDCG)

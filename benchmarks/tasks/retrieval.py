@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.metrics.rank_metrics import NDCG
+from benchmarks.metrics.retrieval_metrics import NDCG
 from benchmarks.retrieval.declaration import DECLARED, IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import METRICS, search
 from benchmarks.retrieval.hard_negatives import EDITS, win_rates

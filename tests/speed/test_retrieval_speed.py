@@ -15,7 +15,7 @@ import torch
 from torchmetrics.functional import retrieval as reference
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics.rank_metrics import rank_metrics
+from benchmarks.metrics.retrieval_metrics import rank_metrics
 from benchmarks.retrieval.gallery_ranking import search
 from benchmarks.tasks import retrieval
 from selip.models.embeddings import Embeddings

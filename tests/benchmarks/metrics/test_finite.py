@@ -10,8 +10,8 @@ from bootstrap_oracles import patient_bootstrap
 from benchmarks.metrics import class_metrics
 from benchmarks.metrics.class_metrics import ece_resampler, hard_resampler, rank_resampler
 from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, score_masks
-from benchmarks.metrics.rank_metrics import ndcg, positive_ranks, rank_metrics, worst_order
 from benchmarks.metrics.resampling import Table, check_finite, check_no_infinity, resampler_of, side_by_side
+from benchmarks.metrics.retrieval_metrics import ndcg, positive_ranks, rank_metrics, worst_order
 from benchmarks.retrieval.gallery_ranking import exact_steps, search
 from benchmarks.statistics.pool_statistics import STATISTICS, resampler_for
 from benchmarks.statistics.significance import friedman_ranks, sign_flip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.metrics.rank_metrics import NDCG, ndcg, rank_metrics
+from benchmarks.metrics.retrieval_metrics import NDCG, ndcg, rank_metrics
 from benchmarks.retrieval import gallery_ranking
 from benchmarks.retrieval.gallery_ranking import COSINE_STEP, cosine_tiles, exact_steps, search
 

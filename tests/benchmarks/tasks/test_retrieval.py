@@ -7,7 +7,7 @@ import pytest
 from bootstrap_oracles import patient_bootstrap
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.metrics import rank_metrics
+from benchmarks.metrics import retrieval_metrics
 from benchmarks.retrieval import gallery_ranking
 from benchmarks.retrieval.gallery_ranking import METRICS
 from benchmarks.tasks import retrieval
@@ -51,7 +51,7 @@ def test_perfect_embeddings_score_one(make_embeddings):
     found = retrieval.score(make_embeddings(volumes="perfect"), QUICK).metrics
     for pool in ("all", "abnormal", "macro", "contrast_FLAIR"):
         for direction in DIRECTIONS:
-            for name in rank_metrics.RANK_METRICS:
+            for name in retrieval_metrics.RANK_METRICS:
                 metric = found[f"{pool}/{direction}_{name}"]
                 assert (metric.value, metric.lower, metric.upper) == (1, 1, 1)
     assert found["abnormal/hard_negative_side"].value == 1
