@@ -24,10 +24,10 @@ from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_plan import counts_line, patient_parts, tidied, unfit
 from selip.cohorts.importing.import_settings import Recipe, SetFacts
 from selip.cohorts.importing.quarantine import FILE, Quarantined, counted, problem, quarantine, some, write_quarantine
+from selip.cohorts.importing.report_reading import ReportReading, label_lines, reading_lines
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
-from selip.cohorts.report_reading import ReportReading, label_lines, reading_lines
 from selip.data.cohort import Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.cohorts.report_reading import ReportReading, read_report
+from selip.cohorts.importing.report_reading import ReportReading, read_report
 from selip.data.findings import NORMAL_TEXT, Finding, clauses_of, findings_from_json, findings_text, findings_to_json
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state, text_state
 from selip.reports.extraction.extractor import Extraction

@@ -18,8 +18,8 @@ from selip.cli.main import main
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.cohorts.importing.import_settings import SetFacts
 from selip.cohorts.importing.importer import import_studies
+from selip.cohorts.importing.report_reading import ReportReading, read_report, reading_lines
 from selip.cohorts.importing.study_texts import study_texts
-from selip.cohorts.report_reading import ReportReading, read_report, reading_lines
 from selip.data.cohort import VOLUME_COLUMNS, Cohort
 from selip.data.cohort_check import check_cohort, state_line
 from selip.data.findings import NORMAL_TEXT
@@ -64,7 +64,7 @@ def test_a_contrast_of_which_nothing_is_said_is_unknown():
 
 def test_a_finding_without_a_signal_is_one_of_every_contrast(monkeypatch):
     seen = Extraction("Meningioma.", lesions=(Lesion(lesion_type="meningioma"),))
-    monkeypatch.setattr("selip.cohorts.report_reading.extract", lambda report, language: seen)
+    monkeypatch.setattr("selip.cohorts.importing.report_reading.extract", lambda report, language: seen)
     found = read("Meningioma.")
     assert (states(found), set(found.texts.values()), found.findings) == ({"abnormal"}, {"Meningioma."}, "")
 
