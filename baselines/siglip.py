@@ -27,7 +27,7 @@ from selip.training.settings import Positive
 
 @dataclass(frozen=True)
 class SigmoidSettings:
-    """Where the learned scale and bias of the loss begin.
+    """Start values of the loss's learned scale and bias.
 
     Attributes:
         scale: t, above 0.

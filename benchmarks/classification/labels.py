@@ -37,7 +37,7 @@ LOBES = {
 
 @dataclass(frozen=True)
 class Shown:
-    """What is known of one volume.
+    """Facts that are known of one volume.
 
     Attributes:
         text: Text it is paired with.

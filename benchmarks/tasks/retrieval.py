@@ -168,7 +168,7 @@ def _texts_and_edits(texts: Iterable[str]) -> set[str]:
 
 
 def unknown_note(states: npt.NDArray[np.object_]) -> str:
-    """How many volumes of a pool are neither known to be normal nor abnormal; "" where there is none."""
+    """Counts the volumes of a pool that are neither known to be normal nor abnormal; "" where there is none."""
     unknown = np.count_nonzero(states == UNKNOWN)
     return f"; {unknown} volumes of unknown state, in no other pool than all and macro" if unknown else ""
 

@@ -82,7 +82,7 @@ def scan(source: Path) -> Scan:
 
 
 def contrast_of(kind: str) -> str:
-    """What a BIDS file shows: a contrast of CONTRASTS, or "" for none of them.
+    """The contrast of CONTRASTS that a BIDS file shows, or "" for none of them.
 
     Args:
         kind: Entities and suffix, as "ce-gadolinium_run-1_T1w". T1w with an agent named in `ce` is T1c; dwi with the
@@ -99,7 +99,7 @@ def contrast_of(kind: str) -> str:
 
 
 def is_lesion_mask(kind: str) -> bool:
-    """Whether a mask's name says lesion, or at least nothing else ("brain", "GM"): as "label-L_mask" or "msk"."""
+    """True when a mask's name says lesion, or at least nothing else ("brain", "GM"): as "label-L_mask" or "msk"."""
     return bool(_LESION_WORDS.search(kind)) or not re.search(r"desc-|label-|res-|brain|head|skull|face", kind, re.I)
 
 
@@ -135,7 +135,7 @@ def _volumes(group: Group) -> tuple[dict[str, Path], list[str]]:
 
 
 def _rank(kind: str) -> tuple[bool, int, int, str]:
-    """What comes first of several: a trace image, then the lowest run, then the plainest name."""
+    """Sort key of several files: a trace image first, then the lowest run, then the plainest name."""
     run = re.search(r"run-(\d+)", kind)
     return "trace" not in kind, int(run[1]) if run else 0, kind.count("_"), kind
 

@@ -93,7 +93,7 @@ def _check_states(volumes: pd.DataFrame) -> list[str]:
 
 
 def state_line(cohort: Cohort) -> str:
-    """How many volumes are normal, abnormal and unknown, and the first studies that have an unknown one."""
+    """Counts of normal, abnormal and unknown volumes, and the first studies that have an unknown one."""
     states = states_of(cohort.volumes)
     counted = ", ".join(f"{state} {np.count_nonzero(states == state)}" for state in STATES)
     studies = list(dict.fromkeys(cohort.volumes["study_id"][states == UNKNOWN]))
@@ -104,7 +104,7 @@ def state_line(cohort: Cohort) -> str:
 
 
 def _readable(study: Any) -> bool:  # noqa: ANN401 (a row of itertuples)
-    """Whether findings and labels of a row of `studies` are JSON of the right kind."""
+    """True when findings and labels of a row of `studies` are JSON of the right kind."""
     try:
         findings_from_json(study.findings or "[]")
         return all(isinstance(label, str) for label in json.loads(study.labels))

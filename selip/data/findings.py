@@ -24,7 +24,7 @@ _NEGATED = re.compile(r"(no|without)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, order=True)
 class Clause:
-    """What one contrast shows of one finding.
+    """One finding as one contrast shows it.
 
     Attributes:
         location: Place with its side word, as "left thalamus".
@@ -80,7 +80,7 @@ class Finding:
         return self.region if self.side == "midline" else f"{self.side} {self.region}"
 
     def clause(self, contrast: str) -> Clause | None:
-        """What `contrast` shows of this finding, or None when it shows nothing."""
+        """The clause that `contrast` shows of this finding, or None when it shows nothing."""
         signal = self.signals.get(contrast)
         return Clause(self.location, signal) if signal else None
 
@@ -97,7 +97,7 @@ def clauses_of(findings: Sequence[Finding], contrast: str) -> tuple[Clause, ...]
 
 
 def is_normal(text: str) -> bool:
-    """Whether `text` is the normal sentence (case and surrounding space aside)."""
+    """True when `text` is the normal sentence (case and surrounding space aside)."""
     return text.strip().lower().rstrip(".") == NORMAL_TEXT
 
 

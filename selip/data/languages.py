@@ -26,7 +26,7 @@ def language_of(text: str) -> str:
 
 
 def is_of_known_language(text: str) -> bool:
-    """Whether script or words tell a language whose side words are known, or there is no letter at all."""
+    """True when script or words tell a language whose side words are known, or there is no letter at all."""
     told = _told(text)
     return (bool(told) and OTHER not in told) or not any(map(str.isalpha, text))
 

@@ -104,7 +104,7 @@ def _check_header(image: nib.Nifti1Image, path: Path) -> None:
 
 
 def _is_invertible(affine: NDArray[np.float64]) -> bool:
-    """Whether the axes (3, 3) have a length and span space, in any unit."""
+    """True when the axes (3, 3) have a length and span space, in any unit."""
     lengths = np.linalg.norm(affine, axis=0)
     return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 1e-6 * lengths.prod())
 
@@ -142,7 +142,7 @@ def _affine_mm(image: nib.Nifti1Image, path: Path) -> NDArray[np.float64]:
 
 
 def same_grid(one: Image, other: Image) -> bool:
-    """Whether two files have the same voxels at the same places (to a hundredth of a millimetre at the corners)."""
+    """True when two files have the same voxels at the same places (to a hundredth of a millimetre at the corners)."""
     if one.values.shape != other.values.shape:
         return False
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(one.values.shape) - 1)

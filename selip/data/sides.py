@@ -47,7 +47,7 @@ def read_sides(text: str) -> Sides:
 
 
 def can_flip(text: str) -> bool:
-    """Whether the sides of a text can be exchanged with certainty; true of a text without any in a known language."""
+    """True when the sides of a text can be exchanged with certainty, or it has none in a known language."""
     return read_sides(text).certain
 
 
@@ -69,7 +69,7 @@ class _Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class _Wording:
-    """What sides.yaml says.
+    """Content of sides.yaml.
 
     Attributes:
         pattern: All that may be a side; its groups are those of `_alternatives`.

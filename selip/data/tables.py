@@ -93,13 +93,13 @@ def read_utf8(path: Path) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands for no value: empty, signs alone ("-", "..."), or a word as "nan", "N/A" or "unknown"."""
+    """True when a text stands for no value: empty, signs alone ("-", "..."), or a word as "nan" or "unknown"."""
     words = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).replace(" / ", "/").strip(_SIGNS)
     return not any(character.isalnum() for character in words) or words in _PLACEHOLDERS
 
 
 def is_no_report(text: str) -> bool:
-    """Whether a text is no report: a placeholder, or without any letter ("0")."""
+    """True when a text is no report: a placeholder, or without any letter ("0")."""
     return is_placeholder(text) or not any(character.isalpha() for character in text)
 
 

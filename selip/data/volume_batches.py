@@ -63,5 +63,5 @@ def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
 
 
 def scoring_device() -> torch.device:
-    """Where a checkpoint is scored: the GPU where there is one."""
+    """Device that a checkpoint is scored on: the GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -228,7 +228,7 @@ def _limits(values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _percentile(ranked: NDArray[np.float32], percentile: float) -> float:
-    """What `np.percentile` gives for sorted values (n,); sorting is faster than its partition at several places."""
+    """Equal to `np.percentile` of sorted values (n,); sorting is faster than its partition at several places."""
     index, share = divmod(percentile / 100 * (ranked.size - 1), 1)
     lower, upper = ranked[[int(index), min(int(index) + 1, ranked.size - 1)]]
     step = float(upper - lower)  # rounded in single precision, as numpy does

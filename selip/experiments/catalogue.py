@@ -1,4 +1,4 @@
-"""What is registered, by name; nothing of it is imported before it is asked for."""
+"""Catalogue of all that is registered, by name; nothing of it is imported before it is asked for."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ DECLARED_CONTRASTS = tuple(
 
 @dataclass(frozen=True)
 class CohortConfig:
-    """Which cohort: a registered one, built when it is not there, or a folder.
+    """A cohort: a registered one, built when it is not there, or a folder.
 
     Attributes:
         name: Registered cohort that is generated, as "phantom".
@@ -38,7 +38,7 @@ class CohortConfig:
 
 @dataclass(frozen=True)
 class EvaluateOnConfig(CohortConfig):
-    """Which cohort is scored in place of the one that is trained on, and how the model reads its contrasts.
+    """A cohort that is scored in place of the one that is trained on, and how the model reads its contrasts.
 
     Attributes:
         contrasts: Contrast of this cohort to the contrast of the training cohort whose statistics it is read with; null

@@ -39,7 +39,7 @@ class Planned:
 
     @property
     def label(self) -> str:
-        """How it is called in messages and files."""
+        """Its name in messages and files."""
         return cell_label(self.method, self.ablation, self.seed)
 
     @property

@@ -47,7 +47,7 @@ class EmbeddingCache:
         return cls((run if in_run else checkpoint.parent) / EMBEDDINGS, say)
 
     def recall(self, about: Any, compute: Callable[[], Arrays]) -> Arrays:  # noqa: ANN401 (whatever JSON can hold)
-        """What `compute` gave for `about` the last time, else what it gives now.
+        """Recall the result of `compute` for `about` from the last time, else compute it.
 
         Args:
             about: All that the arrays depend on, as plain data.
@@ -81,7 +81,7 @@ class EmbeddingCache:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether `path` is a file that may be read."""
+    """True when `path` is a file that may be read."""
     return os.access(path, os.R_OK) and path.is_file()
 
 

@@ -181,7 +181,7 @@ def repeat_exactly() -> None:
 
 
 def kernel_choices() -> list[bool]:
-    """What `repeat_exactly` chose, or who else; numbers may depend on it."""
+    """Choices of kernels now in force, on which numbers may depend."""
     return [
         torch.are_deterministic_algorithms_enabled(),
         torch.backends.cudnn.allow_tf32,

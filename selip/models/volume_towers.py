@@ -99,7 +99,7 @@ class Intensity(nn.Module):
 
 
 def resnet_arguments(config: ModelConfig) -> dict[str, Any]:
-    """What MONAI's ResNet is made with, as plain data."""
+    """Arguments of MONAI's ResNet, as plain data."""
     block, layers = DEPTHS[config.volume_tower]
     return {
         "block": block,

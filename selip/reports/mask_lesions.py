@@ -90,7 +90,7 @@ def _lesion(levels: NDArray[np.uint8], affine: NDArray[np.float64], start: NDArr
 
 
 def _is_ring(levels: NDArray[np.uint8]) -> bool:
-    """Whether the enhancing part encloses most of the rest of the core, slice by slice along any axis."""
+    """True when the enhancing part encloses most of the rest of the core, slice by slice along any axis."""
     enhancing, rest = levels == ENHANCING, levels == CORE
     if not enhancing.any() or rest.sum() < 0.1 * enhancing.sum():
         return False
@@ -142,6 +142,6 @@ def side_of(parts: Sequence[NDArray[np.float64]], unpaired: bool) -> str:
 
 
 def is_multiple(parts: Sequence[NDArray[np.float64]]) -> bool:
-    """Whether lesions of one region are several by volume: all but the largest hold SECOND_SHARE of it at least."""
+    """True when lesions of one region are several by volume: all but the largest hold SECOND_SHARE of it at least."""
     sizes = sorted(map(len, parts))
     return sum(sizes[:-1]) >= SECOND_SHARE * sum(sizes)

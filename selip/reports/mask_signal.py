@@ -93,7 +93,7 @@ def sample(image: Image, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
 def signal_of(
     contrast: str, image: Image, lesions: Sequence[Lesion], white: NDArray[np.float32], multiple: bool
 ) -> str:
-    """What `image` shows of the lesions of one finding, as "multiple foci of high signal"; "" when nobody can tell.
+    """Signal in `image` of the lesions of one finding, as "multiple foci of high signal"; "" when nobody can tell.
 
     After contrast agent the enhancing part speaks for a lesion that has one.
 

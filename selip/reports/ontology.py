@@ -90,7 +90,7 @@ def places(location: str) -> frozenset[Place]:
 
 
 def place_grade(a: Place, b: Place) -> float:
-    """How alike two places are, in [0, 1]: the grade of the regions, times 1, 3/4 or 1/2 by agreement of the sides.
+    """Likeness of two places, in [0, 1]: the grade of the regions, times 1, 3/4 or 1/2 by agreement of the sides.
 
     The side counts only where the regions are alike. A bilateral or unsaid side agrees half with any other.
     """

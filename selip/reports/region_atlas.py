@@ -86,7 +86,7 @@ def _atlas(space: _Space) -> RegionAtlas:
 
 @dataclass(frozen=True)
 class _Space:
-    """What rules ask of a voxel: its place in mm (r = |x|), its tissue, and distances in mm, all (X, Y, Z)."""
+    """Quantities that rules ask of a voxel: place in mm (r = |x|), tissue, and distances in mm, all (X, Y, Z)."""
 
     r: NDArray[np.float32]
     y: NDArray[np.float32]
@@ -118,7 +118,7 @@ def _labels(rules: Sequence[Mapping], names: tuple[str, ...], space: _Space) -> 
 
 
 def _holds(rule: Mapping, space: _Space) -> NDArray[np.bool_]:
-    """Whether all conditions of a rule hold, (X, Y, Z)."""
+    """True where all conditions of a rule hold, (X, Y, Z)."""
     held = np.ones(space.r.shape, dtype=bool)
     for sign, key in ((1, "above"), (-1, "below")):
         for a, b, c, limit in rule.get(key, ()):

@@ -20,7 +20,7 @@ WEIGHTS = (("weight_location", "weight_signal"), ("weight_syntax", "weight_seman
 
 @dataclass(frozen=True)
 class SimilarityConfig:
-    """Which measures fill the clause table, and how it becomes S; the paper's by default, but words for characters.
+    """Measures that fill the clause table, and its way to S; the paper's by default, but words for characters.
 
     Attributes:
         syntax: How alike two clauses are as strings, see selip/similarity/syntax.py.

@@ -16,7 +16,7 @@ https://github.com/pytorch/pytorch/issues/163539 and /166643.
 
 @dataclass(frozen=True)
 class Gpu:
-    """What is there.
+    """A GPU and the software that drives it.
 
     Attributes:
         runtime: (major, minor) of the CUDA that torch was built for; None for a build without.
@@ -79,7 +79,7 @@ def why_not_usable(gpu: Gpu) -> str:
 
 
 def _runs_on(architecture: str, capability: tuple[int, int]) -> bool:
-    """Whether kernels for "sm_86" run on a device of a capability: its major the same, its minor not lower."""
+    """True when kernels for "sm_86" run on a device of a capability: its major the same, its minor not lower."""
     number = "".join(filter(str.isdigit, architecture))
     return (int(number[:-1]), int(number[-1])) <= capability and int(number[:-1]) == capability[0]
 

@@ -1,4 +1,4 @@
-"""Who works in a folder: locks of the operating system, which end with their process however it ends."""
+"""Locks on a folder that somebody works in: the operating system's, which end with their process however it ends."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Feed:
         return StepDraws(step, first, second, masked, self.shown.draw(self.plan.text_ids[step], self.seed, step))
 
     def views(self, draws: StepDraws, rows: slice) -> dict[str, torch.Tensor]:
-        """What the towers make of `rows` of a batch, those views that the method asked for.
+        """Views of `rows` of a batch that the method asked for, as the towers make them.
 
         Dropout is a function of seed, step and the first row, so that a second pass over the same rows repeats it.
         """
@@ -172,7 +172,7 @@ def draw_mask(shape: Sequence[int], settings: MaskSettings, generator: torch.Gen
 
 
 class ShownTexts:
-    """Which text a pair shows: its own, or one of those that the method names, drawn anew each step."""
+    """Text that a pair shows: its own, or one of those that the method names, drawn anew each step."""
 
     def __init__(self, method: Method, texts: Sequence[str]) -> None:
         shown = method.shown_texts or (lambda text: (text,))

@@ -1,4 +1,4 @@
-"""How the device executes a step: kernels, precision, memory format, compilation; the method stays the same."""
+"""Execution of a step on the device: precision, memory format, compilation; the method stays the same."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ STEPS_BETWEEN_READS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """What to train, on what, how.
+    """A training: method, cohort and settings.
 
     Attributes:
         method: What to train; one without an objective keeps its initial weights.
@@ -220,7 +220,7 @@ class _Loop:
             self.run.on_progress(Progress(state.step, config.steps, loss, pairs / (time.perf_counter() - began)))
 
     def _validation_score(self, step: int) -> float:
-        """What `validate` says of the val part; without texts the step itself, so that the last weights are kept."""
+        """Score of the val part by `validate`; without texts the step itself, so that the last weights are kept."""
         if not self.run.method.learns_text:
             return float(step)
         texts = _train_texts(self.run.cohort)

@@ -1,4 +1,4 @@
-"""What a public set's adapter declares, and the examinations that it finds in a folder.
+"""Adapters of public sets: their declarations, and the examinations that they find in a folder.
 
 An adapter is one file that turns the folder a user downloaded into a `Scan`: names and small tables are read, voxels
 never. `selip.cohorts.importing.importer` makes the cohort from it, the same way for every set.
@@ -55,7 +55,7 @@ class StudyFiles:
 
 @dataclass(frozen=True)
 class Scan:
-    """What an adapter found in a folder.
+    """Examinations that an adapter found in a folder.
 
     Attributes:
         studies: The examinations that can be imported.

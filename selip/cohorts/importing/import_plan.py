@@ -1,4 +1,4 @@
-"""What is decided before the first voxel is read: which studies can be imported, and the part of each patient."""
+"""Decisions before the first voxel is read: the studies that can be imported, and the part of each patient."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class SetFacts:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How studies become a cohort.
+    """Settings by which studies become a cohort.
 
     Attributes:
         shape: Voxels of the cohort's grid along right, front, top.

@@ -1,4 +1,4 @@
-"""Who was examined, in the tables of a BIDS data set: participants.tsv, sessions.tsv and their JSON sidecars.
+"""People in the tables of a BIDS data set: participants.tsv, sessions.tsv and their JSON sidecars.
 
 A row is of a participant or, with a session, of one examination: participants.tsv may have a row a session (column
 session, session_id, visit, ...), sub-*/sub-*_sessions.tsv always has. An examination has what its participant's row
@@ -42,7 +42,7 @@ class People:
     problems: tuple[str, ...] = ()
 
     def of(self, case: str) -> dict[str, str]:
-        """What is known of an examination ("sub-01", "sub-01_ses-1"), {} without a row."""
+        """Facts that are known of an examination ("sub-01", "sub-01_ses-1"), {} without a row."""
         return {
             column: value
             for key in self._keys(case)

@@ -1,4 +1,4 @@
-"""What an import leaves out, and why: quarantine.csv of a cohort."""
+"""Studies that an import leaves out, with their reasons: quarantine.csv of a cohort."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES_SHOWN = 10
 
 @dataclass(frozen=True)
 class Quarantined:
-    """What is wrong with a study, as a row of quarantine.csv; `file` is "" when no one file is to blame."""
+    """A study that is left out, as a row of quarantine.csv; `file` is "" when no one file is to blame."""
 
     study: str
     file: str
@@ -43,7 +43,7 @@ def problem(line: str) -> Quarantined:
 
 
 def counted(names: Sequence[str], what: str) -> str:
-    """How many there are of something, as "1 study" or "3 studies"."""
+    """A number and its noun, as "1 study" or "3 studies"."""
     several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
     return f"{len(names)} {what if len(names) == 1 else several}"
 

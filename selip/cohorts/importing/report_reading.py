@@ -17,7 +17,7 @@ LARGE_SHARE = 0.5  # of reports in which nothing was read
 
 @dataclass(frozen=True)
 class ReportReading:
-    """What was read of one report.
+    """Outcome of reading one report.
 
     Attributes:
         state: One of STATES.
@@ -35,7 +35,7 @@ class ReportReading:
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing at all was read."""
+        """True when nothing at all was read."""
         return self.state == UNKNOWN and (self.found is None or not self.found.recognised)
 
 
@@ -49,7 +49,7 @@ def read_report(report: str, language: str) -> ReportReading:
 
 
 def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) -> list[str]:
-    """What an import says of the reports that it read: counts, the first unknown ones, other languages.
+    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages.
 
     Args:
         readings: Study and the reading of its report.
@@ -68,7 +68,7 @@ def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) 
 
 
 def label_lines(studies: Sequence[StudyFiles]) -> list[str]:
-    """What an import says of labels that neither call a study normal nor name a finding, as "control"."""
+    """Lines of an import on labels that neither call a study normal nor name a finding, as "control"."""
     labels = Counter(label for study in studies for label in sorted({*study.labels}) if label_state([label]) == UNKNOWN)
     if not labels:
         return []

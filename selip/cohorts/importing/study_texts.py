@@ -47,18 +47,18 @@ class StudyTexts:
 
 
 def lacks_text(study: StudyFiles, contrast: str) -> bool:
-    """Whether the set gives no text for a contrast of a study."""
+    """True when the set gives no text for a contrast of a study."""
     return not study.texts.get(contrast, "").strip()
 
 
 def measures_mask(study: StudyFiles, texts: Texts) -> bool:
-    """Whether findings are to be measured from the mask of a study."""
+    """True when findings are to be measured from the mask of a study."""
     wanted = texts == "masks" or (texts == "extracted" and not study.report.strip())
     return wanted and study.mask is not None and any(lacks_text(study, contrast) for contrast in study.volumes)
 
 
 def has_text(study: StudyFiles, texts: Texts) -> bool:
-    """Whether every volume of a study will have a text."""
+    """True when every volume of a study will have a text."""
     other = study.report.strip() or study.labels or measures_mask(study, texts)
     return bool(other) or not any(lacks_text(study, contrast) for contrast in study.volumes)
 

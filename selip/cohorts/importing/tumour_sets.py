@@ -1,4 +1,4 @@
-"""What the tumour sets share: labels of segmentations, terms of the BraTS challenges, clinical tables, the scan."""
+"""Parts that the tumour sets share: labels of segmentations, terms of BraTS, clinical tables, the scan."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Row:
 
     @property
     def place(self) -> str:
-        """Where an error is: row, study and contrast."""
+        """Place of an error: row, study and contrast."""
         return f"row {self.number}, study {self.study}, {self.contrast}"
 
 

@@ -1,4 +1,4 @@
-"""Who is in the cohort: patients, their lesions and their studies, drawn before any voxel is made."""
+"""Patients of the cohort, their lesions and their studies, drawn before any voxel is made."""
 
 from __future__ import annotations
 

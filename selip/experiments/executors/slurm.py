@@ -45,7 +45,7 @@ class Slurm:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What submitit is told of a job: enough cores beside a GPU, whatever SLURM calls that it asks for one."""
+        """Settings of a job for submitit: enough cores beside a GPU, whatever SLURM calls that it asks for one."""
         beside_gpu = any("gpu" in name or "gres" in name for name in self.parameters)
         cores = self.threads or (CORES_BESIDE_A_GPU if beside_gpu else 1)
         return {"name": "selip", "timeout_min": MINUTES, "cpus_per_task": cores, **self.parameters}

@@ -28,7 +28,7 @@ _UNUSABLE = frozenset({301, 302, 303, 307, 308, 401, 403, 404})  # the address, 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where reports are sent, and how.
+    """An endpoint that reports are sent to.
 
     Attributes:
         url: Base address, as "http://localhost:8000/v1"; "/chat/completions" is added to it.
@@ -95,7 +95,7 @@ def connect(endpoint: Endpoint) -> OpenAI:
 
 
 def complete(client: OpenAI, endpoint: Endpoint, messages: list[Any]) -> str:
-    """What the model says to `messages`, "" when it says nothing.
+    """Answer of the model to `messages`, "" when it says nothing.
 
     Raises:
         ReportError: When there is no such answer after the client's retries.

@@ -14,7 +14,7 @@ _REACH_OF_ARTICLE = 7  # words
 
 
 class Event(NamedTuple):
-    """What a mark says of lesions: its number, "place", "signal", "type" and others, and what it stands for."""
+    """An event: the number of its mark, its kind ("place", "signal", "type" and others), and what it stands for."""
 
     at: int
     kind: str
@@ -86,7 +86,7 @@ class SentenceReader:
         self.waits = False
 
     def _elsewhere(self, frame: Frame, places: list[Place]) -> bool:
-        """Whether places belong to another lesion than the one that was spoken of."""
+        """True when places belong to another lesion than the one that was spoken of."""
         if not frame.places:
             return False
         if frame.sentence == self.number:
@@ -102,7 +102,7 @@ class SentenceReader:
         frame.add(signal)
 
     def _leads_to_place(self, frame: Frame, signal: Signal) -> bool:
-        """Whether another place follows, after a lesion whose signal came before its place."""
+        """True when another place follows, after a lesion whose signal came before its place."""
         return frame.signal_first and bool(frame.places) and signal.at < self.last_place
 
     def _enhancement(self, enhancement: Enhancement) -> None:
@@ -142,7 +142,7 @@ class SentenceReader:
 
 
 def _is_new(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a lesion is spoken of for the first time: "a mass", "two nodules", not "the mass"."""
+    """True when a lesion is spoken of for the first time: "a mass", "two nodules", not "the mass"."""
     first = sentence.marks[index].first
     words = sentence.words[max(0, first - _REACH_OF_ARTICLE) : first]
     counted = any(mark.kind == "multiple" and first - mark.last < _REACH_OF_ARTICLE for mark in sentence.marks[:index])

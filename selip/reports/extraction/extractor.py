@@ -24,7 +24,7 @@ _SIGNS = ("enhancement", "edema", "midline_shift", "ventricle_compression")
 
 
 def extract(text: str, language: str = "en") -> Extraction:
-    """What a report says.
+    """Extract all that a report says.
 
     Args:
         text: The report, any text.

@@ -1,4 +1,4 @@
-"""What is read out of a report: facts with the text that says them, and the lesions that they describe."""
+"""Facts of a report with the text that says them, and the lesions that they describe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a lesion is said to be.
+    """A place that a lesion is said to be in.
 
     Attributes:
         region: Region as findings name it, as "splenium of the corpus callosum".
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Lesion:
-    """What a report describes as one: a lesion, or several that share a description.
+    """A lesion, or several that share a description.
 
     Attributes:
         places: Where; empty when the report does not say.
@@ -88,7 +88,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What was read out of one report.
+    """All that was read out of one report.
 
     Attributes:
         text: The report.
@@ -117,7 +117,7 @@ class Extraction:
 
     @property
     def recognised(self) -> bool:
-        """Whether any finding or a normal statement was recognised; otherwise `clauses` are its sentences."""
+        """True when a finding or a normal statement was recognised; otherwise `clauses` are its sentences."""
         return bool(self.facts or self.lesions or self.normal)
 
     def findings(self) -> list[Finding]:

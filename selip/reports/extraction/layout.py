@@ -50,7 +50,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a language is laid out.
+    """Signs by which a language lays out its texts.
 
     Attributes:
         headings: Words of a heading to "silent", "body" or "end".
@@ -127,7 +127,7 @@ class _Page:
 
     @property
     def may_have_headings(self) -> bool:
-        """Whether there is a colon, a dash or a line break."""
+        """True when there is a colon, a dash or a line break."""
         return not _BEHIND_HEADING.isdisjoint(self.words)
 
     def piece(self, first: int, behind: int) -> Piece:
@@ -138,7 +138,7 @@ class _Page:
         return Piece([self.words[at] for at in kept], [self.found[at] for at in kept])
 
     def _ends(self, at: int, word: str) -> bool:
-        """Whether a full stop, a line break or a dash ends a sentence."""
+        """True when a full stop, a line break or a dash ends a sentence."""
         if word == ".":
             return not (at and self.words[at - 1] in self.layout.abbreviations and self._abbreviates(at))
         if word == "\n":
@@ -148,7 +148,7 @@ class _Page:
         return word not in _BULLETS or self._parts(at)
 
     def _queries(self, at: int) -> bool:
-        """Whether a question mark stands before what it doubts: "?infarct"."""
+        """True when a question mark stands before what it doubts: "?infarct"."""
         start = self.found[at].start()
         opens = not at or self.words[at - 1] in _STOPS or self.words[at - 1] in _COLONS
         ahead = self.text[start + 1 : start + 3].lstrip() if opens else self.text[start + 1 : start + 2]
@@ -170,7 +170,7 @@ class _Page:
         return behind != "\n"
 
     def _parts(self, at: int) -> bool:
-        """Whether a dash parts statements: not "2 - 3", "iso - hypo", "T1 - weighted", "oedema - none"."""
+        """True when a dash parts statements: not "2 - 3", "iso - hypo", "T1 - weighted", "oedema - none"."""
         before, behind = self._neighbours(at)
         one, other = (self.layout.kinds.get(word, word) for word in (before, behind))
         joined = one == other and one in {"region", "signal", "contrast"}
@@ -178,7 +178,7 @@ class _Page:
         return not (joined or label or (before.isdigit() and behind.isdigit()))
 
     def _breaks(self, at: int) -> bool:
-        """Whether a line break ends a sentence."""
+        """True when a line break ends a sentence."""
         before, behind = self._neighbours(at)
         start = self.found[at].end()
         rest = self.text[start : start + 200].split("\n", 1)
@@ -195,12 +195,12 @@ class _Page:
 
     @cached_property
     def _stopped(self) -> bool:
-        """Whether a full stop ends a line or the text."""
+        """True when a full stop ends a line or the text."""
         return bool(re.search(r"[.;!?]\s*(?:\n|$)", self.text))
 
     @cached_property
     def _wrapped(self) -> bool:
-        """Whether no line had room for the first word of the next one."""
+        """True when no line had room for the first word of the next one."""
         lines = [line.strip() for line in self.text.split("\n")]
         width = max(map(len, lines))
         return width >= _NARROWEST and all(

@@ -50,7 +50,7 @@ class Frame:
         return self.larger_signals + [signal for signal in self.signals if signal.contrast not in said]
 
     def covers(self, places: Sequence[Place]) -> bool:
-        """Whether none of `places` is new."""
+        """True when none of `places` is new."""
         known = {(place.area, place.side) for place in self.places}
         return all((place.area, place.side) in known or (place.area, "bilateral") in known for place in places)
 

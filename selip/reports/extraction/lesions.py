@@ -69,7 +69,7 @@ def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Un
 
 
 def _outside(sentence: Sentence) -> bool:
-    """Whether a sentence speaks of no part of the brain, but of a sinus or the scalp."""
+    """True when a sentence speaks of no part of the brain, but of a sinus or the scalp."""
     return "outside" in sentence.kinds and "region" not in sentence.kinds
 
 
@@ -85,7 +85,7 @@ def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:
 
 
 def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[Event]:
-    """What a sentence says of lesions, in its order."""
+    """Events of a sentence, in its order."""
     zone = zone_marks(sentence, known)
     events = []
     for index, mark in enumerate(sentence.marks):
@@ -122,7 +122,7 @@ def _next_kind(sentence: Sentence, index: int) -> str:
 
 
 def _counts_lesions(sentence: Sentence, index: int) -> bool:
-    """Whether a number word speaks of lesions, as "two foci", and not of signals, as "scattered high signal"."""
+    """True when a number word speaks of lesions, as "two foci", and not of signals, as "scattered high signal"."""
     rest = [at for at in range(index + 1, len(sentence.marks)) if sentence.marks[at].kind not in _BEFORE_LESION]
     if not rest:
         return False

@@ -15,9 +15,10 @@ from selip.reports.extraction.layout import PUNCTUATION, Layout, Piece, pieces, 
 from selip.system.errors import InputError
 
 LANGUAGES, _SIDE = ("en", "zh"), "<side>"
-_SPECIAL = frozenset(
-    "regions unpaired vague words spaced prefixes headings abbreviations asks goes_on plain parts".split()
-)
+_SPECIAL = frozenset({
+    "regions", "unpaired", "vague", "words", "spaced", "prefixes", "headings", "abbreviations", "asks", "goes_on",
+    "plain", "parts",
+})  # fmt: skip
 _LONGEST = 200  # words of a sentence; a longer one is cut, so that the time for any text grows with its length only
 
 
@@ -241,8 +242,7 @@ def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list
             if "" not in some:
                 continue
             entry = some[""][0]
-        phrase, kind, value = entry
-        last = first + len(phrase)
+        (_, kind, value), last = entry, first + len(entry[0])
         if kind == "region" and last - first >= _SHORTEST_AROUND_SIDE:  # "base of the left skull": left, then skull
             inside = [at for at in range(first + 1, last) if words[at] in known.sides]
             marks += [Mark("side", known.sides[words[at]], first, first, *found[at].span()) for at in inside]

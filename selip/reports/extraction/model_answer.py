@@ -1,4 +1,4 @@
-"""What a language model is asked about a report, and how its answer is read: no statement without a quote."""
+"""The question to a language model about a report, and the reading of its answer: no statement without a quote."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class _Quoted(_Strict):
 
 
 class PlaceAnswer(_Quoted):
-    """Where a lesion is."""
+    """Place of a lesion."""
 
     side: Literal["left", "right", "bilateral", "midline", "unspecified"]
     region: Region
 
 
 class SignalAnswer(_Quoted):
-    """What a lesion shows on one contrast."""
+    """Signal of a lesion on one contrast."""
 
     contrast: Literal["T1", "T2", "FLAIR", "DWI", "ADC", "T1c"]
     polarity: Literal["low", "iso", "high", "mixed"]
@@ -79,7 +79,7 @@ class SignAnswer(_Quoted):
 
 
 class Answer(_Strict):
-    """What a report says."""
+    """Extract all that a report says."""
 
     lesions: list[LesionAnswer]
     signs: list[SignAnswer]
@@ -88,7 +88,7 @@ class Answer(_Strict):
 
 
 class AnswerError(ValueError):
-    """What is wrong with an answer, in one line."""
+    """A wrong answer; the message is one line."""
 
 
 PROMPT = (files("selip.reports.extraction") / "prompt.md").read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def read_answer(content: str, text: str) -> Answer:
 
 
 def span_of(quote: str, text: str) -> Span:
-    r"""Where `text` first says `quote`, in whole words; letter case and the width of spaces do not matter.
+    r"""First place in `text` of `quote`, in whole words; letter case and the width of spaces do not matter.
 
     Only Latin letters and digits make words (the `a` of the pattern), so that a quote may begin anywhere in Chinese.
 

@@ -31,12 +31,12 @@ class Unsaid(NamedTuple):
 
     @property
     def hidden(self) -> frozenset[int]:
-        """What is neither affirmed nor denied."""
+        """Marks that are neither affirmed nor denied."""
         return self.uncertain | self.past
 
     @property
     def absent(self) -> frozenset[int]:
-        """What is not affirmed."""
+        """Marks that are not affirmed."""
         return self.denied | self.uncertain | self.past
 
 
@@ -44,7 +44,7 @@ _NOTHING = Unsaid()
 
 
 def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
-    """What a sentence denies ("no edema or midline shift"), doubts, or calls gone."""
+    """Marks that a sentence denies ("no edema or midline shift"), doubts, or calls gone."""
     if _SWITCHES.isdisjoint(sentence.kinds):
         return _NOTHING
     switches = [index for index, mark in enumerate(sentence.marks) if mark.kind in _SWITCHES]
@@ -63,7 +63,7 @@ def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
 
 
 def _reached(sentence: Sentence, index: int, known: Lexicon) -> tuple[str, Iterator[int]]:
-    """What a mark does to others, and their numbers."""
+    """The effect of a mark on others, and their numbers."""
     mark = sentence.marks[index]
     if mark.kind == "negation":
         if _excludes(sentence, index) or _of_agent(sentence, index):
@@ -111,7 +111,7 @@ def _excludes(sentence: Sentence, index: int) -> Mark | None:
 
 
 def _of_agent(sentence: Sentence, index: int) -> bool:
-    """Whether contrast agent is what was not given: "without contrast", not "without contrast enhancement"."""
+    """True when contrast agent is what was not given: "without contrast", not "without contrast enhancement"."""
     marks = sentence.marks
     if index + 1 == len(marks) or marks[index + 1].kind != "agent":
         return False
@@ -150,7 +150,7 @@ def _end_of_list(sentence: Sentence, index: int, known: Lexicon) -> int:
 
 
 def _bare(sentence: Sentence, later: int, known: Lexicon) -> bool:
-    """Whether a noun stands alone between commas: "no infarct, haemorrhage, mass"."""
+    """True when a noun stands alone between commas: "no infarct, haemorrhage, mass"."""
     words, mark = sentence.words, sentence.marks[later]
     if mark.kind not in {"lesion", "type", "edema", "shift", "midline"}:
         return False
@@ -174,7 +174,7 @@ def _back(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
 
 
 def _is_given(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a lesion is taken as known where something else of it is denied: "no oedema around the meningioma"."""
+    """True when a lesion is taken as known where something else of it is denied: "no oedema around the meningioma"."""
     mark, words = sentence.marks[index], known.words
     if mark.kind not in {"lesion", "type"}:
         return False

@@ -1,4 +1,4 @@
-"""Where a sentence says that lesions are: regions with their sides (rules 1 to 9 of the annotation guide)."""
+"""Places that a sentence gives lesions: regions with their sides (rules 1 to 9 of the annotation guide)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _named_once(found: list[Located]) -> list[Located]:
 
 
 def _only_side(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a hemisphere only gives another region its side: "the white matter of both hemispheres"."""
+    """True when a hemisphere only gives another region its side: "the white matter of both hemispheres"."""
     marks = sentence.marks
     at = index - 1
     while at >= 0 and marks[at].kind in SIDES:
@@ -95,7 +95,7 @@ def _span(sentence: Sentence, index: int) -> Span:
 
 
 def _denied_there(sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon) -> bool:
-    """Whether what is said before a region is denied of it: "no lesion in the cerebellum"."""
+    """True when what is said before a region is denied of it: "no lesion in the cerebellum"."""
     before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
     if before is None or before not in denied or _leads_to_lesion(sentence, index, content, denied, known):
         return False
@@ -106,7 +106,7 @@ def _denied_there(sentence: Sentence, index: int, content: list[int], denied: fr
 def _leads_to_lesion(
     sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon
 ) -> bool:
-    """Whether a region is that of a lesion right behind it that is there: "no oedema around the frontal mass"."""
+    """True when a region is that of a lesion right behind it that is there: "no oedema around the frontal mass"."""
     after = next((at for at in content if at > index), None)
     if after is None or after in denied:
         return False
@@ -115,7 +115,7 @@ def _leads_to_lesion(
 
 
 def _unreached(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a lesion is said not to reach a region: "does not extend into the cavernous sinus"."""
+    """True when a lesion is said not to reach a region: "does not extend into the cavernous sinus"."""
     marks, words = sentence.marks, known.words
     negation = next((mark for mark in reversed(marks[:index]) if mark.kind in {"negation", *CONTENT}), None)
     if negation is None or negation.kind != "negation":
@@ -166,7 +166,7 @@ def _regions_before(sentence: Sentence, index: int, found: dict[int, _Side], kno
 
 
 def _share_sides(sentence: Sentence, found: dict[int, _Side], known: Lexicon) -> None:
-    """What has no side takes that of what it belongs to: "the horn of the left ventricle"."""
+    """Give a region without a side that of what it belongs to: "the horn of the left ventricle"."""
     marks = sentence.marks
     for one, other in zip(found, list(found)[1:], strict=False):
         words = sentence.words[marks[one].last : marks[other].first]

@@ -78,7 +78,7 @@ def _close(items: list[Item], run: list[int], enhances: bool, marks: list[Mark],
 
 
 def _with_agent(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a T1 is one after contrast agent: "post-contrast T1", "T1 images with contrast"."""
+    """True when a T1 is one after contrast agent: "post-contrast T1", "T1 images with contrast"."""
     marks, nouns = sentence.marks, known.words["contrast"] - known.words["comma"]
     if index and marks[index - 1].kind == "agent" and not sentence.between(index):
         return True

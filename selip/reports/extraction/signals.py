@@ -1,4 +1,4 @@
-"""What a sentence says of signals: which polarity on which contrast, and enhancement."""
+"""Signals of a sentence: polarity on each contrast, and enhancement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RING_END = " with low centre"
 
 
 class Signal(NamedTuple):
-    """What is said of one contrast.
+    """A signal that is said of one contrast.
 
     Attributes:
         contrast: One of CONTRASTS, "" when none is named.
@@ -38,7 +38,7 @@ class Signal(NamedTuple):
 
 
 class Enhancement(NamedTuple):
-    """Whether something enhances.
+    """An enhancement, or its denial.
 
     Attributes:
         present: False when it is denied.
@@ -115,7 +115,7 @@ def _before(sentence: Sentence, index: int) -> list[str]:
 
 
 def _own_word(sentence: Sentence, items: list[Item], number: int) -> bool:
-    """Whether a contrast and the next one each stand right behind a signal word: "low T1 and high T2 signal"."""
+    """True when a contrast and the next one each stand right behind a signal word: "low T1 and high T2 signal"."""
     return number + 2 < len(items) and all(
         items[at].kind == "Q" and at > 0 and items[at - 1].kind == "S" and not sentence.between(items[at].marks[0])
         for at in (number, number + 2)
@@ -123,7 +123,7 @@ def _own_word(sentence: Sentence, items: list[Item], number: int) -> bool:
 
 
 def _close_by(sentence: Sentence, items: list[Item], number: int, known: Lexicon) -> bool:
-    """Whether no comma stands between an item and the one before it."""
+    """True when no comma stands between an item and the one before it."""
     if not 0 < number < len(items):
         return False
     first, last = items[number - 1].marks[-1], items[number].marks[0]

@@ -24,7 +24,7 @@ def strange_words(said: Said, known: Lexicon) -> tuple[str, ...]:
 
 
 def understood(said: Said, known: Lexicon) -> tuple[bool, tuple[str, ...]]:
-    """Whether a report without a finding calls the study normal, and its words that were not understood.
+    """True when a report without a finding calls the study normal; and its words that were not understood.
 
     Normal is a study that as a whole is called that, or of whose brain all is denied, in statements that were all
     understood.
@@ -91,7 +91,7 @@ def _excepted(sentence: Sentence, known: Lexicon) -> list[Mark]:
 
 
 def _is_loose(marks: list[Mark], index: int) -> bool:
-    """Whether a mark asserts something by itself: a degree, a change or a signal, but not "clearly normal"."""
+    """True when a mark asserts something by itself: a degree, a change or a signal, but not "clearly normal"."""
     if marks[index].kind == "degree" and index + 1 < len(marks) and marks[index + 1].kind == "normal":
         return False
     return marks[index].kind in _ASSERTIVE
@@ -136,7 +136,7 @@ def _reach(sentence: Sentence, negation: Mark, known: Lexicon) -> int:
 
 
 def _is_whole(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> bool:
-    """Whether the study as a whole is called normal: "normal brain MRI", "no abnormality"."""
+    """True when the study as a whole is called normal: "normal brain MRI", "no abnormality"."""
     marks = sentence.marks
     nothing = {at for at in unsaid.denied if marks[at].kind == "lesion" and marks[at].value == "any"}
     called = any(mark.kind == "normal" and mark.value == "study" for mark in marks)
@@ -150,7 +150,7 @@ def _is_whole(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> bool:
 
 
 def _is_evidence(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> bool:
-    """Whether a lesion of the brain is denied, and no more left to others, or its tissue called normal."""
+    """True when a lesion of the brain is denied, and no more left to others, or its tissue called normal."""
     marks = sentence.marks
     if not known.words["further"].isdisjoint(sentence.words):
         return False

@@ -62,7 +62,7 @@ def _counts(sentence: Sentence, mark: Mark) -> bool:
 
 
 def beside_region(sentence: Sentence, index: int) -> bool:
-    """Whether a mark stands right before a region, a side word between them allowed."""
+    """True when a mark stands right before a region, a side word between them allowed."""
     marks = sentence.marks
     at = index + 1
     if at < len(marks) and marks[at].kind in SIDES:
@@ -80,7 +80,7 @@ def affected(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
 
 
 def _leads_on(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether another change follows that names the structure: "compression and narrowing of the ventricle"."""
+    """True when another change follows that names the structure: "compression and narrowing of the ventricle"."""
     marks = sentence.marks
     if index + 1 < len(marks) and not known.words["comma"].isdisjoint(sentence.between(index + 1)):
         return False
@@ -138,7 +138,7 @@ def _of_edema(sentence: Sentence, index: int, known: Lexicon) -> list[int]:
 
 
 def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether a crossing happens in a structure, as "cross in the corpus callosum", which then is a place."""
+    """True when a crossing happens in a structure, as "cross in the corpus callosum", which then is a place."""
     behind = sentence.marks[index].last
     return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
@@ -169,7 +169,7 @@ def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
 
 
 def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
-    """Whether "central" is said of the midline."""
+    """True when "central" is said of the midline."""
     marks = sentence.marks
     if marks[index].value != "centre" or not index or marks[index - 1].kind != "midline":
         return False

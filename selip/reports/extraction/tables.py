@@ -1,4 +1,4 @@
-"""What was read out of reports, as tables with the words that say it and as plain data."""
+"""Tables of what was read out of reports, with the words that say it; and the same as plain data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def as_tables(name: str, found: Extraction) -> RenderableType:
 
 
 def _notes(found: Extraction) -> Iterator[Text]:
-    """What is denied, uncertain and not understood, a line each."""
+    """Lines on what is denied, uncertain and not understood."""
     doubts = [finding for lesion in found.uncertain for finding in lesion.findings()]
     uncertain = [f"{finding.lesion_type or 'lesion'} ({finding.location})" for finding in doubts]
     for name, words in (("denied", found.denied), ("uncertain", uncertain), ("not understood", found.not_understood)):
@@ -92,7 +92,7 @@ def facts_of(extractions: Mapping[str, Extraction]) -> dict[str, list[list[str]]
 
 
 def summary(extractions: Mapping[str, Extraction]) -> str:
-    """How many reports there are, in which state, and of how many nothing was recognised."""
+    """Counts of reports: all, in each state, and those of which nothing was recognised."""
     unknown = sum(not found.recognised for found in extractions.values())
     facts = sum(len(found.facts) for found in extractions.values())
     states = Counter(found.state for found in extractions.values())
@@ -103,5 +103,5 @@ def summary(extractions: Mapping[str, Extraction]) -> str:
 
 
 def pages(extractions: Mapping[str, Extraction]) -> Iterator[RenderableType]:
-    """What is shown of each report."""
+    """The page of each report."""
     yield from (as_tables(name, found) for name, found in extractions.items())

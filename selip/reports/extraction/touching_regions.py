@@ -1,4 +1,4 @@
-"""Which regions touch, to tell one lesion that spreads from lesions in several places."""
+"""Regions that touch, to tell one lesion that spreads from lesions in several places."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Node = tuple[str, str]
 
 
 def apart(places: Sequence[Place]) -> bool:
-    """Whether places are in more than one piece: not every one is reached from the first by regions that touch."""
+    """True when places are in more than one piece: not every one is reached from the first by regions that touch."""
     nodes = {node for place in places for node in _nodes(place)}
     reached: set[_Node] = set()
     edge = {min(nodes)} if nodes else set()
