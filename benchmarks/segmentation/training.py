@@ -20,7 +20,7 @@ from monai.losses import DiceCELoss
 from torch import nn
 
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, dice_scores
-from benchmarks.segmentation.cases import Cases
+from benchmarks.segmentation.masked_volumes import Cases
 from benchmarks.settings import SegmentationConfig
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically

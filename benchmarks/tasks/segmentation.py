@@ -17,8 +17,8 @@ from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
 from benchmarks.classification.probes import Examples, fraction_mask, task_generator
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
-from benchmarks.segmentation.cases import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
+from benchmarks.segmentation.masked_volumes import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmentation, kept_reference, predict_cases
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.embeddings import check_grid

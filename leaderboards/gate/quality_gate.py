@@ -36,8 +36,8 @@ from selip.records.metric_key import MetricKey
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-Outcome = Literal["pass", "regress", "inconclusive"]
-EXIT_CODES: Mapping[Outcome, int] = {"pass": 0, "regress": 1, "inconclusive": 3}
+GateOutcome = Literal["pass", "regress", "inconclusive"]
+EXIT_CODES: Mapping[GateOutcome, int] = {"pass": 0, "regress": 1, "inconclusive": 3}
 N_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 LEVEL = (1 - CONFIDENCE) / 2
@@ -72,7 +72,7 @@ class GateLine:
     p_holm: float = math.nan
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> GateOutcome:
         """The verdict that follows from the interval; inconclusive where there is none."""
         if self.difference.lower >= -self.margin:
             return "pass"
@@ -90,7 +90,7 @@ class Gate:
     n_resamples: int
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> GateOutcome:
         """Regress when a line does, else inconclusive when one is, else pass."""
         found = {line.outcome for line in self.lines}
         return "regress" if "regress" in found else "inconclusive" if "inconclusive" in found else "pass"

@@ -14,7 +14,7 @@ from selip.system.errors import InputError
 from selip.system.progress import reporting
 
 if TYPE_CHECKING:
-    from selip.reports.extraction.facts import Extraction
+    from selip.reports.extraction.report_facts import Extraction
 
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")

@@ -12,7 +12,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
+from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
 
 LAYOUT = "{HGG,LGG}/BraTS19_<id>/BraTS19_<id>_{t1,t1ce,t2,flair,seg}.nii[.gz], [name_mapping.csv, survival_data.csv]"
 PATTERN = r"(?P<case>BraTS19_[^/]+?)_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
@@ -23,7 +23,7 @@ def scan(root: Path) -> Scan:
     return scan_tumours(root, LAYOUT, PATTERN, _describe)
 
 
-def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     folder = re.search(r"/(HGG|LGG)/", f"/{group.place}", re.IGNORECASE)
     site = group.case.split("_")[1]
     return replace(

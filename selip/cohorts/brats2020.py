@@ -12,7 +12,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, Row, graded, scan_tumours
+from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
 
 LAYOUT = (
     "BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_{t1,t1ce,t2,flair,seg}.nii[.gz], name_mapping.csv, survival_info.csv"
@@ -25,7 +25,7 @@ def scan(root: Path) -> Scan:
     return scan_tumours(root, LAYOUT, PATTERN, describe)
 
 
-def describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     """The study with grade and age of the tables. A group names nothing more."""
     return replace(graded(study, row.get("grade", "")), age=years(row.get("age", "")))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import Row, scan_tumours
+from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
 
 LAYOUT = "BraTS2021_<nnnnn>/BraTS2021_<nnnnn>_{t1,t1ce,t2,flair,seg}.nii[.gz]"
 PATTERN = r"(?P<case>BraTS2021_\d{5})_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
@@ -25,7 +25,7 @@ def scan(root: Path) -> Scan:
     return scan_tumours(root, LAYOUT, PATTERN, _describe)
 
 
-def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     return replace(study, patient=SAME_PATIENT.get(group.case.lower(), group.case), labels=("glioma",))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, Row, scan_tumours
+from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, ClinicalRow, scan_tumours
 
 LAYOUT = "BraTS-{GLI,MEN,MET,PED,SSA}-<nnnnn>-<nnn>/BraTS-<...>-{t1n,t1c,t2w,t2f,seg}.nii[.gz]"
 PATTERN = r"(?P<case>BraTS-(?:GLI|MEN|MET|PED|SSA)-\d{5}-\d{3})-(?P<kind>t1n|t1c|t2w|t2f|seg)" + NIFTI
@@ -29,7 +29,7 @@ def scan(root: Path) -> Scan:
     return scan_tumours(root, LAYOUT, PATTERN, _describe, contrasts=CONTRASTS, levels=BRATS_2023_LEVELS)
 
 
-def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     part = group.case.split("-")[1].upper()
     return replace(study, patient=group.case.rpartition("-")[0], labels=(LABELS[part],), site=SITES.get(part, ""))
 

@@ -27,7 +27,7 @@ from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.cohorts.importing.import_settings import SetFacts
 from selip.cohorts.importing.importer import import_studies
-from selip.cohorts.importing.volume_table import Row, check_splits, group_studies, read_rows
+from selip.cohorts.importing.volume_table import VolumeRow, check_splits, group_studies, read_rows
 from selip.data.cohort import Cohort
 
 
@@ -64,7 +64,7 @@ def import_table(
     return import_studies(facts, Scan(studies), out, root=home, progress=progress, say=say, **options)
 
 
-def _study(rows: Sequence[Row]) -> StudyFiles:
+def _study(rows: Sequence[VolumeRow]) -> StudyFiles:
     first, drawn_on = rows[0], next((row for row in rows if row.mask), None)
     return StudyFiles(
         patient=first.patient,

@@ -14,7 +14,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import Row, scan_tumours
+from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
 
 LAYOUT = (
     "UCSF-PDGM-<nnnn>[_FU<nnn>d]_nifti/UCSF-PDGM-<nnnn>_{T1,T1c,T2,FLAIR,DWI,ADC,tumor_segmentation}.nii.gz, "
@@ -35,7 +35,7 @@ def scan(root: Path) -> Scan:
     )
 
 
-def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     number = group.case.upper().removeprefix("UCSF-PDGM-")[:4]
     return replace(
         study,
@@ -46,7 +46,7 @@ def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
     )
 
 
-def _labels(row: Row) -> tuple[str, ...]:
+def _labels(row: ClinicalRow) -> tuple[str, ...]:
     """As ("WHO grade 4", "glioblastoma"): the grade, and the diagnosis of WHO 2021 without its molecular part."""
     diagnosis = re.match(r"\w+", row.get("final pathologic diagnosis (who 2021)", ""))
     grade = re.match(r"[1-4]", row.get("who cns grade", ""))

@@ -13,7 +13,7 @@ from pathlib import Path
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
-from selip.cohorts.importing.tumour_sets import Row, scan_tumours
+from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
 
 LAYOUT = (
     "images_structural/UPENN-GBM-<nnnnn>_{11,21}/UPENN-GBM-<nnnnn>_{11,21}_{T1,T1GD,T2,FLAIR}.nii.gz, "
@@ -30,7 +30,7 @@ def scan(root: Path) -> Scan:
     return scan_tumours(root, LAYOUT, PATTERN, _describe, contrasts=CONTRASTS, masks=MASKS, tables=tables)
 
 
-def _describe(study: StudyFiles, group: Group, row: Row) -> StudyFiles:
+def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     patient, age = group.case.rpartition("_")[0], years(row.get("age_at_scan_years", ""))
     return replace(study, patient=patient, labels=("glioblastoma",), site="UPenn", age=age)
 

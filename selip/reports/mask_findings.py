@@ -9,7 +9,7 @@
 3. Each contrast is measured against normal-appearing white matter: the template's, brought back to the study
    (`selip.reports.mask_signal`).
 
-The words are those of the phantom's reports. Lesion types are not guessed.
+The words are those of the phantom's reports. MaskLesion types are not guessed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selip.data.findings import CONTRASTS, Finding
 from selip.data.mask_labels import label_levels
 from selip.data.nifti import Image
 from selip.data.template_space import world_to_template
-from selip.reports.mask_lesions import Lesion, is_multiple, lesions_of, regions_of, side_of
+from selip.reports.mask_lesions import MaskLesion, is_multiple, lesions_of, regions_of, side_of
 from selip.reports.mask_signal import fluid_finder, sample, signal_of, white_points
 from selip.reports.region_atlas import atlas_with_ventricles
 
@@ -55,7 +55,7 @@ def findings_from_mask(volumes: Mapping[str, Image], mask: Image, levels: Mappin
 
 def describe(
     volumes: Mapping[str, Image],
-    lesions: list[Lesion],
+    lesions: list[MaskLesion],
     to_template: NDArray[np.float64],
     white_mm: NDArray[np.float64],
 ) -> list[Finding]:
@@ -69,7 +69,7 @@ def describe(
     """
     white = {contrast: sample(volumes[contrast], white_mm) for contrast in CONTRASTS if contrast in volumes}
     atlas = atlas_with_ventricles(fluid_finder(volumes, white, to_template))
-    places: defaultdict[str, list[tuple[Lesion, NDArray[np.float64]]]] = defaultdict(list)
+    places: defaultdict[str, list[tuple[MaskLesion, NDArray[np.float64]]]] = defaultdict(list)
     for lesion in lesions:
         for region, points in regions_of(lesion, to_template, atlas):
             places[region].append((lesion, points))

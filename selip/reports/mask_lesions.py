@@ -25,7 +25,7 @@ CORE, ENHANCING = 2, 3
 
 
 @dataclass(frozen=True)
-class Lesion:
+class MaskLesion:
     """One lesion of a mask.
 
     Attributes:
@@ -46,7 +46,7 @@ class Lesion:
         return float(np.cbrt(3 * self.volume_mm3 / (4 * np.pi)))
 
 
-def lesions_of(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[Lesion]:
+def lesions_of(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[MaskLesion]:
     """Lesions of a mask: its 26-connected pieces, largest first.
 
     Small pieces are left out unless there is nothing else: dust (MIN_LESION_MM3; MIN_CORELESS_MM3 where other lesions
@@ -70,7 +70,7 @@ def count_left_out(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> in
     return len(_pieces(levels, affine)) - len(lesions_of(levels, affine))
 
 
-def _pieces(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[Lesion]:
+def _pieces(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[MaskLesion]:
     levels = np.where(levels == IGNORE, np.uint8(0), levels)
     pieces, _ = ndimage.label(levels > 0, structure=np.ones((3, 3, 3)))
     found = []
@@ -80,13 +80,13 @@ def _pieces(levels: NDArray[np.uint8], affine: NDArray[np.float64]) -> list[Lesi
     return sorted(found, key=lambda each: -each.volume_mm3)
 
 
-def _lesion(levels: NDArray[np.uint8], affine: NDArray[np.float64], start: NDArray[np.int_]) -> Lesion:
+def _lesion(levels: NDArray[np.uint8], affine: NDArray[np.float64], start: NDArray[np.int_]) -> MaskLesion:
     """The lesion of a box (I, J, K) of levels whose first voxel is `start`."""
     whole = levels > 0
     placed = levels >= CORE if (levels >= CORE).any() else whole
     points = (np.argwhere(placed) + start) @ affine[:3, :3].T + affine[:3, 3]
     volume_mm3 = float(whole.sum() * abs(np.linalg.det(affine[:3, :3])))
-    return Lesion(points, levels[placed], _is_ring(levels), volume_mm3)
+    return MaskLesion(points, levels[placed], _is_ring(levels), volume_mm3)
 
 
 def _is_ring(levels: NDArray[np.uint8]) -> bool:
@@ -103,7 +103,7 @@ def _is_ring(levels: NDArray[np.uint8]) -> bool:
 
 
 def regions_of(
-    lesion: Lesion, to_template: NDArray[np.float64], atlas: RegionAtlas
+    lesion: MaskLesion, to_template: NDArray[np.float64], atlas: RegionAtlas
 ) -> list[tuple[str, NDArray[np.float64]]]:
     """Regions of a lesion, the largest share first, each with its MNI points (m, 3).
 

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from selip.data.nifti import Image
 from selip.data.template_space import mni_template
-from selip.reports.mask_lesions import ENHANCING, Lesion
+from selip.reports.mask_lesions import ENHANCING, MaskLesion
 
 WHITE_PRIOR = 0.9
 WHITE_STEP = 3  # of the template's voxels: some ten thousand points are enough for a median
@@ -91,7 +91,7 @@ def sample(image: Image, points_mm: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def signal_of(
-    contrast: str, image: Image, lesions: Sequence[Lesion], white: NDArray[np.float32], multiple: bool
+    contrast: str, image: Image, lesions: Sequence[MaskLesion], white: NDArray[np.float32], multiple: bool
 ) -> str:
     """Signal in `image` of the lesions of one finding, as "multiple foci of high signal"; "" when nobody can tell.
 

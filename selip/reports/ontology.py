@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
-LEVELS = 3
+DEPTH = 3
 NO_SIDE = "midline"
 _SIDE_WORDS = {"left": "left", "right": "right"} | dict.fromkeys(("bilateral", "bilaterally", "both"), "bilateral")
 
-Place = tuple[str, str]
+SidedRegion = tuple[str, str]
 """Canonical region and side ("left", "right", "bilateral", or "midline" where none is said)."""
 
 
@@ -29,7 +29,7 @@ class Ontology:
     """The terms of ontology.yaml.
 
     Attributes:
-        path: Canonical region to its path from the compartment down to itself, 1 to LEVELS names.
+        path: Canonical region to its path from the compartment down to itself, 1 to DEPTH names.
         region: Any term to its canonical region.
         signal: Signal word to its scale and its place on it, in [-1, 1].
         weakening: Words that halve the signal word behind them.
@@ -70,7 +70,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\bthe ", "", text.lower().replace("-", " "))
 
 
-def places(location: str) -> frozenset[Place]:
+def places(location: str) -> frozenset[SidedRegion]:
     """Places that a location names; empty when no term of it is known.
 
     A side word holds for the regions behind it, up to the next side word, so "left frontal and right parietal lobe" is
@@ -89,7 +89,7 @@ def places(location: str) -> frozenset[Place]:
     return frozenset(found)
 
 
-def place_grade(a: Place, b: Place) -> float:
+def place_grade(a: SidedRegion, b: SidedRegion) -> float:
     """Likeness of two places, in [0, 1]: the grade of the regions, times 1, 3/4 or 1/2 by agreement of the sides.
 
     The side counts only where the regions are alike. A bilateral or unsaid side agrees half with any other.
@@ -104,7 +104,7 @@ def region_grade(a: str, b: str) -> float:
     if a == b:
         return 1.0
     pairs = zip(ontology().path[a], ontology().path[b], strict=False)
-    return sum(one == other for one, other in pairs) / LEVELS
+    return sum(one == other for one, other in pairs) / DEPTH
 
 
 def signal_place(signal: str) -> tuple[str, float] | None:

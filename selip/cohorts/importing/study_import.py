@@ -35,7 +35,7 @@ BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.Bad
 SUFFIX = ".npz"
 FEW = 4  # studies that are read before worker processes have started
 
-Task = tuple[int, StudyFiles, Path]
+PieceTask = tuple[int, StudyFiles, Path]
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ def make_pieces(
     return failed
 
 
-def _in_parallel(tasks: Iterator[Task], n_tasks: int, recipe: Recipe) -> Iterator[tuple[int, str]]:
+def _in_parallel(tasks: Iterator[PieceTask], n_tasks: int, recipe: Recipe) -> Iterator[tuple[int, str]]:
     workers = recipe.workers or cpu_count()
     if workers == 1 or n_tasks <= FEW:
         return (_task(task, recipe) for task in tasks)
     return in_processes((delayed(_task)(task, recipe) for task in tasks), workers, return_as="generator_unordered")
 
 
-def _task(task: Task, recipe: Recipe) -> tuple[int, str]:
+def _task(task: PieceTask, recipe: Recipe) -> tuple[int, str]:
     position, study, path = task
     return position, make_piece(study, path, recipe)
 

@@ -20,8 +20,8 @@ from selip.cohorts.importing.file_layout import (
 )
 from selip.system.errors import InputError
 
-Row = Mapping[str, str]
-Describe = Callable[[StudyFiles, Group, Row], StudyFiles]
+ClinicalRow = Mapping[str, str]
+Describe = Callable[[StudyFiles, Group, ClinicalRow], StudyFiles]
 
 BRATS_CONTRASTS: Mapping[str, str] = {"t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR"}
 # Necrotic and non-enhancing core 1, oedema 2, enhancing tumour 4, which is 3 from 2023 on (arXiv:2107.02314, table 1;

@@ -24,7 +24,7 @@ CONTRAST_ALIASES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Row:
+class VolumeRow:
     """One checked row of the table. `number` counts as a spreadsheet does: the header is row 1."""
 
     number: int
@@ -46,7 +46,7 @@ class Row:
         return f"row {self.number}, study {self.study}, {self.contrast}"
 
 
-def read_rows(csv_file: Path, root: Path) -> list[Row]:
+def read_rows(csv_file: Path, root: Path) -> list[VolumeRow]:
     """Rows of the table, each checked for itself (files are there, contrasts and texts are allowed).
 
     Args:
@@ -70,13 +70,13 @@ def read_rows(csv_file: Path, root: Path) -> list[Row]:
     return rows
 
 
-def group_studies(rows: Sequence[Row]) -> list[list[Row]]:
+def group_studies(rows: Sequence[VolumeRow]) -> list[list[VolumeRow]]:
     """Rows by study in order of first appearance.
 
     Raises:
         InputError: Rows of a study disagree about what a study has once, or a contrast of it occurs twice.
     """
-    studies: dict[str, list[Row]] = defaultdict(list)
+    studies: dict[str, list[VolumeRow]] = defaultdict(list)
     for row in rows:
         for other in studies[row.study]:
             _check_pair(other, row)
@@ -84,7 +84,7 @@ def group_studies(rows: Sequence[Row]) -> list[list[Row]]:
     return list(studies.values())
 
 
-def check_splits(rows: Sequence[Row]) -> None:
+def check_splits(rows: Sequence[VolumeRow]) -> None:
     """Refuses a table that gives a split, but not one part to each patient.
 
     Raises:
@@ -95,7 +95,7 @@ def check_splits(rows: Sequence[Row]) -> None:
         return
     if blank:
         raise InputError(f"{blank[0].place}: got no split; allowed: a split in all rows or in none; fill it in")
-    first: dict[str, Row] = {}
+    first: dict[str, VolumeRow] = {}
     for row in rows:
         other = first.setdefault(row.patient, row)
         if row.split != other.split:
@@ -115,7 +115,7 @@ def _check_columns(csv_file: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _parse_row(number: int, record: Mapping[str, str], root: Path) -> Row:
+def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
     for key in ("patient", "study"):
         if not record[key] or not record[key].isprintable():
             raise InputError(f"got {key} {record[key][:40]!r}; allowed: a printable id; fill it in")
@@ -131,7 +131,7 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> Row:
     labels = {label.strip() for label in record.get("labels", "").split(";")} - {""}
     if unfit := unfit_label(labels):
         raise InputError(f"got {unfit}")
-    return Row(
+    return VolumeRow(
         number=number,
         patient=record["patient"],
         study=record["study"],
@@ -189,7 +189,7 @@ def _inside(text: str, root: Path) -> Path:
     return path
 
 
-def _check_pair(first: Row, row: Row) -> None:
+def _check_pair(first: VolumeRow, row: VolumeRow) -> None:
     """Refuses two rows of one study that disagree, or are of one contrast."""
     for key in STUDY_FIELDS:
         one, other = (str(getattr(each, key)) for each in (first, row))

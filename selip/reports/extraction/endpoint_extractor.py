@@ -20,7 +20,6 @@ from selip.reports.extraction.endpoint_client import (
     complete,
     connect,
 )
-from selip.reports.extraction.facts import Extraction
 from selip.reports.extraction.model_answer import (
     NOTHING,
     PROMPT,
@@ -30,6 +29,7 @@ from selip.reports.extraction.model_answer import (
     extraction_of,
     read_answer,
 )
+from selip.reports.extraction.report_facts import Extraction
 from selip.system.errors import InputError, one_line
 from selip.system.files import content_hash, write_atomically
 
@@ -42,7 +42,7 @@ __all__ = ["Endpoint", "extract_with_model"]
 
 MAX_ASKS = 3
 
-Outcome = Answer | ReportError
+Answered = Answer | ReportError
 
 
 def extract_with_model(texts: Mapping[str, str], endpoint: Endpoint, report: Report) -> dict[str, Extraction]:
@@ -78,7 +78,7 @@ def extract_with_model(texts: Mapping[str, str], endpoint: Endpoint, report: Rep
     return {name: found[name] for name in texts if name in found}
 
 
-def _outcomes(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, Outcome]]:
+def _outcomes(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, Answered]]:
     """Each text with its answer or the reason why it has none: those of the cache first, then as they come."""
     missing = []
     for text in texts:
@@ -91,7 +91,7 @@ def _outcomes(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, O
         yield from _asked(missing, endpoint)
 
 
-def _asked(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, Outcome]]:
+def _asked(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, Answered]]:
     answered = False
     with ThreadPoolExecutor(endpoint.concurrency) as pool, connect(endpoint) as client:
         futures = {pool.submit(_ask, client, endpoint, text): text for text in texts}
@@ -109,7 +109,7 @@ def _asked(texts: Sequence[str], endpoint: Endpoint) -> Iterator[tuple[str, Outc
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ask(client: OpenAI, endpoint: Endpoint, text: str) -> Outcome:
+def _ask(client: OpenAI, endpoint: Endpoint, text: str) -> Answered:
     """A valid answer about `text`, kept in the cache, or the reason why there is none."""
     opening = [{"role": "system", "content": PROMPT}, {"role": "user", "content": text}]
     messages: list[Any] = opening

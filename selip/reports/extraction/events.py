@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from selip.reports.extraction.facts import Place, Span
 from selip.reports.extraction.lesion_frames import Frame
 from selip.reports.extraction.lexicon import Lexicon, Sentence
+from selip.reports.extraction.report_facts import Place, Span
 from selip.reports.extraction.signals import Enhancement, Signal
 
 _REACH_OF_ARTICLE = 7  # words

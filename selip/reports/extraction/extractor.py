@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from selip.reports.extraction.facts import Extraction, Fact, Lesion, Place, Span
 from selip.reports.extraction.lesion_frames import Frame, polarity_of
 from selip.reports.extraction.lesions import Reading, read
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
+from selip.reports.extraction.report_facts import Extraction, Fact, Lesion, Place, Span
 from selip.reports.extraction.study_state import strange_words, understood
 from selip.reports.extraction.touching_regions import apart
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from selip.data.findings import CONTRASTS
-from selip.reports.extraction.facts import Lesion, Place, Span
+from selip.reports.extraction.report_facts import Lesion, Place, Span
 from selip.reports.extraction.signal_phrases import T1C
 from selip.reports.extraction.signals import MIXED, UNEVEN, Enhancement, Signal
 

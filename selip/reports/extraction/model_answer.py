@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from selip.reports.extraction.facts import Extraction, Fact, Lesion, Place, Span
 from selip.reports.extraction.lexicon import lexicon
+from selip.reports.extraction.report_facts import Extraction, Fact, Lesion, Place, Span
 from selip.system.files import content_hash
 
 ELSEWHERE = "elsewhere"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from selip.reports.extraction.facts import UNSPECIFIED, Place, Span
 from selip.reports.extraction.lexicon import Lexicon, Sentence
+from selip.reports.extraction.report_facts import UNSPECIFIED, Place, Span
 from selip.reports.extraction.surroundings import SIDES, beside_region
 
 CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from selip.reports.extraction.facts import Span
 from selip.reports.extraction.lexicon import Lexicon, Sentence
+from selip.reports.extraction.report_facts import Span
 from selip.reports.extraction.signal_phrases import Item, items_of
 
 MIXED, UNEVEN = "mixed", "uneven"

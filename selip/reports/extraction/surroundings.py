@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from selip.reports.extraction.facts import Span
 from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
 from selip.reports.extraction.negation import Unsaid
+from selip.reports.extraction.report_facts import Span
 
 VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricle"})
 SIDES = frozenset({"side", "direction"})

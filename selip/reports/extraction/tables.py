@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from selip.reports.extraction.facts import Extraction, State
+from selip.reports.extraction.report_facts import Extraction, State
 
 STYLES = {
     "location": "bold cyan",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selip.reports.extraction.facts import UNSPECIFIED, Place
+from selip.reports.extraction.report_facts import UNSPECIFIED, Place
 
 _FALX, _MIDDLE_FALX = "falx/parasagittal", "falx"
 _ONE = frozenset({"corpus callosum", "brainstem", "third ventricle", "fourth ventricle", "sellar region"})

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmarks.metrics.mask_metrics import score_masks
-from benchmarks.segmentation.cases import Cases
 from benchmarks.segmentation.decoder import make_segmenter
+from benchmarks.segmentation.masked_volumes import Cases
 from benchmarks.segmentation.training import (
     BACKGROUND_LOGIT,
     THRESHOLDS,

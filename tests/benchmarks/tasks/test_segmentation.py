@@ -11,8 +11,8 @@ import torch
 import benchmarks.segmentation.training
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
-from benchmarks.segmentation.cases import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.decoder import make_segmenter
+from benchmarks.segmentation.masked_volumes import Cases, best_slice, case_pictures, load_cases
 from benchmarks.segmentation.training import Reference, kept_reference
 from benchmarks.settings import SegmentationConfig
 from benchmarks.tasks.segmentation import BENCHMARK, load_task, run_network, score_subject

@@ -24,7 +24,7 @@ from selip.data.cohort import VOLUME_COLUMNS, Cohort
 from selip.data.cohort_check import check_cohort, state_line
 from selip.data.findings import NORMAL_TEXT
 from selip.data.states import finding_labels, label_state, states_of, text_state
-from selip.reports.extraction.facts import Extraction, Lesion
+from selip.reports.extraction.report_facts import Extraction, Lesion
 
 GRID = {"shape": (4, 4, 4), "spacing_mm": (30.0, 30.0, 30.0), "workers": 1}
 FOUND = "FLAIR shows high signal in the left frontal lobe. T1 shows low signal there."
