@@ -150,7 +150,7 @@ def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) 
         seconds={part: median(lap.get(part, 0.0) for lap in laps) for part in PARTS},
         step_seconds=median(totals),
         pairs_per_second=(lower, middle, upper),
-        memory_mb=peak_memory_mb() - memory,
+        memory_mb=max(0.0, peak_memory_mb() - memory),  # less, where more was freed meanwhile
         counts=Counts(flops, traffic, waits),
         ceilings=measure_ceilings(device, DTYPES.get(precision, torch.float32)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,7 +32,8 @@ def keep_freed_memory() -> None:
 
 
 def forget_peak_memory() -> None:
-    """Starts a new peak, without what is kept for later; does nothing where the system cannot."""
+    """Starts a new peak, without garbage and what is kept for later; does nothing where the system cannot."""
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     elif (_PROCESS / "clear_refs").exists():

