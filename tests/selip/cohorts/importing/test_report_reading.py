@@ -239,3 +239,24 @@ def test_without_stored_states_the_text_decides_as_it_did(small_cohort):
     expected = ["normal" if text == NORMAL_TEXT else "abnormal" for text in small_cohort.volumes["text"]]
     assert states_of(small_cohort.volumes).tolist() == expected
     assert Cohort.open(small_cohort.root).info.content_hash == small_cohort.info.content_hash
+
+
+def test_each_thing_wrong_in_a_table_has_one_line_with_its_count(tmp_path, volumes_of):
+    studies = (
+        StudyFiles("p0", "found", volumes_of(0), report=FOUND, split="train"),
+        StudyFiles("P0", "twice", volumes_of(1), report=FOUND, split="test"),
+        StudyFiles("p2", "nothing", volumes_of(2), report="N/A", split="test"),
+        StudyFiles("p3", "graded", volumes_of(3), report=FOUND, labels=("WHO II/III",), split="test"),
+    )
+    said = []
+    import_studies(SetFacts("each"), Scan(studies), tmp_path / "out", say=said.append, **GRID)
+    for start in (
+        "1 group of patient ids that differ only in letter case, Unicode form, space or leading zeros",
+        "1 study with a placeholder for a text, taken as none (nothing 'N/A')",
+        "split: as given with the set, which has no val",
+        "nothing: got volumes without text",
+        "graded: got label 'WHO II/III'",
+        "reports: read 2, normal 0, unknown 0",
+        "2 of 4 studies imported, 2 left out; reasons and 2 problems are in",
+    ):
+        assert sum(line.startswith(start) for line in said) == 1, (start, said)
