@@ -55,7 +55,7 @@ def test_reports_against_a_scan_for_every_term(benchmark, reports, terms):
     seconds = (time.process_time() - start) / N_SCANNED * N_REPORTS
     for extraction, said in zip(found[:N_SCANNED], scanned, strict=True):
         areas = {lexicon("en").area.get(value, value) for kind, value in said if kind == "region"}
-        assert {fact.values[1] for fact in extraction.report_facts if fact.kind == "location"} <= areas
+        assert {fact.values[1] for fact in extraction.facts if fact.kind == "location"} <= areas
     per_second = N_REPORTS / benchmark.stats.stats.min
     benchmark.extra_info |= {
         "reports_per_second": per_second,

@@ -79,7 +79,7 @@ class SignAnswer(_Quoted):
 
 
 class Answer(_Strict):
-    """Extract all that a report says."""
+    """All that a report says."""
 
     lesions: list[LesionAnswer]
     signs: list[SignAnswer]

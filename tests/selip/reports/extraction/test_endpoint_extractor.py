@@ -44,8 +44,8 @@ WRONG = {
 def test_facts_lesions_and_spans_come_from_a_valid_answer(server):
     found, heard = ask(server, {"a": TEXT})
     extraction = found["a"]
-    assert [fact.as_list for fact in extraction.report_facts] == FACTS
-    said = {fact.values: [TEXT[start:end] for start, end in fact.spans] for fact in extraction.report_facts}
+    assert [fact.as_list for fact in extraction.facts] == FACTS
+    said = {fact.values: [TEXT[start:end] for start, end in fact.spans] for fact in extraction.facts}
     assert said["left", "frontal lobe"] == ["Left frontal lobe"]
     assert said["absent",] == ["No midline shift"]
     assert extraction.normal
