@@ -72,7 +72,7 @@ def test_equal_rows_differ_by_exactly_nothing_wherever_they_stand():
     frames = board(rows=[f"m{n}" for n in range(9)])
     twins = frames | {"twin": [frame.sample(frac=1, random_state=0) for frame in frames["m0"]]}
     found = hierarchical_columns(twins, METRICS, [("m0", "twin")], n_resamples=300)
-    assert set(found.differences.values()) == {(0, 0, 0, 1)}
+    assert {one[:4] for one in found.differences.values()} == {(0, 0, 0, 1)}
 
 
 def test_one_patient_has_values_and_nothing_else():
