@@ -88,7 +88,7 @@ def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> l
     further = [
         comparison
         for sheet in sheets
-        for key in sheet.declared.compared
+        for key in sheet.declared.co_primary
         for comparison in declared_contrasts(sheet.board, key, n_resamples)
     ]
     contrasts = [*(comparison for sheet in sheets for comparison in sheet.contrasts), *further]
@@ -99,7 +99,7 @@ def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> l
 
 def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> Table | None:
     """Every method minus clip, where a benchmark declares more metrics to compare than the one that ranks."""
-    clip, compared = sheet.board.row("clip"), sheet.declared.compared
+    clip, compared = sheet.board.row("clip"), sheet.declared.co_primary
     if clip is None or sheet.headline is None or not compared:
         return None
     keys = {key: metric_words(sheet.declared, key) for key in (sheet.headline.key, *compared)}

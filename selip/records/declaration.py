@@ -66,7 +66,7 @@ class Declared(_Strict):
         clears: How many times the first floor is clear of it.
         trained_floors: Floors that the settings of a run decide, so that those of an ablation may differ.
         fewest_items: Metrics, without their pools, to the fewest items from which they have a number on a page.
-        compared: Metrics whose differences between methods are tested beside those of the headline.
+        co_primary: Metrics beside the headline on equal terms, in its direction: a sentence needs all of them.
         tables: Columns of its page; empty for the headline by pool, then all that is found.
         figures: Figures of its page; empty for the intervals of the headline.
         words: Names, as of pools and statistics, to what a reader calls them.
@@ -87,7 +87,7 @@ class Declared(_Strict):
     clears: float = 1.0
     trained_floors: tuple[str, ...] = ()
     fewest_items: dict[str, int] = {}
-    compared: tuple[str, ...] = ()
+    co_primary: tuple[str, ...] = ()
     tables: tuple[DeclaredTable, ...] = ()
     figures: tuple[DeclaredFigure, ...] = ()
     words: dict[str, str] = {}

@@ -54,13 +54,13 @@ def test_a_benchmark_that_no_file_names_is_guarded_too(boards):
 
 def test_a_file_adds_metrics_and_replaces_margins(boards, own):
     margins = own(
-        "retrieval:\n  image_to_text_R@10: {absolute: 0.2}\n  abnormal/hard_negative_side: {absolute: 0.1}\n"
+        "retrieval:\n  image_to_text_R@10: {absolute: 0.2}\n  side_swapped/wins: {absolute: 0.1}\n"
         "segmentation: {fine_tuned/dice: {relative: 0.3}}\n"
     )
     found = guarded_metrics(boards, margins)
     assert found["retrieval"] == {
         "abnormal/image_to_text_R@10": Margin(0.2),
-        "abnormal/hard_negative_side": Margin(0.1),
+        "side_swapped/wins": Margin(0.1),
     }
     assert set(found["segmentation"]) == {"frozen/dice", "fine_tuned/dice"}
     assert found["zero_shot"] == guarded_metrics(boards, {})["zero_shot"]
