@@ -7,7 +7,6 @@ from itertools import chain
 
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
-from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.scores.ablation_study import Study
 from leaderboards.scores.benchmark_scores import BenchmarkScores
@@ -42,7 +41,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
     differences = _difference_tables(sheets, n_resamples)
     plots = [plot for sheet in sheets for plot in score_plots(sheet)]
     drawn = [*plots, difference_plot(sheets, name, board.synthetic), *(training_plots(board) if trainings else [])]
-    figures = pictures_of(plot for plot in drawn if plot)
+    figures = [picture for picture in drawn if picture]
     blocks = [
         Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
         Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
@@ -67,7 +66,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
 
 def ablation_part(study: Study, n_resamples: int) -> Part:
     """The ablations of a method."""
-    board, drawn = study.board, pictures_of(ablation_plots(study))
+    board, drawn = study.board, ablation_plots(study)
     lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
     lead += f" Ablations by group, below {study.full_name}."
     blocks = [Block("Results", lead, [ablation_table(study)], small=True)]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words
@@ -39,7 +38,7 @@ def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resample
     board = sheets[0].board
     plot = rank_plot(overall, board.synthetic)
     contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
-    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), pictures_of([plot] if plot else []))]
+    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), [plot] if plot else [])]
     if contrasts:
         title = "Declared contrasts, ranking metric of each benchmark"
         blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, title, "each family of benchmarks")]))

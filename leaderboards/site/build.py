@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from leaderboards.figures.plots import render
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
@@ -81,7 +82,7 @@ def _family_parts(
 def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
     files: dict[str, bytes | str] = {}
     for part in parts:
-        files |= {figure.path: figure.png for figure in part.figures}
+        files |= {figure.path: render(figure.draw) for figure in part.figures}
         files[f"{part.name}.md"] = to_markdown(part)
         files[f"{part.name}.tex"] = to_latex(part)
     return files

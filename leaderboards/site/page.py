@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.figures.charts import Axis
+from leaderboards.figures.example_pictures import Shown, shrunk
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
-from leaderboards.site.shrink import Shown, shrunk
 from leaderboards.tables.cells import DRAWN, Cell, Facet, Table
 from leaderboards.tables.document import TEMPLATES, Block, Part, environment
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -33,17 +33,22 @@ class Drawing(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of a part, as PNG bytes at a path that the Markdown finds.
+    """A figure of a part, drawn to a file that the Markdown finds; SYNTHETIC stands before its title where it must.
 
     The HTML page has `drawing` or `table` in its place; where it has neither, its tables draw the same already.
     """
 
+    name: str
     title: str
     caption: str
-    path: str
-    png: bytes
+    draw: Callable[[], Any]
     drawing: Drawing | None = None
     table: Table | None = None
+
+    @property
+    def path(self) -> str:
+        """Its file beside the Markdown."""
+        return f"figures/{self.name}.png"
 
 
 @dataclass(frozen=True)

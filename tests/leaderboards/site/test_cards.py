@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from leaderboards.figures.example_pictures import Shown
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures
-from leaderboards.site.shrink import Shown
 
 N = 50
 
