@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from benchmarks.statistics.significance import AverageRanks
 from leaderboards.figures import plots
 from leaderboards.figures.charts import Axis, Tick
-from leaderboards.scores.overall_ranks import Overall
+from leaderboards.scores.benchmark_scores import Overall
 from leaderboards.tables.document import Picture
 
 FEWEST = 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leaderboards.scores.audit_record import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, words
 from leaderboards.scores.tidy_table import resamples_of
@@ -23,6 +22,7 @@ from leaderboards.tables.shortcuts_and_slices import (
     slice_table,
     slices_of,
 )
+from selip.data.leakage_audit import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
 SHOWN = 10

@@ -14,13 +14,18 @@ from leaderboards.scores.headlines import capital, metric_words
 from leaderboards.scores.paired_differences import declared_contrasts, differences_to
 from leaderboards.tables.ablation_tables import ablation_table, ablation_verdicts
 from leaderboards.tables.benchmark_tables import detail_tables, main_tables
-from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
 from leaderboards.tables.cells import Table, Verdict
 from leaderboards.tables.difference_tables import declared_table, reference_table, spread_table
 from leaderboards.tables.document import Block, Part
 from leaderboards.tables.protocol import facts, runs_of, titled
 from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
-from leaderboards.tables.verdicts import headline_verdicts, joint_controls, ranking_verdicts
+from leaderboards.tables.verdicts import (
+    board_verdicts,
+    headline_verdicts,
+    joint_controls,
+    on_what_is_missing,
+    ranking_verdicts,
+)
 
 NOTHING_TO_COMPARE = "No two complete rows to compare."
 GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from leaderboards.figures.rank_diagram import rank_plot
-from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask
 from leaderboards.scores.headlines import metric_words
-from leaderboards.scores.overall_ranks import Overall, RankedTask
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
 from leaderboards.tables.cells import (
     MISSING,

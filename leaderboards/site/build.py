@@ -11,8 +11,7 @@ from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
-from leaderboards.scores.overall_ranks import overall_frame, overall_of
+from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.page import Site, site_of, to_html
 from leaderboards.tables.ablation_tables import ablation_frame

@@ -12,7 +12,6 @@ from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import ALPHA, Comparison
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.caveats import on_convergence, on_seeds, on_skipped, on_what_is_missing
 from leaderboards.tables.cells import (
     DIFFERENCE,
     MISSING,
@@ -27,7 +26,14 @@ from leaderboards.tables.cells import (
     number_cell,
 )
 from leaderboards.tables.difference_tables import difference_cell
-from leaderboards.tables.verdicts import beside_words, shown_difference
+from leaderboards.tables.verdicts import (
+    beside_words,
+    on_convergence,
+    on_seeds,
+    on_skipped,
+    on_what_is_missing,
+    shown_difference,
+)
 
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
 COLUMNS = (

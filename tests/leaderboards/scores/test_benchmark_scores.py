@@ -11,8 +11,7 @@ from leaderboards.figures.plots import STYLE
 from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import families_of
-from leaderboards.scores.overall_ranks import Overall, RankedTask, overall_of
+from leaderboards.scores.benchmark_scores import Overall, RankedTask, families_of, overall_of
 
 N = 40
 
