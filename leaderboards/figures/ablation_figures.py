@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from leaderboards.figures import plots
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of, heat_map_of
-from leaderboards.scores.ablation_study import Ablated, Study
+from leaderboards.scores.ablation_study import Ablated, AblationStudy
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.cells import form_of, number_text
@@ -25,13 +25,13 @@ Cells = dict[tuple[float, float], pd.Series]
 """(syntax weight, semantic weight) -> entry of the tidy frame."""
 
 
-def ablation_plots(study: Study) -> list[Picture]:
+def ablation_plots(study: AblationStudy) -> list[Picture]:
     """The figures that these records allow."""
     found = [_forest(study), _map(study), _curve(study)]
     return [plot for plot in found if plot]
 
 
-def _forest(study: Study) -> Picture | None:
+def _forest(study: AblationStudy) -> Picture | None:
     shown = study.compared
     if not shown:
         return None
@@ -48,7 +48,7 @@ def _forest(study: Study) -> Picture | None:
     return Picture(f"{study.page}_differences", f"Differences to {study.full_name}", caption + star, draw)
 
 
-def mix_cells(study: Study) -> Cells:
+def mix_cells(study: AblationStudy) -> Cells:
     """Cells of the map: rows that differ from the full method in the mix of syntax and semantics alone.
 
     A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
@@ -78,7 +78,7 @@ def _weights(settings: Mapping[str, object], kind: str) -> tuple[float, float]:
     return alone.get(kind, (syntax, semantic))
 
 
-def _map(study: Study) -> Picture | None:
+def _map(study: AblationStudy) -> Picture | None:
     cells = mix_cells(study)
     if len(cells) < FEWEST_CELLS:
         return None
@@ -124,7 +124,7 @@ def _draw_missing(axes: Axes, grid: pd.DataFrame) -> None:
             axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=plots.FAINT, linewidth=0))
 
 
-def _curve(study: Study) -> Picture | None:
+def _curve(study: AblationStudy) -> Picture | None:
     """R@10 over lambda: the full method and the ablations that change lambda alone."""
     points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
     own = study.settings.get(LAMBDA)
@@ -156,7 +156,7 @@ def _curve(study: Study) -> Picture | None:
     return Picture("ablation_lambda", "Curve over lambda", caption, draw, _chart(study, {x: points[x] for x in places}))
 
 
-def _chart(study: Study, points: Mapping[float, pd.Series]) -> Chart:
+def _chart(study: AblationStudy, points: Mapping[float, pd.Series]) -> Chart:
     """The curve for the HTML page; the dot is the full method."""
     line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
     dots = [point for point in line if point.x == study.settings.get(LAMBDA)]
@@ -174,20 +174,20 @@ def _draw_chance(axes: Axes, chance: float) -> None:
         axes.axhline(chance, color=plots.ALARM, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
 
 
-def _scored(study: Study) -> Sequence[tuple[Ablated, pd.Series]]:
+def _scored(study: AblationStudy) -> Sequence[tuple[Ablated, pd.Series]]:
     """Complete ablations with their entry of the primary metric."""
     return [(one, entry) for one in study.ablations if (entry := _entry(study, one.name)) is not None]
 
 
-def _entry(study: Study, ablation: str) -> pd.Series | None:
+def _entry(study: AblationStudy, ablation: str) -> pd.Series | None:
     frame = study.frame
     found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
     return None if found.empty else found.iloc[0]
 
 
-def _pool(study: Study) -> str:
+def _pool(study: AblationStudy) -> str:
     return pool_words(study.board.declared, study.headline.key)
 
 
-def _metric(study: Study) -> str:
+def _metric(study: AblationStudy) -> str:
     return metric_words(study.board.declared, study.headline.key)

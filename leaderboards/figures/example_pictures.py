@@ -180,7 +180,7 @@ SAMPLES, MARGIN = 8, 1.03
 
 
 @dataclass(frozen=True)
-class Shown:
+class PagePicture:
     """A picture as the page holds it; one without `uri` was too heavy and stays the file that it is."""
 
     path: Path
@@ -189,7 +189,7 @@ class Shown:
     height: int
 
 
-def shrunk(paths: Sequence[Path], budget: int) -> list[Shown]:
+def shrunk(paths: Sequence[Path], budget: int) -> list[PagePicture]:
     """Writes every picture by the first rung at which all fit.
 
     Args:
@@ -211,7 +211,7 @@ def shrunk(paths: Sequence[Path], budget: int) -> list[Shown]:
         uri = _uri(path, rung)
         left -= len(uri)
         with Image.open(path) as picture:
-            found.append(Shown(path, uri if left >= 0 else "", *picture.size))
+            found.append(PagePicture(path, uri if left >= 0 else "", *picture.size))
     return found
 
 

@@ -13,7 +13,7 @@ from leaderboards.figures import plots
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import Cell, Line, Table
+from leaderboards.tables.cells import Cell, Line, PageTable
 from leaderboards.tables.document import Picture
 from selip.records.record import Training
 
@@ -132,10 +132,10 @@ def _target_plot(board: BenchmarkRecords) -> Picture | None:
     return Picture("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
 
 
-def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> Table:
+def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> PageTable:
     lines = []
     for label, trainings in kept.items():
         means = [float(np.mean([getattr(training, field) for training in trainings])) for field in fields]
         cells = (Cell(estimate=Estimate(mean), form="share") for mean in means)
         lines.append(Line((Cell(label), *cells), label=label))
-    return Table("Target matrices", caption, ("method", *fields.values()), tuple(lines))
+    return PageTable("Target matrices", caption, ("method", *fields.values()), tuple(lines))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboards.tables.cells import Cell, Table, Verdict
+from leaderboards.tables.cells import Cell, PageTable, Verdict
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _SPECIAL = {
@@ -43,7 +43,7 @@ class Picture:
     caption: str
     draw: Callable[[], Any]
     drawing: Drawing | None = None
-    table: Table | None = None
+    table: PageTable | None = None
 
     @property
     def path(self) -> str:
@@ -57,7 +57,7 @@ class Block:
 
     title: str
     lead: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[PageTable] = ()
     figures: Sequence[Picture] = ()
     small: bool = False
 
@@ -72,7 +72,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Part:
+class Page:
     """A page as Markdown and LaTeX, a section of the HTML page whose anchor is `name`.
 
     Verdicts stand on top, then facts (subject and text), then blocks, then runs where they stand on no other page.
@@ -93,7 +93,7 @@ class Part:
         return [figure for block in self.blocks for figure in block.figures]
 
 
-def to_markdown(part: Part) -> str:
+def to_markdown(part: Page) -> str:
     """A part as Markdown; its figures are the files at their paths."""
     return markdown("part.md.j2", part=part)
 
@@ -105,7 +105,7 @@ def markdown(template: str, **values: object) -> str:
     return templates.get_template(template).render(**values)
 
 
-def to_latex(part: Part) -> str:
+def to_latex(part: Page) -> str:
     """The tables of a part as LaTeX, to be put into a document that uses booktabs and graphicx."""
     templates = environment(autoescape=False, comment=("<#", "#>"))
     templates.filters |= {"tex": escape_latex, "cell": latex_cell, "one_line": one_line}
