@@ -14,12 +14,12 @@ from leaderboards.gate.difference import CONFIDENCE
 from leaderboards.gate.quality_gate import LEVEL, Gate, GateLine, seed_policy
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, bounds_text, form_of, number_text
-from leaderboards.tables.document import Block, Part, to_markdown
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, bounds_text, form_of, number_text
+from leaderboards.tables.document import Block, Page, to_markdown
 from leaderboards.tables.protocol import cohort_facts, titled
 
 SCHEMA_VERSION = 1
-COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
+GATE_COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
 _RULE = (
     "pass: the lower bound of the difference is at or above minus the margin; regress: the loss is over the margin, "
     f"and that anything was lost is sure (one-sided p at most {LEVEL:g} after Holm over the lines of the benchmark); "
@@ -71,9 +71,9 @@ def gate_markdown(gate: Gate) -> str:
         for cells in [cells_of(line)]
     )
     caption = "Difference: candidate minus reference, turned so that more is better, [lower, upper]."
-    table = Table("Guarded metrics", caption, COLUMNS, lines)
+    table = PageTable("Guarded metrics", caption, GATE_COLUMNS, lines)
     title, said = titled("Quality gate", board), _sentences(gate)
-    return to_markdown(Part("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
+    return to_markdown(Page("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
 
 
 def _sentences(gate: Gate) -> list[Verdict]:
