@@ -207,18 +207,6 @@ def percentile_bounds(replicates: FloatArray, n_patients: int, confidence: float
     return bounds
 
 
-def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
-    """(C,) twice the smaller share of replicates (R, C) on either side of 0, at least 2 / (R + 1), at most 1.
-
-    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). Resamples in
-    which a column is not defined are left out. NaN where none is left, and with fewer than two patients.
-    """
-    known = np.isfinite(replicates).sum(axis=0)
-    below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
-    p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
-    return np.where((known > 0) & (n_patients > 1), p_values, np.nan)
-
-
 def check_finite(values: npt.ArrayLike, name: str) -> None:
     """Refuses values that are not finite.
 

@@ -79,7 +79,6 @@ DECLARED = Declared(
     also=("abnormal/text_to_image_R@10",),
     pools=("abnormal", "all"),
     floors={"chance": "chance", "majority": "majority"},
-    clears=2.0,
     fewest_items={WINS: 10},
     co_primary=(
         "abnormal/text_to_image_R@10",

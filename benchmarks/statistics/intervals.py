@@ -39,7 +39,6 @@ from benchmarks.metrics.resampling import (
     percentile_bounds,
     replicates_of,
     resampler_of,
-    two_sided_p_values,
 )
 from benchmarks.statistics.pool_statistics import resampler_for
 from selip.system.arrays import FloatArray
@@ -59,14 +58,17 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A paired difference, its interval, two-sided p-value, and standard error with its degrees of freedom."""
+    """A paired difference, its interval, two-sided p-value, and standard error with its degrees of freedom.
+
+    The last three are NaN under three seeds, which are tested against nothing.
+    """
 
     value: float
     lower: float
     upper: float
     p_value: float
     error: float = math.nan
-    df: float = math.inf
+    df: float = math.nan
 
     @property
     def negated(self) -> Difference:
@@ -167,9 +169,8 @@ def differences_of(found: Replicates, n_patients: int, confidence: float) -> lis
     """Mean over seeds of each column with all that is known of its spread; see the docstring of the module."""
     values, precision = found.values.mean(axis=0), precision_of(found, n_patients)
     bounds = percentile_bounds(found.cases, n_patients, confidence)
-    if len(found.values) < SEEDS_FOR_A_SPREAD:
-        p_values = two_sided_p_values(found.cases, n_patients)
-    else:
+    p_values = np.full(len(values), np.nan)
+    if len(found.values) >= SEEDS_FOR_A_SPREAD:
         bounds = widened(bounds, values, found, precision, confidence)
         p_values = mixed_p_values(values, precision, len(found.values))
     return [
