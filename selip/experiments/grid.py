@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +55,16 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     Raises:
         InputError: For settings of a method that is not registered, or that it does not have.
     """
-    run = _settled(config.run)
-    rows = [(method, "", run) for method in config.methods]
+    rows = [(method, "", _run_of(config, method)) for method in config.methods]
     for name in config.ablations:
         ablation = find_ablation(name)
-        rows.append((ablation.method, name, _settled(with_overrides(run, ablation.overrides))))
+        rows.append((ablation.method, name, _run_of(config, ablation.method, ablation.overrides)))
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
+def _run_of(config: ExperimentConfig, method: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration of a run of `method`: the experiment's, the recipe's own and `overrides`, in this order."""
+    return _settled(with_overrides(config.run, [*find_method(method).overrides, *overrides]))
 
 
 def _settled(run: RunConfig) -> RunConfig:
