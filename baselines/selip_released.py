@@ -9,26 +9,11 @@ Source: yangdong01123/SeLIP, commit 6c86b0c. The loss is that of `selip`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated
-
-from pydantic import Field
+from dataclasses import replace
 
 from baselines.selip import METHOD as SELIP
-from baselines.selip import SelipSettings
 
 EPSILON = 1e-3
-
-
-@dataclass(frozen=True)
-class ReleasedSettings(SelipSettings):
-    """Knobs of the loss; the defaults are the authors' code's.
-
-    Attributes:
-        kl_clamp: As in SelipSettings.
-    """
-
-    kl_clamp: Annotated[float, Field(ge=0, lt=1)] = EPSILON
 
 
 METHOD = replace(
@@ -37,8 +22,8 @@ METHOD = replace(
     summary="selip with the authors' code's settings: clamp, Adam's epsilon, fixed scale, characters, average pool",
     source="yangdong01123/SeLIP, commit 6c86b0c, of arXiv:2503.19801",
     tower={"pooling": "average"},
-    settings=ReleasedSettings,
     overrides=(
+        f"methods.selip_released.kl_clamp={EPSILON}",
         f"training.adam_epsilon={EPSILON}",
         "training.weight_decay=0",
         "training.schedule=polynomial",

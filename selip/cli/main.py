@@ -18,13 +18,14 @@ from selip.cli.exit_codes import end
 from selip.cli.extract import extract_command
 from selip.cli.options import AsJson, Records
 from selip.cli.profile import profile_command
-from selip.cli.run import run_command, train_command
+from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.sharing import export_app, pull_command, push_command
 from selip.cli.similarity import similarity_command
 from selip.system.errors import INTERRUPTED
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("run")(run_command)
+app.command("tune")(tune_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("search")(search_command)

@@ -73,6 +73,8 @@ def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     Raises:
         InputError: When a key or value is not allowed.
     """
+    if not overrides:
+        return config
     values = to_mapping(config)
     for override in overrides:
         apply_override(values, override)

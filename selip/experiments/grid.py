@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from selip.experiments.catalogue import find_ablation, find_benchmark, find_method
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment_file import with_overrides
-from selip.records.record import cell_label
+from selip.records.record import TuningFacts, cell_label
 from selip.system.files import content_hash
 from selip.system.mappings import to_mapping
 from selip.training.settings import RunConfig
@@ -59,12 +59,19 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     for name in config.ablations:
         ablation = find_ablation(name)
         rows.append((ablation.method, name, _run_of(config, ablation.method, ablation.overrides)))
+    rows += [(one.method, one.name, _run_of(config, one.method, _as_overrides(one.settings))) for one in config.trials]
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
 
 
 def _run_of(config: ExperimentConfig, method: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """The configuration of a run of `method`: the experiment's, the recipe's own and `overrides`, in this order."""
-    return _settled(with_overrides(config.run, [*find_method(method).overrides, *overrides]))
+    """The configuration of a run of `method`: the experiment's, what was tuned, the recipe's own, then `overrides`."""
+    tuned = config.tuned.methods.get(method) if config.tuned else None
+    chosen = _as_overrides(tuned.settings) if tuned else []
+    return _settled(with_overrides(config.run, [*chosen, *find_method(method).overrides, *overrides]))
+
+
+def _as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in settings.items()]
 
 
 def _settled(run: RunConfig) -> RunConfig:
@@ -80,14 +87,30 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
     declared = {
         "contrasts": config.contrasts,
         "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
+        "part": config.part,
     }
     cells = []
     for method, ablation, seed, run in grid(config):
         own = to_mapping(find_method(method).settings_in(run))
-        about = [to_mapping(run), own, to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
+        scoring = [to_mapping(config.evaluation), config.part]
+        about = [to_mapping(run), own, *scoring, method, ablation, seed, *cohorts.hashes]
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
             for name, protocol in protocols.items()
         }
-        cells.append(Planned(method, ablation, seed, run, ids, {"settings": own, **declared}))
+        facts = {"settings": own, **declared, "tuning": _tuning_of(config, method)}
+        cells.append(Planned(method, ablation, seed, run, ids, facts))
     return cells
+
+
+def _tuning_of(config: ExperimentConfig, method: str) -> TuningFacts | None:
+    """The account of how the settings of a method were tuned; None when they were not."""
+    tuning = config.tuned
+    found = tuning.methods.get(method) if tuning else None
+    if tuning is None or found is None:
+        return None
+    cohort = tuning.cohort.path or f"{tuning.cohort.name} {tuning.cohort.profile}, seed {tuning.cohort.seed}"
+    return TuningFacts(
+        cohort=cohort, seeds=tuning.seeds, score=tuning.score, settings=found.settings, edges=found.edges,
+        chosen=found.chosen, trials=found.trials,
+    )  # fmt: skip

@@ -25,16 +25,17 @@ def test_a_run_has_the_settings_of_the_authors_code_and_no_other_method_has():
 
 
 def test_the_settings_of_an_experiment_give_way_to_the_recipe_and_other_settings_stay():
-    run = with_overrides(RunConfig(), ["training.adam_epsilon=1e-8", "training.steps=7"])
+    run = with_overrides(RunConfig(), ["training.adam_epsilon=1e-8", "training.steps=70"])
     (*_, found), *_ = grid(ExperimentConfig("x", methods=("selip_released",), run=run))
-    assert (found.training.adam_epsilon, found.training.steps) == (1e-3, 7)
+    assert (found.training.adam_epsilon, found.training.steps) == (1e-3, 70)
 
 
 def test_its_loss_is_that_of_selip_with_the_clamp():
     generator = torch.Generator().manual_seed(0)
     logits = 14 * torch.rand(5, 5, generator=generator) * torch.eye(5)
     similarity = torch.rand(5, 5, generator=generator).fill_diagonal_(1)
-    own, clamped = METHOD.settings(), SELIP.settings(kl_clamp=1e-3)
+    (*_, run), *_ = grid(ExperimentConfig("x", methods=("selip_released",)))
+    own, clamped = METHOD.settings_in(run), SELIP.settings(kl_clamp=1e-3)
     assert torch.equal(selip_loss(logits, similarity, own).value, selip_loss(logits, similarity, clamped).value)
     assert not torch.equal(
         selip_loss(logits, similarity, own).value, selip_loss(logits, similarity, SELIP.settings()).value
