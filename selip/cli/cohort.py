@@ -11,6 +11,7 @@ import typer
 from selip.cli.options import CohortFolder, NewFolder, registered
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.mappings import parse_pairs
 from selip.system.progress import reporting
 
 app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
@@ -22,6 +23,7 @@ def cohort_build(
         str, typer.Argument(help="A generated cohort of 'selip list cohorts'.", callback=registered("cohorts"))
     ],
     out: NewFolder,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value of its profile, as follow_up=0.2.")] = None,
     profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
     patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
@@ -34,7 +36,8 @@ def cohort_build(
     from selip.experiments.cohort_building import build_cohort
 
     with reporting() as report:
-        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers, device)
+        config = CohortConfig(name, profile, seed, patients, settings=parse_pairs(settings or []))
+        cohort = build_cohort(config, out, report, workers, device)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
 
 

@@ -20,6 +20,7 @@ from selip.system.progress import reporting
 
 if TYPE_CHECKING:
     from selip.experiments.executors.base import Execute
+    from selip.system.progress import Report
 
 Workers = Annotated[int, typer.Option(help="Processes; 0: one on a GPU, else one a core. The numbers are the same.")]
 Name = Annotated[str, typer.Argument(help="An experiment of 'selip list experiments', or a .yaml file.")]
@@ -48,6 +49,8 @@ def run_command(
     """Train a grid of methods on one split, score them and write the leaderboard."""
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
+    if config.doses and track:
+        raise InputError("got --track for a sweep; leave it out, or track the experiment of one dose")
     if tuned:
         from selip.experiments.tuning import with_tuned
 
@@ -57,11 +60,22 @@ def run_command(
         return
     RunDirectory(out).check(config, resume)
     execute = _executor(executor, workers, threads, address, submit, out)
+    with reporting() as report:
+        for path in _pages(config, out, resume, report, execute, most, track):
+            report.line(f"  {path}")
+
+
+def _pages(
+    config: ExperimentConfig, out: Path, resume: bool, report: Report, execute: Execute, most: int | None, track: str
+) -> list[Path]:
+    """Runs an experiment or a sweep and returns the files of its leaderboard."""
+    if config.doses:
+        from selip.experiments.sweep import run_sweep
+
+        return run_sweep(config, out, resume, _command(), report, execute, most)
     from selip.experiments.experiment import run_experiment
 
-    with reporting() as report:
-        for path in run_experiment(config, out, resume, _command(), report, execute, most, track):
-            report.line(f"  {path}")
+    return run_experiment(config, out, resume, _command(), report, execute, most, track)
 
 
 def tune_command(
@@ -125,6 +139,10 @@ def _dry_run(config: ExperimentConfig) -> None:
     cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
     for line in dry_run_lines(config, cells):
         typer.echo(line)
+    if config.doses:
+        from selip.experiments.sweep import dosed
+
+        typer.echo(f"this for each of {len(dosed(config))} doses: {', '.join(dosed(config))}")
 
 
 def _command() -> list[str]:

@@ -50,6 +50,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
         raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"
     options += "" if device == "cpu" else f" --device {device}"
+    options += "".join(f" {shlex.quote(f'{key}={value}')}" for key, value in config.settings.items())
     command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
     return source.build(
         config.profile,
@@ -60,6 +61,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
         command=command,
         progress=lambda done, total: report.count("studies", done, total, ""),
         **({} if device == "cpu" else {"device": device}),
+        **config.settings,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -27,6 +27,7 @@ class CohortConfig:
         profile: Its profile.
         seed: Its seed.
         patients: Number of patients; None is the profile's own.
+        settings: Settings of the profile that differ, as image_noise=2 of the phantom.
         path: Folder of an existing cohort, in place of the others.
     """
 
@@ -35,6 +36,7 @@ class CohortConfig:
     seed: NonNegativeInt = 0
     patients: PositiveInt | None = None
     path: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,10 @@ class ExperimentConfig:
         tuned: Settings that tuning chose for methods, laid over those of `run`; None: nothing was tuned.
         run: Configuration of each run.
         evaluation: Scoring.
+        doses: Setting by key, as cohort.patients, to the values that it takes in turn, one at a time, all else as it
+            is: a sweep. Empty: a plain experiment.
+        positive_control: Settings, as "cohort.patients=150", under which the first contrast has to show a gain; a sweep
+            in which it does not cannot judge. Empty: none.
     """
 
     name: str
@@ -154,6 +160,8 @@ class ExperimentConfig:
     tuned: Tuning | None = None
     run: RunConfig = field(default_factory=RunConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    doses: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    positive_control: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""

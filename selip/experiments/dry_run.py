@@ -70,7 +70,7 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
     if cohort.path:
         info = Cohort.open(cohort.path).info
         return replace(PROFILES["standard"], shape=info.shape, spacing_mm=info.spacing_mm)
-    return resolve(cohort.profile, {}) if cohort.name == "phantom" else None
+    return resolve(cohort.profile, cohort.settings) if cohort.name == "phantom" else None
 
 
 def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:

@@ -45,7 +45,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
         refuse_unknown(ExperimentConfig, over, f"profiles.{name}")
     values = merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
-        apply_override(values, override, _expand)
+        apply_override(values, override, expand)
     return from_mapping(ExperimentConfig, _named(values))
 
 
@@ -62,8 +62,8 @@ def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:
     """The cohort profile that an experiment ends up with."""
     probe: dict[str, Any] = {"cohort": dict(values.get("cohort") or {})}
     for override in overrides:
-        if _expand(override.partition("=")[0]) == "cohort.profile":
-            apply_override(probe, override, _expand)
+        if expand(override.partition("=")[0]) == "cohort.profile":
+            apply_override(probe, override, expand)
     return str(probe["cohort"].get("profile", CohortConfig.profile))
 
 
@@ -92,7 +92,7 @@ def parse_contrasts(text: str) -> dict[str, str | None]:
     return from_mapping(EvaluateOnConfig, values).contrasts
 
 
-def _expand(key: str) -> str:
+def expand(key: str) -> str:
     """Full path of a short key: `profile` is cohort.profile, `methods.clip.margin` is run.methods.clip.margin."""
     head, dot, _ = key.partition(".")
     if head == "methods" and dot:

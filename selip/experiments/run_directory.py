@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
-FIXED = ("cohort", "transfer", "evaluate_on", "contrasts", "run", "evaluation", "part", "tuned")
+FIXED = (
+    "cohort",
+    "transfer",
+    "evaluate_on",
+    "contrasts",
+    "run",
+    "evaluation",
+    "part",
+    "tuned",
+    "doses",
+    "positive_control",
+)
 """What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
 Say = Callable[[str], None]
