@@ -36,8 +36,8 @@ def dose_page(found: DoseResponse, n_resamples: int) -> Page:
 
 
 _LEAD = (
-    "One factor at a time, all else as in the experiment. Each dose has a split of its own; paired differences within a "
-    "dose, 95 % intervals over seeds and patients; Holm over the contrasts of a dose."
+    "One factor at a time, all else as in the experiment. Each dose has a split of its own; paired differences within "
+    "a dose, 95 % intervals over seeds and patients; Holm over the contrasts of a dose."
 )
 
 
