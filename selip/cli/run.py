@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -45,7 +46,7 @@ def run_command(
             f"got --executor {executor} --workers {workers} in one of {launched_processes()} processes of a launcher; "
             "allowed there: local with one worker, which trains each run on all of them"
         )
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     from selip.experiments.executors import EXECUTORS
     from selip.experiments.executors.base import ExecutorOptions
     from selip.experiments.experiment import run_experiment
@@ -56,6 +57,16 @@ def run_command(
     with reporting() as report:
         for path in run_experiment(config, out, resume, _command(), report, execute, most, track):
             report.line(f"  {path}")
+
+
+def _check_early(config: ExperimentConfig, out: Path, resume: bool) -> None:
+    """Refuses a folder before torch is loaded.
+
+    Of processes that train together the main one checks, later, and tells the others: a slow one would find a run there
+    that the main one has begun.
+    """
+    if launched_processes() == 1:
+        RunDirectory(out).check(config, resume)
 
 
 def _dry_run(config: ExperimentConfig) -> None:
@@ -86,7 +97,7 @@ def train_command(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     check_names(config)
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     from selip.experiments.executors.local import Local
     from selip.experiments.experiment import run_experiment
 
