@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from selip.cli.options import CohortOption, Experiment, MethodName, NewFolder, Overrides, Resume, Threads, Track
-from selip.experiments.catalogue import check_names, experiment_file, find_method
+from selip.experiments.catalogue import check_names, experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run_directory import RunDirectory
@@ -71,10 +71,9 @@ def _check_early(config: ExperimentConfig, out: Path, resume: bool) -> None:
 
 def _dry_run(config: ExperimentConfig) -> None:
     from selip.experiments.dry_run import dry_run_lines
-    from selip.experiments.grid import grid
+    from selip.experiments.grid import cells_of
 
-    cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
-    for line in dry_run_lines(config, cells):
+    for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
 
 
