@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from selip.cli.options import CohortOption, Experiment, MethodName, NewFolder, Overrides, Resume, Threads, Track
-from selip.experiments.catalogue import check_names, experiment_file, find_method
+from selip.experiments.catalogue import check_names, experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run_directory import RunDirectory
@@ -58,7 +58,7 @@ def run_command(
     if dry_run:
         _dry_run(config)
         return
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     execute = _executor(executor, workers, threads, address, submit, out)
     with reporting() as report:
         for path in _pages(config, out, resume, report, execute, most, track):
@@ -104,7 +104,7 @@ def tune_command(
     if dry_run:
         _dry_run(config)
         return
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     execute = _executor(executor, workers, threads, address, submit, out)
     with reporting() as report:
         path = tune(config, out, resume, _command(), report, execute, most)
@@ -132,12 +132,21 @@ def _executor(name: str, workers: int, threads: int, address: str, submit: list[
     return execute
 
 
+def _check_early(config: ExperimentConfig, out: Path, resume: bool) -> None:
+    """Refuses a folder before torch is loaded.
+
+    Of processes that train together the main one checks, later, and tells the others: a slow one would find a run there
+    that the main one has begun.
+    """
+    if launched_processes() == 1:
+        RunDirectory(out).check(config, resume)
+
+
 def _dry_run(config: ExperimentConfig) -> None:
     from selip.experiments.dry_run import dry_run_lines
-    from selip.experiments.grid import grid
+    from selip.experiments.grid import cells_of
 
-    cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
-    for line in dry_run_lines(config, cells):
+    for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
     if config.doses:
         from selip.experiments.sweep import dosed
@@ -164,7 +173,7 @@ def train_command(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     check_names(config)
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     from selip.experiments.executors.local import Local
     from selip.experiments.experiment import run_experiment
 
