@@ -121,6 +121,7 @@ METHOD = Method(
     source="Liu et al. 2025, SeLIP, arXiv:2503.19801",
     prepare=prepare,
     settings=SelipSettings,
+    uses_similarity=True,
 )
 
 

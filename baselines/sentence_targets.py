@@ -37,4 +37,5 @@ METHOD = Method(
     source="Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
     settings=TargetSettings,
+    uses_similarity=True,
 )

@@ -40,4 +40,5 @@ METHOD = Method(
     source="ours; Zhai et al. 2023, arXiv:2303.15343, with S of arXiv:2503.19801",
     prepare=prepare,
     settings=SigmoidSettings,
+    uses_similarity=True,
 )

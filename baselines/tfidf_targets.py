@@ -46,4 +46,5 @@ METHOD = Method(
     source="TF-IDF variant of Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
     settings=TargetSettings,
+    uses_similarity=True,
 )

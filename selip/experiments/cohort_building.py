@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.mappings import apply_override
 from selip.system.progress import Report
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -46,9 +48,12 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
     source = find_cohort(config.name)
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
+    if config.settings and not source.has_settings:
+        raise InputError(f"got settings {', '.join(config.settings)} for cohort {config.name!r}; leave them out")
     if device != "cpu" and not source.on_device:
         raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"
+    options += "".join(f" {key}={json.dumps(value)}" for key, value in config.settings.items())
     options += "" if device == "cpu" else f" --device {device}"
     command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
     return source.build(
@@ -59,8 +64,17 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
         workers=workers,
         command=command,
         progress=lambda done, total: report.count("studies", done, total, ""),
+        **config.settings,
         **({} if device == "cpu" else {"device": device}),
     )
+
+
+def read_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """Settings of `key=value` words; raises InputError for any other word."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        apply_override(values, override)
+    return values
 
 
 def import_cohort(

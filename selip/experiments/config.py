@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -26,6 +27,7 @@ class CohortConfig:
         profile: Its profile.
         seed: Its seed.
         patients: Number of patients; None is the profile's own.
+        settings: Dials of the profile that are replaced, as wordings: 8.
         path: Folder of an existing cohort, in place of the others.
     """
 
@@ -33,6 +35,7 @@ class CohortConfig:
     profile: str = "quick"
     seed: NonNegativeInt = 0
     patients: PositiveInt | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     path: str = ""
 
 

@@ -35,6 +35,7 @@ from selip.system.errors import InputError
 from selip.system.files import write_atomically
 from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
 
 
@@ -107,7 +108,7 @@ def _run_claimed(
         if isinstance(outcome, str):
             leave_lost(cells[number], setting, outcome)
     report.line("writing the leaderboard")
-    on_main(lambda: write_audit(out, cohorts))
+    on_main(lambda: write_audit(out, cohorts, config.run))
     pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
     failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
     if failed:
@@ -153,9 +154,9 @@ def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
     open_cohorts(config, out, report)
 
 
-def write_audit(out: Path, cohorts: Cohorts) -> None:
-    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
-    facts = AuditFacts.model_validate(audit_of(cohorts))
+def write_audit(out: Path, cohorts: Cohorts, run: RunConfig) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other; the regime of `run`."""
+    facts = AuditFacts.model_validate(audit_of(cohorts, run))
     write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
 
 

@@ -106,6 +106,7 @@ class Method:
         tower: Fields of ModelConfig that it replaces, for a method that brings its own volume tower. Its text tower
             and text projection still start from the weights that every method of the seed starts from.
         settings: Frozen dataclass of its own settings, set as `methods.NAME.key=value`; the defaults are the method's.
+        uses_similarity: Whether its targets are those of similar texts, so that they need texts that are alike.
         control_of: Method that it is a control of. Settings that are given to that one hold for it too, where it has
             such a key and none of its own given, so that a control keeps step with what it controls.
     """
@@ -118,6 +119,7 @@ class Method:
     shown_texts: Callable[[str], tuple[str, ...]] | None = None
     tower: Mapping[str, Any] = field(default_factory=dict)
     settings: type = NoSettings
+    uses_similarity: bool = False
     control_of: str = ""
 
     @property

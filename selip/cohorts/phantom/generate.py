@@ -161,7 +161,7 @@ def study_rows(study: Study, split: str, dials: Profile, seed: int) -> tuple[dic
         "findings": findings_to_json(study.findings),
         "labels": json.dumps(study.labels),
         "age": str(study.age),
-        READ_FINDINGS: "" if words.read is None else findings_to_json(words.read),
+        **({} if words.read is None else {READ_FINDINGS: findings_to_json(words.read)}),
     }
     unseen = held_out(dials, seed)
     volumes = [
@@ -210,6 +210,7 @@ COHORT = CohortSource(
     licence=LICENCE,
     build=build,
     on_device=True,
+    has_settings=True,
 )
 
 
@@ -227,15 +228,8 @@ def random_cohort(profile: Profile, pairs: int) -> Cohort:
     nowhere = {(name, side): np.zeros((1, 3)) for name in REGIONS for side in sides_of(name)}
     patients = min(profile.n_patients, PATIENTS_A_PAIR * pairs)
     studies = draw_studies(replace(profile, n_patients=patients, test_patients=0, held_out=0.0), 0, nowhere)
-    of_text = {
-        text: (study, contrast)
-        for study in studies
-        for contrast, text in study_words(study, profile, 0, judges=False).texts.items()
-    }
-    rows = [
-        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
-        for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
-    ]
-    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]
+    rows = [study_rows(study, "train", profile, 0) for study in studies]
+    of_text = {volume["text"]: {**volume, **row, "text": volume["text"]} for row, volumes in rows for volume in volumes}
+    volumes = pd.DataFrame(list(islice(of_text.values(), 2 * pairs)))
     info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
-    return _RandomCohort(Path(), info, pd.DataFrame(labels), pd.DataFrame(rows))
+    return _RandomCohort(Path(), info, pd.DataFrame([row for row, _ in rows]), volumes)
