@@ -123,6 +123,7 @@ METHOD = Method(
     prepare=prepare,
     settings=SelipSettings,
     space={"kl_weight": Span(0.25, 4)},
+    uses_similarity=True,
 )
 
 

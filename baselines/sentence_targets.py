@@ -39,4 +39,5 @@ METHOD = Method(
     prepare=prepare,
     settings=TargetSettings,
     space={"temperature": Span(0.02, 1)},
+    uses_similarity=True,
 )

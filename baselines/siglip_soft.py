@@ -42,4 +42,5 @@ METHOD = Method(
     prepare=prepare,
     settings=SigmoidSettings,
     space={"scale": Span(3, 30), "bias": Span(-12, -2, is_log=False)},
+    uses_similarity=True,
 )

@@ -48,4 +48,5 @@ METHOD = Method(
     prepare=prepare,
     settings=TargetSettings,
     space={"temperature": Span(0.02, 1)},
+    uses_similarity=True,
 )

@@ -23,8 +23,8 @@ def cohort_build(
         str, typer.Argument(help="A generated cohort of 'selip list cohorts'.", callback=registered("cohorts"))
     ],
     out: NewFolder,
-    settings: Annotated[list[str] | None, typer.Argument(help="key=value of its profile, as follow_up=0.2.")] = None,
-    profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
+    settings: Annotated[list[str] | None, typer.Argument(help="Dials of the profile as key=value.")] = None,
+    profile: Annotated[str, typer.Option(help="quick, standard, hard or reports for the phantom.")] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
     patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
@@ -87,10 +87,15 @@ def cohort_import(
 
 @app.command("check")
 def cohort_check(directory: CohortFolder) -> None:
-    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
+    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong.
+
+    Of a sound one it tells the regime: what the texts ask of a method of soft targets, in batches of the default run.
+    """
     from selip.data.cohort import Cohort
     from selip.data.cohort_check import check_cohort, state_line
     from selip.data.leakage_audit import near_duplicate_reports
+    from selip.training.regime import regime_facts
+    from selip.training.settings import RunConfig
 
     problems = check_cohort(directory)
     for problem in problems:
@@ -100,6 +105,8 @@ def cohort_check(directory: CohortFolder) -> None:
     typer.echo(f"{directory}: sound")
     cohort = Cohort.open(directory)
     typer.echo(state_line(cohort))
+    for question, answer in regime_facts(cohort, RunConfig()).items():
+        typer.echo(f"{question}: {answer}")
     alike = near_duplicate_reports(cohort)
     listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
     typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")

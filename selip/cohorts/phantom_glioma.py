@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -123,10 +122,9 @@ def build_glioma(
     command: str = "",
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
-    **overrides: Any,  # noqa: ANN401 (fields of Profile)
 ) -> Cohort:
     """Simulates the cohort and writes it, with the arguments and errors of `selip.cohorts.phantom.generate.build`."""
-    dials = resolve(profile, overrides | ({} if patients is None else {"n_patients": patients}), GLIOMA_PROFILES)
+    dials = resolve(profile, {} if patients is None else {"n_patients": patients}, GLIOMA_PROFILES)
     # The phantom's seed itself would bring back its heads and its noise.
     own = int(np.random.SeedSequence((seed, COHORT_STREAM)).generate_state(1, np.uint64)[0])
     info = cohort_info("phantom_glioma", dials, seed, command)

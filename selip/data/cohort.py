@@ -36,6 +36,10 @@ STUDY_COLUMNS = (
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
 COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+READ_FINDINGS = "read_findings"
+"""Optional column of studies.csv: the findings that were read from the report, for training; `findings` judge."""
+COMBINATION = "combination"
+"""Optional column of volumes.csv: "seen" or "unseen", as train has the lesion types of a volume in their places."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest

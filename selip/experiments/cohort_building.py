@@ -46,6 +46,8 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
     source = find_cohort(config.name)
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
+    if config.settings and not source.has_settings:
+        raise InputError(f"got settings {', '.join(config.settings)} for cohort {config.name!r}; leave them out")
     if device != "cpu" and not source.on_device:
         raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"

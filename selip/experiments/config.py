@@ -27,7 +27,7 @@ class CohortConfig:
         profile: Its profile.
         seed: Its seed.
         patients: Number of patients; None is the profile's own.
-        settings: Settings of the profile that differ, as image_noise=2 of the phantom.
+        settings: Dials of the profile that are replaced, as wordings: 8.
         path: Folder of an existing cohort, in place of the others.
     """
 
@@ -35,8 +35,8 @@ class CohortConfig:
     profile: str = "quick"
     seed: NonNegativeInt = 0
     patients: PositiveInt | None = None
-    path: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
 
 
 @dataclass(frozen=True)

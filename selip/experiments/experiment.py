@@ -34,6 +34,7 @@ from selip.system.errors import InputError
 from selip.system.files import write_atomically
 from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
 
 
@@ -76,7 +77,7 @@ def run_experiment(
     with claimed(config, out, resume, report, track):
         cohorts, failed = execute_cells(config, out, command, report, execute, most, track)
         report.line("writing the leaderboard")
-        on_main(lambda: write_audit(out, cohorts))
+        on_main(lambda: write_audit(out, cohorts, config.run))
         pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
     if failed:
         raise InputError(
@@ -168,9 +169,9 @@ def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
     open_cohorts(config, out, report)
 
 
-def write_audit(out: Path, cohorts: Cohorts) -> None:
-    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
-    write_atomically(out / AUDIT_FILE, audit_of(cohorts).model_dump_json(indent=1) + "\n")
+def write_audit(out: Path, cohorts: Cohorts, run: RunConfig) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other; the regime of `run`."""
+    write_atomically(out / AUDIT_FILE, audit_of(cohorts, run).model_dump_json(indent=1) + "\n")
 
 
 def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:

@@ -14,6 +14,8 @@ from selip.experiments.cohort_building import open_or_build
 from selip.experiments.config import EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
 from selip.system.progress import Report
+from selip.training.regime import regime_facts
+from selip.training.settings import RunConfig
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,14 @@ def check_cohorts(cohorts: Cohorts) -> None:
             )
 
 
-def audit_of(cohorts: Cohorts) -> AuditFacts:
-    """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen."""
+def audit_of(cohorts: Cohorts, run: RunConfig) -> AuditFacts:
+    """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen.
+
+    The regime is that of training under `run`.
+    """
     scored = [one for one in (cohorts.scored, cohorts.transfer) if one]
     others = [one for one in (cohorts.evaluate_on, cohorts.transfer) if one]
     crossings = {one.root: crossing_audit(cohorts.trained_on, one) for one in others}
     names = {root: {"name": crossing.scored_on} for root, crossing in crossings.items()}  # told apart, as pages do
     audited = [cohort_audit(one).model_copy(update=names.get(one.root)) for one in scored]
-    return AuditFacts(cohorts=audited, crossings=list(crossings.values()))
+    return AuditFacts(cohorts=audited, crossings=list(crossings.values()), regime=regime_facts(cohorts.trained_on, run))

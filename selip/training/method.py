@@ -110,6 +110,7 @@ class Method:
         space: Ranges in which `selip tune` draws its own settings, by key.
         overrides: Run settings that belong to the recipe, as "training.adam_epsilon=1e-3"; they are laid over those of
             the experiment.
+        uses_similarity: Whether its targets are those of similar texts, so that they need texts that are alike.
         control_of: Method that it is a control of. Settings that are given to that one hold for it too, where it has
             such a key and none of its own given, so that a control keeps step with what it controls.
     """
@@ -124,6 +125,7 @@ class Method:
     settings: type = NoSettings
     space: Space = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    uses_similarity: bool = False
     control_of: str = ""
 
     @property
