@@ -15,7 +15,7 @@ LANES = 16
 
 
 class InstanceNorm(nn.InstanceNorm3d):
-    """torch's instance norm with weights, whose maps stay as they are in memory: torch copies them to channels first."""
+    """torch's instance norm with weights, without its copy of the maps to channels first."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 (torch's name)
         """(B, C, I, J, K) to the same shape."""

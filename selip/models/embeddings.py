@@ -99,7 +99,6 @@ def embed_cohort(
         raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     table = cohort.volumes.iloc[rows]
     items = table[ITEM_COLUMNS].assign(**{STATE: states_of(table)}).reset_index(drop=True)
-    known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
     contrasts = items["contrast"].tolist()
     volumes, features = (
@@ -112,7 +111,7 @@ def embed_cohort(
         volumes=volumes,
         features=features,
         encode_text=encoder.texts,
-        findings={study: findings for study, findings in known.items() if findings is not None},
+        findings=cohort.known_findings(items["study_id"]),
         train_texts=train_texts,
     )
 
