@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,8 +163,12 @@ class Cohort:
 
     def findings(self, study_id: str) -> list[Finding] | None:
         """True findings of a study: empty when it is normal, None when nobody knows them."""
-        text = str(self.studies.set_index("study_id")["findings"].at[study_id])
-        return findings_from_json(text) if text else None
+        return self.known_findings([study_id]).get(study_id)
+
+    def known_findings(self, studies: Iterable[str]) -> dict[str, list[Finding]]:
+        """True findings of those of `studies` whose findings somebody knows; empty when the study is normal."""
+        texts = dict(zip(self.studies["study_id"], self.studies["findings"], strict=True))
+        return {study: findings_from_json(texts[study]) for study in sorted(set(studies)) if texts[study]}
 
     def store(self, array: str) -> zarr.Array:
         """The array "volumes" or "masks" of the store, opened for reading.

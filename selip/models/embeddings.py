@@ -100,7 +100,6 @@ def embed_cohort(
     table = cohort.volumes.iloc[rows]
     own = [COMBINATION] if COMBINATION in table else []
     items = table[[*ITEM_COLUMNS, *own]].assign(**{STATE: states_of(table)}).reset_index(drop=True)
-    known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
     contrasts = items["contrast"].tolist()
     volumes, features = (
@@ -113,7 +112,7 @@ def embed_cohort(
         volumes=volumes,
         features=features,
         encode_text=encoder.texts,
-        findings={study: findings for study, findings in known.items() if findings is not None},
+        findings=cohort.known_findings(items["study_id"]),
         train_texts=train_texts,
     )
 
