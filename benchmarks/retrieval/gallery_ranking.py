@@ -121,10 +121,8 @@ def exact_steps(a: npt.NDArray, b: npt.NDArray) -> Steps:
     Raises:
         InputError: When a cosine is not finite.
     """
-    summed = [
-        np.einsum("ne,ne->n", a[part].astype(np.float64), b[part].astype(np.float64))
-        for part in (slice(start, start + PAIRS_AT_ONCE) for start in range(0, max(1, len(a)), PAIRS_AT_ONCE))
-    ]
+    parts = (slice(start, start + PAIRS_AT_ONCE) for start in range(0, max(1, len(a)), PAIRS_AT_ONCE))
+    summed = [np.vecdot(a[part].astype(np.float64), b[part].astype(np.float64)) for part in parts]
     cosines = np.concatenate(summed)
     check_finite(cosines, "cosines")
     return _whole(cosines)
@@ -175,7 +173,7 @@ class Tile:
         for part in pieces(*self.scores.shape):
             sure, row, column = self._compared(self.scores[part], own)
             close = self.exact(part.start + row, column) >= own[column]
-            found += sure.sum(axis=0, dtype=np.uint8 if len(sure) < 256 else None)
+            found += sure.view(np.uint8).sum(axis=0, dtype=np.uint8 if len(sure) < 256 else None)
             found += np.bincount(column[close], minlength=len(own))
         return found
 
@@ -191,8 +189,8 @@ class Tile:
     def _compared(self, scores: Steps, own: Steps) -> tuple[BoolArray, IntArray, IntArray]:
         """(p, N) scores that reach `own` whatever the rounding, and rows and columns of those that might."""
         sure = scores >= own + self.margin
-        near = (scores >= own - self.margin) ^ sure
-        return sure, *np.divmod(np.flatnonzero(near), scores.shape[1])
+        near = np.flatnonzero((scores >= own - self.margin) ^ sure) if self.margin else np.empty(0, dtype=np.intp)
+        return sure, *np.divmod(near, scores.shape[1])
 
 
 def cosine_tiles(texts: npt.NDArray, volumes: npt.NDArray) -> Iterator[Tile]:
