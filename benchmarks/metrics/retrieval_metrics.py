@@ -91,7 +91,7 @@ class Leaders:
         self.score[touched], self.gain[touched] = scores[kept], gains[kept]
 
     def ndcg(self, ideal: FloatArray, expected: FloatArray) -> dict[str, FloatArray]:
-        """NDCG and its chance, from what `ideal_and_chance` says of each query; NaN where that is 0 or unknown."""
+        """NDCG and its chance, from the `ideal_and_chance` of each query; NaN where that is 0 or unknown."""
         reached = np.divide(self.gain @ DISCOUNT, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0)
         return {NDCG: reached, f"{NDCG}/chance": expected}
 

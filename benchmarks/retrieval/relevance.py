@@ -57,7 +57,7 @@ class Relevance:
         return _rounded(np.einsum("pd,pd->p", self.of_text[text], self.of_set[self.set_of_volume[volume]]))
 
     def bounds(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-        """What `ideal_and_chance` says of each volume (N,), and of each text (T,); NaN where unknown."""
+        """The `ideal_and_chance` of each volume (N,), and of each text (T,); NaN where unknown."""
         texts, sets = np.flatnonzero(self.known_texts), np.flatnonzero(np.isfinite(self.of_set).all(axis=1))
         count = np.bincount(self.set_of_volume, minlength=len(self.of_set))[sets]
         of_sets = _bounds(self.of_set, sets, self.of_text[texts], np.ones(len(texts), dtype=np.int64))
