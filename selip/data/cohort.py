@@ -25,6 +25,7 @@ from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError
 from selip.system.files import canonical_json, unsealed_json
+from selip.system.shards import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +154,7 @@ class Cohort:
     ) -> np.ndarray:
         found = self.read(array, rows)
         wanted = np.asarray(rows, dtype=np.int64)
-        for voxels, expected, row in zip(found, hashes.to_numpy()[wanted], wanted, strict=True):
+        for voxels, expected, row in zip(found, hashes.iloc[wanted], wanted, strict=True):
             if voxel_hash(voxels) != expected:
                 raise InputError(
                     f"got other voxels of {names.iloc[row]} in {self.root} than were written (store.zarr/{array} is "
@@ -178,7 +179,6 @@ class Cohort:
         """
         import zarr
 
-        zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it decodes at once; default: one
         try:
             return zarr.open_array(self.root / "store.zarr" / array, mode="r")
         except BROKEN_STORE as error:
@@ -193,13 +193,10 @@ class Cohort:
         store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")
-        # Runs of neighbours as slices: orthogonal indexing of a sharded array is 10 to 100 times slower.
-        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
         try:
-            parts = [np.asarray(store[int(run[0]) : int(run[-1]) + 1]) for run in runs if len(run)]
+            return read_rows(self.root / "store.zarr" / array, store.shape[1:], store.shards[0], wanted)
         except BROKEN_STORE as error:
             raise InputError(f"got a damaged store.zarr/{array} in {self.root} ({error}); build it again") from error
-        return np.concatenate(parts) if parts else np.empty((0, *store.shape[1:]), np.uint8)
 
 
 def facts_file(root: Path) -> Path:
