@@ -67,7 +67,7 @@ _PLURALS = {
     "gyri": "gyrus", "nuclei": "nucleus", "sulci": "sulcus", "foci": "focus", "thalami": "thalamus",
     "hippocampi": "hippocampus", "metastases": "metastasis", "stenoses": "stenosis", "diagnoses": "diagnosis",
     "haematomata": "haematoma", "hematomata": "hematoma", "cavernomata": "cavernoma", "globi": "globus",
-    "pallidi": "pallidus",
+    "pallidi": "pallidus", "？": "?",
 }  # fmt: skip
 _SHORTEST_AROUND_SIDE = 4  # words: "base of left skull"
 
@@ -174,7 +174,8 @@ def _layout(data: Mapping[str, Any], entries: Mapping[str, list[_Entry]], token:
 
 def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Phrase, kind and value of every entry; one with "<side>" for every side word and for none."""
-    sides = ["", *(f"{word} " for some in data["side"].values() for word in some)]
+    single = {word for some in data["side"].values() for word in some if " " not in word}
+    sides = ["", *(f"{word} " for some in data["side"].values() for word in some if len(single & {*word.split()}) < 2)]
     for kind, section in data.items():
         if kind in _SPECIAL:
             continue
@@ -190,7 +191,7 @@ def _spaced(prefixes: Sequence[str]) -> str:
     first = "".join(sorted({prefix[0] for prefix in prefixes}))  # most words are done with by their first letter
     prefix = rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[A-Za-z]{{5}})"
     star = r"(?:(?<=[^*][Tt]2)|(?<=^[Tt]2))\s?\*(?!\*)"  # T2*, not *T2*
-    return rf"{prefix}|[A-Za-z0-9]+(?:['’][A-Za-z]+|{star})?|{PUNCTUATION}"
+    return rf"{prefix}|\d+[.,]\d+|[A-Za-z0-9]+(?:['’][A-Za-z]+|{star})?|{PUNCTUATION}"
 
 
 def _unspaced(phrases: Sequence[str]) -> str:

@@ -12,6 +12,8 @@ from selip.reports.extraction.surroundings import SIDES, beside_region
 CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})
 _MIDLINE = "midline"
 _FALX = "falx/parasagittal"
+_LESIONS = frozenset({"lesion", "type", "signal"})
+_BESIDE_NORMAL = SIDES | {"region", "negation", "degree", "near", "part", "shape", "multiple", "ignored"}
 _LIST_ENDS = frozenset({"contrast", "type"})
 
 
@@ -49,6 +51,8 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
             or _only_side(sentence, index, known)
             or _denied_there(sentence, index, content, denied, known)
             or _unreached(sentence, index, known)
+            or _is_healthy(sentence, index, denied, known)
+            or _of_stranger(sentence, index, content, known)
         ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
@@ -99,8 +103,21 @@ def _denied_there(sentence: Sentence, index: int, content: list[int], denied: fr
     before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
     if before is None or before not in denied or _leads_to_lesion(sentence, index, content, denied, known):
         return False
+    if _described_before(sentence, before, content, denied, known):
+        return False
     words = sentence.words[sentence.marks[before].last : sentence.marks[index].first]
     return known.words["comma"].isdisjoint(words) and known.words["break"].isdisjoint(words)
+
+
+def _described_before(
+    sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon
+) -> bool:
+    """True when a lesion without a place yet is named right before what is denied: "infarct without haemorrhage in"."""
+    earlier = max((at for at in content if at < index), default=None)
+    if earlier is None or earlier in denied or any(mark.kind == "region" for mark in sentence.marks[:index]):
+        return False
+    words = sentence.words[sentence.marks[earlier].last : sentence.marks[index].first]
+    return known.words["comma"].isdisjoint(words) and known.words["join"].isdisjoint(words) and "but" not in words
 
 
 def _leads_to_lesion(
@@ -122,6 +139,53 @@ def _unreached(sentence: Sentence, index: int, known: Lexicon) -> bool:
         return False
     gap = sentence.words[negation.last : marks[index].first]
     return not words["reach"].isdisjoint(gap) and (words["comma"] | words["break"]).isdisjoint(gap)
+
+
+def _is_healthy(sentence: Sentence, index: int, denied: frozenset[int], known: Lexicon) -> bool:
+    """True when a region is called normal or without lesion: "brainstem normal", "normal pons", "pons: no lesion"."""
+    marks, words = sentence.marks, known.words
+    stops = words["comma"] | words["break"]
+
+    def goes_on(at: int, more: frozenset[str] = frozenset()) -> bool:
+        inside = 0 < at < len(marks) and marks[at].kind != "besides" != marks[at - 1].kind
+        return inside and (stops | more).isdisjoint(sentence.between(at))
+
+    first = index
+    while goes_on(first) and marks[first - 1].kind not in CONTENT:
+        first -= 1
+    if first and marks[first - 1].kind in CONTENT and goes_on(first):  # no subject of its own
+        first = index
+        while goes_on(first, words["join"]) and marks[first - 1].kind in SIDES:
+            first -= 1
+        return goes_on(first, words["join"]) and marks[first - 1].kind == "normal"
+    last = index + 1
+    while (goes_on(last) or _listed(sentence, last)) and marks[last].kind in _BESIDE_NORMAL:
+        last += 1
+    if any(mark.kind == "normal" for mark in marks[first:index]):
+        return not any(mark.kind == "negation" for mark in marks[first:index])
+    if not goes_on(last):
+        return any(mark.kind == "negation" for mark in marks[index:last])  # what is denied there is an unknown word
+    mark = marks[last]
+    return mark.kind == "normal" or (mark.kind in _LESIONS and last in denied and mark.value != "denied")
+
+
+def _of_stranger(sentence: Sentence, index: int, content: list[int], known: Lexicon) -> bool:
+    """True when a region has an unknown noun of its own: "left frontal glioma and right parietal xanthoma"."""
+    marks, words = sentence.marks, known.words
+    before = next((at for at in range(index - 1, -1, -1) if marks[at].kind == "region"), None)
+    joined = before is not None and any(before < at < index for at in content)
+    if not joined or not any(at < before for at in content):
+        joined = joined and not (words["join"] | words["comma"]).isdisjoint(
+            sentence.words[marks[before].last : marks[index].first]
+        )
+    last = marks[index + 1].first if index + 1 < len(marks) else len(sentence.words)
+    behind = sentence.words[marks[index].last : last]
+    return joined and bool(behind) and behind[0] not in known.vocabulary and not behind[0][0].isdigit()
+
+
+def _listed(sentence: Sentence, at: int) -> bool:
+    """True when a comma alone stands before a region of a list."""
+    return at < len(sentence.marks) and sentence.between(at) == [","] and sentence.marks[at].kind in {"region", "side"}
 
 
 def _sides(sentence: Sentence, known: Lexicon) -> dict[int, _Side]:
@@ -146,13 +210,13 @@ def _regions_before(sentence: Sentence, index: int, found: dict[int, _Side], kno
     """Regions that a side word behind them belongs to: "the frontal and parietal lobes on the left"."""
     marks, words = sentence.marks, known.words
     gap = sentence.between(index)
-    leads = (
-        known.spaced and words["side_behind"].isdisjoint(gap) and sentence.words[marks[index].first] != "bilaterally"
-    )
+    compares = marks[index].value == "bilateral" and marks[index].last - marks[index].first > 1  # ", left > right"
+    leads = known.spaced and words["side_behind"].isdisjoint(gap) and not compares
+    leads = leads and sentence.words[marks[index].first] != "bilaterally"
     last = index - 1
-    while not leads and last > 0 and marks[last].kind in {"lesion", "type"} and not sentence.between(last):
+    while not leads and last > 0 and marks[last].kind in {"lesion", "type"} and sentence.between(last) in ([], [":"]):
         last -= 1
-    if not index or marks[last].kind != "region" or leads or not words["comma"].isdisjoint(gap):
+    if not index or marks[last].kind != "region" or leads or not (compares or words["comma"].isdisjoint(gap)):
         return []
     if index + 1 < len(marks) and marks[index + 1].kind == "region":
         ahead = sentence.between(index + 1)
