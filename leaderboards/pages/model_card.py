@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from huggingface_hub import EvalResult, ModelCardData
 
 from leaderboards.scores.benchmark_records import named
+from leaderboards.scores.benchmark_scores import task_name
 from leaderboards.scores.headlines import cohort_of, metric_words, task_keys
-from leaderboards.scores.overall_ranks import task_name
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, estimate_text, form_of, number_text
 from leaderboards.tables.document import markdown

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from leaderboards.figures.plots import render
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
-from leaderboards.scores.overall_ranks import overall_frame, overall_of
+from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.page import Site, site_of, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
-from leaderboards.tables.document import Part, to_latex, to_markdown
+from leaderboards.tables.document import Page, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
@@ -68,9 +68,9 @@ def build_leaderboard(
 
 def _family_parts(
     families: Mapping[str, Sequence[BenchmarkScores]], n_resamples: int
-) -> tuple[list[Part], dict[str, bytes | str]]:
+) -> tuple[list[Page], dict[str, bytes | str]]:
     """The page of each family and its CSV."""
-    parts: list[Part] = []
+    parts: list[Page] = []
     files: dict[str, bytes | str] = {}
     for name, sheets in families.items():
         parts.append(family_part(name, sheets, n_resamples, trainings=not parts))
@@ -78,10 +78,10 @@ def _family_parts(
     return parts, files
 
 
-def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
+def _pages(parts: Sequence[Page]) -> dict[str, bytes | str]:
     files: dict[str, bytes | str] = {}
     for part in parts:
-        files |= {figure.path: figure.png for figure in part.figures}
+        files |= {figure.path: render(figure.draw) for figure in part.figures}
         files[f"{part.name}.md"] = to_markdown(part)
         files[f"{part.name}.tex"] = to_latex(part)
     return files
@@ -92,7 +92,7 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
+def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float]) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)

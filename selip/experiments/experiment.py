@@ -11,11 +11,10 @@ from benchmarks.benchmark import Score, ScoreOptions
 from benchmarks.settings import EvaluationConfig
 from benchmarks.tasks import retrieval
 from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
-from leaderboards.scores.audit_record import FILE as AUDIT_FILE
-from leaderboards.scores.audit_record import AuditFacts
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
+from selip.data.leakage_audit import FILE as AUDIT_FILE
 from selip.experiments.catalogue import check_names, find_benchmark, find_method
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
@@ -155,8 +154,7 @@ def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
 
 def write_audit(out: Path, cohorts: Cohorts) -> None:
     """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
-    facts = AuditFacts.model_validate(audit_of(cohorts))
-    write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
+    write_atomically(out / AUDIT_FILE, audit_of(cohorts).model_dump_json(indent=1) + "\n")
 
 
 def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_parts, check_same_grid
 from selip.data.contrast_mapping import Reading, resolve_reading, without_left_out
-from selip.data.leakage_audit import cohort_audit, crossing_audit
+from selip.data.leakage_audit import AuditFacts, cohort_audit, crossing_audit
 from selip.experiments.cohort_building import open_or_build
 from selip.experiments.config import EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
@@ -107,13 +107,11 @@ def check_cohorts(cohorts: Cohorts) -> None:
             )
 
 
-def audit_of(cohorts: Cohorts) -> dict[str, Any]:
+def audit_of(cohorts: Cohorts) -> AuditFacts:
     """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen."""
     scored = [one for one in (cohorts.scored, cohorts.transfer) if one]
     others = [one for one in (cohorts.evaluate_on, cohorts.transfer) if one]
     crossings = {one.root: crossing_audit(cohorts.trained_on, one) for one in others}
-    names = {root: {"name": crossing["scored_on"]} for root, crossing in crossings.items()}  # told apart, as pages do
-    return {
-        "cohorts": [cohort_audit(one) | names.get(one.root, {}) for one in scored],
-        "crossings": list(crossings.values()),
-    }
+    names = {root: {"name": crossing.scored_on} for root, crossing in crossings.items()}  # told apart, as pages do
+    audited = [cohort_audit(one).model_copy(update=names.get(one.root)) for one in scored]
+    return AuditFacts(cohorts=audited, crossings=list(crossings.values()))

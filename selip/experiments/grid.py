@@ -11,10 +11,15 @@ from selip.experiments.experiment_file import with_overrides
 from selip.records.record import cell_label
 from selip.system.files import content_hash
 from selip.system.mappings import to_mapping
+from selip.training.method import Method
 from selip.training.settings import RunConfig
 
 if TYPE_CHECKING:
     from selip.experiments.experiment_cohorts import Cohorts
+
+
+Cell = tuple[Method, str, int, RunConfig]
+"""Method, ablation, seed and configuration of a run."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ class Planned:
     def checkpoint(self) -> str:
         """File name of its checkpoint; the same for every benchmark."""
         return f"{self.label}.safetensors"
+
+
+def cells_of(config: ExperimentConfig) -> list[Cell]:
+    """`grid` with the methods themselves."""
+    return [(find_method(method), *rest) for method, *rest in grid(config)]
 
 
 def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
