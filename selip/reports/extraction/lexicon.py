@@ -122,8 +122,7 @@ def lexicon(language: str) -> Lexicon:
     token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced([*phrases, *_headings(data), *data["plain"]]))
     entries: dict[str, list[_Entry]] = {}
     for phrase, (kind, value) in phrases.items():
-        split = _split(phrase, token)
-        entries.setdefault(split[0], []).append((split, kind, value))
+        entries.setdefault((split := _split(phrase, token))[0], []).append((split, kind, value))
     said = {word for some in entries.values() for words, _, _ in some for word in words}
     plain = (
         word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token)
@@ -173,9 +172,9 @@ def _layout(data: Mapping[str, Any], entries: Mapping[str, list[_Entry]], token:
 
 
 def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Phrase, kind and value of every entry; one with "<side>" for every side word and for none."""
-    single = {word for some in data["side"].values() for word in some if " " not in word}
-    sides = ["", *(f"{word} " for some in data["side"].values() for word in some if len(single & {*word.split()}) < 2)]
+    """Phrase, kind and value of every entry; one with "<side>" for every word of one side and for none."""
+    said = [word for some in data["side"].values() for word in some]
+    sides = ["", *(f"{word} " for word in said if len({*said} & {*word.split()}) < 2)]
     for kind, section in data.items():
         if kind in _SPECIAL:
             continue

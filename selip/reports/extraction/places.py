@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 from selip.reports.extraction.lexicon import Lexicon, Sentence
 from selip.reports.extraction.report_facts import UNSPECIFIED, Place, Span
-from selip.reports.extraction.surroundings import SIDES, beside_region
+from selip.reports.extraction.surroundings import CONTENT, SIDES, beside_region, is_healthy, is_of_stranger
 
-CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})
 _MIDLINE = "midline"
 _FALX = "falx/parasagittal"
-_LESIONS = frozenset({"lesion", "type", "signal"})
-_BESIDE_NORMAL = SIDES | {"region", "negation", "degree", "near", "part", "shape", "multiple", "ignored"}
 _LIST_ENDS = frozenset({"contrast", "type"})
 
 
@@ -51,8 +48,8 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
             or _only_side(sentence, index, known)
             or _denied_there(sentence, index, content, denied, known)
             or _unreached(sentence, index, known)
-            or _is_healthy(sentence, index, denied, known)
-            or _of_stranger(sentence, index, content, known)
+            or is_healthy(sentence, index, denied, known)
+            or is_of_stranger(sentence, index, content, known)
         ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
@@ -139,53 +136,6 @@ def _unreached(sentence: Sentence, index: int, known: Lexicon) -> bool:
         return False
     gap = sentence.words[negation.last : marks[index].first]
     return not words["reach"].isdisjoint(gap) and (words["comma"] | words["break"]).isdisjoint(gap)
-
-
-def _is_healthy(sentence: Sentence, index: int, denied: frozenset[int], known: Lexicon) -> bool:
-    """True when a region is called normal or without lesion: "brainstem normal", "normal pons", "pons: no lesion"."""
-    marks, words = sentence.marks, known.words
-    stops = words["comma"] | words["break"]
-
-    def goes_on(at: int, more: frozenset[str] = frozenset()) -> bool:
-        inside = 0 < at < len(marks) and marks[at].kind != "besides" != marks[at - 1].kind
-        return inside and (stops | more).isdisjoint(sentence.between(at))
-
-    first = index
-    while goes_on(first) and marks[first - 1].kind not in CONTENT:
-        first -= 1
-    if first and marks[first - 1].kind in CONTENT and goes_on(first):  # no subject of its own
-        first = index
-        while goes_on(first, words["join"]) and marks[first - 1].kind in SIDES:
-            first -= 1
-        return goes_on(first, words["join"]) and marks[first - 1].kind == "normal"
-    last = index + 1
-    while (goes_on(last) or _listed(sentence, last)) and marks[last].kind in _BESIDE_NORMAL:
-        last += 1
-    if any(mark.kind == "normal" for mark in marks[first:index]):
-        return not any(mark.kind == "negation" for mark in marks[first:index])
-    if not goes_on(last):
-        return any(mark.kind == "negation" for mark in marks[index:last])  # what is denied there is an unknown word
-    mark = marks[last]
-    return mark.kind == "normal" or (mark.kind in _LESIONS and last in denied and mark.value != "denied")
-
-
-def _of_stranger(sentence: Sentence, index: int, content: list[int], known: Lexicon) -> bool:
-    """True when a region has an unknown noun of its own: "left frontal glioma and right parietal xanthoma"."""
-    marks, words = sentence.marks, known.words
-    before = next((at for at in range(index - 1, -1, -1) if marks[at].kind == "region"), None)
-    joined = before is not None and any(before < at < index for at in content)
-    if not joined or not any(at < before for at in content):
-        joined = joined and not (words["join"] | words["comma"]).isdisjoint(
-            sentence.words[marks[before].last : marks[index].first]
-        )
-    last = marks[index + 1].first if index + 1 < len(marks) else len(sentence.words)
-    behind = sentence.words[marks[index].last : last]
-    return joined and bool(behind) and behind[0] not in known.vocabulary and not behind[0][0].isdigit()
-
-
-def _listed(sentence: Sentence, at: int) -> bool:
-    """True when a comma alone stands before a region of a list."""
-    return at < len(sentence.marks) and sentence.between(at) == [","] and sentence.marks[at].kind in {"region", "side"}
 
 
 def _sides(sentence: Sentence, known: Lexicon) -> dict[int, _Side]:
