@@ -60,7 +60,7 @@ def run_command(
 
 def _dry_run(config: ExperimentConfig) -> None:
     from selip.experiments.dry_run import dry_run_lines
-    from selip.experiments.grid import grid
+    from selip.experiments.experiment_file import grid
 
     cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
     for line in dry_run_lines(config, cells):

@@ -70,7 +70,6 @@ ADAPTER = Adapter(
     source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -91,7 +91,6 @@ ADAPTER = Adapter(
     source="https://brain-development.org/ixi-dataset/",
     layout=LAYOUT,
     expected={"T1": 581},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -180,7 +180,6 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/Forithmus/MR-RATE",
     layout=LAYOUT,
     expected={"studies": 98334, "patients": 83425},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -123,7 +123,6 @@ ADAPTER_LONGITUDINAL = Adapter(
     source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT_LONGITUDINAL,
     expected={"studies": 40, "patients": 20},
-    centre="foreground",
     scan=scan_longitudinal,
 )
 COHORT = adapter_source(ADAPTER)

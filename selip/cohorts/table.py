@@ -25,7 +25,7 @@ from typing import Any
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 from selip.cohorts.importing.volume_table import VolumeRow, check_splits, group_studies, read_rows
 from selip.data.cohort import Cohort
@@ -50,7 +50,7 @@ def import_table(
         name: Name of the cohort; the CSV's by default.
         progress: Called with (studies done, studies in all).
         say: Takes lines about what was left out and where texts came from.
-        **options: Fields of `selip.cohorts.importing.import_settings.Recipe`; shape and spacing_mm are needed.
+        **options: Fields of `selip.cohorts.importing.import_plan.Recipe`; shape and spacing_mm are needed.
 
     Raises:
         InputError: One line that names row, study or file; nothing is imported then.

@@ -81,7 +81,6 @@ ADAPTER = Adapter(
     source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -19,9 +19,7 @@ from selip.data.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInf
 from selip.data.splits import split_fingerprint
 from selip.data.states import COLUMN as STATE
 from selip.system.errors import InputError
-from selip.system.files import partial_of, remove_leftovers, sealed_json, write_atomically
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.files import LOCK, held, partial_of, remove_leftovers, sealed_json, write_atomically
 
 zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
 TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))

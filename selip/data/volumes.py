@@ -29,8 +29,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from selip.data.cohort import IGNORE, LEVELS
-from selip.data.mask_labels import label_levels
-from selip.data.nifti import Image, read_nifti
+from selip.data.nifti import Image, label_levels, read_nifti
 from selip.system.errors import InputError
 
 Centre = Literal["foreground", "world"]

@@ -27,7 +27,7 @@ from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
 from selip.models.settings import ModelConfig
-from selip.system.errors import InputError
+from selip.system.errors import InputError, listed
 from selip.system.mappings import to_mapping
 from selip.training.method import Method
 from selip.training.resume_state import Progress
@@ -136,8 +136,7 @@ def _step(timed: StepTime) -> str:
 
 def _names(cells: Sequence[Cell]) -> str:
     names = list(dict.fromkeys(ablation or method.name for method, ablation, _, _ in cells))
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, NAMES_SHOWN)
 
 
 def duration(seconds: float) -> str:

@@ -16,11 +16,11 @@ from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
 from selip.data.leakage_audit import FILE as AUDIT_FILE
 from selip.experiments.catalogue import check_names, find_benchmark, find_method
+from selip.experiments.cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
-from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.grid import Planned, grid, plan
+from selip.experiments.experiment_file import Planned, grid, plan
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
 from selip.experiments.search import worked_examples

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder

@@ -12,8 +12,8 @@ import torch
 from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.records.record import CohortFacts, Metric, Record, Training
 from selip.system.environment import git_commit, now, package_versions

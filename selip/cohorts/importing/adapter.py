@@ -80,8 +80,8 @@ class Adapter:
         layout: What the folder must look like, shown when nothing is found.
         expected: Published counts, as {"studies": 335, "patients": 335, "HGG": 259, "LGG": 76}; any other key than
             "studies" and "patients" is a label.
-        centre: Where the grid lies, see `selip.data.volumes`.
         scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
+        centre: Where the grid lies, see `selip.data.volumes`.
         example: Writes a tiny source of that layout below an empty folder and returns it, for the tests; see
             `selip.cohorts.importing.example_files`.
     """
@@ -93,8 +93,8 @@ class Adapter:
     source: str
     layout: str
     expected: Mapping[str, int]
-    centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
+    centre: Literal["foreground", "world"] = "foreground"
     example: Callable[[Path], Path] | None = None
 
 

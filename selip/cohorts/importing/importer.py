@@ -21,9 +21,19 @@ from typing import Any
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.import_plan import counts_line, patient_parts, tidied, unfit
-from selip.cohorts.importing.import_settings import Recipe, SetFacts
-from selip.cohorts.importing.quarantine import FILE, Quarantined, counted, problem, quarantine, some, write_quarantine
+from selip.cohorts.importing.import_plan import (
+    QUARANTINE,
+    Quarantined,
+    Recipe,
+    SetFacts,
+    counts_line,
+    patient_parts,
+    problem,
+    quarantine,
+    tidied,
+    unfit,
+    write_quarantine,
+)
 from selip.cohorts.importing.report_reading import ReportReading, label_lines, reading_lines
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
@@ -34,10 +44,8 @@ from selip.data.findings import CONTRASTS
 from selip.data.states import COLUMN as STATE
 from selip.data.states import STATES
 from selip.data.volumes import Centre
-from selip.system.errors import InputError
-from selip.system.files import remove_leftovers
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.errors import InputError, counted, listed
+from selip.system.files import LOCK, held, remove_leftovers
 
 PROBLEMS_SHOWN = 20
 
@@ -127,9 +135,9 @@ def import_studies(
         _refuse_failures(kept, left_out, recipe.strict)
         with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
-            write_quarantine(writer.partial / FILE, [*left_out, *problems])
+            write_quarantine(writer.partial / QUARANTINE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
-    more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
+    more = f"; reasons and {len(problems)} problems are in {out / QUARANTINE}" if left_out or problems else ""
     say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
     return Cohort.open(out)
 
@@ -213,7 +221,7 @@ def _write_studies(
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
     if small:
         masks = f"{sum(small.values())} pieces of {counted([*small], 'mask')}"
-        say(f"{masks} are too small for the words that are measured ({some([*small])})")
+        say(f"{masks} are too small for the words that are measured ({listed([*small])})")
     say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
     for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
         say(line)

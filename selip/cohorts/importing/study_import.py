@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from selip import __version__
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.cohorts.importing.import_settings import Recipe
+from selip.cohorts.importing.import_plan import Recipe
 from selip.cohorts.importing.study_texts import measures_mask
 from selip.data.findings import findings_to_json
-from selip.data.mask_labels import label_levels
-from selip.data.nifti import Image, read_nifti, same_grid
+from selip.data.nifti import Image, label_levels, read_nifti, same_grid
 from selip.data.volumes import mask_to_grid, study_grid, to_grid
 from selip.system.child_processes import in_processes, living_workers
 from selip.system.errors import InputError, is_out_of_memory

@@ -17,7 +17,7 @@ import pytest
 
 from selip.cli.main import main
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import adapter_source, import_adapter, import_studies
 from selip.cohorts.importing.study_import import Piece
 from selip.data.cohort import IGNORE, ROWS_PER_SHARD, Cohort
@@ -102,7 +102,7 @@ import time
 from pathlib import Path
 from selip.cohorts.importing import study_import
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 import numpy as np
 
