@@ -11,7 +11,7 @@ import typer
 
 from selip.cli.options import AsJson, CohortOrNoise, Experiment, MethodName, Overrides
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.experiment_file import read_experiment
+from selip.experiments.experiment_file import cells_of, read_experiment
 from selip.system.environment import git_commit, package_versions
 from selip.system.errors import InputError
 
@@ -93,10 +93,15 @@ def as_lines(profile: StepProfile) -> Iterator[str]:
     yield f"host waits  {waits}"
 
 
-def doctor_command(gpu: Annotated[bool, typer.Option("--gpu", help="Fail when no GPU can be used.")] = False) -> None:
+def doctor_command(
+    gpu: Annotated[bool, typer.Option("--gpu", help="Fail when no GPU can be used.")] = False,
+    experiment: Annotated[str, typer.Option(help="One whose need of memory is measured: a step of each kind.")] = "",
+) -> None:
     """Print versions, device, whether a GPU can be used, and whether the packaged weights are the official ones."""
     for name, value in diagnose().items():
         typer.echo(f"{name:22} {value}")
+    if experiment:
+        typer.echo(f"{'memory':22} {_memory(experiment)}")
     from selip.system.gpu import find_gpu, why_not_usable
 
     reason = why_not_usable(find_gpu())
@@ -120,6 +125,15 @@ def diagnose() -> dict[str, str]:
         "open_clip": _imports("open_clip"),
         "minilm weights": _minilm(),
     }
+
+
+def _memory(experiment: str) -> str:
+    from selip.experiments.dry_run import grid_profile
+    from selip.experiments.machine_limits import memory_line
+
+    config = read_experiment(experiment_file(experiment), [])
+    profile = grid_profile(config.cohort)
+    return memory_line(cells_of(config), profile) if profile else "only building the cohort tells its grid"
 
 
 def _imports(module: str) -> str:

@@ -22,7 +22,16 @@ from selip.cli.run import run_command, train_command
 from selip.cli.sharing import export_app, pull_command, push_command
 from selip.cli.texts import extract_command, similarity_command
 from selip.system.environment import is_first_process
-from selip.system.errors import DEFECT, INTERRUPTED, INTERRUPTED_LINE, InputError, is_out_of_memory, out_of_memory_line
+from selip.system.errors import (
+    DEFECT,
+    INTERRUPTED,
+    INTERRUPTED_LINE,
+    WRONG_INPUT,
+    InputError,
+    is_out_of_memory,
+    out_of_memory_line,
+)
+from selip.system.interrupts import was_interrupted
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("run")(run_command)
@@ -100,7 +109,6 @@ def list_registered(
     Console().print(table)
 
 
-WRONG_INPUT = 2
 USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -122,15 +130,13 @@ def end(error: BaseException) -> int:
 
 
 def _ending(error: BaseException) -> tuple[int, str]:
+    if was_interrupted() or isinstance(error, (typer.Abort, KeyboardInterrupt)):
+        return INTERRUPTED, INTERRUPTED_LINE
     if isinstance(error, InputError):
-        # All of a launcher are wrong in the same way, but memory runs out of one alone, and that ends all.
-        is_heard = is_first_process() or (error.__cause__ is not None and is_out_of_memory(error.__cause__))
-        return WRONG_INPUT, str(error) if is_heard else ""
+        return WRONG_INPUT, str(error) if is_first_process() else ""  # which says what another one ended by, too
     if isinstance(error, USAGE_ERROR):
         message = " ".join(error.format_message().split())  # none when help was shown because nothing was asked
         return WRONG_INPUT, f"{message}; 'selip --help' lists what is allowed" if message else ""
-    if isinstance(error, (typer.Abort, KeyboardInterrupt)):
-        return INTERRUPTED, INTERRUPTED_LINE
     if is_out_of_memory(error):
         return WRONG_INPUT, out_of_memory_line(error)
     if isinstance(error, OSError):

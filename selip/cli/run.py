@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from selip.cli.options import CohortOption, Experiment, MethodName, NewFolder, Overrides, Resume, Threads, Track
-from selip.experiments.catalogue import check_names, experiment_file, find_method
+from selip.experiments.catalogue import check_names, experiment_file
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import read_experiment
+from selip.experiments.experiment_file import cells_of, read_experiment
 from selip.experiments.run_directory import RunDirectory
 from selip.system.environment import is_first_process, launched_processes
 from selip.system.errors import InputError
@@ -45,7 +46,7 @@ def run_command(
             f"got --executor {executor} --workers {workers} in one of {launched_processes()} processes of a launcher; "
             "allowed there: local with one worker, which trains each run on all of them"
         )
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     from selip.experiments.executors import EXECUTORS
     from selip.experiments.executors.base import ExecutorOptions
     from selip.experiments.experiment import run_experiment
@@ -58,12 +59,20 @@ def run_command(
             report.line(f"  {path}")
 
 
+def _check_early(config: ExperimentConfig, out: Path, resume: bool) -> None:
+    """Refuses a folder before torch is loaded.
+
+    Of processes that train together the main one checks, later, and tells the others: a slow one would find a run there
+    that the main one has begun.
+    """
+    if launched_processes() == 1:
+        RunDirectory(out).check(config, resume)
+
+
 def _dry_run(config: ExperimentConfig) -> None:
     from selip.experiments.dry_run import dry_run_lines
-    from selip.experiments.experiment_file import grid
 
-    cells = [(find_method(method), ablation, seed, resolved) for method, ablation, seed, resolved in grid(config)]
-    for line in dry_run_lines(config, cells):
+    for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
 
 
@@ -86,7 +95,7 @@ def train_command(
     grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
     check_names(config)
-    RunDirectory(out).check(config, resume)
+    _check_early(config, out, resume)
     from selip.experiments.executors.local import Local
     from selip.experiments.experiment import run_experiment
 

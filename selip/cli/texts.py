@@ -73,7 +73,7 @@ def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
     from rich.console import Console
 
-    from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+    from selip.reports.extraction.report_facts import as_mapping, facts_of, pages, summary
 
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))

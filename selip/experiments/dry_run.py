@@ -12,7 +12,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -26,9 +26,11 @@ from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
+from selip.experiments.experiment_file import Cell
 from selip.models.settings import ModelConfig
 from selip.system.errors import InputError, listed
 from selip.system.mappings import to_mapping
+from selip.system.memory import forget_peak_memory, peak_memory_mb
 from selip.training.method import Method
 from selip.training.resume_state import Progress
 from selip.training.settings import RunConfig
@@ -43,8 +45,6 @@ LEFT_OUT = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
 )
-Cell = tuple[Method, str, int, RunConfig]
-"""Method, ablation, seed and configuration of a run."""
 
 
 def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[str]:
@@ -169,12 +169,14 @@ class StepTime:
     Attributes:
         seconds: Time of one step with `batch_size` pairs.
         batch_size: Pairs a step.
-        timed_pairs: Pairs that it was timed with; fewer than `batch_size` when the time is scaled.
+        timed_pairs: Pairs that it was timed with; fewer than `batch_size` when the rest is scaled.
+        memory_mb: Peak memory of the step in MiB, model and optimiser with it.
     """
 
     seconds: float
     batch_size: int
     timed_pairs: int
+    memory_mb: float = field(default=0.0, compare=False)
 
     @property
     def pairs_per_second(self) -> float:
@@ -214,8 +216,12 @@ def time_step(method: Method, config: RunConfig, profile: Profile, limit_s: floa
         model=replace(config.model, centre_projections=False),  # done once, before the first step
         training=replace(config.training, batch_size=pairs, steps=steps, validations=1),
     )
-    seconds = _seconds_a_step(method, short, random_cohort(profile, pairs), limit_s)
-    return StepTime(seconds * wanted / pairs, wanted, pairs)
+    cohort = random_cohort(profile, pairs)
+    forget_peak_memory()
+    before = peak_memory_mb()
+    seconds = _seconds_a_step(method, short, cohort, limit_s)
+    more = max(0.0, peak_memory_mb() - before)
+    return StepTime(seconds * wanted / pairs, wanted, pairs, more * wanted / pairs)
 
 
 class _EnoughError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.benchmark import Score, ScoreOptions
 from benchmarks.settings import EvaluationConfig
 from benchmarks.tasks import retrieval
-from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
+from leaderboards.figures.example_pictures import draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
@@ -205,9 +205,9 @@ def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))
         embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method, cohorts.synthetic).items():
             png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+            draw_examples(png, queries)
     return build_leaderboard(run_dir)
 
 

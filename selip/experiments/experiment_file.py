@@ -31,6 +31,7 @@ from selip.training.settings import RunConfig
 
 if TYPE_CHECKING:
     from selip.experiments.cohorts import Cohorts
+    from selip.training.method import Method
 
 GRID = ("methods", "benchmarks", "ablations")
 
@@ -107,6 +108,10 @@ def _expand(key: str) -> str:
     return f"cohort.{key}" if head in {"profile", "patients"} else key
 
 
+Cell = tuple["Method", str, int, RunConfig]
+"""Method, ablation, seed and configuration of a run."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """One cell of the grid: a method, an ablation or none, and a seed, with the record that each benchmark will leave.
@@ -136,6 +141,11 @@ class Planned:
     def checkpoint(self) -> str:
         """File name of its checkpoint; the same for every benchmark."""
         return f"{self.label}.safetensors"
+
+
+def cells_of(config: ExperimentConfig) -> list[Cell]:
+    """`grid` with the methods themselves."""
+    return [(find_method(method), *rest) for method, *rest in grid(config)]
 
 
 def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:

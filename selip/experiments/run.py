@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
@@ -25,7 +26,7 @@ from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import forget_peak_memory, within_memory
 from selip.system.progress import Report
-from selip.training.distributed import is_main, process_count
+from selip.training.distributed import ending_together, is_main, process_count, wait_for_all
 from selip.training.method import Method
 from selip.training.resume_state import forget_state
 from selip.training.trackers import Tracking
@@ -88,7 +89,7 @@ def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
     forget_peak_memory()
     repeat_exactly()  # a training that is finished does not do it
     try:
-        with within_memory(TRAINING_SIZES):
+        with ending_together(partial(_leave, cell, setting, facts, left)), within_memory(TRAINING_SIZES):
             model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
     except InputError as error:
         well = _leave(cell, setting, facts, left, error)
@@ -120,6 +121,7 @@ def _trained(
     )  # fmt: skip
     path = setting.directory.checkpoints / cell.checkpoint
     known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)
+    wait_for_all()
     if known:
         return known
     began = time.perf_counter()

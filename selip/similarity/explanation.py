@@ -72,17 +72,13 @@ def explain(text_a: str, text_b: str, config: SimilarityConfig) -> Explanation:
     return Explanation(
         text_a=text_a,
         text_b=text_b,
-        clauses_a=tuple(_sentence(clause) for clause in a),
-        clauses_b=tuple(_sentence(clause) for clause in b),
+        clauses_a=tuple(clause.sentence for clause in a),
+        clauses_b=tuple(clause.sentence for clause in b),
         pairs=_pairs(a, b, config),
         similarity=float(similarity_of_texts([text_a], [text_b], config)[0, 0]),
         reason=_reason(text_a == text_b, len(a), len(b), config),
         config=config,
     )
-
-
-def _sentence(clause: Clause) -> str:
-    return clause.text if clause.location else clause.signal
 
 
 def _pairs(a: Sequence[Clause], b: Sequence[Clause], config: SimilarityConfig) -> tuple[ClausePair, ...]:
@@ -97,7 +93,7 @@ def _pairs(a: Sequence[Clause], b: Sequence[Clause], config: SimilarityConfig) -
 
     def pair(row: int, column: int) -> ClausePair:
         terms = missing | {name: float(table[row, column]) for name, table in tables.items()}
-        return ClausePair(_sentence(a[row]), _sentence(b[column]), similarity=float(mixed[row, column]), **terms)
+        return ClausePair(a[row].sentence, b[column].sentence, similarity=float(mixed[row, column]), **terms)
 
     return tuple(pair(row, column) for row in range(len(a)) for column in range(len(b)))
 

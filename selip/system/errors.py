@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Sequence
 
-DEFECT, INTERRUPTED = 70, 130
+WRONG_INPUT, DEFECT, INTERRUPTED = 2, 70, 130
 INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
 MAX_REASON = 200  # characters
 

@@ -223,8 +223,8 @@ class _Loop:
         """Score of the val part by `validate`; without texts the step itself, so that the last weights are kept."""
         if not self.run.method.learns_text:
             return float(step)
-        texts = _train_texts(self.run.cohort)
-        return on_main(lambda: self.run.validate(embed_cohort(self.model, self.run.cohort, "val", texts)))
+        cohort, texts, voxels = self.run.cohort, _train_texts(self.run.cohort), self.differentiate.feed.data.val_voxels
+        return on_main(lambda: self.run.validate(embed_cohort(self.model, cohort, "val", texts, voxels=voxels())))
 
     def _read(self, state: RunState) -> float:
         try:

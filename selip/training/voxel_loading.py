@@ -34,6 +34,12 @@ def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_
     return StoredVolumes(cohort, rows)
 
 
+def voxels_at_hand(cohort: Cohort, split: str, device: torch.device, limit_gib: float | None) -> torch.Tensor | None:
+    """Voxels of a part, to be read once; None when no memory has room for them. Arguments as of `place_volumes`."""
+    placed = place_volumes(cohort, cohort.rows(split), device, limit_gib)
+    return placed if isinstance(placed, torch.Tensor) else None
+
+
 Loader = Callable[[int, slice], torch.Tensor]
 """Step and rows of its batch to voxels (n, I, J, K) uint8 on the device."""
 

@@ -28,6 +28,7 @@ from selip.data.volumes import mask_to_grid, study_grid, to_grid
 from selip.system.child_processes import in_processes, living_workers
 from selip.system.errors import InputError, is_out_of_memory
 from selip.system.files import content_hash, write_atomically
+from selip.system.interrupts import was_interrupted
 
 BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 
@@ -135,8 +136,8 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
     try:
         piece = read_piece(study, recipe)
     except Exception as error:
-        if is_out_of_memory(error):
-            raise  # of this machine, not of the file
+        if is_out_of_memory(error) or was_interrupted():
+            raise  # of this machine or its user, not of the file
         return " ".join(str(error).split()) or type(error).__name__
     words = {"findings": np.array(piece.findings), "pieces_left_out": np.array(piece.pieces_left_out)}
     known: dict[str, Any] = words if piece.mask is None else words | {"mask": piece.mask}

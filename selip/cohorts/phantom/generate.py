@@ -203,7 +203,7 @@ def random_cohort(profile: Profile, pairs: int) -> Cohort:
         for contrast in study.contrasts
     }
     rows = [
-        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
+        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train", "sha256": "noise"}
         for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
     ]
     labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]

@@ -102,7 +102,7 @@ def _multiplicity(frames: Sequence[Frame]) -> Iterator[Fact]:
     """Said, or several lesions with a place of their own, or places that do not touch."""
     spans = [span for frame in frames for span in frame.multiple]
     placed = [frame for frame in frames if frame.places]
-    if spans or len(placed) > 1 or (placed and not placed[0].crosses and _apart(placed[0].places)):
+    if spans or len(placed) > 1 or (placed and not placed[0].crosses and apart(placed[0].places)):
         shown = spans or [span for frame in placed for place in frame.places for span in place.spans]
         yield Fact("multiplicity", ("multiple",), _ordered(shown))
 
@@ -120,7 +120,7 @@ def _touching() -> tuple[frozenset[str], list[frozenset[str]]]:
     return frozenset(data["across_midline"]), [*map(frozenset, groups)]
 
 
-def _apart(places: Sequence[Place]) -> bool:
+def apart(places: Sequence[Place]) -> bool:
     """True when places are in more than one piece: not every one is reached from the first by regions that touch."""
     nodes = {node for place in places for node in _nodes(place)}
     reached: set[_Node] = set()

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from selip.reports.extraction.events import Event, SentenceReader
-from selip.reports.extraction.lesion_frames import Frame, merged
+from selip.reports.extraction.lesion_frames import Event, Frame, SentenceReader, merged
 from selip.reports.extraction.lexicon import Lexicon, Sentence
 from selip.reports.extraction.negation import DENIABLE, Unsaid, unsaid_marks
 from selip.reports.extraction.places import Located, places_of

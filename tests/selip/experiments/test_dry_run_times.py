@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
@@ -103,6 +104,17 @@ def test_time_of_a_step_is_that_of_the_trainer(config, steps_taken, tmp_path, mo
     assert 0.05 < timed.seconds < 5
     assert timed.pairs_per_second == pytest.approx(8 / timed.seconds)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_a_step_is_its_peak(config, monkeypatch):
+    step = trainer._Loop._step
+
+    def large(self, number):
+        torch.ones(2**28, dtype=torch.uint8)
+        return step(self, number)
+
+    monkeypatch.setattr(trainer._Loop, "_step", large)
+    assert 250 < time_step(find_method("clip"), config, PROFILE, limit_s=0).memory_mb < 2000
 
 
 def test_without_time_one_step_counts(config, steps_taken):
