@@ -57,12 +57,7 @@ def site_of(
 ) -> Site:
     """The page without pictures.
 
-    Args:
-        title: Its title.
-        facts: What stands below the title.
-        parts: Sections in order.
-        sheets: All benchmarks.
-        ranks: Label to average rank over tasks, best first, as far as there are any.
+    `facts` stand below the title; `ranks` are average ranks over tasks by label, best first, as far as there are any.
     """
     configurations = configurations_of(sheets)
     cards = cards_of(sheets, ranks, configurations)

@@ -116,9 +116,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 def end(error: BaseException) -> int:
     """Says in one line on standard error why a command ends, and returns its exit code.
 
-    Args:
-        error: What neither the user nor the machine caused is a defect: its trace is shown, and the code is its own,
-            so that nobody takes it for a regression.
+    Anything that neither the user nor the machine caused is a defect: its trace is shown, and the code is its own, so
+    that nobody takes it for a regression.
     """
     code, line = _ending(error)
     with suppress(OSError):  # nobody may be listening any more

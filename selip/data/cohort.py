@@ -97,9 +97,7 @@ class Cohort:
     def open(cls, root: Path | str, verify: bool = True) -> Cohort:
         """Opens a cohort folder.
 
-        Args:
-            root: The folder.
-            verify: Whether the tables must be those of the content hash.
+        With `verify` the tables must be those of the content hash.
 
         Raises:
             InputError: When a file is missing or damaged, or a table does not have the columns of the schema.

@@ -98,9 +98,8 @@ def state_line(cohort: Cohort) -> str:
     studies = list(dict.fromkeys(cohort.volumes["study_id"][states == UNKNOWN]))
     unknown = f"; unknown, so in no task: {listed(studies)}" if studies else ""
     kept = COLUMN in cohort.volumes or cohort.info.synthetic
-    return f"volumes: {counted}{unknown}" + (
-        "" if kept else "; no states are stored: import the set again to have them"
-    )
+    missing = "" if kept else "; no states are stored: import the set again to have them"
+    return f"volumes: {counted}{unknown}{missing}"
 
 
 def _readable(study: Any) -> bool:  # noqa: ANN401 (a row of itertuples)

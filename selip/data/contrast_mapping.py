@@ -24,11 +24,8 @@ def resolve_reading(
 
     A contrast that training had is read as itself; any other has to be mapped or left out in so many words.
 
-    Args:
-        known: Contrasts of the training part.
-        cohort: What is scored.
-        asked: What the user says; it goes before the rule.
-        key: How the user says it.
+    `known` are the contrasts of the training part. `asked`, said by the user in the words of `key`, goes before the
+    rule.
 
     Raises:
         InputError: For a contrast that is neither known nor mapped, a mapping to one that training did not have, or of

@@ -157,9 +157,7 @@ def near_duplicate_reports(cohort: Cohort) -> list[tuple[str, str]]:
 def near_duplicates(known: pd.DataFrame, others: pd.DataFrame) -> list[tuple[str, str]]:
     """Studies of `others` whose report is near-identical to one of `known`, each with the nearest of those.
 
-    Args:
-        known: Rows of a cohort's `studies`.
-        others: Rows of a cohort's `studies`, of the same or another cohort.
+    Both are rows of `studies`, of one cohort or of two.
     """
     known, others = (table[table["report"].str.strip() != ""] for table in (known, others))
     found: list[tuple[str, str]] = []

@@ -53,9 +53,7 @@ class Image:
 def read_nifti(path: Path | str, *, constant_ok: bool = False) -> Image:
     """Reads a NIfTI volume and turns its axes nearest to RAS (no interpolation).
 
-    Args:
-        path: `.nii` or `.nii.gz` file.
-        constant_ok: Whether all voxels may be equal, as in an empty lesion mask.
+    With `constant_ok` all voxels may be equal, as in an empty lesion mask.
 
     Raises:
         InputError: The file is missing, no NIfTI, truncated, empty, of several volumes, without one usable orientation,

@@ -199,11 +199,7 @@ def workloads(cells: Iterable[Cell]) -> dict[Workload, list[Cell]]:
 def time_step(method: Method, config: RunConfig, profile: Profile, limit_s: float) -> StepTime:
     """Times a training step of `method` on the grid and with the texts of `profile`.
 
-    Args:
-        method: A method that trains.
-        config: Its configuration.
-        profile: Dials of the phantom.
-        limit_s: No step is begun after so many seconds, once one step beside the first has been timed.
+    No step is begun after `limit_s`, once one step beside the first has been timed.
 
     Raises:
         InputError: When the run itself could not start, as for a batch that `profile` cannot fill.

@@ -177,13 +177,8 @@ def evaluate_checkpoint(
 ) -> tuple[Score, list[str]]:
     """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know.
 
-    Args:
-        checkpoint: Of `selip train` or `selip run`.
-        cohort: Folder of what is scored.
-        benchmark: Name of the benchmark.
-        split: Part that is scored.
-        contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
-            such a contrast is standardised by its own mean and spread.
+    Without `contrasts` (see `resolve_reading`) each volume of a contrast that the model was not trained on is
+    standardised by its own mean and spread.
     """
     repeat_exactly()
     model, facts = load_checkpoint(checkpoint)

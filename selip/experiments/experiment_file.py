@@ -145,7 +145,7 @@ class Planned:
 
 def cells_of(config: ExperimentConfig) -> list[Cell]:
     """`grid` with the methods themselves."""
-    return [(find_method(method), *rest) for method, *rest in grid(config)]
+    return [(find_method(method), ablation, seed, run) for method, ablation, seed, run in grid(config)]
 
 
 def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:

@@ -86,12 +86,7 @@ def _is_of(record: Record, facts: CheckpointFacts) -> bool:
 def push(checkpoint: Path, place: SharingPlace, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
     """Puts a checkpoint into a place that is empty, or that holds a shared checkpoint already.
 
-    Args:
-        checkpoint: The file.
-        place: Where it goes.
-        facts: Of `shared_facts`.
-        card: The model card, Markdown.
-        records: Those that are shared too, with their per-item scores.
+    `records` are shared too, with their per-item scores.
 
     Raises:
         InputError: When the place holds something else, or cannot be written.

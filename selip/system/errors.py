@@ -38,9 +38,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def out_of_memory_line(error: BaseException, sizes: Sequence[str] = ()) -> str:
     """One line for an error of memory.
 
-    Args:
-        error: One that `is_out_of_memory`.
-        sizes: Settings that decide how much is needed.
+    `sizes` are settings that decide how much is needed.
     """
     asked = _ASKED_FOR.search(str(error))
     amount = f" for {asked[1]}" if asked else ""

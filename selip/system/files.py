@@ -80,9 +80,7 @@ def is_partial(path: Path) -> bool:
 def remove_leftovers(folder: Path, pattern: str) -> None:
     """Removes the files and folders that killed processes left half made: those that no living one is making.
 
-    Args:
-        folder: Where to look.
-        pattern: As of `Path.glob`; names that no partial has are passed over.
+    `pattern` is as of `Path.glob`; names that no partial has are passed over.
     """
     for path in folder.glob(pattern):
         if not _PARTIAL.fullmatch(path.name) or is_held(path):
@@ -140,9 +138,7 @@ def held(path: Path, busy: Callable[[str], None]) -> Iterator[None]:
 
     On a file system without locks nothing is held.
 
-    Args:
-        path: File that stands for what is worked on.
-        busy: Called with who holds it when another does; it raises, or this one waits until it is free.
+    `busy` is called with who holds it when another does; it raises, or this one waits until it is free.
 
     Raises:
         OSError: When the file cannot be made or read.

@@ -27,9 +27,7 @@ SAID = ("name", "summary", "source")
 def registered(registry: Registry, group: str) -> dict[str, str]:
     """`registry`, then the entry points of `group` ("selip.methods", "selip.cohorts", ...).
 
-    Args:
-        registry: Name to "module:ATTRIBUTE". A built-in name is never replaced by a third party's.
-        group: Name of the entry-point group.
+    Names are to "module:ATTRIBUTE"; a built-in one is never replaced by a third party's.
     """
     return dict(registry) | {one.name: one.value for one in entry_points(group=group) if one.name not in registry}
 

@@ -111,10 +111,7 @@ def group_files(listing: Listing, pattern: str) -> tuple[list[Group], list[str]]
 def pick_volumes(group: Group, contrasts: Mapping[str, str]) -> tuple[dict[str, Path], list[str]]:
     """Volumes of an examination in the order of CONTRASTS, and a line for each that is missing.
 
-    Args:
-        group: Its files.
-        contrasts: Kind of file (lower case) -> contrast of CONTRASTS; of several kinds for one contrast the first
-            that is there counts.
+    `contrasts` are by kind of file, in lower case; of several kinds for one contrast the first that is there counts.
     """
     volumes: dict[str, Path] = {}
     for kind, contrast in contrasts.items():
@@ -147,9 +144,7 @@ def apply_split(studies: Sequence[StudyFiles], parts: Mapping[str, str]) -> tupl
     A study that the split does not name is for training. A patient whose studies are in several parts goes to the last
     of train, val, test, so that nobody of the published test part is trained on.
 
-    Args:
-        studies: The studies.
-        parts: Study -> one of SPLITS; empty leaves the studies as they are.
+    `parts` are by study; without any the studies stay as they are.
     """
     if not parts:
         return list(studies), []

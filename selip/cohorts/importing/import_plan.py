@@ -149,10 +149,7 @@ def _alike(studies: Sequence[StudyFiles]) -> list[str]:
 def unfit(studies: Sequence[StudyFiles], root: Path | None, texts: Texts) -> dict[int, str]:
     """Position of each study that cannot be imported -> why, in one line.
 
-    Args:
-        studies: As scanned.
-        root: Folder that no file may lie outside of, links followed; None: not checked.
-        texts: What is wanted where the set gives no text.
+    No file may lie outside of `root`, links followed; None is not checked.
     """
     home = None if root is None else root.resolve()
     count, parts, some = Counter(study.study for study in studies), _parts(studies), any(s.split for s in studies)

@@ -66,15 +66,7 @@ def import_adapter(
 ) -> Cohort:
     """Scans the folder of a public set and imports what is there.
 
-    Args:
-        adapter: The set.
-        source: The folder that the user downloaded.
-        out: Cohort folder to make.
-        root: Not for adapters; only None is allowed.
-        centre: Overrides the adapter's.
-        progress: As `import_studies`.
-        say: As `import_studies`.
-        **options: Fields of `Recipe`.
+    Arguments are those of `import_studies`; `centre` goes before the adapter's, and `root` is not for adapters.
 
     Raises:
         InputError: As `import_studies`, or nothing of the set's layout is in `source`.

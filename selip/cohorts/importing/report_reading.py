@@ -50,12 +50,7 @@ def read_report(report: str, language: str) -> ReportReading:
 
 
 def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) -> list[str]:
-    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages.
-
-    Args:
-        readings: Study and the reading of its report.
-        language: The declared one.
-    """
+    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages."""
     if not readings:
         return []
     lines = [_counts_line(readings), _language_line([reading for _, reading in readings], language)]

@@ -60,11 +60,7 @@ def make_pieces(
 ) -> dict[int, str]:
     """Makes the pieces that `folder` does not have yet, each in one of the recipe's processes.
 
-    Args:
-        studies: What to read.
-        folder: Where pieces are; made when there is something to write.
-        recipe: Grid and texts.
-        progress: Called with (studies done, studies in all), those of an earlier run included.
+    `progress` is called with (studies done, studies in all), those of an earlier run included.
 
     Returns:
         Position of each study that cannot be read -> why, in one line.

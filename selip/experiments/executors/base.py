@@ -48,9 +48,7 @@ class ExecutorOptions:
 def threads_of_a_run(asked: int, side_by_side: int = 1) -> int:
     """`asked`, or for 0 one thread, on a machine with a GPU a share of torch's own default.
 
-    Args:
-        asked: Threads of a run; 0 chooses.
-        side_by_side: Runs that share the machine.
+    `side_by_side` is how many runs share the machine.
 
     Raises:
         InputError: When it is negative.

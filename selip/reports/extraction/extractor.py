@@ -32,10 +32,6 @@ _Node = tuple[str, str]
 def extract(text: str, language: str = "en") -> Extraction:
     """Extract all that a report says.
 
-    Args:
-        text: The report, any text.
-        language: One of LANGUAGES.
-
     Returns:
         Its facts and lesions; nothing is recognised in a text about other matters.
 

@@ -90,11 +90,7 @@ def _blank(match: re.Match[str]) -> str:
 def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[Piece]:
     """The sentences of a text that speak of findings.
 
-    Args:
-        text: Without markup.
-        found: Its words and punctuation.
-        words: The same, as the lexicon compares them.
-        layout: Of its language.
+    `found` are its words and punctuation, `words` the same as the lexicon compares them.
     """
     page = _Page(text, found, words, layout)
     headings = list(page.headings()) if page.may_have_headings else []
