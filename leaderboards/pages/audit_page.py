@@ -22,7 +22,7 @@ from leaderboards.tables.shortcuts_and_slices import (
     slice_table,
     slices_of,
 )
-from selip.data.leakage_audit import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.data.leakage_audit import AUDIT_FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
 from selip.system.errors import listed
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
@@ -31,7 +31,7 @@ IDS = {
     "other source": "the cohorts have other names: the same id may be the same patient, published again, or chance",
     "counters": "a generated cohort counts its patients from one, so the same id says nothing; voxels do",
 }
-NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
+NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {AUDIT_FILE}."
 
 
 def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Page:

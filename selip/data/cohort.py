@@ -35,7 +35,7 @@ STUDY_COLUMNS = (
     "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
-COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
@@ -113,7 +113,7 @@ class Cohort:
         if version != SCHEMA_VERSION:
             raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
-        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
+        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, TABLE_COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:
             raise InputError(f"got tables in {root} that are not those of its cohort.json; build the cohort again")
         return cls(root, info, studies, volumes)

@@ -25,7 +25,7 @@ from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError
 
-FILE = "audit.json"
+AUDIT_FILE = "audit.json"
 NEAR_DUPLICATE_PERCENT = 90
 
 
@@ -229,7 +229,7 @@ def read_audit_facts(run_dir: Path, split_fingerprint: str) -> AuditFacts | None
     Raises:
         InputError: When the file cannot be read, or none of its cohorts has the records' split.
     """
-    path = run_dir / FILE
+    path = run_dir / AUDIT_FILE
     if not path.is_file():
         return None
     try:

@@ -32,7 +32,7 @@ _SIGNS = " .,;:!?#\"'()[]{}<>*_-–—"
 
 
 @dataclass(frozen=True)
-class Table:
+class FileTable:
     """A table with a header.
 
     Attributes:
@@ -48,7 +48,7 @@ class Table:
     numbers: tuple[int, ...]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> FileTable:
     """The table in a file.
 
     Raises:
@@ -57,7 +57,7 @@ def read_table(path: Path) -> Table:
     return parse_table(read_utf8(path), path)
 
 
-def parse_table(text: str, path: Path) -> Table:
+def parse_table(text: str, path: Path) -> FileTable:
     """The table in the text of `path`, see the module.
 
     Raises:
@@ -71,7 +71,7 @@ def parse_table(text: str, path: Path) -> Table:
     columns = tuple(header[k].lower() for k in named)
     _check_once(columns, path)
     rows = tuple({column: record[k] for column, k in zip(columns, named, strict=True)} for _, record in numbered[1:])
-    return Table(path, columns, rows, tuple(number for number, _ in numbered[1:]))
+    return FileTable(path, columns, rows, tuple(number for number, _ in numbered[1:]))
 
 
 def read_utf8(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_parts, check_same_grid
-from selip.data.contrast_mapping import Reading, resolve_reading, without_left_out
+from selip.data.contrast_mapping import ContrastReading, resolve_reading, without_left_out
 from selip.data.leakage_audit import AuditFacts, cohort_audit, crossing_audit
 from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
@@ -153,7 +153,7 @@ class Cohorts:
     trained_on: Cohort
     transfer: Cohort | None = None
     evaluate_on: Cohort | None = None
-    reading: Reading = field(default_factory=dict)
+    reading: ContrastReading = field(default_factory=dict)
 
     @property
     def scored(self) -> Cohort:
@@ -191,7 +191,7 @@ def open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> Cohorts
     return Cohorts(cohort, transfer, without_left_out(scored, reading), reading)
 
 
-def _reading(cohort: Cohort, scored: Cohort, config: EvaluateOnConfig) -> Reading:
+def _reading(cohort: Cohort, scored: Cohort, config: EvaluateOnConfig) -> ContrastReading:
     known = cohort.volumes.iloc[cohort.rows("train")]["contrast"]
     return resolve_reading(known, scored, config.contrasts)
 

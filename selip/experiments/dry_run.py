@@ -26,7 +26,7 @@ from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
-from selip.experiments.experiment_file import Cell
+from selip.experiments.experiment_file import GridCell
 from selip.models.settings import ModelConfig
 from selip.system.errors import InputError, listed
 from selip.system.mappings import to_mapping
@@ -47,7 +47,7 @@ LEFT_OUT = (
 )
 
 
-def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[str]:
+def dry_run_lines(config: ExperimentConfig, cells: Sequence[GridCell]) -> Iterator[str]:
     """Lines to print, each when it is known: the grid at once, then one for each kind of step that is timed.
 
     Raises:
@@ -73,7 +73,7 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
     return resolve(cohort.profile, {}) if cohort.name == "phantom" else None
 
 
-def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:
+def grid_lines(config: ExperimentConfig, cells: Sequence[GridCell], profile: Profile | None) -> Iterator[str]:
     """The resolved experiment, a paragraph for each part."""
     voxels = [f"{' x '.join(map(str, profile.shape))} voxels"] if profile else []
     yield f"{config.name}: {config.summary}"
@@ -110,7 +110,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}={value}".replace(" ", "")
 
 
-def estimate_lines(cells: Sequence[Cell], profile: Profile) -> Iterator[str]:
+def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]:
     """A line for each kind of step, timed now, and the sum; about SECONDS_TO_TIME in all, two steps a kind at least."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU threads: {torch.get_num_threads()}"
     yield f"training steps on random volumes, timed on this machine as busy as it is ({device}):"
@@ -134,7 +134,7 @@ def _step(timed: StepTime) -> str:
     return f"{timed.seconds:.3f} s for {timed.batch_size} pairs{scaled}, {timed.pairs_per_second:.0f} pairs/s"
 
 
-def _names(cells: Sequence[Cell]) -> str:
+def _names(cells: Sequence[GridCell]) -> str:
     names = list(dict.fromkeys(ablation or method.name for method, ablation, _, _ in cells))
     return listed(names, NAMES_SHOWN)
 
@@ -184,9 +184,9 @@ class StepTime:
         return self.batch_size / self.seconds
 
 
-def workloads(cells: Iterable[Cell]) -> dict[Workload, list[Cell]]:
+def workloads(cells: Iterable[GridCell]) -> dict[Workload, list[GridCell]]:
     """The runs that train, by what the time of their steps depends on."""
-    found: dict[Workload, list[Cell]] = {}
+    found: dict[Workload, list[GridCell]] = {}
     for cell in cells:
         method, _, _, config = cell
         if method.prepare is not None:

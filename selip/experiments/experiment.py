@@ -13,8 +13,8 @@ from benchmarks.tasks import retrieval
 from leaderboards.figures.example_pictures import draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
-from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
-from selip.data.leakage_audit import FILE as AUDIT_FILE
+from selip.data.contrast_mapping import ContrastReading, read_as, resolve_reading, without_left_out
+from selip.data.leakage_audit import AUDIT_FILE
 from selip.experiments.catalogue import check_names, find_benchmark, find_method
 from selip.experiments.cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.experiments.config import ExperimentConfig
@@ -182,7 +182,7 @@ def evaluate_checkpoint(
     """
     repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
-    opened, reading = Cohort.open(cohort), Reading()
+    opened, reading = Cohort.open(cohort), ContrastReading()
     if contrasts is not None:
         reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
         opened = without_left_out(opened, reading)

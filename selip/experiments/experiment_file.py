@@ -108,7 +108,7 @@ def _expand(key: str) -> str:
     return f"cohort.{key}" if head in {"profile", "patients"} else key
 
 
-Cell = tuple["Method", str, int, RunConfig]
+GridCell = tuple["Method", str, int, RunConfig]
 """Method, ablation, seed and configuration of a run."""
 
 
@@ -143,7 +143,7 @@ class Planned:
         return f"{self.label}.safetensors"
 
 
-def cells_of(config: ExperimentConfig) -> list[Cell]:
+def cells_of(config: ExperimentConfig) -> list[GridCell]:
     """`grid` with the methods themselves."""
     return [(find_method(method), ablation, seed, run) for method, ablation, seed, run in grid(config)]
 

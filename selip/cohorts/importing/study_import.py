@@ -39,7 +39,7 @@ PieceTask = tuple[int, StudyFiles, Path]
 
 
 @dataclass(frozen=True)
-class Piece:
+class StudyPiece:
     """One study on the grid.
 
     Attributes:
@@ -99,7 +99,7 @@ def _task(task: PieceTask, recipe: Recipe) -> tuple[int, str]:
     return position, make_piece(study, path, recipe)
 
 
-def piece_of(study: StudyFiles, folder: Path, recipe: Recipe) -> Piece:
+def piece_of(study: StudyFiles, folder: Path, recipe: Recipe) -> StudyPiece:
     """The piece of a study, read from its files again when it is damaged.
 
     Raises:
@@ -143,17 +143,17 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
     return ""
 
 
-def load_piece(path: Path) -> Piece:
+def load_piece(path: Path) -> StudyPiece:
     """The piece in `path`; its checksums are verified.
 
     Raises:
         BROKEN_PIECE: It is missing or damaged.
     """
     with np.load(path, allow_pickle=False) as found:
-        return Piece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
+        return StudyPiece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
 
 
-def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
+def read_piece(study: StudyFiles, recipe: Recipe) -> StudyPiece:
     """A study on the recipe's grid.
 
     Raises:
@@ -164,15 +164,15 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
     grid = study_grid(list(images.values()), recipe.shape, recipe.spacing_mm, recipe.centre)
     arrays = np.stack([to_grid(image, grid) for image in images.values()])
     if lesion is None:
-        return Piece(arrays, None, "")
+        return StudyPiece(arrays, None, "")
     mask = mask_to_grid(lesion, grid, study.levels)
     if not measures_mask(study, recipe.texts):
-        return Piece(arrays, mask, "")
+        return StudyPiece(arrays, mask, "")
     from selip.reports.mask_findings import findings_from_mask
     from selip.reports.mask_lesions import count_left_out
 
     measured = findings_to_json(findings_from_mask(images, lesion, study.levels))
-    return Piece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
+    return StudyPiece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
 
 
 def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:

@@ -15,7 +15,7 @@ from importlib.resources import files
 import yaml
 
 from selip.reports.extraction.lesion_frames import Frame, polarity_of
-from selip.reports.extraction.lesions import Reading, read
+from selip.reports.extraction.lesions import LesionReading, read
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
 from selip.reports.extraction.report_facts import UNSPECIFIED, Extraction, Fact, Lesion, Place, Span
 from selip.reports.extraction.study_state import strange_words, understood
@@ -50,7 +50,7 @@ def extract(text: str, language: str = "en") -> Extraction:
     return Extraction(text, facts, lesions, normal and not doubted, words, doubted, denied)
 
 
-def _denied(reading: Reading) -> Iterator[str]:
+def _denied(reading: LesionReading) -> Iterator[str]:
     """Lesion types that are denied by name, other lesions by the words for them."""
     for sentence, unsaid in reading.sentences:
         if not unsaid.denied:
@@ -62,7 +62,7 @@ def _denied(reading: Reading) -> Iterator[str]:
                 yield " ".join(sentence.words[mark.first : mark.last])
 
 
-def _facts(reading: Reading) -> Iterator[Fact]:
+def _facts(reading: LesionReading) -> Iterator[Fact]:
     frames = reading.frames
     yield from _locations(frames)
     yield from _signals(frames)

@@ -11,7 +11,7 @@ from selip.reports.extraction.lexicon import Lexicon, Sentence
 from selip.reports.extraction.negation import DENIABLE, Unsaid, unsaid_marks
 from selip.reports.extraction.places import Located, places_of
 from selip.reports.extraction.signals import signals_of
-from selip.reports.extraction.surroundings import Sign, signs, taken_regions, zone_marks
+from selip.reports.extraction.surroundings import StatedSign, signs, taken_regions, zone_marks
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast", "region"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
@@ -19,7 +19,7 @@ _NO_LESION = frozenset({"site", "adjective"})
 
 
 @dataclass
-class Reading:
+class LesionReading:
     """A report while it is read.
 
     Attributes:
@@ -31,13 +31,13 @@ class Reading:
 
     frames: list[Frame] = field(default_factory=list)
     doubted: list[Frame] = field(default_factory=list)
-    signs: list[Sign] = field(default_factory=list)
+    signs: list[StatedSign] = field(default_factory=list)
     sentences: list[tuple[Sentence, Unsaid]] = field(default_factory=list)
 
 
-def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
+def read(text_sentences: Iterator[Sentence], known: Lexicon) -> LesionReading:
     """Lesions and statements of a report."""
-    reading = Reading()
+    reading = LesionReading()
     for number, sentence in enumerate(text_sentences):
         unsaid = unsaid_marks(sentence, known)
         reading.sentences.append((sentence, unsaid))
@@ -47,19 +47,19 @@ def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
                 _read_sentence(reading, sentence, number, unsaid, known)
     reading.frames = merged(reading.frames) or _unplaced(reading.sentences)
     reading.signs += [
-        Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
+        StatedSign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
     ]
     return reading
 
 
-def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
+def _read_sentence(reading: LesionReading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
     events = _events(sentence, unsaid.absent, known)
     if unsaid.hidden:
         events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
     if events:
         reader = SentenceReader(reading.frames, sentence, number, known)
         reader.read(events)
-        reading.signs += [Sign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
+        reading.signs += [StatedSign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
     if unsaid.uncertain:
         deniable = {index for index, mark in enumerate(sentence.marks) if mark.kind in DENIABLE}
         doubts = _events(sentence, frozenset(deniable - unsaid.uncertain), known)
