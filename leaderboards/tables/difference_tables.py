@@ -9,16 +9,7 @@ import pandas as pd
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.paired_differences import Comparison, ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import (
-    DIFFERENCE,
-    MISSING,
-    Cell,
-    Line,
-    PageTable,
-    facet_of,
-    form_of,
-    number_cell,
-)
+from leaderboards.tables.cells import DIFFERENCE, MISSING, Cell, Line, PageTable, facet_of, form_of, number_cell
 
 
 def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts", over: str = "") -> PageTable:

@@ -20,15 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    Listing,
-    finish_scan,
-    group_files,
-    list_files,
-    read_text,
-)
+from selip.cohorts.importing.file_layout import NIFTI, Group, Listing, finish_scan, group_files, list_files, read_text
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.participants import read_people
 from selip.data.findings import CONTRASTS

@@ -59,10 +59,7 @@ class Grid:
 
 
 def read_volume(
-    path: Path | str,
-    shape: tuple[int, int, int],
-    spacing_mm: tuple[float, float, float],
-    centre: Centre = "foreground",
+    path: Path | str, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], centre: Centre = "foreground"
 ) -> NDArray[np.uint8]:
     """One NIfTI file on a cohort's grid: uint8 of `shape`, RAS.
 

@@ -19,14 +19,7 @@ from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentC
 from selip.records.record import cell_label
 from selip.system.errors import InputError
 from selip.system.files import content_hash
-from selip.system.mappings import (
-    apply_override,
-    from_mapping,
-    merged,
-    read_mapping,
-    refuse_unknown,
-    to_mapping,
-)
+from selip.system.mappings import apply_override, from_mapping, merged, read_mapping, refuse_unknown, to_mapping
 from selip.training.settings import RunConfig
 
 if TYPE_CHECKING:

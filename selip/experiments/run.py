@@ -167,12 +167,7 @@ def _score(
 
 
 def _leave(
-    cell: Planned,
-    setting: Setting,
-    facts: dict[str, Any],
-    names: Iterable[str],
-    error: Exception,
-    quiet: bool = False,
+    cell: Planned, setting: Setting, facts: dict[str, Any], names: Iterable[str], error: Exception, quiet: bool = False
 ) -> bool:
     """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"

@@ -184,12 +184,7 @@ def _refuse_failures(kept: Sequence[StudyFiles], left_out: Sequence[Quarantined]
 
 
 def _write_studies(
-    writer: CohortWriter,
-    studies: Sequence[StudyFiles],
-    parts: Mapping[str, str],
-    work: Path,
-    recipe: Recipe,
-    say: Say,
+    writer: CohortWriter, studies: Sequence[StudyFiles], parts: Mapping[str, str], work: Path, recipe: Recipe, say: Say
 ) -> None:
     """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()

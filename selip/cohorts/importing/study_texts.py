@@ -86,11 +86,7 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
     sources = dict.fromkeys(given, GIVEN) | dict(other.sources)
     states = {contrast: _given_state(text, study.labels, language) for contrast, text in given.items()}
     return StudyTexts(
-        given | dict(other.texts),
-        sources,
-        "" if given else other.findings,
-        states | dict(other.states),
-        other.reading,
+        given | dict(other.texts), sources, "" if given else other.findings, states | dict(other.states), other.reading
     )
 
 
