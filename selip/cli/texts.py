@@ -73,7 +73,7 @@ def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
     from rich.console import Console
 
-    from selip.reports.extraction.report_facts import as_mapping, facts_of, pages, summary
+    from selip.reports.extraction.report_facts import as_mapping, as_tables, facts_of, summary
 
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))
@@ -81,8 +81,8 @@ def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -
         typer.echo(json.dumps(facts_of(extractions), indent=1))
     else:
         console = Console(highlight=False)
-        for page in pages(extractions):
-            console.print(page)
+        for name, found in extractions.items():
+            console.print(as_tables(name, found))
     typer.echo(summary(extractions), err=as_json or as_facts)
 
 

@@ -240,8 +240,3 @@ def summary(extractions: Mapping[str, Extraction]) -> str:
         f"{len(extractions)} reports, {facts} facts; nothing recognised in {unknown}, whose sentences stand as they "
         f"are; {', '.join(f'{name} {states[name]}' for name in get_args(State))}"
     )
-
-
-def pages(extractions: Mapping[str, Extraction]) -> Iterator[RenderableType]:
-    """The page of each report."""
-    yield from (as_tables(name, found) for name, found in extractions.items())
