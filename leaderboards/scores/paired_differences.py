@@ -20,19 +20,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """Row a minus row b on one metric.
+    """Row a minus row b on one metric (`pool/metric`), paired, with interval and bootstrap p-value.
 
-    Attributes:
-        a: Label of the first row.
-        b: Label of the row that is subtracted.
-        key: Metric, `pool/metric`.
-        difference: Paired difference with interval and bootstrap p-value.
-        p_holm: p-value adjusted over the declared contrasts of this family of metrics; NaN outside them.
-        p_seeds: p-value of the sign-flip test over seeds; NaN with fewer than SEEDS_FOR_A_TEST of them.
-        benchmark: Benchmark of the metric.
-        label: The benchmark in words.
-        metric: The metric in words.
-        higher_is_better: Direction of the metric.
+    `p_holm` is adjusted over the declared contrasts of the family, NaN outside them; `p_seeds` is of the sign-flip test
+    over seeds, NaN with fewer than SEEDS_FOR_A_TEST. `label` and `metric` are benchmark and metric in words.
     """
 
     a: str

@@ -49,11 +49,7 @@ _LESION_WORDS = re.compile(r"label-l(?![a-z])|lesion|stroke|infarct|tumou?r|wmh|
 
 
 def scan(source: Path) -> Scan:
-    """Sessions of a BIDS data set below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Sessions of a BIDS data set below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _VOLUME)
     masks, twice = _masks(listing)

@@ -26,11 +26,7 @@ _FILE = (
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of ISLES 2022 below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of ISLES 2022 below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
     people = read_people(listing)

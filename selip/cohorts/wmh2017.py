@@ -35,11 +35,7 @@ _SPLITS = {"training": "train", "test": "test"}
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of the challenge below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of the challenge below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
     studies, parts = [], {}

@@ -33,13 +33,9 @@ _SIGNS = " .,;:!?#\"'()[]{}<>*_-–—"
 
 @dataclass(frozen=True)
 class FileTable:
-    """A table with a header.
+    """A table with a header: names of columns in lower case, and each row that holds anything, by column.
 
-    Attributes:
-        path: Its file.
-        columns: Names of the columns in lower case, each once.
-        rows: Column -> value of each row that holds anything.
-        numbers: Number of each row as a spreadsheet counts: the header is row 1.
+    `numbers` count rows as a spreadsheet does: the header is row 1.
     """
 
     path: Path

@@ -151,10 +151,7 @@ def duration(seconds: float) -> str:
 class Workload:
     """Settings that the time of a step depends on; runs that share them are timed once.
 
-    Attributes:
-        views: Views of a batch that the method asks for, less "labels", which cost nothing.
-        model: Towers.
-        batch_size: Pairs a step.
+    `views` of a batch that the method asks for are without "labels", which cost nothing.
     """
 
     views: tuple[str, ...]
@@ -164,13 +161,9 @@ class Workload:
 
 @dataclass(frozen=True)
 class StepTime:
-    """A timed step.
+    """A timed step: `seconds` of one with `batch_size` pairs.
 
-    Attributes:
-        seconds: Time of one step with `batch_size` pairs.
-        batch_size: Pairs a step.
-        timed_pairs: Pairs that it was timed with; fewer than `batch_size` when the rest is scaled.
-        memory_mb: Peak memory of the step in MiB, model and optimiser with it.
+    It was timed with fewer `timed_pairs` where the time is scaled.
     """
 
     seconds: float

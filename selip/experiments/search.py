@@ -26,13 +26,7 @@ from selip.system.files import content_hash
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer.
-
-    Attributes:
-        cosine: Similarity in [-1, 1].
-        row: Row of the first volume that carries the answer in the embeddings' items.
-        text: Its findings text.
-    """
+    """One answer: cosine in [-1, 1], row of the first volume that carries it among the items, and its findings text."""
 
     cosine: float
     row: int

@@ -20,16 +20,10 @@ from selip.system.arrays import FloatArray
 
 @dataclass(frozen=True)
 class ClausePair:
-    """One entry of the clause table, all in [0, 1].
+    """One entry of the clause table, all in [0, 1]; `similarity` is K.
 
-    Attributes:
-        clause_a: Clause of the first text.
-        clause_b: Clause of the second text.
-        location: Location match; None where the semantic measure has no parts.
-        signal: Signal match; None likewise.
-        semantic: Semantic term; None where the mix leaves it out.
-        syntax: Syntax term; None where the mix leaves it out.
-        similarity: K.
+    `location` and `signal` are None where the semantic measure has no parts, a term is None where the mix leaves it
+    out.
     """
 
     clause_a: str
@@ -43,17 +37,10 @@ class ClausePair:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why S of two texts is what it is.
+    """Why S of two texts, in [0, 1], is what it is.
 
-    Attributes:
-        text_a: First text.
-        text_b: Second text.
-        clauses_a: Its clauses; none for a normal text.
-        clauses_b: Those of the second.
-        pairs: Every pair of clauses, those of the first text outermost.
-        similarity: S in [0, 1].
-        reason: The rule that gave S, as "mean of 6 clause pairs" or "equal texts".
-        config: The measures.
+    A normal text has no clauses; `pairs` are those of the first text outermost; `reason` is the rule that gave S, as
+    "mean of 6 clause pairs" or "equal texts".
     """
 
     text_a: str

@@ -30,12 +30,7 @@ Execute = Callable[[Job, Sequence[int], Report], list[RunOutcome]]
 class ExecutorOptions:
     """Options of the command line for executing runs; each executor takes those that concern it.
 
-    Attributes:
-        workers: Processes on this machine; 0 chooses.
-        threads: Threads of a run; 0 chooses.
-        address: Address of a cluster.
-        parameters: Further parameters of a scheduler.
-        folder: Where a scheduler may keep its files.
+    0 workers or threads are chosen; `parameters` are a scheduler's, `folder` is where it may keep its files.
     """
 
     workers: int = 0

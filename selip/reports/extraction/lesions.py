@@ -20,13 +20,9 @@ _NO_LESION = frozenset({"site", "adjective"})
 
 @dataclass
 class LesionReading:
-    """A report while it is read.
+    """A report while it is read: lesions in order, yes/no statements, sentences and what each does not say is there.
 
-    Attributes:
-        frames: Lesions in their order.
-        doubted: Lesions that are neither affirmed nor denied.
-        signs: Yes/no statements.
-        sentences: What was read, and what each sentence does not say is there.
+    Lesions in `doubted` are neither affirmed nor denied.
     """
 
     frames: list[Frame] = field(default_factory=list)
