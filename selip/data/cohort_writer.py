@@ -64,11 +64,7 @@ class CohortWriter:
         self._open_files, self._hold = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
-        """Makes the temporary folder and the empty store.
-
-        Raises:
-            InputError: When the folder cannot be made there.
-        """
+        """Makes the temporary folder and the empty store; raises InputError when the folder cannot be made there."""
         remove_leftovers(self.root.parent, f".{escape(self.root.name)}.*.partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         try:

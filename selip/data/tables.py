@@ -45,20 +45,12 @@ class FileTable:
 
 
 def read_table(path: Path) -> FileTable:
-    """The table in a file.
-
-    Raises:
-        InputError: The file is no such table; the line names the row or the column.
-    """
+    """The table in a file; raises InputError when the file is no such table; the line names the row or the column."""
     return parse_table(read_utf8(path), path)
 
 
 def parse_table(text: str, path: Path) -> FileTable:
-    """The table in the text of `path`, see the module.
-
-    Raises:
-        InputError: It is none.
-    """
+    """The table in the text of `path`, see the module; raises InputError when it is none."""
     records = [[field.strip() for field in record] for record in _records(text, path)]
     numbered = [(number, record) for number, record in enumerate(records, start=1) if any(record)]
     _, header = numbered[0] if numbered else (1, [])

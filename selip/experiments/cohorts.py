@@ -121,11 +121,7 @@ def grid_like(path: Path) -> Grid:
 
 
 def parse_grid(shape: str, spacing_mm: str) -> Grid:
-    """Grid of "64,64,24" and "3,3.5,6".
-
-    Raises:
-        InputError: When either is not three positive numbers.
-    """
+    """Grid of "64,64,24" and "3,3.5,6"; raises InputError when either is not three positive numbers."""
     try:
         voxels = tuple(int(part) for part in shape.split(","))
         edges = tuple(float(part) for part in spacing_mm.split(","))

@@ -79,11 +79,7 @@ def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 
 def parse_contrasts(text: str) -> dict[str, str | None]:
-    """The mapping of contrasts of "{T1c: T1, DWI: null}".
-
-    Raises:
-        InputError: When it is no mapping of contrasts.
-    """
+    """The mapping of contrasts of "{T1c: T1, DWI: null}"; raises InputError when it is no mapping of contrasts."""
     values: dict[str, Any] = {}
     apply_override(values, f"contrasts={text}")
     return from_mapping(EvaluateOnConfig, values).contrasts

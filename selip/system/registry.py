@@ -45,11 +45,7 @@ def check_registered(registry: Registry, group: str, name: str) -> str:
 
 
 def load(registry: Registry, group: str, name: str) -> Any:  # noqa: ANN401 (each registry has its own type)
-    """The object registered under `name`.
-
-    Raises:
-        InputError: When nothing has that name.
-    """
+    """The object registered under `name`; raises InputError when nothing has that name."""
     module, _, attribute = check_registered(registry, group, name).partition(":")
     return getattr(import_module(module), attribute)
 

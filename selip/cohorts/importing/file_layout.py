@@ -123,11 +123,7 @@ def pick_volumes(group: Group, contrasts: Mapping[str, str]) -> tuple[dict[str, 
 
 
 def finish_scan(studies: Sequence[StudyFiles], problems: Sequence[str], listing: Listing, layout: str) -> Scan:
-    """The scan, with the studies that have a volume.
-
-    Raises:
-        InputError: There is none; the line tells the layout.
-    """
+    """The scan, with the studies that have a volume; raises InputError when there is none."""
     kept = tuple(study for study in studies if study.volumes)
     if not kept:
         raise InputError(
@@ -180,11 +176,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Content of a JSON file.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Content of a JSON file; raises InputError when it is none."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:

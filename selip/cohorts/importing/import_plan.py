@@ -99,11 +99,7 @@ class Recipe:
     profile: str = "imported"
 
     def __post_init__(self) -> None:
-        """Checks the choices.
-
-        Raises:
-            InputError: One is not allowed.
-        """
+        """Checks the choices; raises InputError when one is not allowed."""
         if len(self.shape) != 3 or any(size < 1 for size in self.shape):
             raise InputError(f"got shape {tuple(self.shape)}; allowed: three positive whole numbers; mend it")
         if len(self.spacing_mm) != 3 or not all(0 < size < np.inf for size in self.spacing_mm):

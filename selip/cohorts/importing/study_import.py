@@ -144,11 +144,7 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
 
 
 def load_piece(path: Path) -> StudyPiece:
-    """The piece in `path`; its checksums are verified.
-
-    Raises:
-        BROKEN_PIECE: It is missing or damaged.
-    """
+    """The piece in `path`; its checksums are verified, raises BROKEN_PIECE when it is missing or damaged."""
     with np.load(path, allow_pickle=False) as found:
         return StudyPiece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
 

@@ -107,11 +107,7 @@ class Lexicon:
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    """The packaged wording of a language, read once.
-
-    Raises:
-        InputError: When there is none.
-    """
+    """The packaged wording of a language, read once; raises InputError when there is none."""
     if language not in LANGUAGES:
         raise InputError(f"got language {language!r}; allowed: {', '.join(LANGUAGES)}; name one of them")
     data = yaml.safe_load(
