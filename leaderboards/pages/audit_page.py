@@ -22,16 +22,16 @@ from leaderboards.tables.shortcuts_and_slices import (
     slice_table,
     slices_of,
 )
-from selip.data.leakage_audit import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.data.leakage_audit import AUDIT_FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.system.errors import listed
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
-SHOWN = 10
 IDS = {
     "same source": "both cohorts are of one source, so the same id is the same patient",
     "other source": "the cohorts have other names: the same id may be the same patient, published again, or chance",
     "counters": "a generated cohort counts its patients from one, so the same id says nothing; voxels do",
 }
-NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
+NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {AUDIT_FILE}."
 
 
 def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Page:
@@ -169,15 +169,10 @@ def _balance(cohort: CohortAudit) -> PageTable:
 def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> PageTable:
     """Everything looked for, how often it was found, and the first of what was found."""
     lines = tuple(
-        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
+        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(listed(ones) or MISSING, prose=True)))
         for name, ones in pairs.items()
     )
     return PageTable(title, caption, ("looked for", "found", "which"), lines)
-
-
-def _listed(ones: Sequence[str]) -> str:
-    more = f" and {len(ones) - SHOWN} more" if len(ones) > SHOWN else ""
-    return ", ".join(ones[:SHOWN]) + more
 
 
 def crossing_table(crossing: CrossingAudit) -> PageTable:

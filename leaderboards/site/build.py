@@ -15,7 +15,8 @@ from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.dose_response import DOSES, read_doses
 from leaderboards.scores.tidy_table import to_csv
-from leaderboards.site.page import Site, site_of, to_html
+from leaderboards.site.cards import cards_of, configurations_of
+from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
 from leaderboards.tables.document import Page, to_latex, to_markdown
@@ -121,4 +122,6 @@ def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mappi
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)
     about = [fact for fact in [*cohort_facts(board), *said] if fact[0] in shown or fact == size]
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
-    return site_of(title, about, parts, sheets, ranks)
+    configurations = configurations_of(sheets)
+    cards = cards_of(sheets, ranks, configurations)
+    return Site(title, any(part.synthetic for part in parts), about, parts, cards, configurations)

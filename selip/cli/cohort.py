@@ -33,7 +33,7 @@ def cohort_build(
     ] = "cpu",
 ) -> None:
     """Generate a cohort."""
-    from selip.experiments.cohort_building import build_cohort
+    from selip.experiments.cohorts import build_cohort
 
     with reporting() as report:
         config = CohortConfig(name, profile, seed, patients, settings=parse_pairs(settings or []))
@@ -75,7 +75,7 @@ def cohort_import(
     A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
     command is given again.
     """
-    from selip.experiments.cohort_building import grid_like, import_cohort, parse_grid, rebuild_command
+    from selip.experiments.cohorts import grid_like, import_cohort, parse_grid, rebuild_command
 
     grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
     options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}

@@ -11,7 +11,7 @@ import typer
 from selip.cli.options import CohortOption, Experiment, MethodName, NewFolder, Overrides, Resume, Threads, Track
 from selip.experiments.catalogue import check_names, experiment_file
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import read_experiment
+from selip.experiments.experiment_file import cells_of, read_experiment
 from selip.experiments.run_directory import RunDirectory
 from selip.system.environment import is_first_process, launched_processes
 from selip.system.errors import InputError
@@ -144,7 +144,6 @@ def _check_early(config: ExperimentConfig, out: Path, resume: bool) -> None:
 
 def _dry_run(config: ExperimentConfig) -> None:
     from selip.experiments.dry_run import dry_run_lines
-    from selip.experiments.grid import cells_of
 
     for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)

@@ -36,7 +36,7 @@ STUDY_COLUMNS = (
     "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
-COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: the findings that were read from the report, for training; `findings` judge."""
 COMBINATION = "combination"
@@ -102,9 +102,7 @@ class Cohort:
     def open(cls, root: Path | str, verify: bool = True) -> Cohort:
         """Opens a cohort folder.
 
-        Args:
-            root: The folder.
-            verify: Whether the tables must be those of the content hash.
+        With `verify` the tables must be those of the content hash.
 
         Raises:
             InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
@@ -120,7 +118,7 @@ class Cohort:
         if version != SCHEMA_VERSION:
             raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
-        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
+        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, TABLE_COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:
             raise InputError(f"got tables in {root} that are not those of its cohort.json; build the cohort again")
         return cls(root, info, studies, volumes)

@@ -10,17 +10,17 @@ from pathlib import Path
 from benchmarks.benchmark import Score, ScoreOptions
 from benchmarks.settings import EvaluationConfig
 from benchmarks.tasks import retrieval
-from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
+from leaderboards.figures.example_pictures import draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
-from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
-from selip.data.leakage_audit import FILE as AUDIT_FILE
+from selip.data.contrast_mapping import ContrastReading, read_as, resolve_reading, without_left_out
+from selip.data.leakage_audit import AUDIT_FILE
 from selip.experiments.catalogue import check_names, find_benchmark, find_method
+from selip.experiments.cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
-from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.grid import Planned, grid, plan
+from selip.experiments.experiment_file import Planned, grid, plan
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
 from selip.experiments.search import worked_examples
@@ -194,17 +194,12 @@ def evaluate_checkpoint(
 ) -> tuple[Score, list[str]]:
     """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know.
 
-    Args:
-        checkpoint: Of `selip train` or `selip run`.
-        cohort: Folder of what is scored.
-        benchmark: Name of the benchmark.
-        split: Part that is scored.
-        contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
-            such a contrast is standardised by its own mean and spread.
+    Without `contrasts` (see `resolve_reading`) each volume of a contrast that the model was not trained on is
+    standardised by its own mean and spread.
     """
     repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
-    opened, reading = Cohort.open(cohort), Reading()
+    opened, reading = Cohort.open(cohort), ContrastReading()
     if contrasts is not None:
         reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
         opened = without_left_out(opened, reading)
@@ -222,9 +217,9 @@ def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))
         embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method, cohorts.synthetic).items():
             png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+            draw_examples(png, queries)
     return build_leaderboard(run_dir)
 
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
@@ -169,12 +169,7 @@ def _score(
 
 
 def _leave(
-    cell: Planned,
-    setting: Setting,
-    facts: dict[str, Any],
-    names: Iterable[str],
-    error: Exception,
-    quiet: bool = False,
+    cell: Planned, setting: Setting, facts: dict[str, Any], names: Iterable[str], error: Exception, quiet: bool = False
 ) -> bool:
     """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"

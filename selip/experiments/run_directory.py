@@ -18,13 +18,11 @@ from selip.records.record import Record
 from selip.records.record_files import check_per_item, read_record
 from selip.system.environment import now
 from selip.system.errors import InputError
-from selip.system.files import is_partial, naming, remove_leftovers, write_all, write_atomically
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.files import LOCK, held, is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.system.mappings import to_mapping
 
 if TYPE_CHECKING:
-    from selip.experiments.grid import Planned
+    from selip.experiments.experiment_file import Planned
 
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""

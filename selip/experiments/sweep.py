@@ -15,7 +15,7 @@ from typing import Any
 from leaderboards.scores.dose_response import BASE, CONTROL, DOSES, Dose, Sweep
 from leaderboards.site.build import build_doses
 from selip.experiments.catalogue import check_names
-from selip.experiments.cohort_building import open_or_build
+from selip.experiments.cohorts import open_or_build
 from selip.experiments.config import CohortConfig, ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.experiment import run_experiment

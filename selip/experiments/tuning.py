@@ -18,7 +18,7 @@ from selip.experiments.catalogue import find_method
 from selip.experiments.config import ExperimentConfig, Trial, TunedMethod, Tuning
 from selip.experiments.executors.base import Execute
 from selip.experiments.experiment import claimed, execute_cells
-from selip.experiments.grid import plan
+from selip.experiments.experiment_file import plan
 from selip.records.record import Record
 from selip.records.record_files import read_record
 from selip.system.errors import InputError

@@ -127,11 +127,7 @@ def apply_override(values: dict[str, Any], override: str, expand: Callable[[str]
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Values of `key=value` texts by key, read as YAML.
-
-    Raises:
-        InputError: When one is no such text.
-    """
+    """Values of `key=value` texts by key, read as YAML; raises InputError when one is no such text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         if "." in pair.partition("=")[0]:

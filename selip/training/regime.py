@@ -77,6 +77,14 @@ class Regime:
         """True when hardly a text has one that is like it, so that soft targets are those of strangers."""
         return self.alike < FEWEST_ALIKE
 
+    @property
+    def warning(self) -> str:
+        """A clause on how few rows have a text that is alike, and what to do."""
+        return (
+            f"only {self.alike:.0%} of the rows of a batch of {self.batch_size} have one with S >= {ALIKE}; use texts "
+            "that share findings, or similarity.semantic=ontology"
+        )
+
 
 def regime_of(cohort: Cohort, run: RunConfig) -> Regime:
     """The regime of a cohort; a batch is cut to what its train part can fill.

@@ -8,8 +8,7 @@ from baselines.selip import METHOD as SELIP
 from baselines.selip import selip_loss
 from baselines.selip_released import METHOD
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.experiment_file import with_overrides
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, with_overrides
 from selip.training.settings import RunConfig
 
 

@@ -13,7 +13,7 @@ from selip.cli.main import app
 from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_method, registered_names
 from selip.experiments.config import CohortConfig, ExperimentConfig, Trial, TunedMethod, Tuning
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid
 from selip.experiments.tuning import METRICS, chosen, is_tunable, score_of, tuning_experiment, with_tuned
 from selip.records.record_files import read_record
 from selip.system.errors import InputError
