@@ -40,16 +40,10 @@ _ROUNDING = 1e-5  # per-item scores are kept as float32
 
 @dataclass(frozen=True)
 class GateLine:
-    """One guarded metric of one method.
+    """The guarded metrics of one method: their mean, over seeds too, on both sides.
 
-    Attributes:
-        pair: The rows on both sides.
-        guarded: The metrics whose mean it is, and the margin.
-        reference: Their mean in the reference, over seeds too.
-        candidate: Their mean in the candidate.
-        difference: Candidate minus reference with its interval, turned so that more is better.
-        spread: Standard deviation over seeds that the interval is made with.
-        p_holm: One-sided p-value that nothing was lost, adjusted over the lines of the benchmark.
+    The difference is candidate minus reference, turned so that more is better, with the interval that `spread`, over seeds,
+    makes; `p_holm` is the one-sided p-value that nothing was lost, adjusted over the lines of the benchmark.
     """
 
     pair: Pair

@@ -16,13 +16,7 @@ from selip.records.record import CohortFacts, Record
 
 @dataclass(frozen=True)
 class Headline:
-    """The metric that methods are ranked by on a benchmark.
-
-    Attributes:
-        key: Metric, `pool/metric`.
-        name: The same in words.
-        higher_is_better: Direction.
-    """
+    """The metric (`pool/metric`) that methods are ranked by on a benchmark, and its name in words."""
 
     key: str
     name: str

@@ -9,25 +9,13 @@ import pandas as pd
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.paired_differences import Comparison, ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import (
-    DIFFERENCE,
-    MISSING,
-    Cell,
-    Line,
-    PageTable,
-    facet_of,
-    form_of,
-    number_cell,
-)
+from leaderboards.tables.cells import DIFFERENCE, MISSING, Cell, Line, PageTable, facet_of, form_of, number_cell
 
 
 def declared_table(contrasts: Sequence[Comparison], over: str, title: str = "Declared contrasts") -> PageTable:
     """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value.
 
-    Args:
-        contrasts: Of one page.
-        over: What Holm's adjustment is over.
-        title: Title of the table.
+    `over` is what Holm's adjustment is over.
     """
     if not any(c.is_tested for c in contrasts):
         return _described_table(contrasts, title)
@@ -49,10 +37,8 @@ def declared_table(contrasts: Sequence[Comparison], over: str, title: str = "Dec
     caption = f"Fixed before any run. Paired over patients and seeds; two-sided p, Holm over {over}, run or not."
     caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
     caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
-    caption += (
-        " Smallest detectable: the true difference that this comparison would find with 80 % power at .05, spread "
-    )
-    caption += "of seeds included, before Holm's adjustment."
+    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05, the "
+    caption += "spread of seeds included, before Holm's adjustment."
     return PageTable(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
 
 

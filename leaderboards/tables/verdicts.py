@@ -61,7 +61,11 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
     after = f" ({headline.name})" if named else ""
     sentences = [
         ("good", f"Interval clear of the floor, {name} {floor:.3f}{after}", beyond),
-        ("plain", f"Not clear of it{after}, and not trained", [n for n in (*holding, *short) if n not in trained]),
+        (
+            "plain",
+            f"Not trained, and not clear of {name} {floor:.3f}{after}",
+            [n for n in (*holding, *short) if n not in trained],
+        ),
         ("warn", f"Trained, yet the interval holds {name} {floor:.3f}{after}", [n for n in holding if n in trained]),
         ("warn", f"Trained, yet worse than {name} {floor:.3f}{after}", [n for n in short if n in trained]),
     ]
