@@ -42,8 +42,8 @@ _ROUNDING = 1e-5  # per-item scores are kept as float32
 class GateLine:
     """The guarded metrics of one method: their mean, over seeds too, on both sides.
 
-    The difference is candidate minus reference, turned so that more is better, with the interval that `spread`, over seeds,
-    makes; `p_holm` is the one-sided p-value that nothing was lost, adjusted over the lines of the benchmark.
+    The difference is candidate minus reference, turned so that more is better; `spread` is that over seeds, of which
+    its interval is made; `p_holm` is the one-sided p-value that nothing was lost, adjusted over the benchmark's lines.
     """
 
     pair: Pair

@@ -59,13 +59,10 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
     short = [label for label, ends in bounds.items() if headline.beyond(floor, headline.better_of(*ends))]
     holding = [label for label in bounds if label not in {*beyond, *short}]
     after = f" ({headline.name})" if named else ""
+    untrained = [label for label in (*holding, *short) if label not in trained]
     sentences = [
         ("good", f"Interval clear of the floor, {name} {floor:.3f}{after}", beyond),
-        (
-            "plain",
-            f"Not trained, and not clear of {name} {floor:.3f}{after}",
-            [n for n in (*holding, *short) if n not in trained],
-        ),
+        ("plain", f"Not trained, and not clear of {name} {floor:.3f}{after}", untrained),
         ("warn", f"Trained, yet the interval holds {name} {floor:.3f}{after}", [n for n in holding if n in trained]),
         ("warn", f"Trained, yet worse than {name} {floor:.3f}{after}", [n for n in short if n in trained]),
     ]
