@@ -118,6 +118,6 @@ def judged(one: Measured, spread: SeedSpread) -> tuple[Interval, float]:
     error = math.sqrt(one.patients + seeds)
     if not error > 0:
         return Interval(one.value, one.value + 0 * error, one.value + 0 * error), float(one.value >= 0)
-    df = pooled_df(np.array([one.patients]), np.array([seeds]), one.n_patients - 1, spread.df)[0]
+    df = pooled_df(np.array([one.patients]), np.array([seeds]), one.n_patients - 1, spread.df if seeds else 1.0)[0]
     reach = float(t.ppf((1 + CONFIDENCE) / 2, df)) * error
     return Interval(one.value, one.value - reach, one.value + reach), float(t.cdf(one.value / error, df))

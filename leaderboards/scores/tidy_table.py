@@ -49,9 +49,8 @@ def tidy(
     """One line a complete row x metric, and one line without a number for each row with a hole.
 
     With one seed, value and interval are those of the record. With several, the value is the mean over seeds, `lower`
-    and `upper` are from the hierarchical bootstrap (seed, then patient), `case_lower` and `case_upper` from patients
-    alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. A metric of fewer items than its
-    benchmark asks for has no number.
+    and `upper` are over seeds and patients, `case_lower` and `case_upper` from patients alone with the seeds held, and
+    `seed_sd` is that of the seeds' values alone. A metric of fewer items than its benchmark asks for has no number.
 
     `keys` are the metrics to keep, all where None. Metrics of the `known` standings need no second pass over resamples.
     """

@@ -3,7 +3,7 @@
 A run is the mean of a method's seeds by patient, shifted by what one seed of any method lies off its mean, with the
 scatter over patients of one seed of any method. Three methods are compared, as in the quick experiment.
 
-`python tests/leaderboards/gate_power.py` prints the table of docs/pages/how-to/gate.md (a minute).
+`python tests/leaderboards/gate_power.py` prints the table of docs/pages/how-to/gate.md (two minutes).
 """
 
 from __future__ import annotations
@@ -112,4 +112,5 @@ def table(n_comparisons):
 
 
 if __name__ == "__main__":
-    print("\n".join(table(4000)))
+    for line in table(2000):
+        print(line, flush=True)
