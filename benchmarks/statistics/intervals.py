@@ -117,7 +117,7 @@ def bootstrap_columns(
     return intervals_of([resampler], len(names), n_resamples, seed, confidence)
 
 
-def hierarchical_bootstrap(
+def interval_over_seeds(
     frames: Sequence[pd.DataFrame],
     metric: str,
     n_resamples: int = 10_000,

@@ -35,7 +35,7 @@ class RowIntervals:
     differences: Mapping[tuple[str, str, str], Difference]
 
 
-def hierarchical_columns(
+def row_intervals(
     frames_by_row: Mapping[str, Sequence[pd.DataFrame]],
     metrics: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
@@ -44,14 +44,14 @@ def hierarchical_columns(
     statistic: str = "mean",
     confidence: float = 0.95,
 ) -> RowIntervals:
-    """`hierarchical_bootstrap` of every row, and of the difference of every pair on the same draws, in one pass.
+    """`interval_over_seeds` of every row, and of the difference of every pair on the same draws, in one pass.
 
     Each result is that of one row or pair at a time with the same seed, to rounding. Two resampled values that differ
     by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
 
     Args:
         frames_by_row: Per-item scores of one pool, one frame a seed, for each row, with the columns that
-            `hierarchical_bootstrap` asks for. The k-th frames of all rows are of one seed; their items may differ,
+            `interval_over_seeds` asks for. The k-th frames of all rows are of one seed; their items may differ,
             their patients not.
         metrics: Metrics to summarise, all by the same statistic.
         pairs: Rows (a, b) to subtract, a - b; None for every pair, in the order of the rows.

@@ -84,7 +84,7 @@ def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdi
     if left_out:
         text = f"Not ranked, for want of a task: {', '.join(left_out)}. What each lacks stands below."
         found.append(Verdict("plain", text))
-    found.append(Verdict("warn", NOT_INDEPENDENT))
+    found += [Verdict("warn", NOT_INDEPENDENT)] if overall.ranks else []
     seeds = min(len(sheet.board.seeds) for sheet in sheets)
     if SEEDS_FOR_A_SPREAD <= seeds < SEEDS_FOR_A_TEST:
         text = f"{seeds} seed{'s' if seeds > 1 else ''}: no sign-flip test over seeds, which needs {SEEDS_FOR_A_TEST}."

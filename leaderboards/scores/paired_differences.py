@@ -9,7 +9,7 @@ from string import ascii_lowercase
 
 from benchmarks.statistics.intervals import Difference, Interval, holm
 from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.table_intervals import row_intervals
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import full_name
 from selip.records.metric_key import MetricKey
@@ -122,7 +122,7 @@ def standing_of(board: BenchmarkRecords, key: str, n_resamples: int) -> Standing
     if not frames:
         return Standing(key, tuple(rows), {}, {})
     metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
-    passed = hierarchical_columns(frames, [metric], n_resamples=n_resamples, statistic=statistic)
+    passed = row_intervals(frames, [metric], n_resamples=n_resamples, statistic=statistic)
     intervals = {label: interval for (label, _), interval in passed.intervals.items()}
     comparisons = {
         (a, b): _comparison(board, rows[a], rows[b], key, difference)
@@ -141,7 +141,7 @@ def compare_pairs(
         return []
     metric, statistic = MetricKey.parse(key).metric, next(iter(rows.values())).scored[0].metrics[key].statistic
     frames = {label: board.frames(row, key) for label, row in rows.items()}
-    found = hierarchical_columns(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
+    found = row_intervals(frames, [metric], kept, n_resamples=n_resamples, statistic=statistic).differences
     return [_comparison(board, rows[a], rows[b], key, found[a, b, metric]) for a, b in kept]
 
 

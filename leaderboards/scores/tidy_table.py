@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.table_intervals import row_intervals
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import task_keys
 from leaderboards.scores.paired_differences import Standing
@@ -176,7 +176,7 @@ def _batches(board: BenchmarkRecords, kept: Mapping[str, Sequence[str]]) -> list
 
 def _bounds(batch: _Batch, frames: Mapping[str, Sequence[pd.DataFrame]], n_resamples: int) -> Bounds:
     names = {MetricKey.parse(key).metric: key for key in batch.keys}
-    found = hierarchical_columns(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
+    found = row_intervals(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
     return {(label, names[name]): (one.lower, one.upper) for (label, name), one in found.intervals.items()}
 
 

@@ -9,7 +9,7 @@ from seed_simulation import SHARES, covered, false_families
 
 from benchmarks.metrics import resampling
 from benchmarks.metrics.resampling import replicates_of, resampler_of
-from benchmarks.statistics.intervals import bootstrap_columns, hierarchical_bootstrap, holm, precision_of
+from benchmarks.statistics.intervals import bootstrap_columns, holm, interval_over_seeds, precision_of
 from selip.system.errors import InputError
 
 MONTE_CARLO = np.sqrt(0.05 * 0.95 / 800)
@@ -121,7 +121,7 @@ def test_where_seeds_make_all_of_the_spread_it_is_student_s_interval_and_test():
 def test_two_seeds_describe_runs_and_know_nothing_of_others():
     values, patients = clustered(np.random.default_rng(0))
     apart = [frame_of(values + shift, patients) for shift in (-1, 1)]
-    found = hierarchical_bootstrap(apart, "metric", 500)
+    found = interval_over_seeds(apart, "metric", 500)
     np.testing.assert_allclose(found, patient_bootstrap(values, np.ones(len(values)), patients, 500))
     assert np.isnan(paired_difference(apart, apart[::-1], "metric", 50).error)
 
@@ -129,9 +129,9 @@ def test_two_seeds_describe_runs_and_know_nothing_of_others():
 def test_one_seed_is_the_patient_bootstrap_and_seeds_widen_it():
     rng = np.random.default_rng(0)
     values, patients = clustered(rng)
-    one = hierarchical_bootstrap([frame_of(values, patients)], "metric", 1000)
+    one = interval_over_seeds([frame_of(values, patients)], "metric", 1000)
     np.testing.assert_allclose(one, patient_bootstrap(values, np.ones(len(values)), patients, 1000))
-    several = hierarchical_bootstrap([frame_of(values + shift, patients) for shift in (-1, 0, 1)], "metric", 1000)
+    several = interval_over_seeds([frame_of(values + shift, patients) for shift in (-1, 0, 1)], "metric", 1000)
     assert several.value == pytest.approx(one.value)
     assert several.upper - several.lower > 1.5 * (one.upper - one.lower)
 
@@ -212,7 +212,7 @@ def test_resamples_without_a_known_item_are_left_out():
 def test_what_cannot_be_paired_is_refused():
     a, b = frame_of([1.0, 2.0]), frame_of([1.0, 2.0], ["p0", "p9"])
     with pytest.raises(InputError, match="different sets of patients"):
-        hierarchical_bootstrap([a, b], "metric", 10)
+        interval_over_seeds([a, b], "metric", 10)
     with pytest.raises(InputError, match="allowed: mean, median"):
         patient_bootstrap([1.0], [1.0], ["a"], 10, statistic="mode")
 
