@@ -56,7 +56,7 @@ class GateLine:
 
     @property
     def margin(self) -> float:
-        """What it may lose, >= 0."""
+        """The loss that is allowed, >= 0."""
         return self.guarded.margin.of(self.reference)
 
     @property
