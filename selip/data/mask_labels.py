@@ -11,6 +11,9 @@ from selip.data.cohort import IGNORE, LEVELS
 from selip.data.nifti import Image
 from selip.system.errors import InputError
 
+WHOLE = 1e-3  # to which label values are whole numbers
+LARGEST_SHARE = 0.9  # of a volume's voxels that a lesion takes
+
 
 def label_levels(image: Image, levels: Mapping[int, int]) -> NDArray[np.uint8]:
     """Level of every voxel of a label file, uint8 in the shape of the file.
@@ -41,12 +44,23 @@ def label_levels(image: Image, levels: Mapping[int, int]) -> NDArray[np.uint8]:
 
 
 def _above_half(image: Image) -> NDArray[np.uint8]:
-    """Level 1 where a value is above one half; a file of zeros is an empty mask, one with other values is none."""
+    """Level 1 above one half; a file of zeros is an empty mask, one of low values or interpolated labels is none."""
     found = (image.values > 0.5).astype(np.uint8)
     if image.values.any() and not found.any():
         low, high = float(image.values.min()), float(image.values.max())
         raise InputError(
             f"got mask {image.path} with values from {low:g} to {high:g} and no lesion voxel (above 0.5); allowed: "
             "lesion voxels above 0.5, or zeros alone; set lesion voxels to 1"
+        )
+    if found.mean() > LARGEST_SHARE:
+        raise InputError(
+            f"got mask {image.path} with a lesion in {found.mean():.0%} of its voxels; allowed: {LARGEST_SHARE:.0%}; "
+            "it is inverted or no lesion mask"
+        )
+    broken = image.values[(image.values > 1) & (np.abs(image.values - np.rint(image.values)) > WHOLE)]
+    if broken.size:
+        raise InputError(
+            f"got mask {image.path} with values between its labels, as {broken[0]:g}; allowed: whole labels, or shares "
+            "up to 1; resample it by nearest neighbour, or divide by its highest value"
         )
     return found
