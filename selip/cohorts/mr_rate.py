@@ -29,7 +29,7 @@ from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
-from selip.system.errors import InputError
+from selip.system.errors import InputError, one_line
 
 LAYOUT = """mri/batch00/<study_uid>/img/<study_uid>_<series_id>.nii.gz (unzipped), metadata/batch00_metadata.csv,
     reports/batch00_reports.csv, splits.csv"""
@@ -150,8 +150,7 @@ def _read_parquet(path: Path) -> list[dict[str, str]]:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"got {path}, no Parquet table ({reason}); download it again") from error
+        raise InputError(f"got {path}, no Parquet table ({one_line(error)}); download it again") from error
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.rename(columns=str.lower).to_dict("records")
 
