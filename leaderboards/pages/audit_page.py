@@ -47,6 +47,7 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
     slices = [(sheet, headline, ones) for sheet, headline in heads if (ones := _slices(sheet, headline, count))]
     tables = [table for cohort in found.cohorts for table in (_leakage(cohort), _balance(cohort))] if found else []
     tables += [crossing_table(one) for one in found.crossings] if found else []
+    tables += [_regime(found.regime)] if found and found.regime else []
     lead = f"The best method and selip. An interval is from {count} resamples; slices overlap and are not adjusted."
     blocks = [
         Block("Split", "" if found else NOT_LOOKED, tables),
@@ -142,6 +143,13 @@ def _leakage(cohort: CohortAudit) -> PageTable:
     }
     caption = f"Near-duplicate: token sort ratio of {cohort.near_duplicate_percent:g} or more, after lower case."
     return _found_table(f"Leakage, {cohort.name}", caption, pairs)
+
+
+def _regime(facts: Mapping[str, str]) -> PageTable:
+    """Questions and answers on what the texts that are trained on ask of a method of soft targets."""
+    caption = "S: similarity of texts; T: targets of selip with its defaults; both in the batches of a run."
+    lines = tuple(Line((Cell(question), Cell(answer, prose=True))) for question, answer in facts.items())
+    return PageTable("Regime of the training cohort", caption, ("", "found"), lines)
 
 
 def _balance(cohort: CohortAudit) -> PageTable:

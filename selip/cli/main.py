@@ -18,7 +18,7 @@ from selip.cli.compare import compare_command
 from selip.cli.evaluate import evaluate_command, search_command
 from selip.cli.machine import doctor_command, profile_command
 from selip.cli.options import AsJson, Records
-from selip.cli.run import run_command, train_command
+from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.sharing import export_app, pull_command, push_command
 from selip.cli.texts import extract_command, similarity_command
 from selip.system.environment import is_first_process
@@ -35,6 +35,7 @@ from selip.system.interrupts import was_interrupted
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("run")(run_command)
+app.command("tune")(tune_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("search")(search_command)

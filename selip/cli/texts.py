@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
 REPORT_COLUMN = "report"
+SHOWN = 5
 
 
 def extract_command(
@@ -47,11 +48,18 @@ def extract_command(
         raise InputError("got both or neither of a file and --text; name one .json or .csv file")
     if endpoint is None and (model or cache):
         raise InputError("got --model or --cache without --endpoint; give the address, nothing was sent")
-    from selip.reports.extraction.extractor import extract
+    from selip.data.languages import is_foreign
+    from selip.reports.extraction.extractor import Extraction, extract
 
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
     if endpoint is None:
         found = {name: extract(report, language) for name, report in reports.items()}
+        foreign = [name for name, report in reports.items() if is_foreign(report, language)]
+        found |= {name: Extraction(reports[name]) for name in foreign}
+        if foreign:
+            names = ", ".join(foreign[:SHOWN])
+            told = f"{len(foreign)} of them are in another language than {language} and were not read (first: {names})"
+            typer.echo(f"{told}; set --language", err=True)
     else:
         found = _asked(reports, endpoint, model, cache)
     show(found, as_json, as_facts)

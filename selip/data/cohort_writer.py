@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from glob import escape
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,6 @@ import zarr
 
 from selip.data.cohort import ROWS_PER_SHARD, SCHEMA_VERSION, TABLE_COLUMNS, CohortInfo, manifest_hash, voxel_hash
 from selip.data.splits import split_fingerprint
-from selip.data.states import COLUMN as STATE
 from selip.system.errors import InputError
 from selip.system.files import LOCK, held, partial_of, remove_leftovers, sealed_json, write_atomically
 
@@ -43,7 +42,11 @@ class CohortWriter:
     """
 
     def __init__(
-        self, root: Path | str, info: CohortInfo, partial: Path | None = None, *, states: bool = False
+        self,
+        root: Path | str,
+        info: CohortInfo,
+        partial: Path | None = None,
+        more_columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Checks that `root` is free; nothing is written yet.
 
@@ -51,7 +54,7 @@ class CohortWriter:
             root: Folder of the cohort.
             info: Facts; the hashes are filled in at the end.
             partial: Temporary folder, on the same disk, of this process alone; default: a new one beside `root`.
-            states: Whether volumes have a state of `selip.data.states`, a column of its own.
+            more_columns: Table to its columns beside COLUMNS, as the state of `selip.data.states` for volumes.csv.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.
@@ -59,7 +62,7 @@ class CohortWriter:
         self.root, self.info = Path(root), info
         check_free(self.root)
         self.partial = partial or partial_of(self.root)
-        self._more_columns = {"volumes.csv": (STATE,)} if states else {}
+        self._more_columns = more_columns
         self._splits: dict[str, str] = {}
         self._open_files, self._hold = ExitStack(), ExitStack()
 

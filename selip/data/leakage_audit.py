@@ -88,11 +88,15 @@ class CrossingAudit(_Strict):
 
 
 class AuditFacts(_Strict):
-    """The file: the cohort of the records first, then a transfer cohort where there is one; and leakage between two."""
+    """The file: the cohort of the records first, then a transfer cohort where there is one; and leakage between two.
+
+    The regime is what the texts of the training cohort ask of a method of soft targets, question to answer.
+    """
 
     schema_version: Literal[1] = 1
     cohorts: list[CohortAudit]
     crossings: list[CrossingAudit] = []
+    regime: dict[str, str] = {}
 
 
 def cohort_audit(cohort: Cohort) -> CohortAudit:

@@ -17,7 +17,7 @@ import pandas as pd
 from selip.data.findings import is_normal, parse_findings_text
 
 COLUMN = "state"
-"""Column of volumes.csv, of imported cohorts alone."""
+"""Column of volumes.csv, of cohorts whose texts are not the truth in clauses."""
 STATES = NORMAL, ABNORMAL, UNKNOWN = ("normal", "abnormal", "unknown")
 NORMAL_LABELS = frozenset(
     {"normal", "healthy", "healthy control", "healthy controls", "normal control", "normal controls", "no finding"}

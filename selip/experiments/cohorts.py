@@ -17,6 +17,8 @@ from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
 from selip.system.errors import InputError
 from selip.system.progress import Report
+from selip.training.regime import regime_facts
+from selip.training.settings import RunConfig
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
@@ -50,10 +52,13 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
     source = find_cohort(config.name)
     if source.build is None:
         raise InputError(f"got cohort {config.name!r}, which is not generated; use 'selip cohort import {config.name}'")
+    if config.settings and not source.has_settings:
+        raise InputError(f"got settings {', '.join(config.settings)} for cohort {config.name!r}; leave them out")
     if device != "cpu" and not source.on_device:
         raise InputError(f"got device {device!r} for cohort {config.name!r}; leave --device out")
     options = "" if config.patients is None else f" --patients {config.patients}"
     options += "" if device == "cpu" else f" --device {device}"
+    options += "".join(f" {shlex.quote(f'{key}={value}')}" for key, value in config.settings.items())
     command = f"selip cohort build {config.name} --profile {config.profile} --seed {config.seed}{options} --out DIR"
     return source.build(
         config.profile,
@@ -64,6 +69,7 @@ def build_cohort(config: CohortConfig, out: Path, report: Report, workers: int =
         command=command,
         progress=lambda done, total: report.count("studies", done, total, ""),
         **({} if device == "cpu" else {"device": device}),
+        **config.settings,
     )
 
 
@@ -226,11 +232,14 @@ def check_cohorts(cohorts: Cohorts) -> None:
             )
 
 
-def audit_of(cohorts: Cohorts) -> AuditFacts:
-    """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen."""
+def audit_of(cohorts: Cohorts, run: RunConfig) -> AuditFacts:
+    """Audit what the parts of each scored cohort share, and what each shares with the parts that training has seen.
+
+    The regime is that of training under `run`.
+    """
     scored = [one for one in (cohorts.scored, cohorts.transfer) if one]
     others = [one for one in (cohorts.evaluate_on, cohorts.transfer) if one]
     crossings = {one.root: crossing_audit(cohorts.trained_on, one) for one in others}
     names = {root: {"name": crossing.scored_on} for root, crossing in crossings.items()}  # told apart, as pages do
     audited = [cohort_audit(one).model_copy(update=names.get(one.root)) for one in scored]
-    return AuditFacts(cohorts=audited, crossings=list(crossings.values()))
+    return AuditFacts(cohorts=audited, crossings=list(crossings.values()), regime=regime_facts(cohorts.trained_on, run))

@@ -32,11 +32,13 @@ from selip.system.errors import InputError, listed
 from selip.system.mappings import to_mapping
 from selip.system.memory import forget_peak_memory, peak_memory_mb
 from selip.training.method import Method
+from selip.training.regime import regime_of
 from selip.training.resume_state import Progress
 from selip.training.settings import RunConfig
 from selip.training.trainer import Run, train
 
 SECONDS_TO_TIME = 10.0
+TEXTS_A_PAIR = 8
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
 WIDTH = 110
@@ -55,6 +57,7 @@ def dry_run_lines(config: ExperimentConfig, cells: Sequence[GridCell]) -> Iterat
     """
     profile = grid_profile(config.cohort)
     yield from grid_lines(config, cells, profile)
+    yield from regime_warning(config, cells, profile)
     if profile is None:
         yield f"no estimate: only building cohort {config.cohort.name} tells its grid; build it and give cohort.path"
     else:
@@ -70,7 +73,18 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
     if cohort.path:
         info = Cohort.open(cohort.path).info
         return replace(PROFILES["standard"], shape=info.shape, spacing_mm=info.spacing_mm)
-    return resolve(cohort.profile, {}) if cohort.name == "phantom" else None
+    return resolve(cohort.profile, cohort.settings) if cohort.name == "phantom" else None
+
+
+def regime_warning(config: ExperimentConfig, cells: Sequence[GridCell], profile: Profile | None) -> Iterator[str]:
+    """A line where methods soften towards similar texts and hardly a text of a batch has one."""
+    soft = {method.name for method, *_ in cells if method.uses_similarity}
+    if not soft or profile is None:
+        return
+    folder, drawn = config.cohort.path, TEXTS_A_PAIR * config.run.training.batch_size
+    found = regime_of(Cohort.open(folder) if folder else random_cohort(profile, drawn), config.run)
+    if found.asks_nothing:
+        yield f"warning: {', '.join(sorted(soft))} soften towards similar texts, and {found.warning}"
 
 
 def grid_lines(config: ExperimentConfig, cells: Sequence[GridCell], profile: Profile | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from selip.system.errors import InputError
 from selip.system.files import write_atomically
 from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
 
 
@@ -73,24 +74,48 @@ def run_experiment(
         InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
             runs go on, and the leaderboard is written before the error.
     """
+    with claimed(config, out, resume, report, track):
+        cohorts, failed = execute_cells(config, out, command, report, execute, most, track)
+        report.line("writing the leaderboard")
+        on_main(lambda: write_audit(out, cohorts, config.run))
+        pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
+    if failed:
+        raise InputError(
+            f"got {len(failed)} of {len(grid(config))} runs failed ({', '.join(failed)}); the reasons are in their "
+            f"records in {RunDirectory(out).records}; mend that and run again with --resume"
+        )
+    return pages
+
+
+@contextmanager
+def claimed(config: ExperimentConfig, out: Path, resume: bool, report: Report, track: str = "") -> Iterator[None]:
+    """Checks all that can be checked before anything is written, then holds the run directory `out`.
+
+    Raises:
+        InputError: For input that no run could use, or a directory that is in use or holds another experiment.
+    """
     check_tracker(track)
     join()
     check_names(config)
     for *_, run in grid(config):
         check_batch_size(run.training.batch_size)
-    directory = RunDirectory(out)
     check_given(config)
     with ExitStack() as until_done:
-        claim = directory.claimed(config, resume, report.line)
+        claim = RunDirectory(out).claimed(config, resume, report.line)
         on_main(lambda: until_done.enter_context(claim))
-        return _run_claimed(config, directory, command, report, execute, most, track)
+        yield
 
 
-def _run_claimed(
-    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute,
-    most: int | None, track: str,
-) -> list[Path]:  # fmt: skip
-    out = directory.root
+def execute_cells(
+    config: ExperimentConfig, out: Path, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None = None, track: str = "",
+) -> tuple[Cohorts, list[str]]:  # fmt: skip
+    """Executes what is not done yet of an experiment in its claimed directory.
+
+    Returns:
+        Its cohorts, and the labels of the runs that failed; their records say why.
+    """
+    directory = RunDirectory(out)
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
     check_cohorts(cohorts)
@@ -105,16 +130,7 @@ def _run_claimed(
     for number, outcome in zip(left, outcomes, strict=True):
         if isinstance(outcome, str):
             leave_lost(cells[number], setting, outcome)
-    report.line("writing the leaderboard")
-    on_main(lambda: write_audit(out, cohorts))
-    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
-    failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
-    if failed:
-        raise InputError(
-            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
-            f"{directory.records}; mend that and run again with --resume"
-        )
-    return pages
+    return cohorts, [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
 
 
 def execute_run(
@@ -143,6 +159,7 @@ def make_setting(
         on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,
         report=report,
+        part=config.part,
         track=track,
     )  # fmt: skip
 
@@ -152,9 +169,9 @@ def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
     open_cohorts(config, out, report)
 
 
-def write_audit(out: Path, cohorts: Cohorts) -> None:
-    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
-    write_atomically(out / AUDIT_FILE, audit_of(cohorts).model_dump_json(indent=1) + "\n")
+def write_audit(out: Path, cohorts: Cohorts, run: RunConfig) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other; the regime of `run`."""
+    write_atomically(out / AUDIT_FILE, audit_of(cohorts, run).model_dump_json(indent=1) + "\n")
 
 
 def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from selip.experiments.catalogue import find_ablation, find_benchmark, find_method, registered_names
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
-from selip.records.record import cell_label
+from selip.records.record import TuningFacts, cell_label
 from selip.system.errors import InputError
 from selip.system.files import content_hash
 from selip.system.mappings import apply_override, from_mapping, merged, read_mapping, refuse_unknown, to_mapping
@@ -44,7 +44,7 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
         refuse_unknown(ExperimentConfig, over, f"profiles.{name}")
     values = merged(values, profiles.get(_profile(values, overrides), {}))
     for override in overrides:
-        apply_override(values, override, _expand)
+        apply_override(values, override, expand)
     return from_mapping(ExperimentConfig, _named(values))
 
 
@@ -61,8 +61,8 @@ def _profile(values: dict[str, Any], overrides: Sequence[str]) -> str:
     """The cohort profile that an experiment ends up with."""
     probe: dict[str, Any] = {"cohort": dict(values.get("cohort") or {})}
     for override in overrides:
-        if _expand(override.partition("=")[0]) == "cohort.profile":
-            apply_override(probe, override, _expand)
+        if expand(override.partition("=")[0]) == "cohort.profile":
+            apply_override(probe, override, expand)
     return str(probe["cohort"].get("profile", CohortConfig.profile))
 
 
@@ -72,6 +72,8 @@ def with_overrides(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     Raises:
         InputError: When a key or value is not allowed.
     """
+    if not overrides:
+        return config
     values = to_mapping(config)
     for override in overrides:
         apply_override(values, override)
@@ -85,7 +87,7 @@ def parse_contrasts(text: str) -> dict[str, str | None]:
     return from_mapping(EvaluateOnConfig, values).contrasts
 
 
-def _expand(key: str) -> str:
+def expand(key: str) -> str:
     """Full path of a short key: `profile` is cohort.profile, `methods.clip.margin` is run.methods.clip.margin."""
     head, dot, _ = key.partition(".")
     if head == "methods" and dot:
@@ -143,12 +145,23 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
     Raises:
         InputError: For settings of a method that is not registered, or that it does not have.
     """
-    run = _settled(config.run)
-    rows = [(method, "", run) for method in config.methods]
+    rows = [(method, "", _run_of(config, method)) for method in config.methods]
     for name in config.ablations:
         ablation = find_ablation(name)
-        rows.append((ablation.method, name, _settled(with_overrides(run, ablation.overrides))))
+        rows.append((ablation.method, name, _run_of(config, ablation.method, ablation.overrides)))
+    rows += [(one.method, one.name, _run_of(config, one.method, _as_overrides(one.settings))) for one in config.trials]
     return [(method, ablation, seed, run) for seed in config.seeds for method, ablation, run in rows]
+
+
+def _run_of(config: ExperimentConfig, method: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """The configuration of a run of `method`: the experiment's, what was tuned, the recipe's own, then `overrides`."""
+    tuned = config.tuned.methods.get(method) if config.tuned else None
+    chosen = _as_overrides(tuned.settings) if tuned else []
+    return _settled(with_overrides(config.run, [*chosen, *find_method(method).overrides, *overrides]))
+
+
+def _as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in settings.items()]
 
 
 def _settled(run: RunConfig) -> RunConfig:
@@ -164,14 +177,30 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
     declared = {
         "contrasts": config.contrasts,
         "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
+        "part": config.part,
     }
     cells = []
     for method, ablation, seed, run in grid(config):
         own = to_mapping(find_method(method).settings_in(run))
-        about = [to_mapping(run), own, to_mapping(config.evaluation), method, ablation, seed, *cohorts.hashes]
+        scoring = [to_mapping(config.evaluation), config.part]
+        about = [to_mapping(run), own, *scoring, method, ablation, seed, *cohorts.hashes]
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
             for name, protocol in protocols.items()
         }
-        cells.append(Planned(method, ablation, seed, run, ids, {"settings": own, **declared}))
+        facts = {"settings": own, **declared, "tuning": _tuning_of(config, method)}
+        cells.append(Planned(method, ablation, seed, run, ids, facts))
     return cells
+
+
+def _tuning_of(config: ExperimentConfig, method: str) -> TuningFacts | None:
+    """The account of how the settings of a method were tuned; None when they were not."""
+    tuning = config.tuned
+    found = tuning.methods.get(method) if tuning else None
+    if tuning is None or found is None:
+        return None
+    cohort = tuning.cohort.path or f"{tuning.cohort.name} {tuning.cohort.profile}, seed {tuning.cohort.seed}"
+    return TuningFacts(
+        cohort=cohort, seeds=tuning.seeds, score=tuning.score, settings=found.settings, edges=found.edges,
+        chosen=found.chosen, trials=found.trials,
+    )  # fmt: skip

@@ -125,7 +125,7 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", {"volumes.csv": (STATE,)}) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / QUARANTINE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.data.languages import UNTOLD, language_of
+from selip.data.languages import is_foreign, language_of
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
 from selip.system.errors import listed
@@ -42,9 +42,8 @@ class ReportReading:
 
 def read_report(report: str, language: str) -> ReportReading:
     """Reads a report in the declared language; one that is plainly in another is not read, not even in part."""
-    told = language_of(report)
-    if told not in {UNTOLD, language}:
-        return ReportReading(UNKNOWN, language=told)
+    if is_foreign(report, language):
+        return ReportReading(UNKNOWN, language=language_of(report))
     found = extract(report, language)
     return ReportReading(found.state, found.not_understood, found=found)
 

@@ -14,11 +14,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 PUNCTUATION = (
-    r"(?=[^ \w])(?:,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])"
+    r"(?=[^ \w])(?:\([-–−]\)|,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])"
     r"|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s))"
 )
-SILENT, BODY = "silent", "body"
+SILENT, BODY, SAID = "silent", "body", "said"
 _STOPS = frozenset(".;!?\n。；！？-–—•·*")
+_ENDS = _STOPS | {"", ",", "，"}
 _BULLETS = frozenset("-–—•·*")
 _COLONS = frozenset(":：")
 _BEHIND_HEADING = _BULLETS | _COLONS | {"\n"}
@@ -53,7 +54,7 @@ class Layout:
     """Signs by which a language lays out its texts.
 
     Attributes:
-        headings: Words of a heading to "silent", "body" or "end".
+        headings: Words of a heading to "silent", "body", "end", or "said": that is a part of its sentence.
         abbreviations: Words behind which a full stop ends nothing.
         sides: Words as "rt", behind which a full stop ends nothing before a place or a lesion.
         asks: Words that ask for another one: no line ends a sentence with them.
@@ -171,7 +172,8 @@ class _Page:
         one, other = (self.layout.kinds.get(word, word) for word in (before, behind))
         joined = one == other and one in {"region", "signal", "contrast"}
         label = one in {"contrast", "edema", "enhancement", "shift", "midline"}
-        return not (joined or label or (before.isdigit() and behind.isdigit()))
+        answer = other.startswith("negation") and "".join(self.words[at + 2 : at + 3]) in _ENDS  # "infarct - no"
+        return not (joined or label or answer or (before.isdigit() and behind.isdigit()))
 
     def _breaks(self, at: int) -> bool:
         """True when a line break ends a sentence."""
@@ -208,8 +210,9 @@ class _Page:
         for at, word in enumerate(self.words):
             if at and word in _BEHIND_HEADING:
                 start = self._heading_before(at, word)
-                if start is not None:
-                    yield start, at + 1, self.layout.headings[tuple(self.words[start:at])]
+                kind = SAID if start is None else self.layout.headings[tuple(self.words[start:at])]
+                if start is not None and kind != SAID:
+                    yield start, at + 1, kind
 
     def _heading_before(self, at: int, word: str) -> int | None:
         words, known = self.words, self.layout.headings
