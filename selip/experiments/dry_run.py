@@ -30,13 +30,13 @@ from selip.models.settings import ModelConfig
 from selip.system.errors import InputError
 from selip.system.mappings import to_mapping
 from selip.training.method import Method
-from selip.training.regime import ALIKE, regime_of
+from selip.training.regime import regime_warnings
 from selip.training.resume_state import Progress
 from selip.training.settings import RunConfig
 from selip.training.trainer import Run, train
 
 SECONDS_TO_TIME = 10.0
-TEXTS_A_PAIR = 8
+TEXTS_DRAWN = 100
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
 WIDTH = 110
@@ -57,7 +57,9 @@ def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[s
     """
     profile = grid_profile(config.cohort)
     yield from grid_lines(config, cells, profile)
-    yield from regime_warning(config, cells, profile)
+    if profile is not None:
+        texts = Cohort.open(config.cohort.path) if config.cohort.path else random_cohort(profile, TEXTS_DRAWN)
+        yield from regime_warnings(texts, config.run, [method for method, *_ in cells])
     if profile is None:
         yield f"no estimate: only building cohort {config.cohort.name} tells its grid; build it and give cohort.path"
     else:
@@ -74,21 +76,6 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
         info = Cohort.open(cohort.path).info
         return replace(PROFILES["standard"], shape=info.shape, spacing_mm=info.spacing_mm)
     return resolve(cohort.profile, cohort.settings) if cohort.name == "phantom" else None
-
-
-def regime_warning(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:
-    """A line where methods soften towards similar texts and hardly a text of a batch has one."""
-    soft = {method.name for method, *_ in cells if method.uses_similarity}
-    if not soft or profile is None:
-        return
-    folder, drawn = config.cohort.path, TEXTS_A_PAIR * config.run.training.batch_size
-    found = regime_of(Cohort.open(folder) if folder else random_cohort(profile, drawn), config.run)
-    if found.asks_nothing:
-        yield (
-            f"warning: {', '.join(sorted(soft))} soften towards similar texts, and only {found.alike:.0%} of the rows "
-            f"of a batch of {found.batch_size} have one with S >= {ALIKE}; use texts that share findings, or "
-            "similarity.semantic=ontology"
-        )
 
 
 def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:
