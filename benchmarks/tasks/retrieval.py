@@ -133,16 +133,15 @@ def score_pool(embeddings: Embeddings, bank: TextBank, pool: Pool) -> tuple[pd.D
     volumes = embeddings.volumes[pool.rows]
     texts, label = np.unique(source["text"].to_numpy(object), return_inverse=True)
     items = _items(source, pool, label)
-    weight, numbers, vectors = items["weight"].to_numpy(), np.arange(len(texts)), bank.of(texts)
+    weight, vectors = items["weight"].to_numpy(), bank.of(texts)
     truth = relevance(source, label, embeddings.findings)
     frequency = Counter(embeddings.train_texts)
 
-    forth = search(volumes, vectors, label, numbers, truth.of_volumes, weight)
-    back = search(vectors, volumes, numbers, label, truth.of_texts, np.bincount(label, weight).astype(np.float64))
+    forth, back = search(volumes, vectors, label, truth, weight)
     columns = {f"{IMAGE_TO_TEXT}_{name}": values for name, values in forth.items()}
     columns |= {f"{TEXT_TO_IMAGE}_{name}": values[label] for name, values in back.items()}
     if frequency:
-        answer = search(*_majority(texts, frequency, len(source)), label, numbers, truth.of_volumes, weight)
+        answer, _ = search(*_majority(texts, frequency, len(source)), label, truth, weight)
         columns |= {f"{IMAGE_TO_TEXT}_{name}/majority": answer[name] for name in METRICS}
     if pool.name == "abnormal":
         columns |= win_rates(list(source["text"]), volumes, bank, frequency)

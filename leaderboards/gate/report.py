@@ -13,12 +13,12 @@ from leaderboards.gate.comparison import Side
 from leaderboards.gate.quality_gate import CONFIDENCE, LEVEL, Gate, GateLine, seed_policy
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, bounds_text, form_of, number_text
-from leaderboards.tables.document import Block, Part, to_markdown
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, bounds_text, form_of, number_text
+from leaderboards.tables.document import Block, Page, to_markdown
 from leaderboards.tables.protocol import cohort_facts, titled
 
 SCHEMA_VERSION = 1
-COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
+GATE_COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
 _RULE = (
     "pass: the lower bound of the difference is at or above minus the margin; regress: the upper bound is under it and "
     f"Holm's adjustment over all lines agrees (one-sided, {LEVEL:g}); inconclusive: the interval straddles it"
@@ -68,9 +68,9 @@ def gate_markdown(gate: Gate) -> str:
         for cells in [cells_of(line)]
     )
     caption = "Difference: candidate minus reference, turned so that more is better, [lower, upper]."
-    table = Table("Guarded metrics", caption, COLUMNS, lines)
+    table = PageTable("Guarded metrics", caption, GATE_COLUMNS, lines)
     title, said = titled("Quality gate", board), _sentences(gate)
-    return to_markdown(Part("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
+    return to_markdown(Page("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
 
 
 def _sentences(gate: Gate) -> list[Verdict]:

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.rank_diagram import rank_plot
-from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask
 from leaderboards.scores.headlines import metric_words
-from leaderboards.scores.overall_ranks import Overall, RankedTask
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
 from leaderboards.tables.cells import (
     MISSING,
     Cell,
     Line,
-    Table,
+    PageTable,
     Verdict,
     facet_of,
     metric_cell,
@@ -25,7 +23,7 @@ from leaderboards.tables.cells import (
     number_text,
 )
 from leaderboards.tables.difference_tables import declared_table
-from leaderboards.tables.document import Block, Part
+from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
 
 NOT_INDEPENDENT = (
@@ -34,18 +32,18 @@ NOT_INDEPENDENT = (
 )
 
 
-def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> Part:
+def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> Page:
     """The page over all tasks."""
     board = sheets[0].board
     plot = rank_plot(overall, board.synthetic)
     contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
-    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), pictures_of([plot] if plot else []))]
+    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), [plot] if plot else [])]
     if contrasts:
         title = "Declared contrasts, ranking metric of each benchmark"
         blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, title, "each family of benchmarks")]))
     title = titled("All tasks", board)
     about = [*cohort_facts(board), *_facts(overall, sheets, n_resamples)]
-    return Part("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
+    return Page("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
 
 
 _LEAD = (
@@ -108,11 +106,11 @@ def _on_test(overall: Overall) -> list[Verdict]:
     return found
 
 
-def _tables(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Table]:
+def _tables(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[PageTable]:
     return [_rank_table(overall, sheets), *([_lacking_table(overall)] if any(overall.lacking.values()) else [])]
 
 
-def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> Table:
+def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> PageTable:
     ranks = overall.ranks.ranks if overall.ranks else {}
     best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
     lines = []
@@ -123,7 +121,7 @@ def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> Table:
     caption = f"{len(overall.tasks)} tasks; ranks over the {len(ranks)} methods that have them all. Strong: the best."
     boards = {sheet.name: sheet.board for sheet in sheets}
     facets = (None, None, *(facet_of(boards[task.benchmark], task.key) for task in overall.tasks))
-    return Table("Methods by tasks", caption, columns, tuple(lines), facets)
+    return PageTable("Methods by tasks", caption, columns, tuple(lines), facets)
 
 
 def _best(overall: Overall, task: str, higher_is_better: bool) -> float:
@@ -138,7 +136,7 @@ def _cell(overall: Overall, label: str, task: RankedTask, best: float) -> Cell:
     return metric_cell(numbers, task.key, strong=math.isclose(numbers.value, best))
 
 
-def _lacking_table(overall: Overall) -> Table:
+def _lacking_table(overall: Overall) -> PageTable:
     """Methods with a hole, what they lack, and why."""
     lines = []
     for label in overall.labels:
@@ -150,4 +148,4 @@ def _lacking_table(overall: Overall) -> Table:
             Line((Cell(label), Cell(tasks, prose=True), Cell(reason, prose=True)), label=label)
             for reason, tasks in said
         ]
-    return Table("What keeps methods out of the ranks", "", ("method", "task", "reason"), tuple(lines))
+    return PageTable("What keeps methods out of the ranks", "", ("method", "task", "reason"), tuple(lines))

@@ -18,7 +18,7 @@ from leaderboards.scores.tidy_table import tidy
 from selip.records.record import Record, Training
 from selip.system.mappings import dotted
 
-UNKNOWN = Ablation("other", "", ())
+UNREGISTERED = Ablation("other", "", ())
 """Stands for an ablation that is not registered here."""
 Registry = Mapping[str, Ablation]
 
@@ -46,7 +46,7 @@ class Ablated:
 
 
 @dataclass(frozen=True)
-class Study:
+class AblationStudy:
     """A full method (None with a hole, `settings` dotted) and its ablations in the order of the registry.
 
     The records are over the seeds that ablations were run with; the tidy frame is of the compared metrics.
@@ -92,14 +92,14 @@ class Study:
         return [(one, comparison) for one, comparison in found if comparison and comparison.known]
 
 
-def studies_of(board: BenchmarkRecords, n_resamples: int) -> list[Study]:
+def studies_of(board: BenchmarkRecords, n_resamples: int) -> list[AblationStudy]:
     """The studies in a board, one for each method with ablations, that of SeLIP first."""
     methods = sorted({row.method for row in board.rows if row.ablation}, key=lambda name: (name != FULL, name))
     found = (study_of(board, n_resamples, method) for method in methods)
     return [study for study in found if study]
 
 
-def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> Study | None:
+def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> AblationStudy | None:
     """The study of a method in a board, None when it holds no ablation of it or no score."""
     ablated, headline = ablations_of(board, method), headline_of(board.records)
     if ablated is None or headline is None:
@@ -111,13 +111,13 @@ def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> S
     differences = {key: _differences(ablated, rows, full, key, n_resamples, registry) for key in keys} if full else {}
     found = []
     for row in rows:
-        known = registry.get(row.ablation, UNKNOWN)
+        known = registry.get(row.ablation, UNREGISTERED)
         mine = {key: by_label[row.label] for key, by_label in differences.items() if row.label in by_label}
         start = different_start(row, full) if full else ()
         changes = _changes(ablated, row, settings)
         typed = [f"{key}={_as_typed(value)}" for key, value in changes.items()] if settings else known.overrides
         found.append(Ablated(row, known, changes, ", ".join(typed), start, mine))
-    return Study(method, ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
+    return AblationStudy(method, ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
 
 
 def settings_of(record: Record) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _differences(
 
 
 def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: Registry) -> MethodRow | None:
-    against = registry.get(row.ablation, UNKNOWN).against
+    against = registry.get(row.ablation, UNREGISTERED).against
     return found.get(against) if against else full
 
 

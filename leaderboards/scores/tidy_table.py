@@ -21,7 +21,7 @@ from leaderboards.scores.headlines import task_keys
 from leaderboards.scores.paired_differences import Standing
 from selip.records.metric_key import MetricKey
 
-COLUMNS = (
+TIDY_COLUMNS = (
     "method", "ablation", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients", "chance",
     "majority", "synthetic", "cohort", "split_fingerprint", "protocol_version", "case_lower", "case_upper", "seed_sd",
     "status", "reason",
@@ -53,16 +53,12 @@ def tidy(
     alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. A metric of fewer items than its
     benchmark asks for has no number.
 
-    Args:
-        board: The records.
-        n_resamples: Bootstrap resamples.
-        keys: Metrics to keep, `pool/metric`; None for all.
-        known: Standings on some metrics, so that their bounds need no second pass.
+    `keys` are the metrics to keep, all where None. Metrics of the `known` standings need no second pass over resamples.
     """
     kept = {row.label: [k for k in row.metric_keys if keys is None or k in keys] for row in board.complete}
     both, case = both_bounds(board, kept, n_resamples, known), case_bounds(board, kept, n_resamples)
     lines = [line for row in board.rows for line in _lines(board, row, kept.get(row.label, []), both, case)]
-    return pd.DataFrame(lines, columns=[*COLUMNS, KEY]).assign(
+    return pd.DataFrame(lines, columns=[*TIDY_COLUMNS, KEY]).assign(
         synthetic=board.synthetic,
         cohort=board.cohort_name,
         split_fingerprint=board.facts.split_fingerprint,
@@ -84,7 +80,11 @@ def to_csv(frame: pd.DataFrame) -> str:
 def _lines(
     board: BenchmarkRecords, row: MethodRow, keys: Sequence[str], both: Bounds, case: Bounds
 ) -> list[dict[str, object]]:
-    empty = dict.fromkeys(COLUMNS, None) | {"method": row.method, "ablation": row.ablation, "seeds": len(row.scored)}
+    empty = dict.fromkeys(TIDY_COLUMNS, None) | {
+        "method": row.method,
+        "ablation": row.ablation,
+        "seeds": len(row.scored),
+    }
     if row.hole:
         return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]
     lines = []
@@ -132,11 +132,7 @@ def both_bounds(
 ) -> Bounds:
     """Bounds over seeds and patients, of rows with several seeds.
 
-    Args:
-        board: The records.
-        kept: Label to metric keys.
-        n_resamples: Bootstrap resamples of means.
-        known: What needs no second pass.
+    `kept` are metric keys by label; metrics of the `known` standings need no second pass.
     """
     done = {standing.key for standing in known}
     found: Bounds = {

@@ -105,7 +105,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A table as shown; a facet a column, None for words, or none at all."""
 
     title: str

@@ -1,24 +1,27 @@
-"""Verdicts: what the ranking says in words, whichever way it falls."""
+"""Verdicts: what the ranking says in words, whichever way it falls, and the caveats that hold whatever it says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leaderboards.scores.benchmark_records import FULL
+from leaderboards.scores.ablation_study import TERMS
+from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline
-from leaderboards.scores.paired_differences import ALPHA, Comparison, ranked
+from leaderboards.scores.paired_differences import ALPHA, SEEDS_FOR_A_TEST, Comparison, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of, number_text
+from selip.records.record import Training
 
+FEW_PATIENTS = 20
 _TIMES = {1.0: "above", 2.0: "at least twice"}
 
 
 def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     """The sentences on the one benchmark of a page: controls, the first contrast, the ranking, and the floor."""
-    contrasts = [contrast for contrast in sheet.contrasts if contrast.known]
+    methods = [method for method in sheet.board.controls if sheet.board.row(method)]
     return [
-        *_on_controls(sheet, headline),
-        *_on_first(sheet, contrasts, headline),
+        *(verdict for method in methods for verdict in _on_controls(method, sheet, headline)),
+        *_on_first(sheet, headline),
         *ranking_verdicts(sheet, headline),
     ]
 
@@ -26,10 +29,7 @@ def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdic
 def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = False) -> list[Verdict]:
     """The leader, those that cannot be told from it, and those clear of the floor that all must clear.
 
-    Args:
-        sheet: The benchmark.
-        headline: The metric that ranks.
-        named: Whether the sentences say of which metric they are, as on a page of several.
+    With `named` the sentences say of which metric they are, as on a page of several.
     """
     return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named)]
 
@@ -62,13 +62,8 @@ def _controls(method: str, sheet: BenchmarkScores) -> list[Comparison]:
     return [c for c in sheet.contrasts if c.known and c.a == method and c.b in sheet.board.controls.get(method, ())]
 
 
-def _on_controls(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+def _on_controls(method: str, sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     """Says first, and plainly, when a null control does as well as what it is a control of."""
-    methods = [method for method in sheet.board.controls if sheet.board.row(method)]
-    return [verdict for method in methods for verdict in _on_controls_of(method, sheet, headline)]
-
-
-def _on_controls_of(method: str, sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     controls, found, better = _controls(method, sheet), [], beside_words(headline, True)
     equal = [c for c in controls if not (c.differs and c.gain.value > 0)]
     if equal:
@@ -98,9 +93,9 @@ def beside_words(headline: Headline, is_better: bool) -> str:
     return "better than" if is_better else "worse than"
 
 
-def _on_first(sheet: BenchmarkScores, contrasts: Sequence[Comparison], headline: Headline) -> list[Verdict]:
+def _on_first(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     """The first declared contrast in words."""
-    found = next((c for c in contrasts if (c.a, c.b) in sheet.board.contrasts[:1]), None)
+    found = next((c for c in sheet.contrasts if c.known and (c.a, c.b) in sheet.board.contrasts[:1]), None)
     if found is None:
         return []
     if not found.separates:
@@ -167,3 +162,89 @@ def shown_difference(comparison: Comparison) -> str:
     """A difference with its interval and adjusted p-value, as in a sentence."""
     value, lower, upper, _ = comparison.difference
     return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}], Holm p {number_text(comparison.p_holm, 'p')}"
+
+
+def board_verdicts(board: BenchmarkRecords) -> list[Verdict]:
+    """Sentences on the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
+    return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
+
+
+def on_what_is_missing(board: BenchmarkRecords) -> list[Verdict]:
+    """Sentences to be read before any number: patients, and runs, that are too few."""
+    found = []
+    counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
+    if counts and max(counts) < FEW_PATIENTS:
+        number_of = "one patient" if max(counts) == 1 else f"at most {max(counts)} patients"
+        text = f"Scored on {number_of}: so few decide nothing, whatever the intervals and groups below say."
+        found.append(Verdict("warn", text))
+    labels = ", ".join(row.label for row in board.rows if row.hole and not row.skipped)
+    if labels:
+        text = f"Holes: {labels} lack a seed; the reason stands in the table, and no mean is taken for them."
+        found.append(Verdict("warn", text))
+    return found
+
+
+def on_skipped(board: BenchmarkRecords) -> list[Verdict]:
+    """Names the rows that were not scored on purpose, by reason: no failure, so no warning."""
+    reasons: dict[str, list[str]] = {}
+    for row in board.rows:
+        if row.skipped:
+            said = dict.fromkeys(record.reason for record in board.records_of(row))
+            reasons.setdefault("; ".join(said), []).append(row.label)
+    listed = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
+    return [Verdict("plain", f"Not scored here, with the reason: {listed}.")] if listed else []
+
+
+def on_seeds(board: BenchmarkRecords) -> Verdict:
+    """Says what the seeds allow."""
+    if len(board.seeds) == 1:
+        text = (
+            "One seed: intervals cover the choice of patients only. There is no test over seeds, and another seed may "
+            "order the methods otherwise."
+        )
+        return Verdict("warn", text)
+    text = f"{len(board.seeds)} seeds: intervals cover seeds and patients (hierarchical: seed, then patient)."
+    if len(board.seeds) < SEEDS_FOR_A_TEST:
+        text += f" A sign-flip test over seeds needs at least {SEEDS_FOR_A_TEST} and is not made."
+    return Verdict("plain", text)
+
+
+def on_equal_terms(board: BenchmarkRecords) -> list[Verdict]:
+    """Says whether the methods of a seed were trained on equal terms; those with another tower are named."""
+    trained, found = _trained(board), []
+    for name, (word, term) in TERMS.items():
+        by_seed: dict[int, dict[object, list[str]]] = {}
+        for label, seed, training in trained:
+            if not (word == "weights" and training.own_tower):
+                by_seed.setdefault(seed, {}).setdefault(term(training), []).append(label)
+        unequal = [f"seed {seed}: {_listed(values)}" for seed, values in sorted(by_seed.items()) if len(values) > 1]
+        found += [Verdict("warn", f"Unequal terms: methods {name} ({text}).") for text in unequal]
+    if not found and any(r.training for row in board.rows for r in row.scored):
+        text = (
+            "Equal terms: the trained methods of a seed began from the same weights, saw the same batches in the same "
+            "order and took as many steps (hashes in the records)."
+        )
+        found.append(Verdict("good", text))
+    own = dict.fromkeys(f"{label} ({training.own_tower})" for label, _, training in trained if training.own_tower)
+    if own:
+        text = f"With a volume tower of its own, and so other initial weights: {', '.join(own)}."
+        found.append(Verdict("plain", f"{text} What sets it apart may be the tower."))
+    return found
+
+
+def _trained(board: BenchmarkRecords) -> list[tuple[str, int, Training]]:
+    """Label, seed and training of every scored record that took a step."""
+    return [
+        (row.label, r.seed, r.training) for row in board.rows for r in row.scored if r.training and r.training.steps
+    ]
+
+
+def _listed(values: dict[object, list[str]]) -> str:
+    return " | ".join(f"{', '.join(labels)}: {str(value)[:12]}" for value, labels in values.items())
+
+
+def on_convergence(board: BenchmarkRecords) -> list[Verdict]:
+    """Says when validation chose the last step, so that what is compared may be speed of learning."""
+    rising = sorted({label for label, _, training in _trained(board) if training.chosen_step == training.steps})
+    text = f"Validation chose the last step for {', '.join(rising)}: differences may be of speed of learning."
+    return [Verdict("warn", text)] if rising else []

@@ -11,6 +11,7 @@ import typer
 from selip.cli.options import CohortFolder, NewFolder, registered
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.mappings import parse_pairs
 from selip.system.progress import reporting
 
 app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
@@ -32,12 +33,11 @@ def cohort_build(
     ] = "cpu",
 ) -> None:
     """Generate a cohort."""
-    from selip.experiments.cohort_building import build_cohort, read_settings
+    from selip.experiments.cohorts import build_cohort
 
     with reporting() as report:
-        cohort = build_cohort(
-            CohortConfig(name, profile, seed, patients, read_settings(settings or [])), out, report, workers, device
-        )
+        config = CohortConfig(name, profile, seed, patients, settings=parse_pairs(settings or []))
+        cohort = build_cohort(config, out, report, workers, device)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
 
 
@@ -75,7 +75,7 @@ def cohort_import(
     A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
     command is given again.
     """
-    from selip.experiments.cohort_building import grid_like, import_cohort, parse_grid, rebuild_command
+    from selip.experiments.cohorts import grid_like, import_cohort, parse_grid, rebuild_command
 
     grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
     options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}

@@ -94,10 +94,10 @@ def _show(gate: Gate) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from leaderboards.gate.report import COLUMNS, cells_of, policy, summary
+    from leaderboards.gate.report import GATE_COLUMNS, cells_of, policy, summary
 
     made = " (SYNTHETIC)" if any(record.synthetic for record in gate.reference.records) else ""
-    table = Table(*COLUMNS, title=escape(f"{gate.candidate.path} against {gate.reference.path}{made}"))
+    table = Table(*GATE_COLUMNS, title=escape(f"{gate.candidate.path} against {gate.reference.path}{made}"))
     for line in gate.lines:
         table.add_row(*map(escape, cells_of(line)))
     console = Console()

@@ -35,11 +35,7 @@ _OTHERS = re.compile(rf"{_CASE}-(?P<kind>PD|MRA|DTI)(?:-\d+)?{NIFTI}", re.IGNORE
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of IXI below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of IXI below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, rf"{_CASE}-(?P<kind>T1|T2){NIFTI}")
     ages = _ages(listing)
@@ -91,7 +87,6 @@ ADAPTER = Adapter(
     source="https://brain-development.org/ixi-dataset/",
     layout=LAYOUT,
     expected={"T1": 581},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -68,11 +68,7 @@ class _Tables:
 
 
 def scan(source: Path) -> Scan:
-    """Studies of MR-RATE below `source`.
-
-    Raises:
-        InputError: There is none, or a table of it cannot be read.
-    """
+    """Studies of MR-RATE below `source`; raises InputError when there are none, or a table of it cannot be read."""
     listing = list_files(source)
     groups, problems = _series_files(listing)
     tables = _read_tables(listing)
@@ -180,7 +176,6 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/Forithmus/MR-RATE",
     layout=LAYOUT,
     expected={"studies": 98334, "patients": 83425},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

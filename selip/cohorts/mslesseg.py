@@ -31,11 +31,7 @@ _PART = re.compile(r"(?:^|/)(train|test)/", re.IGNORECASE)
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of MSLesSeg below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of MSLesSeg below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
     studies, parts = [], {}

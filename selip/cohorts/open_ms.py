@@ -38,11 +38,7 @@ _LONGITUDINAL = rf"longitudinal[_/]raw/(?P<case>patient\d+/study\d+)_(?P<kind>T1
 
 
 def scan(source: Path) -> Scan:
-    """Cross-sectional examinations below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Cross-sectional examinations below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _CROSS)
     ages = _ages(listing, r"patient_info\.csv$", "age")
@@ -62,11 +58,7 @@ def scan(source: Path) -> Scan:
 
 
 def scan_longitudinal(source: Path) -> Scan:
-    """Longitudinal examinations below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Longitudinal examinations below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _LONGITUDINAL)
     ages = _ages(listing, r"demographics\.csv$", "patient_age_at_first_study")
@@ -123,7 +115,6 @@ ADAPTER_LONGITUDINAL = Adapter(
     source="https://github.com/muschellij2/open_ms_data",
     layout=LAYOUT_LONGITUDINAL,
     expected={"studies": 40, "patients": 20},
-    centre="foreground",
     scan=scan_longitudinal,
 )
 COHORT = adapter_source(ADAPTER)

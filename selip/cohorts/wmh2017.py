@@ -35,11 +35,7 @@ _SPLITS = {"training": "train", "test": "test"}
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of the challenge below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of the challenge below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
     studies, parts = [], {}
@@ -81,7 +77,6 @@ ADAPTER = Adapter(
     source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

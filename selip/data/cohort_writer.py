@@ -15,15 +15,13 @@ from typing import Any, Self
 import numpy as np
 import zarr
 
-from selip.data.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInfo, manifest_hash, voxel_hash
+from selip.data.cohort import ROWS_PER_SHARD, SCHEMA_VERSION, TABLE_COLUMNS, CohortInfo, manifest_hash, voxel_hash
 from selip.data.splits import split_fingerprint
 from selip.system.errors import InputError
-from selip.system.files import partial_of, remove_leftovers, sealed_json, write_atomically
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.files import LOCK, held, partial_of, remove_leftovers, sealed_json, write_atomically
 
 zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
-TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
+TABLES = dict(zip(("studies.csv", "volumes.csv"), TABLE_COLUMNS, strict=True))
 
 
 class CohortWriter:
@@ -69,11 +67,7 @@ class CohortWriter:
         self._open_files, self._hold = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
-        """Makes the temporary folder and the empty store.
-
-        Raises:
-            InputError: When the folder cannot be made there.
-        """
+        """Makes the temporary folder and the empty store; raises InputError when the folder cannot be made there."""
         remove_leftovers(self.root.parent, f".{escape(self.root.name)}.*.partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         try:

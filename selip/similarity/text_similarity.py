@@ -141,11 +141,7 @@ class TextTable:
         return cls(tuple(unique), tuple(clauses), twin)
 
     def ids(self, texts: Sequence[str]) -> np.ndarray:
-        """(n,) int64 ids of `texts`.
-
-        Raises:
-            InputError: When a text is not in the table.
-        """
+        """(n,) int64 ids of `texts`; raises InputError when a text is not in the table."""
         index = {text: number for number, text in enumerate(self.texts)}
         missing = next((text for text in texts if text not in index), None)
         if missing is not None:

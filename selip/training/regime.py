@@ -22,7 +22,6 @@ from selip.similarity.semantics import averaging_matrix
 from selip.similarity.text_similarity import TextSimilarity, TextTable, text_table
 from selip.system.errors import InputError
 from selip.training.batch_plan import BatchPlan, plan_batches
-from selip.training.method import Method
 from selip.training.objective import row_entropy
 from selip.training.settings import RunConfig
 
@@ -72,6 +71,19 @@ class Regime:
     normals: int
     normals_unseen: float
     normals_a_batch: float
+
+    @property
+    def asks_nothing(self) -> bool:
+        """True when hardly a text has one that is like it, so that soft targets are those of strangers."""
+        return self.alike < FEWEST_ALIKE
+
+    @property
+    def warning(self) -> str:
+        """A clause on how few rows have a text that is alike, and what to do."""
+        return (
+            f"only {self.alike:.0%} of the rows of a batch of {self.batch_size} have one with S >= {ALIKE}; use texts "
+            "that share findings, or similarity.semantic=ontology"
+        )
 
 
 def regime_of(cohort: Cohort, run: RunConfig) -> Regime:
@@ -197,15 +209,3 @@ def regime_facts(cohort: Cohort, run: RunConfig) -> dict[str, str]:
         "normal train volumes": f"{found.normals}; {found.normals_a_batch:.2f} a batch, {found.normals_unseen:.0%} "
         f"never seen in {found.steps} batches",
     }
-
-
-def regime_warnings(cohort: Cohort, run: RunConfig, methods: Sequence[Method]) -> list[str]:
-    """A line where methods soften towards similar texts and hardly a text of a batch has one."""
-    soft = sorted({method.name for method in methods if method.uses_similarity})
-    found = regime_of(cohort, run) if soft else None
-    if found is None or found.alike >= FEWEST_ALIKE:
-        return []
-    return [
-        f"warning: {', '.join(soft)} soften towards similar texts, and {found.alike:.0%} of the rows of batches of "
-        f"{found.batch_size} have another with S >= {ALIKE}; use texts that share findings, or another similarity"
-    ]

@@ -229,7 +229,11 @@ def random_cohort(profile: Profile, pairs: int) -> Cohort:
     patients = min(profile.n_patients, PATIENTS_A_PAIR * pairs)
     studies = draw_studies(replace(profile, n_patients=patients, test_patients=0, held_out=0.0), 0, nowhere)
     rows = [study_rows(study, "train", profile, 0) for study in studies]
-    of_text = {volume["text"]: {**volume, **row, "text": volume["text"]} for row, volumes in rows for volume in volumes}
+    of_text = {
+        volume["text"]: {**volume, **row, "text": volume["text"], "sha256": "noise"}
+        for row, volumes in rows
+        for volume in volumes
+    }
     volumes = pd.DataFrame(list(islice(of_text.values(), 2 * pairs)))
     info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
     return _RandomCohort(Path(), info, pd.DataFrame([row for row, _ in rows]), volumes)

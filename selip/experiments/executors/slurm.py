@@ -8,14 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selip.experiments.executors.base import (
-    CORES_BESIDE_A_GPU,
-    ExecutorOptions,
-    Job,
-    RunOutcome,
-    lost,
-    run_elsewhere,
-)
+from selip.experiments.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, RunOutcome, lost, run_elsewhere
 from selip.system.errors import InputError
 from selip.system.progress import Report
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import style
 
 from benchmarks.statistics.intervals import holm
 from leaderboards.figures.interval_figures import score_plots
-from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.figures.plots import STYLE
 from leaderboards.pages.benchmark_page import family_part
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
@@ -147,7 +148,7 @@ def test_the_page_has_all_sections_with_contents(family_built):
 def test_intervals_are_drawn_with_their_chance(families):
     sheet = families["classification"][0]
     (plot,) = score_plots(sheet)
-    with themed(LIGHT):
-        axes = plot.draw(LIGHT).axes[0]
+    with style.context(STYLE):
+        axes = plot.draw().axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(sheet.standing.ranking)
     assert next(line for line in axes.lines if line.get_linestyle() == "--").get_xdata()[0] == 0.5

@@ -6,11 +6,12 @@ import io
 
 import pandas as pd
 import pytest
+from matplotlib import style
 
 from benchmarks.statistics.intervals import holm
 from leaderboards.figures.ablation_figures import ablation_plots, mix_cells
 from leaderboards.figures.charts import BOTTOM, SHADES, TOP
-from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.figures.plots import STYLE
 from leaderboards.scores.ablation_study import studies_of, study_of
 from leaderboards.scores.benchmark_records import ablations_of, methods_of, read_boards
 from leaderboards.scores.paired_differences import compare_pairs
@@ -84,8 +85,8 @@ def built(folder, tmp_path_factory):
 
 
 def drawn(plot):
-    with themed(LIGHT):
-        return plot.draw(LIGHT)
+    with style.context(STYLE):
+        return plot.draw()
 
 
 def lines_of(study):

@@ -23,8 +23,7 @@ from leaderboards.scores.paired_differences import (
     ranked,
     standing_of,
 )
-from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
-from leaderboards.tables.verdicts import headline_verdicts
+from leaderboards.tables.verdicts import board_verdicts, headline_verdicts, on_what_is_missing
 from selip.system.errors import InputError
 
 PRIMARY = "abnormal/image_to_text_R@10"

@@ -38,7 +38,7 @@ def test_the_extractor_reads_all_that_a_report_says():
 
 
 def test_every_way_to_word_a_finding_is_read_back():
-    profile, studies = drawn(40)
+    _, studies = drawn(40)
     findings = [finding for study in studies for finding in study.findings]
     for finding in findings:
         for seed in range(MOST):
@@ -50,12 +50,13 @@ def test_every_way_to_word_a_finding_is_read_back():
 
 @pytest.mark.parametrize("wordings", [1, 4, 8])
 def test_a_finding_has_as_many_wordings_as_are_asked_for(wordings):
-    profile, studies = drawn(1, texts="findings", wordings=wordings, normal=0.0)
+    _, studies = drawn(1, texts="findings", wordings=wordings, normal=0.0)
     study = replace(studies[0], lesions=studies[0].lesions[:1])
     finding = replace(study.findings[0], region="frontal lobe", signals={"FLAIR": "high signal"})
     ways = {reworded(finding, wordings, np.random.default_rng(seed)).location for seed in range(300)}
     assert len(ways) == wordings
-    assert (finding.location in ways) and all("frontal" in way for way in ways)
+    assert finding.location in ways
+    assert all("frontal" in way for way in ways)
 
 
 def test_the_report_of_one_contrast_is_its_text():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from matplotlib import style
 
 from benchmarks.statistics.significance import friedman_ranks
-from leaderboards.figures.plots import LIGHT, themed
+from leaderboards.figures.plots import STYLE
 from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import families_of
-from leaderboards.scores.overall_ranks import Overall, RankedTask, overall_of
+from leaderboards.scores.benchmark_scores import Overall, RankedTask, families_of, overall_of
 
 N = 40
 
@@ -74,8 +74,8 @@ def test_the_page_says_that_tasks_are_not_independent(family_built):
 
 
 def test_the_diagram_has_every_ranked_method_and_clique(overall):
-    with themed(LIGHT):
-        figure = rank_plot(overall, True).draw(LIGHT)
+    with style.context(STYLE):
+        figure = rank_plot(overall, True).draw()
     axes = figure.axes[0]
     texts = [text.get_text().strip() for text in axes.texts]
     for label, rank in overall.ranks.ranks.items():
@@ -91,8 +91,8 @@ def test_names_of_twenty_methods_do_not_overlap():
     scores = pd.DataFrame({name: [n + 0.01 * t for t in range(8)] for n, name in enumerate(names)})
     tasks = tuple(RankedTask("b", f"{t}/x", str(t), True) for t in range(8))
     found = Overall(tasks, {}, tuple(names), {}, friedman_ranks(scores))
-    with themed(LIGHT):
-        figure = rank_plot(found, False).draw(LIGHT)
+    with style.context(STYLE):
+        figure = rank_plot(found, False).draw()
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in figure.axes[0].texts if "method" in text.get_text()]
     assert len(boxes) == 20

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaderboards.site.shrink import shrunk
+from leaderboards.figures.example_pictures import shrunk
 
 
 @pytest.fixture(scope="module")
