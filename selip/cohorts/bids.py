@@ -20,19 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    Listing,
-    finish_scan,
-    group_files,
-    list_files,
-    read_text,
-)
+from selip.cohorts.importing.file_layout import NIFTI, Group, Listing, finish_scan, group_files, list_files, read_text
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.participants import read_people
-from selip.cohorts.importing.quarantine import counted, some
 from selip.data.findings import CONTRASTS
+from selip.system.errors import counted, listed
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
     dwi/*_dwi.nii.gz, *_trace.nii.gz, *_adc.nii.gz}, masks as derivatives/.../sub-01*_{mask, msk, lesion, roi}.nii.gz,
@@ -62,11 +54,7 @@ _LESION_WORDS = re.compile(r"label-l(?![a-z])|lesion|stroke|infarct|tumou?r|wmh|
 
 
 def scan(source: Path) -> Scan:
-    """Sessions of a BIDS data set below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Sessions of a BIDS data set below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _VOLUME)
     masks, twice = _masks(listing)
@@ -128,7 +116,7 @@ def _unread(listing: Listing, groups: Sequence[Group]) -> list[str]:
             found[name] = found.get(name, False) or path in read
     idle = sorted(name for name, is_read in found.items() if not is_read)
     why = "no anat or dwi volume of a readable name (labels are letters and digits, as sub-CON04), left out"
-    return [f"{counted(idle, 'folder')} with {why} ({some(idle)})"] if idle else []
+    return [f"{counted(idle, 'folder')} with {why} ({listed(idle)})"] if idle else []
 
 
 def _of_no_contrast(listing: Listing, groups: Sequence[Group]) -> list[str]:
@@ -143,7 +131,7 @@ def _of_no_contrast(listing: Listing, groups: Sequence[Group]) -> list[str]:
         and not re.search(_MASK, place, re.IGNORECASE)
         if not (contrast_of(read[path]) if path in read else "")
     ]
-    return [f"{counted(others, 'anat or dwi file')} of no contrast that is read, left out ({some(others)})"] * bool(
+    return [f"{counted(others, 'anat or dwi file')} of no contrast that is read, left out ({listed(others)})"] * bool(
         others
     )
 
@@ -222,7 +210,6 @@ ADAPTER = Adapter(
     source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

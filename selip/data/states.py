@@ -19,7 +19,7 @@ from selip.data.findings import is_normal, parse_findings_text
 from selip.data.tables import is_no_report
 
 COLUMN = "state"
-"""Column of volumes.csv, of imported cohorts alone."""
+"""Column of volumes.csv, of cohorts whose texts are not the truth in clauses."""
 STATES = NORMAL, ABNORMAL, UNKNOWN = ("normal", "abnormal", "unknown")
 NORMAL_LABELS = frozenset(
     {

@@ -11,6 +11,7 @@ from selip.data.languages import is_foreign, language_of
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state
 from selip.data.tables import id_key
 from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
+from selip.system.errors import listed
 
 SHOWN, WORDS_SHOWN, WORD_LENGTH = 10, 6, 30
 LARGE_SHARE = 0.5  # of reports in which nothing was read
@@ -49,12 +50,7 @@ def read_report(report: str, language: str) -> ReportReading:
 
 
 def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) -> list[str]:
-    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages.
-
-    Args:
-        readings: Study and the reading of its report.
-        language: The declared one.
-    """
+    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages."""
     if not readings:
         return []
     lines = [_counts_line(readings), _language_line([reading for _, reading in readings], language)]
@@ -62,7 +58,7 @@ def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) 
     if against:
         lines.append(
             f"{len(against)} studies whose label says normal and whose report tells a finding count as unknown: "
-            f"{_first(against)}; mend the label or the report"
+            f"{listed(against)}; mend the label or the report"
         )
     return [line for line in lines if line]
 
@@ -80,20 +76,15 @@ def label_lines(studies: Sequence[StudyFiles]) -> list[str]:
         f"{total} labels say neither normal nor a finding: {', '.join(idle[:SHOWN])}; nothing follows from them, so "
         "name the finding, or normal"
     ] * bool(idle) + [
-        f"{len(twice)} labels are spelt in several ways: {_first(twice)}; each spelling is a class, so write one"
+        f"{len(twice)} labels are spelt in several ways: {listed(twice)}; each spelling is a class, so write one"
     ] * bool(twice)
 
 
 def _counts_line(readings: Sequence[tuple[str, ReportReading]]) -> str:
     counts = Counter(reading.state for _, reading in readings)
     unknown = [f"{study} ({_words(reading)})" for study, reading in readings if reading.state == UNKNOWN]
-    listed = f": {_first(unknown)}" if unknown else ""
-    return f"reports: read {counts[ABNORMAL]}, normal {counts[NORMAL]}, unknown {counts[UNKNOWN]}{listed}"
-
-
-def _first(entries: Sequence[str]) -> str:
-    more = f", ... and {len(entries) - SHOWN} more" if len(entries) > SHOWN else ""
-    return ", ".join(entries[:SHOWN]) + more
+    first = f": {listed(unknown)}" if unknown else ""
+    return f"reports: read {counts[ABNORMAL]}, normal {counts[NORMAL]}, unknown {counts[UNKNOWN]}{first}"
 
 
 def _words(reading: ReportReading) -> str:

@@ -50,9 +50,7 @@ class VolumeRow:
 def read_rows(csv_file: Path, root: Path) -> list[VolumeRow]:
     """Rows of the table, each checked for itself (files are there, contrasts and texts are allowed).
 
-    Args:
-        csv_file: The table, see `selip.cohorts.table`.
-        root: Data folder that its paths are relative to and may not leave.
+    Paths in it are relative to `root` and may not leave it.
 
     Raises:
         InputError: The file is no such table, or a row of it is wrong.

@@ -42,7 +42,7 @@ _MARKUP = re.compile(
 _MARKER = re.compile(r"\s*(?:[-–—•·*+>#]\s|\(?\d{1,2}[.)](?:\s|[A-Za-z]))")
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A sentence, or a part of one up to a semicolon: its words as they are compared, and where they stand."""
 
     words: list[str]
@@ -88,14 +88,10 @@ def _blank(match: re.Match[str]) -> str:
     return (line + " " * len(said))[: len(said)]
 
 
-def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[Piece]:
+def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[TextPiece]:
     """The sentences of a text that speak of findings.
 
-    Args:
-        text: Without markup.
-        found: Its words and punctuation.
-        words: The same, as the lexicon compares them.
-        layout: Of its language.
+    `found` are its words and punctuation, `words` the same as the lexicon compares them.
     """
     page = _Page(text, found, words, layout)
     headings = list(page.headings()) if page.may_have_headings else []
@@ -131,12 +127,12 @@ class _Page:
         """True when there is a colon, a dash or a line break."""
         return not _BEHIND_HEADING.isdisjoint(self.words)
 
-    def piece(self, first: int, behind: int) -> Piece:
+    def piece(self, first: int, behind: int) -> TextPiece:
         """The words of a range, without stops that end nothing."""
         if not self.dropped:
-            return Piece(self.words[first:behind], self.found[first:behind])
+            return TextPiece(self.words[first:behind], self.found[first:behind])
         kept = [at for at in range(first, behind) if at not in self.dropped]
-        return Piece([self.words[at] for at in kept], [self.found[at] for at in kept])
+        return TextPiece([self.words[at] for at in kept], [self.found[at] for at in kept])
 
     def _ends(self, at: int, word: str) -> bool:
         """True when a full stop, a line break or a dash ends a sentence."""

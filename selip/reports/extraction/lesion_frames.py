@@ -1,4 +1,4 @@
-"""Lesions while they are read: places, signals and signs that belong together."""
+"""Lesions while they are read: places, signals and signs that belong together, sentence by sentence."""
 
 from __future__ import annotations
 

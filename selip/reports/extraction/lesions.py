@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from selip.reports.extraction.events import Event, SentenceReader
 from selip.reports.extraction.lesion_frames import Frame, merged
 from selip.reports.extraction.lexicon import Lexicon, Sentence
 from selip.reports.extraction.negation import DENIABLE, Unsaid, exception_of, unsaid_marks
 from selip.reports.extraction.places import Located, places_of
+from selip.reports.extraction.sentence_reader import Event, SentenceReader
 from selip.reports.extraction.signals import signals_of
-from selip.reports.extraction.surroundings import Sign, signs, taken_regions, zone_marks
+from selip.reports.extraction.surroundings import StatedSign, signs, taken_regions, zone_marks
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast", "region"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
@@ -21,25 +21,21 @@ _NONE: frozenset[int] = frozenset()
 
 
 @dataclass
-class Reading:
-    """A report while it is read.
+class LesionReading:
+    """A report while it is read: lesions in order, yes/no statements, sentences and what each does not say is there.
 
-    Attributes:
-        frames: Lesions in their order.
-        doubted: Lesions that are neither affirmed nor denied.
-        signs: Yes/no statements.
-        sentences: What was read, and what each sentence does not say is there.
+    Lesions in `doubted` are neither affirmed nor denied.
     """
 
     frames: list[Frame] = field(default_factory=list)
     doubted: list[Frame] = field(default_factory=list)
-    signs: list[Sign] = field(default_factory=list)
+    signs: list[StatedSign] = field(default_factory=list)
     sentences: list[tuple[Sentence, Unsaid]] = field(default_factory=list)
 
 
-def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
+def read(text_sentences: Iterator[Sentence], known: Lexicon) -> LesionReading:
     """Lesions and statements of a report."""
-    reading = Reading()
+    reading = LesionReading()
     for number, sentence in enumerate(text_sentences):
         unsaid = unsaid_marks(sentence, known)
         reading.sentences.append((sentence, unsaid))
@@ -49,19 +45,19 @@ def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
                 _read_sentence(reading, sentence, number, unsaid, known)
     reading.frames = merged(reading.frames) or _unplaced(reading.sentences)
     reading.signs += [
-        Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
+        StatedSign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
     ]
     return reading
 
 
-def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
+def _read_sentence(reading: LesionReading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
     events = _events(sentence, unsaid.absent, known, unsaid.either)
     if unsaid.hidden:
         events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
     if events:
         reader = SentenceReader(reading.frames, sentence, number, known)
         reader.read(events)
-        reading.signs += [Sign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
+        reading.signs += [StatedSign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
     if unsaid.uncertain | unsaid.either:
         deniable = {index for index, mark in enumerate(sentence.marks) if mark.kind in DENIABLE}
         doubts = _events(sentence, frozenset(deniable - unsaid.uncertain - unsaid.either), known)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from selip.reports.extraction.layout import PUNCTUATION, Layout, Piece, pieces, unmarked
+from selip.reports.extraction.layout import PUNCTUATION, Layout, TextPiece, pieces, unmarked
 from selip.system.errors import InputError
 
 LANGUAGES, _SIDE = ("en", "zh"), "<side>"
@@ -107,11 +107,7 @@ class Lexicon:
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    """The packaged wording of a language, read once.
-
-    Raises:
-        InputError: When there is none.
-    """
+    """The packaged wording of a language, read once; raises InputError when there is none."""
     if language not in LANGUAGES:
         raise InputError(f"got language {language!r}; allowed: {', '.join(LANGUAGES)}; name one of them")
     data = yaml.safe_load(
@@ -223,9 +219,9 @@ def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
             yield Sentence(some, marks, where, frozenset([mark.kind for mark in marks]))
 
 
-def _cut(piece: Piece) -> Iterator[Piece]:
+def _cut(piece: TextPiece) -> Iterator[TextPiece]:
     for first in range(0, len(piece.words), _LONGEST):
-        yield Piece(piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST])
+        yield TextPiece(piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST])
 
 
 def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:

@@ -29,11 +29,7 @@ class _Side(NamedTuple):
 def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int], known: Lexicon) -> list[Located]:
     """The places of lesions in a sentence, in their order.
 
-    Args:
-        sentence: With its marks.
-        taken: Numbers of regions that are not places of lesions.
-        denied: Numbers of the marks that are denied.
-        known: The wording.
+    `taken` are numbers of regions that are not places of lesions, `denied` numbers of the marks that are denied.
     """
     marks = sentence.marks
     content = [index for index, mark in enumerate(marks) if mark.kind in CONTENT]

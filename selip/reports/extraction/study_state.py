@@ -28,10 +28,6 @@ def understood(said: Said, known: Lexicon) -> tuple[bool, tuple[str, ...]]:
 
     Normal is a study that as a whole is called that, or of whose brain all is denied, in statements that were all
     understood.
-
-    Args:
-        said: What it says.
-        known: The wording.
     """
     whole, evidence, clear = False, False, True
     missed: dict[str, None] = {}

@@ -23,7 +23,7 @@ _SIGNAL = frozenset({"signal", "degree", "shape", "contrast"})
 _DESCRIBES = frozenset({"signal", "edema", "parenchyma", "relaxation", "type", "enhancement"})
 
 
-class Sign(NamedTuple):
+class StatedSign(NamedTuple):
     """A yes/no statement.
 
     Attributes:
@@ -146,7 +146,7 @@ def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
     return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
 
-def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
+def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[StatedSign]:
     """The yes/no statements of a sentence about edema, midline and ventricles."""
     marks, denied = sentence.marks, unsaid.denied
     if _SIGNS.isdisjoint(sentence.kinds):
@@ -156,19 +156,19 @@ def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
         if index in unsaid.uncertain:
             continue
         if mark.kind == "edema":
-            yield Sign("edema", index not in denied, (span,))
+            yield StatedSign("edema", index not in denied, (span,))
         elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):
             middle = _midline_of(marks, index)
             if middle is not None:
                 present = mark.kind == "shift" and index not in denied
-                yield Sign("midline_shift", present, tuple(sorted((span, (middle.start, middle.end)))))
+                yield StatedSign("midline_shift", present, tuple(sorted((span, (middle.start, middle.end)))))
         elif mark.kind == "change" and mark.value.startswith("compressed"):
             pressed = [
                 marks[at] for at in affected(sentence, index, known) if known.area.get(marks[at].value) in VENTRICLES
             ]
             if pressed:
                 spans = sorted({span, *((other.start, other.end) for other in pressed)})
-                yield Sign("ventricle_compression", index not in denied, tuple(spans))
+                yield StatedSign("ventricle_compression", index not in denied, tuple(spans))
 
 
 def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.bids import COHORT, contrast_of, is_lesion_mask, scan
-from selip.cohorts.importing.example_files import write_labels, write_scan
+from selip.cohorts.importing.adapter import write_labels, write_scan
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
 

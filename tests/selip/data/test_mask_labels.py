@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from selip.data.cohort import IGNORE
-from selip.data.mask_labels import label_levels
-from selip.data.nifti import Image
+from selip.data.nifti import Image, label_levels
 from selip.system.errors import InputError
 
 

@@ -9,9 +9,9 @@ import yaml
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import REGIONS
 from selip.data.findings import CONTRASTS
+from selip.reports.extraction.extractor import apart
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
 from selip.reports.extraction.report_facts import Place
-from selip.reports.extraction.touching_regions import apart
 
 GUIDE_REGIONS = {
     "frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "insula", "cingulate",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from selip.cohorts.phantom import wording
 from selip.data.findings import NORMAL_TEXT
 from selip.reports.extraction.extractor import extract
-from selip.reports.extraction.tables import as_mapping
+from selip.reports.extraction.report_facts import as_mapping
 
 NORMAL = (
     "Normal brain MRI.",

@@ -1,8 +1,8 @@
-"""The events of a sentence, in their order, added to the lesions of a report."""
+"""The marks of a sentence as events, one after the other, and the lesions that they build."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from selip.reports.extraction.lesion_frames import Frame
@@ -48,18 +48,9 @@ class SentenceReader:
         self.opens = "signal" in kinds[:place] and "larger" not in kinds[:place] and not self.anaphoric
         self.waits = "place" in kinds and self.introduces
         self.last_place = max((event.at for event in events if event.kind == "place"), default=-1)
-        handlers: dict[str, Callable[[Any], None]] = {
-            "place": self._place,
-            "signal": self._signal,
-            "enhancement": self._enhancement,
-            "type": self._type,
-            "larger": self._larger,
-            "multiple": self._multiple,
-            "crossing": self._crossing,
-        }
         for number, event in enumerate(events):
             self.type_ahead = _type_ahead(events[number + 1 :])
-            handlers[event.kind](event.value)
+            getattr(self, f"_{event.kind}")(event.value)  # a method a kind
         if self.types and (self.frame is None or self._is_other(self.frame, self.types[0])):
             self._begin()
         if self.frame is not None:
