@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER
-from selip.system.files import content_hash, write_atomically
-from selip.system.locks import held, is_held
+from selip.system.files import content_hash, held, is_held, write_atomically
 
 UNET = "monai_unet"
 
