@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from selip.system.locks import held, is_held
 
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER
 from selip.system.files import content_hash, write_atomically
-from selip.system.locks import held, is_held
 
 UNET = "monai_unet"
 

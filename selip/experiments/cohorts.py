@@ -20,7 +20,6 @@ from selip.system.progress import Report
 from selip.training.regime import regime_facts
 from selip.training.settings import RunConfig
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
 Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
@@ -86,10 +85,6 @@ def import_cohort(
     Raises:
         InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
-    if source.name.lower().endswith(ARCHIVES):
-        raise InputError(f"got source {source}, an archive; unpack it first")
-    if not source.exists():
-        raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
