@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from selip.system.locks import held, is_held
 
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER
-from selip.system.files import content_hash, write_atomically
+from selip.system.files import content_hash, held, is_held, write_atomically
 
 UNET = "monai_unet"
 
