@@ -1,0 +1,115 @@
+"""Measures how the cost of every stage grows with its work, and writes the table and the figure of the docs.
+
+    python tests/speed/growth.py FOLDER [--largest N]     FOLDER/growth.md's table on the screen, FOLDER/growth.svg
+
+A stage is made at several sizes, by shape alone where voxels do not matter. Cost is CPU seconds of one thread, the
+best of several; memory is the peak of what Python and numpy allocate during the work, beyond its inputs. The exponent
+is the slope of log cost over log size: 1 for a cost in proportion, and below 1.2 for n log n at these sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+sys.path.append(str(Path(__file__).parents[1] / "oracles"))
+from growth_stages import STAGES, Stage, Work
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Cost of a stage at some sizes: CPU seconds and peak bytes of each."""
+
+    sizes: tuple[int, ...]
+    seconds: tuple[float, ...]
+    peak_bytes: tuple[int, ...]
+
+    @property
+    def exponent(self) -> float:
+        """Slope of log seconds over log size."""
+        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
+
+    @property
+    def memory_exponent(self) -> float:
+        """Slope of log peak bytes over log size."""
+        return float(np.polyfit(np.log(self.sizes), np.log(self.peak_bytes), 1)[0])
+
+
+def measured(stage: Stage, sizes: tuple[int, ...]) -> Growth:
+    """Cost of a stage at each of `sizes`."""
+    found = []
+    with threadpool_limits(1), TemporaryDirectory() as folder:
+        for number, size in enumerate(sizes):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            work = stage.make(size, place)
+            found.append((min(_seconds(work) for _ in range(ROUNDS)), _peak(work)))
+    return Growth(sizes, *zip(*found, strict=True))
+
+
+def _seconds(work: Work) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _peak(work: Work) -> int:
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def table(found: Mapping[str, Growth]) -> Iterator[str]:
+    """Lines of a Markdown table, a stage each."""
+    yield "| stage | work | CPU seconds | exponent | peak MiB | exponent |\n|---|---|---|---|---|---|"
+    for name, growth in found.items():
+        sizes = f"{growth.sizes[0]:,} to {growth.sizes[-1]:,} {STAGES[name].unit}"
+        seconds, peaks = (
+            f"{ends[0]:.3g} to {ends[-1]:.3g}" for ends in (growth.seconds, np.array(growth.peak_bytes) / 2**20)
+        )
+        yield f"| {name} | {sizes} | {seconds} | {growth.exponent:.2f} | {peaks} | {growth.memory_exponent:.2f} |"
+
+
+def draw(found: Mapping[str, Growth], file: Path) -> None:
+    """The figure: CPU seconds over work, both as logarithms, beside a line of slope 1."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    for number, (name, growth) in enumerate(found.items()):
+        axes.loglog(growth.sizes, growth.seconds, marker="osv^D"[number % 5], ms=4, lw=1, label=name)
+    axes.loglog((100, 100_000), (0.01, 10), "--", color="grey", label="in proportion")
+    axes.set(xlabel="work: patients, texts, candidates, runs or contrasts", ylabel="CPU seconds of one thread")
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)
+    plt.rcParams["svg.hashsalt"] = "growth"
+    figure.savefig(file, metadata={"Date": None})
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and draws the figure."""
+    parser = argparse.ArgumentParser(description="How the cost of every stage grows with its work.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--largest", type=int, default=100_000)
+    options = parser.parse_args(arguments)
+    found = {}
+    for name, stage in STAGES.items():
+        found[name] = measured(stage, tuple(size for size in stage.sizes if size <= options.largest))
+        sys.stderr.write(f"{name}: {found[name]}\n")
+    sys.stdout.writelines(f"{line}\n" for line in table(found))
+    draw(found, options.folder / "growth.svg")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
