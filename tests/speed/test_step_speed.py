@@ -1,4 +1,4 @@
-"""The training step against a plain loop in the style of the authors' code, its feed against tensors at hand, the store against memory.
+"""The training step against a plain loop in the style of the authors' code, and its feed against voxels at hand.
 
 Both sides take turns in one run, so that other work on the machine weighs on both. Pairs a second are of the wall
 clock, ratios of CPU time, to which another process adds nothing. The plain loop works a sample at a time
