@@ -189,7 +189,7 @@ class Tile:
             sure, pair, column = self._compared(self.scores[row[at]], own[at, None])
             close = self.exact(row[at][pair], column) >= own[at][pair]
             found[at] = true_in_rows(sure) + np.bincount(pair[close], minlength=len(sure))
-        for number in np.flatnonzero(counts > COUNTED_POSITIVES):
+        for number in np.flatnonzero(counts > COUNTED_POSITIVES).tolist():
             at = by_row[counts[:number].sum() :][: counts[number]]
             found[at] = self._reach_row(number, own[at])
         return found

@@ -30,6 +30,7 @@ from selip.training.batch_plan import plan_batches
 
 Work = Callable[[], object]
 SHAPE, BATCH, TIMES_AT_MOST = (2, 2, 2), 64, 4
+TO_25_000 = (1_500, 6_000, 25_000)
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,13 @@ def _contrasts(size: int, _: Path) -> Work:
 
 
 STAGES: Mapping[str, Stage] = {
-    "draw the phantom's patients, findings and reports": Stage("patients", _drawn, small=(100, 200, 400)),
+    "draw the phantom's patients, findings and reports": Stage("patients", _drawn, TO_25_000, small=(100, 200, 400)),
     "split": Stage("patients", _split),
-    "write a cohort": Stage("patients", _written),
-    "open a cohort": Stage("patients", _opened),
-    "check a cohort": Stage("patients", _checked),
-    "find near-identical reports": Stage("patients", _audited, (1_500, 3_000, 6_000, 12_000), (500, 1_000, 2_000), 2.1),
-    "read 640 volumes at random": Stage("patients", _read),
+    "write a cohort": Stage("patients", _written, TO_25_000),
+    "open a cohort": Stage("patients", _opened, TO_25_000),
+    "check a cohort": Stage("patients", _checked, TO_25_000),
+    "find near-identical reports": Stage("patients", _audited, (1_500, 3_000, 6_000), (500, 1_000, 2_000), 2.1),
+    "read 640 volumes at random": Stage("patients", _read, TO_25_000),
     "plan the batches of an epoch": Stage("patients", _planned, small=(4_000, 8_000, 16_000)),
     "table of texts and their similarity": Stage("texts", _tabled),
     "rank in both directions, 200 texts": Stage("candidates", _ranked, small=(2_000, 8_000, 32_000)),

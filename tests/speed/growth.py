@@ -1,10 +1,10 @@
 """Measures how the cost of every stage grows with its work, and writes the table and the figure of the docs.
 
-    python tests/speed/growth.py FOLDER [--largest N]     FOLDER/growth.md's table on the screen, FOLDER/growth.svg
+    python tests/speed/growth.py FOLDER     the table of FOLDER/growth.md on the screen, and FOLDER/growth.svg
 
 A stage is made at several sizes, by shape alone where voxels do not matter. Cost is CPU seconds of one thread, the
-best of several where it is short; memory is the peak of what Python and numpy allocate during the work, beyond its inputs. The exponent
-is the slope of log cost over log size: 1 for a cost in proportion, and below 1.2 for n log n at these sizes.
+best of several where it is short; memory is the peak of what Python and numpy allocate during the work, beyond its
+inputs. The exponent is the slope of log cost over log size: 1 in proportion, up to 1.2 for n log n at these sizes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUNDS, LONG = 3, 2.0  # runs of a work, and seconds of one that is run once
 
 @dataclass(frozen=True)
 class Growth:
-    """Cost of a stage at some sizes: CPU seconds and peak bytes of each."""
+    """Cost of a stage at some sizes: CPU seconds of each, and peak bytes of those that are done soon."""
 
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
@@ -43,12 +43,12 @@ class Growth:
     @property
     def memory_exponent(self) -> float:
         """Slope of log peak bytes over log size."""
-        return float(np.polyfit(np.log(self.sizes), np.log(self.peak_bytes), 1)[0])
+        return float(np.polyfit(np.log(self.sizes[: len(self.peak_bytes)]), np.log(self.peak_bytes), 1)[0])
 
 
 def measured(stage: Stage, sizes: tuple[int, ...]) -> Growth:
     """Cost of a stage at each of `sizes`."""
-    found = []
+    best, peaks = [], []
     with threadpool_limits(1), TemporaryDirectory() as folder:
         for number, size in enumerate(sizes):
             place = Path(folder) / str(number)
@@ -56,8 +56,9 @@ def measured(stage: Stage, sizes: tuple[int, ...]) -> Growth:
             work = stage.make(size, place)
             seconds = [_seconds(work)]
             seconds += [_seconds(work) for _ in range(ROUNDS - 1) if seconds[0] < LONG]
-            found.append((min(seconds), _peak(work)))
-    return Growth(sizes, *zip(*found, strict=True))
+            best.append(min(seconds))
+            peaks += [_peak(work)] if seconds[0] < LONG else []
+    return Growth(sizes, tuple(best), tuple(peaks))
 
 
 def _seconds(work: Work) -> float:
@@ -103,11 +104,10 @@ def main(arguments: list[str]) -> None:
     """Measures, prints the table and draws the figure."""
     parser = argparse.ArgumentParser(description="How the cost of every stage grows with its work.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--largest", type=int, default=100_000)
     options = parser.parse_args(arguments)
     found = {}
     for name, stage in STAGES.items():
-        found[name] = measured(stage, tuple(size for size in stage.sizes if size <= options.largest))
+        found[name] = measured(stage, stage.sizes)
         sys.stderr.write(f"{name}: {found[name]}\n")
     sys.stdout.writelines(f"{line}\n" for line in table(found))
     draw(found, options.folder / "growth.svg")
