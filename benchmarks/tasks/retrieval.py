@@ -23,6 +23,7 @@ from benchmarks.retrieval.hard_negatives import EDITS, win_rates
 from benchmarks.retrieval.relevance import relevance
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise
+from selip.data.cohort import COMBINATION
 from selip.data.findings import CONTRASTS, is_normal
 from selip.data.states import ABNORMAL, UNKNOWN, states_of
 from selip.models.embeddings import Embeddings
@@ -102,13 +103,15 @@ def pools(items: pd.DataFrame) -> Iterator[Pool]:
     """The pools of the protocol, empty ones too; contrasts in the order of CONTRASTS, others behind them.
 
     Args:
-        items: Columns text and contrast, and state where it is known.
+        items: Columns text and contrast, and state and combination where they are known.
     """
     everything = np.arange(len(items))
     abnormal = states_of(items) == ABNORMAL
     yield Pool("all", everything)
     yield Pool("abnormal", everything[abnormal])
     yield Pool("macro", everything, is_macro=True)
+    for part in ("seen", "unseen") if COMBINATION in items else ():
+        yield Pool(part, everything[abnormal & (items[COMBINATION] == part).to_numpy(bool)])
     present = set(items["contrast"])
     for contrast in [*(known for known in CONTRASTS if known in present), *sorted(present - set(CONTRASTS))]:
         yield Pool(f"contrast_{contrast}", everything[abnormal & (items["contrast"] == contrast).to_numpy(bool)])

@@ -132,11 +132,7 @@ def shorten(text: str, width: int, lines: int) -> str:
 def draw_cases(png: Path, title: str, cases: Sequence[CasePicture], synthetic: bool) -> Path:
     """Draws the cases beside each other and writes them to `png`; returns the path.
 
-    Args:
-        png: File to write; the page shows `leaderboard/examples/segmentation-*.png`.
-        title: Line above them, such as method and arm.
-        cases: One panel each, left to right.
-        synthetic: Whether the volumes are made; printed on the picture.
+    The page shows `leaderboard/examples/segmentation-*.png`. SYNTHETIC is printed on pictures of made volumes.
 
     Raises:
         InputError: When there is no case.

@@ -43,11 +43,7 @@ def render(draw: Draw) -> bytes:
 
 
 def draw_forest(
-    axes: Axes,
-    labels: Sequence[str],
-    comparisons: Sequence[Comparison],
-    filled: Sequence[bool],
-    unit: str,
+    axes: Axes, labels: Sequence[str], comparisons: Sequence[Comparison], filled: Sequence[bool], unit: str
 ) -> None:
     """Paired differences in `unit` below each other: dot (filled or not) and interval, 0 dashed."""
     for place, (comparison, solid) in enumerate(zip(comparisons, filled, strict=True)):

@@ -66,10 +66,7 @@ def _history_plot(board: BenchmarkRecords, field: str) -> Picture | None:
 def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlighted: Sequence[str]) -> Chart:
     """The same for the HTML page.
 
-    Args:
-        curves: By label, each with at least one history.
-        field: "loss" or "val_score".
-        highlighted: Labels that have a colour.
+    `highlighted` labels have a colour.
     """
     drawn = []
     for label, histories in curves.items():

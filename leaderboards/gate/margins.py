@@ -39,11 +39,7 @@ Margins = Mapping[str, Mapping[str, Margin]]
 
 
 def read_margins(path: Path) -> Margins:
-    """Reads a file such as `margins.yaml`.
-
-    Raises:
-        InputError: When it cannot be read, or a value is no margin.
-    """
+    """Reads a file such as `margins.yaml`; raises InputError when it cannot be read, or a value is no margin."""
     found: dict[str, dict[str, Margin]] = {}
     for benchmark, margins in read_mapping(path, "margins file").items():
         if not isinstance(margins, Mapping):

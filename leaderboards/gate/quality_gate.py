@@ -49,17 +49,11 @@ _RESAMPLES_PER_LINE = 100
 
 @dataclass(frozen=True)
 class GateLine:
-    """One guarded metric of one method.
+    """One guarded metric (`pool/metric`) of one method: its mean over seeds on both sides.
 
-    Attributes:
-        pair: The rows on both sides.
-        key: Metric, `pool/metric`.
-        reference: Its value in the reference, mean over seeds.
-        candidate: Its value in the candidate, mean over seeds.
-        difference: Candidate minus reference with its interval, turned so that more is better.
-        margin: What it may lose, >= 0.
-        p_value: One-sided bootstrap p-value that the loss is no larger than the margin.
-        p_holm: The same, adjusted over the lines of the comparison.
+    The difference is candidate minus reference, turned so that more is better; `margin` >= 0 is what it may lose;
+    `p_value` is the one-sided bootstrap's that the loss is no larger, `p_holm` the same, adjusted over the lines of the
+    comparison.
     """
 
     pair: Pair

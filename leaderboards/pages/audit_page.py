@@ -22,16 +22,16 @@ from leaderboards.tables.shortcuts_and_slices import (
     slice_table,
     slices_of,
 )
-from selip.data.leakage_audit import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.data.leakage_audit import AUDIT_FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.system.errors import listed
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
-SHOWN = 10
 IDS = {
     "same source": "both cohorts are of one source, so the same id is the same patient",
     "other source": "the cohorts have other names: the same id may be the same patient, published again, or chance",
     "counters": "a generated cohort counts its patients from one, so the same id says nothing; voxels do",
 }
-NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
+NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {AUDIT_FILE}."
 
 
 def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Page:
@@ -47,6 +47,7 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
     slices = [(sheet, headline, ones) for sheet, headline in heads if (ones := _slices(sheet, headline, count))]
     tables = [table for cohort in found.cohorts for table in (_leakage(cohort), _balance(cohort))] if found else []
     tables += [crossing_table(one) for one in found.crossings] if found else []
+    tables += [_regime(found.regime)] if found and found.regime else []
     lead = f"The best method and selip. An interval is from {count} resamples; slices overlap and are not adjusted."
     blocks = [
         Block("Split", "" if found else NOT_LOOKED, tables),
@@ -144,6 +145,13 @@ def _leakage(cohort: CohortAudit) -> PageTable:
     return _found_table(f"Leakage, {cohort.name}", caption, pairs)
 
 
+def _regime(facts: Mapping[str, str]) -> PageTable:
+    """Questions and answers on what the texts that are trained on ask of a method of soft targets."""
+    caption = "S: similarity of texts; T: targets of selip with its defaults; both in the batches of a run."
+    lines = tuple(Line((Cell(question), Cell(answer, prose=True))) for question, answer in facts.items())
+    return PageTable("Regime of the training cohort", caption, ("", "found"), lines)
+
+
 def _balance(cohort: CohortAudit) -> PageTable:
     """Patients, studies, volumes, and studies of each label, by part, with their share of the part."""
     labels = sorted({label for part in cohort.parts.values() for label in part.labels})
@@ -161,15 +169,10 @@ def _balance(cohort: CohortAudit) -> PageTable:
 def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> PageTable:
     """Everything looked for, how often it was found, and the first of what was found."""
     lines = tuple(
-        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
+        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(listed(ones) or MISSING, prose=True)))
         for name, ones in pairs.items()
     )
     return PageTable(title, caption, ("looked for", "found", "which"), lines)
-
-
-def _listed(ones: Sequence[str]) -> str:
-    more = f" and {len(ones) - SHOWN} more" if len(ones) > SHOWN else ""
-    return ", ".join(ones[:SHOWN]) + more
 
 
 def crossing_table(crossing: CrossingAudit) -> PageTable:

@@ -34,11 +34,7 @@ GROUPS = "Rows that share a group letter are not separable; on the page the firs
 def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Page:
     """The page of a family; its first sheet is the one that ranks methods.
 
-    Args:
-        name: Name of the family.
-        sheets: Its benchmarks.
-        n_resamples: Bootstrap resamples.
-        trainings: Whether it shows how the methods were trained, which is the same on every page.
+    With `trainings` it shows how the methods were trained, which is the same on every page.
     """
     boards, heading = [sheet.board for sheet in sheets], capital(name.replace("_", " "))
     board = boards[0]

@@ -25,10 +25,7 @@ TAGS = ["selip-bench", "head-mri", "medical", "contrastive"]
 def model_card(facts: CheckpointFacts, records: Sequence[Record], place: str) -> str:
     """Markdown with the YAML head that the Hugging Face hub reads, its results as a model index.
 
-    Args:
-        facts: Of the checkpoint.
-        records: Scored records of its very run; empty without any.
-        place: Where it is shared, as `selip pull` takes it.
+    `records` are the scored ones of its very run, `place` is where it is shared, as `selip pull` takes it.
     """
     name = cell_label(facts.method, records[0].ablation if records else "", facts.seed)
     return markdown(

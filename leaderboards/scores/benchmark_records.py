@@ -31,14 +31,10 @@ def named(cohort: CohortFacts) -> str:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method with one ablation over the seeds of the board.
+    """One method with one ablation ("" for none) over the seeds of the board: its scored records, by seed.
 
-    Attributes:
-        method: Name of the method.
-        ablation: Name of the ablation, "" for none.
-        scored: Records with status ok, by seed.
-        hole: Why the row has no number, "" when every seed is scored.
-        skipped: Whether the hole is no failure: every seed was skipped, as a task that the method cannot do.
+    `hole` is why the row has no number, "" when every seed is scored; it is no failure where every seed was skipped, as
+    a task that the method cannot do.
     """
 
     method: str
@@ -65,14 +61,10 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class BenchmarkRecords:
-    """Comparable records of one benchmark.
+    """Comparable records of one benchmark: all of them, also failed and skipped ones, and rows by label.
 
-    Attributes:
-        benchmark: Name of the benchmark.
-        records: All records, also failed and skipped ones, by method, ablation, seed and run id.
-        rows: One a method and ablation, by label.
-        seeds: Every seed that any record has; a row without one of them has a hole.
-        items: (run id, pool) -> per-item scores of that run in that pool, for the records that have them.
+    A row without one of the seeds has a hole. `items` are per-item scores by run id and pool, for the records that have
+    them.
     """
 
     benchmark: str

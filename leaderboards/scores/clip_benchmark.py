@@ -58,9 +58,7 @@ FILES = "a .json or .csv file, or a folder for one file a result"
 def results_of(run_dir: Path, language: str = "en") -> list[Result]:
     """The results of all scored records of `run_dir` that have a counterpart.
 
-    Args:
-        run_dir: Run directory with a folder `records`.
-        language: Of the cohort's texts; records do not say it.
+    `language` is that of the cohort's texts; records do not say it.
 
     Raises:
         InputError: When there are no records, records that may not stand on one page, or none with a counterpart.
@@ -83,9 +81,7 @@ def results_of(run_dir: Path, language: str = "en") -> list[Result]:
 def write_results(results: Sequence[Result], out: Path) -> list[Path]:
     """Writes results as one JSON list, as the CSV that `clip_benchmark build` makes, or as the files that it reads.
 
-    Args:
-        results: From `results_of`.
-        out: FILE.json, FILE.csv, or a folder for one file a result, named as by its `--output`.
+    `out` is FILE.json, FILE.csv, or a folder for one file a result, named as by its `--output`.
 
     Returns:
         What was written.

@@ -14,6 +14,7 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "schema versions": lambda record: record.schema_version,
     "cohort hashes": lambda record: record.cohort.content_hash,
     "split fingerprints": lambda record: record.split_fingerprint,
+    "scored parts": lambda record: record.part,
     "synthetic flags": lambda record: record.synthetic,
     "training cohorts": lambda record: record.trained_on.content_hash if record.trained_on else "the scored one",
     "training splits": lambda record: record.trained_on_split_fingerprint or "the scored one",

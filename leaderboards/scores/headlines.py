@@ -16,15 +16,9 @@ from selip.records.record import CohortFacts, Record
 
 @dataclass(frozen=True)
 class Headline:
-    """The metric that methods are ranked by on a benchmark.
+    """The metric (`pool/metric`) that methods are ranked by on a benchmark, and its name in words.
 
-    Attributes:
-        key: Metric, `pool/metric`.
-        name: The same in words.
-        higher_is_better: Direction.
-        floor: Reference that a trained method must clear.
-        floor_name: The same in words.
-        clears: How many times the floor is clear of it.
+    A trained method must clear `floor`, a reference, by `clears` times.
     """
 
     key: str

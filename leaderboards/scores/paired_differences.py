@@ -20,19 +20,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """Row a minus row b on one metric.
+    """Row a minus row b on one metric (`pool/metric`), paired, with interval and bootstrap p-value.
 
-    Attributes:
-        a: Label of the first row.
-        b: Label of the row that is subtracted.
-        key: Metric, `pool/metric`.
-        difference: Paired difference with interval and bootstrap p-value.
-        p_holm: p-value adjusted over the declared contrasts of this family of metrics; NaN outside them.
-        p_seeds: p-value of the sign-flip test over seeds; NaN with fewer than SEEDS_FOR_A_TEST of them.
-        benchmark: Benchmark of the metric.
-        label: The benchmark in words.
-        metric: The metric in words.
-        higher_is_better: Direction of the metric.
+    `p_holm` is adjusted over the declared contrasts of the family, NaN outside them; `p_seeds` is of the sign-flip test
+    over seeds, NaN with fewer than SEEDS_FOR_A_TEST. `label` and `metric` are benchmark and metric in words.
     """
 
     a: str
@@ -163,9 +154,7 @@ def _comparison(board: BenchmarkRecords, a: MethodRow, b: MethodRow, key: str, d
 def adjusted(comparisons: Sequence[Comparison], family: int = 0) -> list[Comparison]:
     """The comparisons with Holm's adjustment over those of them that have a p-value.
 
-    Args:
-        comparisons: Comparisons of one metric.
-        family: Number of comparisons that were planned; those without a result count with p = 1.
+    Of the `family` of comparisons that were planned, those without a result count with p = 1.
     """
     known = [comparison for comparison in comparisons if comparison.known]
     unknown = [1.0] * max(0, family - len(known))
@@ -195,9 +184,7 @@ def ranked(board: BenchmarkRecords, key: str) -> list[MethodRow]:
 def group_letters(ranking: Sequence[str], separated: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Compact letter display: two labels share a letter exactly when they are not a separated pair.
 
-    Args:
-        ranking: Labels, best first; groups are lettered in this order.
-        separated: Pairs of labels that may not share a letter.
+    Groups are lettered in the order of the ranking, best first.
     """
     groups = rank_groups(ranking, separated)
     letters = [ascii_lowercase[i % 26] * (1 + i // 26) for i in range(len(groups))]

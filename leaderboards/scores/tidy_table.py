@@ -53,11 +53,7 @@ def tidy(
     alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. A metric of fewer items than its
     benchmark asks for has no number.
 
-    Args:
-        board: The records.
-        n_resamples: Bootstrap resamples.
-        keys: Metrics to keep, `pool/metric`; None for all.
-        known: Standings on some metrics, so that their bounds need no second pass.
+    `keys` are the metrics to keep, all where None. Metrics of the `known` standings need no second pass over resamples.
     """
     kept = {row.label: [k for k in row.metric_keys if keys is None or k in keys] for row in board.complete}
     both, case = both_bounds(board, kept, n_resamples, known), case_bounds(board, kept, n_resamples)
@@ -136,11 +132,7 @@ def both_bounds(
 ) -> Bounds:
     """Bounds over seeds and patients, of rows with several seeds.
 
-    Args:
-        board: The records.
-        kept: Label to metric keys.
-        n_resamples: Bootstrap resamples of means.
-        known: What needs no second pass.
+    `kept` are metric keys by label; metrics of the `known` standings need no second pass.
     """
     done = {standing.key for standing in known}
     found: Bounds = {

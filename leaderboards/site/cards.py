@@ -69,10 +69,7 @@ def cards_of(
 ) -> list[Card]:
     """A card for each row of any benchmark, without pictures.
 
-    Args:
-        sheets: All benchmarks.
-        ranks: Label to average rank over tasks, best first, as far as there are any.
-        configurations: Of the same sheets.
+    `ranks` are average ranks over tasks by label, best first, as far as there are any.
     """
     rows: dict[str, list[tuple[BenchmarkScores, MethodRow]]] = {}
     for sheet in sheets:

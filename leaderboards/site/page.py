@@ -9,15 +9,14 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.figures.charts import Axis
 from leaderboards.figures.example_pictures import PagePicture, shrunk
-from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
+from leaderboards.site.cards import Card, Configuration
 from leaderboards.tables.cells import DRAWN, Cell, Facet, PageTable
 from leaderboards.tables.document import TEMPLATES, Block, Page, environment
 
@@ -46,27 +45,6 @@ class Site:
     def anchors(self) -> dict[str, str]:
         """Label of a method to the anchor of its card."""
         return {card.label: card.anchor for card in self.cards}
-
-
-def site_of(
-    title: str,
-    facts: Sequence[tuple[str, str]],
-    parts: Sequence[Page],
-    sheets: Sequence[BenchmarkScores],
-    ranks: Mapping[str, float],
-) -> Site:
-    """The page without pictures.
-
-    Args:
-        title: Its title.
-        facts: What stands below the title.
-        parts: Sections in order.
-        sheets: All benchmarks.
-        ranks: Label to average rank over tasks, best first, as far as there are any.
-    """
-    configurations = configurations_of(sheets)
-    cards = cards_of(sheets, ranks, configurations)
-    return Site(title, any(part.synthetic for part in parts), facts, parts, cards, configurations)
 
 
 def to_html(site: Site, pictures: Sequence[Path] = ()) -> str:

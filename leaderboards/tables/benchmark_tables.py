@@ -147,11 +147,7 @@ def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
 def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[str, str]) -> PageTable:
     """Methods by metrics: ranked rows, rows with a hole, then references that one of the metrics has.
 
-    Args:
-        sheet: The benchmark.
-        order: Metric that ranks the rows.
-        title: Title of the table.
-        keys: metric key -> column head; metrics nobody has are left out.
+    Rows are in the order of the metric `order`; `keys` are metric to column head, and metrics nobody has are left out.
     """
     board = sheet.board
     shown = sheet.frame[sheet.frame[KEY].isin(keys)]

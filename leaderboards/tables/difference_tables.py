@@ -9,25 +9,13 @@ import pandas as pd
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.paired_differences import Comparison, ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import (
-    DIFFERENCE,
-    MISSING,
-    Cell,
-    Line,
-    PageTable,
-    facet_of,
-    form_of,
-    number_cell,
-)
+from leaderboards.tables.cells import DIFFERENCE, MISSING, Cell, Line, PageTable, facet_of, form_of, number_cell
 
 
 def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts", over: str = "") -> PageTable:
     """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value.
 
-    Args:
-        contrasts: Of one page.
-        title: Title of the table.
-        over: What Holm's adjustment is over; "" for all lines, or each metric where they are of one benchmark.
+    `over` is what Holm's adjustment is over; "" for all lines, or each metric where they are of one benchmark.
     """
     over_seeds = any(pd.notna(c.p_seeds) for c in contrasts)
     lines = tuple(

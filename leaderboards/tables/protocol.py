@@ -144,10 +144,7 @@ def _sizes(board: BenchmarkRecords) -> list[tuple[str, str]]:
 def runs_of(records: Sequence[Record], keys: Mapping[str, str], value_name: str) -> Runs:
     """Every record and its end, and each command and commit once.
 
-    Args:
-        records: Of one part, also failed and skipped ones.
-        keys: Benchmark to the metric that a line shows.
-        value_name: What that is.
+    `keys` are the metric that a line shows, by benchmark, and `value_name` what that is.
     """
     several = len({record.benchmark for record in records}) > 1
     who: dict[tuple[str, str], list[str]] = {}

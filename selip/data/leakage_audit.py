@@ -25,7 +25,7 @@ from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError
 
-FILE = "audit.json"
+AUDIT_FILE = "audit.json"
 NEAR_DUPLICATE_PERCENT = 90
 
 
@@ -88,11 +88,15 @@ class CrossingAudit(_Strict):
 
 
 class AuditFacts(_Strict):
-    """The file: the cohort of the records first, then a transfer cohort where there is one; and leakage between two."""
+    """The file: the cohort of the records first, then a transfer cohort where there is one; and leakage between two.
+
+    The regime is what the texts of the training cohort ask of a method of soft targets, question to answer.
+    """
 
     schema_version: Literal[1] = 1
     cohorts: list[CohortAudit]
     crossings: list[CrossingAudit] = []
+    regime: dict[str, str] = {}
 
 
 def cohort_audit(cohort: Cohort) -> CohortAudit:
@@ -157,9 +161,7 @@ def near_duplicate_reports(cohort: Cohort) -> list[tuple[str, str]]:
 def near_duplicates(known: pd.DataFrame, others: pd.DataFrame) -> list[tuple[str, str]]:
     """Studies of `others` whose report is near-identical to one of `known`, each with the nearest of those.
 
-    Args:
-        known: Rows of a cohort's `studies`.
-        others: Rows of a cohort's `studies`, of the same or another cohort.
+    Both are rows of `studies`, of one cohort or of two.
     """
     known, others = (table[table["report"].str.strip() != ""] for table in (known, others))
     found: list[tuple[str, str]] = []
@@ -231,7 +233,7 @@ def read_audit_facts(run_dir: Path, split_fingerprint: str) -> AuditFacts | None
     Raises:
         InputError: When the file cannot be read, or none of its cohorts has the records' split.
     """
-    path = run_dir / FILE
+    path = run_dir / AUDIT_FILE
     if not path.is_file():
         return None
     try:

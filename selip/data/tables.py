@@ -32,14 +32,10 @@ _SIGNS = " .,;:!?#\"'()[]{}<>*_-–—"
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table with a header.
+class FileTable:
+    """A table with a header: names of columns in lower case, and each row that holds anything, by column.
 
-    Attributes:
-        path: Its file.
-        columns: Names of the columns in lower case, each once.
-        rows: Column -> value of each row that holds anything.
-        numbers: Number of each row as a spreadsheet counts: the header is row 1.
+    `numbers` count rows as a spreadsheet does: the header is row 1.
     """
 
     path: Path
@@ -48,21 +44,13 @@ class Table:
     numbers: tuple[int, ...]
 
 
-def read_table(path: Path) -> Table:
-    """The table in a file.
-
-    Raises:
-        InputError: The file is no such table; the line names the row or the column.
-    """
+def read_table(path: Path) -> FileTable:
+    """The table in a file; raises InputError when the file is no such table; the line names the row or the column."""
     return parse_table(read_utf8(path), path)
 
 
-def parse_table(text: str, path: Path) -> Table:
-    """The table in the text of `path`, see the module.
-
-    Raises:
-        InputError: It is none.
-    """
+def parse_table(text: str, path: Path) -> FileTable:
+    """The table in the text of `path`, see the module; raises InputError when it is none."""
     records = [[field.strip() for field in record] for record in _records(text, path)]
     numbered = [(number, record) for number, record in enumerate(records, start=1) if any(record)]
     _, header = numbered[0] if numbered else (1, [])
@@ -71,7 +59,7 @@ def parse_table(text: str, path: Path) -> Table:
     columns = tuple(header[k].lower() for k in named)
     _check_once(columns, path)
     rows = tuple({column: record[k] for column, k in zip(columns, named, strict=True)} for _, record in numbered[1:])
-    return Table(path, columns, rows, tuple(number for number, _ in numbered[1:]))
+    return FileTable(path, columns, rows, tuple(number for number, _ in numbered[1:]))
 
 
 def read_utf8(path: Path) -> str:

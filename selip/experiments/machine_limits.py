@@ -17,7 +17,7 @@ from torch.utils.benchmark import Timer
 from selip.cohorts.phantom.profiles import Profile
 from selip.data.volume_batches import SHARE_OF_FREE_MEMORY, free_bytes, scoring_device
 from selip.experiments.dry_run import time_step, workloads
-from selip.experiments.grid import Cell
+from selip.experiments.experiment_file import GridCell
 from selip.system.errors import InputError
 
 EDGES = {"cuda": (4096, 8192, 16384), "cpu": (512, 1024, 2048)}
@@ -68,7 +68,7 @@ def _best_seconds(statement: str, tensors: dict[str, torch.Tensor]) -> float:
     return float(min(timer.blocked_autorange(min_run_time=SECONDS_A_SIZE).times))
 
 
-def memory_line(cells: Iterable[Cell], profile: Profile) -> str:
+def memory_line(cells: Iterable[GridCell], profile: Profile) -> str:
     """Memory that the steps of an experiment need, each kind taken as in a dry run, against what is free here."""
     needed, free = 0.0, free_bytes(scoring_device()) / 2**30
     for members in workloads(cells).values():

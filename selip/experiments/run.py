@@ -12,8 +12,8 @@ from typing import Any, Literal
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
@@ -50,6 +50,7 @@ class Setting:
         on_score: Called with cell, benchmark and score, before there is a record, which says that all is there.
         command: What the user typed.
         report: Where progress goes.
+        part: Part of the cohort that is scored.
         track: Tracker that losses are logged to; "" for none.
     """
 
@@ -62,6 +63,7 @@ class Setting:
     on_score: Callable[[Planned, str, Score], None]
     command: Sequence[str]
     report: Report
+    part: str = "test"
     track: str = ""
 
 
@@ -133,7 +135,7 @@ def _subject(cell: Planned, setting: Setting, model: DualEncoder, checkpoint: Ch
     cohorts = setting.cohorts
     model.intensity.read_as(read_as(cohorts.reading))  # after training: what the checkpoint holds stays as it is
     return Subject(
-        model, cohorts.scored, majority_texts(checkpoint), cell.seed, transfer=cohorts.transfer,
+        model, cohorts.scored, majority_texts(checkpoint), cell.seed, setting.part, transfer=cohorts.transfer,
         trained_on=cohorts.trained_on if cohorts.evaluate_on else None, shared=setting.directory.root / "shared",
         cache=EmbeddingCache(setting.directory.embeddings, setting.report.line),
     )  # fmt: skip
@@ -167,12 +169,7 @@ def _score(
 
 
 def _leave(
-    cell: Planned,
-    setting: Setting,
-    facts: dict[str, Any],
-    names: Iterable[str],
-    error: Exception,
-    quiet: bool = False,
+    cell: Planned, setting: Setting, facts: dict[str, Any], names: Iterable[str], error: Exception, quiet: bool = False
 ) -> bool:
     """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"

@@ -114,11 +114,7 @@ class StepProfile:
 def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) -> StepProfile:
     """Profiles the training step of `method` on the train part of `cohort`.
 
-    Args:
-        method: A method that trains.
-        config: Its configuration; its number of steps is not used.
-        cohort: Its train part must fill a batch; nothing else is read.
-        steps: Steps to time, after BEFORE_TIMING others.
+    The train part of `cohort` must fill a batch; nothing else is read. BEFORE_TIMING other steps come first.
 
     Raises:
         InputError: For a method that is not trained, `steps` below 1, or a run that could not start.
@@ -170,7 +166,7 @@ def _timed_steps(loop: Loop, steps: range) -> list[dict[str, float]]:
 def _targets(model: DualEncoder) -> list[Target]:
     """Functions that each part calls, whichever views a method asks for; gradients all go through one of torch."""
     return [
-        *((model.volume_tower, name, VOLUMES) for name in ("forward", "stage_maps", "pool")),
+        *((model.volume_tower, name, VOLUMES) for name in ("forward", "last_map", "stage_maps", "pool")),
         (model, "project_volumes", VOLUMES),
         *((model.text_tower, name, TEXTS) for name in ("forward", "hidden", "pool")),
         (model, "project_texts", TEXTS),

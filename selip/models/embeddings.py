@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from selip.data.cohort import Cohort, voxel_hash
+from selip.data.cohort import COMBINATION, Cohort, voxel_hash
 from selip.data.findings import Finding
 from selip.data.states import COLUMN as STATE
 from selip.data.states import states_of
@@ -25,7 +25,7 @@ class Embeddings:
 
     Attributes:
         items: One row a volume: volume_id, study_id, patient_id, contrast, site, text, and
-            state where `selip.data.states` is to take it from there.
+            state where `selip.data.states` is to take it from there; combination where the cohort has it.
         volumes: (N, E) float32 of unit length; row i belongs to items.iloc[i].
         features: (N, F) float32, before projection.
         encode_text: Texts (n,) to embeddings (n, E) float32 of unit length.
@@ -98,8 +98,8 @@ def embed_cohort(
     if not len(rows):
         raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     table = cohort.volumes.iloc[rows]
-    items = table[ITEM_COLUMNS].assign(**{STATE: states_of(table)}).reset_index(drop=True)
-    known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
+    own = [COMBINATION] if COMBINATION in table else []
+    items = table[[*ITEM_COLUMNS, *own]].assign(**{STATE: states_of(table)}).reset_index(drop=True)
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
     contrasts = items["contrast"].tolist()
     volumes, features = (
@@ -112,7 +112,7 @@ def embed_cohort(
         volumes=volumes,
         features=features,
         encode_text=encoder.texts,
-        findings={study: findings for study, findings in known.items() if findings is not None},
+        findings=cohort.known_findings(items["study_id"]),
         train_texts=train_texts,
     )
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate import PartialState
 from torch import distributed, nn
-from torch.distributed.distributed_c10d import _get_default_store
+from torch.distributed.distributed_c10d import Store, _get_default_store
 
 from selip.system.environment import launched_processes
 from selip.system.errors import (
@@ -174,7 +174,7 @@ def ending_together(say: Callable[[InputError], object]) -> Iterator[None]:
         left.set()
 
 
-def _end_with_others(store: distributed.Store, key: str, left: Event, say: Callable[[InputError], object]) -> None:
+def _end_with_others(store: Store, key: str, left: Event, say: Callable[[InputError], object]) -> None:
     """Watches for the first error until this process has `left`."""
     with suppress(RuntimeError):  # the store ends with the process that keeps it
         while not left.wait(SECONDS_BETWEEN_LOOKS):

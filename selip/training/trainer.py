@@ -135,6 +135,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     plan = plan_batches(
         data.text_ids, data.texts.twin, data.texts.can_flip(), steps=config.steps, batch_size=config.batch_size,
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
+        most=data.texts.is_normal() * (config.normals_a_batch - 1) + 1,
     )  # fmt: skip
     return accelerator, data, common, model, plan
 

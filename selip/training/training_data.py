@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from selip.data.cohort import Cohort
+from selip.data.cohort import READ_FINDINGS, Cohort
 from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
@@ -20,7 +20,7 @@ from selip.models.dual_encoder import DualEncoder
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import make_tokens
 from selip.models.volume_towers import contrast_positions
-from selip.similarity.text_similarity import TextTable
+from selip.similarity.text_similarity import TextTable, text_table
 from selip.system.errors import InputError
 from selip.system.files import content_hash
 from selip.training.method import Sizes
@@ -72,7 +72,7 @@ def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float
     if not len(rows):
         raise InputError(f"got a cohort without a train part in {cohort.root}; allowed: at least one batch of pairs")
     table = cohort.volumes.iloc[rows]
-    texts = TextTable.of(table["text"].tolist())
+    texts = text_table(cohort, rows)
     volumes = place_volumes(cohort, rows, device, resident_gib)
     contrasts = contrast_positions(table["contrast"].tolist()).to(device)
     names, labels = finding_sets(cohort, rows)
@@ -86,8 +86,11 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
 
     The types of the findings that the volume's contrast shows, where the findings of its study are known with their
     signals; else the labels of the study, less those that name none, and none for a volume whose text has no finding.
+    Where findings were read from reports they stand for the true ones: training knows no more than reports say.
     """
     studies = cohort.studies.set_index("study_id")
+    if READ_FINDINGS in studies:
+        studies = studies.assign(findings=studies[READ_FINDINGS], labels="")
     table = cohort.volumes.iloc[rows]
     shown = [
         _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
@@ -102,8 +105,8 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
 def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
     known = findings_from_json(findings) if findings else []
     if any(finding.signals for finding in known):
-        return {finding.lesion_type for finding in known if finding.clause(contrast)}
-    return set(finding_labels(json.loads(labels))) if parse_findings_text(text) else set()
+        return {finding.lesion_type for finding in known if finding.clause(contrast)} - {""}
+    return set(finding_labels(json.loads(labels or "[]"))) if parse_findings_text(text) else set()
 
 
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:

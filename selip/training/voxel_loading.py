@@ -93,9 +93,8 @@ class Prefetch:
         return block.voxels[rows.start - self.own.start : rows.stop - self.own.start]
 
     def _read(self, step: int) -> _Block:
-        voxels = self.volumes[torch.from_numpy(self.rows[step])]
+        voxels = self.volumes[torch.from_numpy(self.rows[step])].numpy()
         if self.stream is None:
-            return _Block(voxels)
+            return _Block(to_device(voxels, self.device))
         with torch.cuda.stream(self.stream):
-            there = voxels.pin_memory().to(self.device, non_blocking=True)
-            return _Block(there, self.stream.record_event())
+            return _Block(to_device(voxels, self.device), self.stream.record_event())

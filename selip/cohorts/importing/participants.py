@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts.importing.file_layout import Listing, find_tables, read_json, read_table, years, years_per
-from selip.cohorts.importing.quarantine import counted, some
 from selip.data.tables import is_placeholder
-from selip.system.errors import InputError
+from selip.system.errors import InputError, counted, listed
 
 USED = ("age", "site", "center", "diagnosis", "group")
 SESSION_COLUMNS = ("session_id", "session", "ses_id", "ses")
@@ -54,12 +53,12 @@ class People:
         """A line that names and counts the rows of none of the examinations `cases`."""
         used = {key for case in cases for key in self._keys(case)}
         idle = [_case(key) for key in self.rows if key not in used]
-        return [f"{counted(idle, 'row')} of a participant or session that is not here ({some(idle)})"] * bool(idle)
+        return [f"{counted(idle, 'row')} of a participant or session that is not here ({listed(idle)})"] * bool(idle)
 
     def without_row(self, cases: Sequence[str]) -> list[str]:
         """A line that names and counts the examinations without a row, where there are rows at all."""
         bare = [case for case in cases if self.rows and not self._keys(case)]
-        return [f"{counted(bare, 'examination')} without a row in participants.tsv ({some(bare)})"] * bool(bare)
+        return [f"{counted(bare, 'examination')} without a row in participants.tsv ({listed(bare)})"] * bool(bare)
 
     def _keys(self, case: str) -> list[Key]:
         """Keys of the rows of an examination, the participant's first; without a session, of the only session."""
@@ -123,7 +122,7 @@ def _to_years(rows: Sequence[dict[str, str]], listing: Listing, path: Path, kind
         lost += [repr(said[:20])] if said and not row["age"] else []
     if not per_unit:
         return [f"ages of {path.name} left empty, their unit {words[:40]!r} is none of years, months, weeks, days"]
-    return [f"{counted(lost, 'value')} of {column} in {path.name} no age, left empty ({some(lost)})"] if lost else []
+    return [f"{counted(lost, 'value')} of {column} in {path.name} no age, left empty ({listed(lost)})"] if lost else []
 
 
 def _unit_words(listing: Listing, column: str, kind: str) -> str:

@@ -49,9 +49,7 @@ class VolumeRow:
 def read_rows(csv_file: Path, root: Path) -> list[VolumeRow]:
     """Rows of the table, each checked for itself (files are there, contrasts and texts are allowed).
 
-    Args:
-        csv_file: The table, see `selip.cohorts.table`.
-        root: Data folder that its paths are relative to and may not leave.
+    Paths in it are relative to `root` and may not leave it.
 
     Raises:
         InputError: The file is no such table, or a row of it is wrong.
@@ -128,7 +126,7 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
         raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}; mend it, or leave the column empty")
     if age and not years(age):
         raise InputError(f"got age {age!r}; allowed: years as a number; mend it, or leave it empty")
-    labels = {label.strip() for label in record.get("labels", "").split(";")} - {""}
+    labels = {label.strip() for label in record.get("labels", "").split(";") if not is_placeholder(label)}
     if unfit := unfit_label(labels):
         raise InputError(f"got {unfit}")
     return VolumeRow(

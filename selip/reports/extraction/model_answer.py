@@ -31,8 +31,7 @@ Region = Annotated[
     str, AfterValidator(_known_region), WithJsonSchema({"type": "string", "enum": [*sorted(AREAS), ELSEWHERE]})
 ]
 LesionType = Annotated[
-    str,
-    Field(description=f"One of these names where one fits: {', '.join(LESION_TYPES)}. Empty: not said."),
+    str, Field(description=f"One of these names where one fits: {', '.join(LESION_TYPES)}. Empty: not said.")
 ]
 Quote = Annotated[str, Field(description="The words of the text that say it, copied letter by letter.")]
 
@@ -93,10 +92,7 @@ class AnswerError(ValueError):
 
 PROMPT = (files("selip.reports.extraction") / "prompt.md").read_text(encoding="utf-8")
 _SCHEMA = Answer.model_json_schema()
-RESPONSE_FORMAT: Any = {
-    "type": "json_schema",
-    "json_schema": {"name": "findings", "strict": True, "schema": _SCHEMA},
-}
+RESPONSE_FORMAT: Any = {"type": "json_schema", "json_schema": {"name": "findings", "strict": True, "schema": _SCHEMA}}
 PROMPT_VERSION = content_hash([PROMPT, _SCHEMA])
 NOTHING = Answer(lesions=[], signs=[], multiple=[], normal=[])
 

@@ -13,7 +13,7 @@ import pytest
 
 import selip.system.files
 from selip.cli import main as cli
-from selip.cli.exit_codes import end
+from selip.cli.main import end
 from selip.system.errors import InputError, UnavailableError
 
 CPU_MEMORY = (

@@ -15,8 +15,7 @@ from selip.data.findings import parse_findings_text
 from selip.experiments import dry_run
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.dry_run import StepTime, time_step, workloads
-from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment, with_overrides
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
 from selip.training import trainer

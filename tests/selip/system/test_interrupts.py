@@ -10,7 +10,7 @@ import sys
 import pytest
 from pydantic_core import SchemaError
 
-from selip.cli.exit_codes import end
+from selip.cli.main import end
 from selip.system.errors import InputError
 from selip.system.interrupts import note_interrupts, was_interrupted
 

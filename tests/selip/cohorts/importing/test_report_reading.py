@@ -16,7 +16,7 @@ from benchmarks.classification.labels import TASKS, load_task, named_items
 from benchmarks.tasks.retrieval import pools
 from selip.cli.main import main
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 from selip.cohorts.importing.report_reading import ReportReading, read_report, reading_lines
 from selip.cohorts.importing.study_texts import study_texts
@@ -136,7 +136,7 @@ def test_the_first_ten_unknown_reports_are_named_with_the_words_not_understood()
     (line, *_) = reading_lines(readings, "en")
     assert line.startswith("reports: read 1, normal 0, unknown 13: s0 (not understood: hydrocephalus marked), s1 (")
     assert len(re.findall("not understood", line)) == 10
-    assert line.endswith(", ... and 3 more")
+    assert line.endswith(" and 3 more")
     assert reading_lines([], "en") == []
 
 

@@ -1,4 +1,4 @@
-"""The `selip extract` command and the files of reports that it reads."""
+"""The `selip extract` and `selip similarity` commands, and the files of reports that the former reads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from selip.cli.options import AsJson
 from selip.data.tables import is_no_report, parse_table, read_utf8
+from selip.experiments.experiment_file import with_overrides
 from selip.system.errors import InputError
 from selip.system.progress import reporting
+from selip.training.settings import RunConfig
 
 if TYPE_CHECKING:
     from selip.reports.extraction.report_facts import Extraction
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 TEXT_NAME = "text"
 ID_COLUMNS = ("study", "id")
 REPORT_COLUMN = "report"
+SHOWN = 5
 
 
 def extract_command(
@@ -44,11 +48,18 @@ def extract_command(
         raise InputError("got both or neither of a file and --text; name one .json or .csv file")
     if endpoint is None and (model or cache):
         raise InputError("got --model or --cache without --endpoint; give the address, nothing was sent")
-    from selip.reports.extraction.extractor import extract
+    from selip.data.languages import is_foreign
+    from selip.reports.extraction.extractor import Extraction, extract
 
     reports = read_reports(source) if source is not None else _checked({TEXT_NAME: text or ""}, "--text")
     if endpoint is None:
         found = {name: extract(report, language) for name, report in reports.items()}
+        foreign = [name for name, report in reports.items() if is_foreign(report, language)]
+        found |= {name: Extraction(reports[name]) for name in foreign}
+        if foreign:
+            names = ", ".join(foreign[:SHOWN])
+            told = f"{len(foreign)} of them are in another language than {language} and were not read (first: {names})"
+            typer.echo(f"{told}; set --language", err=True)
     else:
         found = _asked(reports, endpoint, model, cache)
     show(found, as_json, as_facts)
@@ -70,7 +81,7 @@ def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -
     """Prints extractions on standard output, and how many were recognised: with JSON on standard error."""
     from rich.console import Console
 
-    from selip.reports.extraction.tables import as_mapping, facts_of, pages, summary
+    from selip.reports.extraction.report_facts import as_mapping, as_tables, facts_of, summary
 
     if as_json:
         typer.echo(json.dumps({name: as_mapping(found) for name, found in extractions.items()}, indent=1))
@@ -78,8 +89,8 @@ def show(extractions: Mapping[str, Extraction], as_json: bool, as_facts: bool) -
         typer.echo(json.dumps(facts_of(extractions), indent=1))
     else:
         console = Console(highlight=False)
-        for page in pages(extractions):
-            console.print(page)
+        for name, found in extractions.items():
+            console.print(as_tables(name, found))
     typer.echo(summary(extractions), err=as_json or as_facts)
 
 
@@ -134,3 +145,23 @@ def _checked(reports: dict[str, str], source: str) -> dict[str, str]:
         except UnicodeEncodeError as error:
             raise InputError(f"got {source} with half a character in a text; save it as Unicode") from error
     return reports
+
+
+def similarity_command(
+    text_a: Annotated[str, typer.Argument(help="Findings or a report.")],
+    text_b: Annotated[str, typer.Argument(help="The other text.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Measures, as semantic=ontology.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how alike two texts are, and why: every pair of clauses with its terms."""
+    settings = [f"similarity.{item.removeprefix('similarity.')}" for item in overrides or []]
+    config = with_overrides(RunConfig(), settings).similarity
+    from rich.console import Console
+
+    from selip.similarity.explanation import as_mapping, as_tables, explain
+
+    found = explain(text_a, text_b, config)
+    if as_json:
+        typer.echo(json.dumps(as_mapping(found), indent=1))
+    else:
+        Console().print(as_tables(found))

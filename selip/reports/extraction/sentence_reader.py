@@ -1,8 +1,8 @@
-"""The events of a sentence, in their order, added to the lesions of a report."""
+"""The marks of a sentence as events, one after the other, and the lesions that they build."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from selip.reports.extraction.lesion_frames import Frame
@@ -31,7 +31,8 @@ class SentenceReader:
             _is_new(sentence, index, known) for index, mark in enumerate(sentence.marks) if mark.kind == "lesion"
         )
         self.opens = self.larger = False
-        self.lesion_type = ""
+        self.types: list[str] = []
+        self.type_ahead = ""
         self.multiple: list[Span] = []
         self.enhancements: list[Enhancement] = []
 
@@ -47,20 +48,13 @@ class SentenceReader:
         self.opens = "signal" in kinds[:place] and "larger" not in kinds[:place] and not self.anaphoric
         self.waits = "place" in kinds and self.introduces
         self.last_place = max((event.at for event in events if event.kind == "place"), default=-1)
-        handlers: dict[str, Callable[[Any], None]] = {
-            "place": self._place,
-            "signal": self._signal,
-            "enhancement": self._enhancement,
-            "type": self._type,
-            "larger": self._larger,
-            "multiple": self._multiple,
-            "crossing": self._crossing,
-        }
-        for event in events:
-            handlers[event.kind](event.value)
-        frame = self.frame or (self._begin() if self.lesion_type else None)
-        if frame is not None:
-            self._hand_over(frame)
+        for number, event in enumerate(events):
+            self.type_ahead = _type_ahead(events[number + 1 :])
+            getattr(self, f"_{event.kind}")(event.value)  # a method a kind
+        if self.types and (self.frame is None or self._is_other(self.frame, self.types[0])):
+            self._begin()
+        if self.frame is not None:
+            self._hand_over(self.frame)
 
     def _begin(self, signal_first: bool = False) -> Frame:
         frame = Frame(sentence=self.number, signal_first=signal_first)
@@ -68,10 +62,18 @@ class SentenceReader:
         return frame
 
     def _hand_over(self, frame: Frame) -> None:
-        frame.lesion_type = frame.lesion_type or self.lesion_type
+        """Gives a frame what was said before it; of several lesion types each has a frame with its places."""
+        frame.lesion_type = frame.lesion_type or "".join(self.types[:1])
+        others = [name for name in self.types if not _alike(name, frame.lesion_type)]
+        self.frames[-1:] = [*(Frame([*frame.places], lesion_type=name, sentence=self.number) for name in others), frame]
         frame.multiple += self.multiple
         frame.enhancements += self.enhancements
-        self.lesion_type, self.multiple, self.enhancements = "", [], []
+        self.types, self.multiple, self.enhancements = [], [], []
+
+    @staticmethod
+    def _is_other(frame: Frame, name: str) -> bool:
+        """True when a frame is of another lesion type."""
+        return bool(name and frame.lesion_type) and not _alike(name, frame.lesion_type)
 
     def _place(self, places: list[Place]) -> None:
         frame = self.frame
@@ -88,10 +90,10 @@ class SentenceReader:
     def _elsewhere(self, frame: Frame, places: list[Place]) -> bool:
         """True when places belong to another lesion than the one that was spoken of."""
         if not frame.places:
-            return False
+            return self._is_other(frame, "".join(self.types[:1]))
         if frame.sentence == self.number:
-            return frame.described
-        return bool(self.introduces or self.lesion_type or not frame.covers(places))
+            return frame.described or self._is_other(frame, "".join(self.types[:1]) or self.type_ahead)
+        return bool(self.introduces or self.types or not frame.covers(places))
 
     def _signal(self, signal: Signal) -> None:
         frame = self.frame
@@ -119,7 +121,7 @@ class SentenceReader:
         if frame is not None and here and frame.lesion_type in ("", name):
             frame.lesion_type = name
         else:
-            self.lesion_type = name
+            self.types.append(name)
 
     def _larger(self, span: Span) -> None:
         self.larger = True
@@ -139,6 +141,17 @@ class SentenceReader:
             self.multiple.append(span)
         else:
             frame.multiple.append(span)
+
+
+def _type_ahead(events: Sequence[Event]) -> str:
+    """The lesion type that is named before any other place, "" for none."""
+    first = next((event for event in events if event.kind in {"type", "place"}), None)
+    return first.value if first is not None and first.kind == "type" else ""
+
+
+def _alike(one: str, other: str) -> bool:
+    """True when a name says the same as another, or less: "infarct" and "acute infarct"."""
+    return one in other or other in one
 
 
 def _is_new(sentence: Sentence, index: int, known: Lexicon) -> bool:
