@@ -13,7 +13,7 @@ import argparse
 import sys
 import time
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,12 +38,16 @@ class Growth:
     @property
     def exponent(self) -> float:
         """Slope of log seconds over log size."""
-        return float(np.polyfit(np.log(self.sizes), np.log(self.seconds), 1)[0])
+        return _slope(self.sizes, self.seconds)
 
     @property
     def memory_exponent(self) -> float:
-        """Slope of log peak bytes over log size."""
-        return float(np.polyfit(np.log(self.sizes[: len(self.peak_bytes)]), np.log(self.peak_bytes), 1)[0])
+        """Slope of log peak bytes over log size; NaN where one size alone is done soon."""
+        return _slope(self.sizes, self.peak_bytes) if len(self.peak_bytes) > 1 else float("nan")
+
+
+def _slope(sizes: tuple[int, ...], costs: Sequence[float]) -> float:
+    return float(np.polyfit(np.log(sizes[: len(costs)]), np.log(costs), 1)[0])
 
 
 def measured(stage: Stage, sizes: tuple[int, ...]) -> Growth:
