@@ -20,7 +20,7 @@ from selip.system.mappings import dotted
 
 UNREGISTERED = Ablation("other", "", ())
 """Stands for an ablation that is not registered here."""
-Registry = Mapping[str, Ablation]
+AblationsByName = Mapping[str, Ablation]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,12 @@ def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any
 
 
 def _differences(
-    board: BenchmarkRecords, rows: Sequence[MethodRow], full: MethodRow, key: str, n_resamples: int, registry: Registry
+    board: BenchmarkRecords,
+    rows: Sequence[MethodRow],
+    full: MethodRow,
+    key: str,
+    n_resamples: int,
+    registry: AblationsByName,
 ) -> dict[str, Comparison]:
     """Each scored row minus the full one, or minus the row that it is declared against; Holm over all rows."""
     found = {row.ablation: row for row in rows if not row.hole}
@@ -148,12 +153,14 @@ def _differences(
     return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
 
 
-def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: Registry) -> MethodRow | None:
+def _reference(
+    row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: AblationsByName
+) -> MethodRow | None:
     against = registry.get(row.ablation, UNREGISTERED).against
     return found.get(against) if against else full
 
 
-def _place(name: str, registry: Registry) -> tuple[int, int, str]:
+def _place(name: str, registry: AblationsByName) -> tuple[int, int, str]:
     """Groups in the order of the registry, ablations of a group together; unknown names last."""
     if name not in registry:
         return len(registry), 0, name

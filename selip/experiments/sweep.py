@@ -66,14 +66,7 @@ def run_sweep(
 ) -> list[Path]:  # fmt: skip
     """Runs what is not done yet of every dose in `out`/doses, and writes the page of doses and differences.
 
-    Args:
-        config: An experiment with doses.
-        out: Run directory of the sweep.
-        resume: Whether `out` may hold a part of it already.
-        command: What the user typed.
-        report: Where progress goes.
-        execute: Executes runs by their numbers in the plan of a dose.
-        most: Runs to do at most, over all doses. None: all.
+    Arguments are those of `run_experiment`; `most` is over all doses.
 
     Returns:
         The files of the page of doses.
@@ -128,7 +121,7 @@ def _share_cohort(cohort: CohortConfig, out: Path, folder: Path, report: Report)
 
 
 def _listed(config: ExperimentConfig) -> Sweep:
-    """What the page of doses needs to know of the sweep beside its records."""
+    """Lists what the page of doses needs to know of the sweep beside its records."""
     names = dosed(config)
     doses = tuple(
         Dose(factor=factor, dose=str(dose), folder=name_of(factor, dose) if name_of(factor, dose) in names else BASE)

@@ -46,6 +46,7 @@ TERRITORIES: Mapping[str, Territory] = {
     "cerebellum": Territory((-10, -50, -30)),
     "brainstem": Territory((0, -42, -32), 0.6, 1.2),  # paramedian, to the front
 }
+SIZE = 0.8  # of the wedge to the ball of the same volume
 LINKS = np.array([-0.9, -0.3, 0.3, 0.9])  # of the chain, as shares of its half length
 
 Ellipsoid = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -58,10 +59,10 @@ def territorial(region: str, centre_mm: np.ndarray, radius_mm: float) -> Iterato
     if territory is None:
         return
     origin = np.array(territory.from_mm) * (np.sign(centre_mm[0]) * -1 if territory.from_mm[0] else 1, 1, 1)
-    along = centre_mm - origin
+    along, size = centre_mm - origin, SIZE * radius_mm
     axes = np.linalg.svd(along[None])[2]  # its first row is the direction, whatever the other two are
     axes[0] = along / np.linalg.norm(along)
     for link in LINKS:
         width = territory.narrow + (1 - territory.narrow) * (link + 1) / 2
-        radii = radius_mm * np.array([0.5 * territory.length, width, width])
-        yield centre_mm + link * territory.length * radius_mm * axes[0], radii, axes
+        radii = size * np.array([0.5 * territory.length, width, width])
+        yield centre_mm + link * territory.length * size * axes[0], radii, axes
