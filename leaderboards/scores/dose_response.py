@@ -69,7 +69,7 @@ class DoseResponse:
     def can_judge(self) -> bool | None:
         """True where the positive control shows a gain in any metric; None where there is none to look at."""
         found = [one for key in self.keys if (one := self.control(key))]
-        return any(one.gain.lower > 0 for one in found) if found else None
+        return any(one.separates and one.gain.value > 0 for one in found) if found else None
 
 
 def read_doses(run_dir: Path, n_resamples: int) -> DoseResponse:
@@ -97,5 +97,5 @@ def read_doses(run_dir: Path, n_resamples: int) -> DoseResponse:
 
 def _compared(board: BenchmarkRecords, n_resamples: int) -> dict[str, list[Comparison]]:
     headline = headline_of(board.records)
-    keys = dict.fromkeys([*([headline.key] if headline else []), *board.declared.compared])
+    keys = dict.fromkeys([*([headline.key] if headline else []), *board.declared.co_primary])
     return {key: declared_contrasts(board, key, n_resamples) for key in keys}
