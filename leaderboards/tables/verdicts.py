@@ -43,7 +43,8 @@ def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
     letter = sheet.groups.get(rows[0].label, "")[:1]
     together = [row.label for row in rows[1:] if letter and letter in sheet.groups.get(row.label, "")]
     if together:
-        text += f". Not separable from {rows[0].label} in the first: {', '.join(together)}"
+        where = " in the first" if sheet.declared.co_primary else ""
+        text += f". Not separable from {rows[0].label}{where}: {', '.join(together)}"
     return [Verdict("plain", f"{text}.")]
 
 
