@@ -14,10 +14,11 @@ from leaderboards.scores.dose_response import BASE, CONTROL, Dose, DoseResponse
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict
+from leaderboards.tables.contrast_verdicts import shown_difference
 from leaderboards.tables.difference_tables import difference_cell
 from leaderboards.tables.document import Block, Page, Picture
 from leaderboards.tables.protocol import cohort_facts, titled
-from leaderboards.tables.verdicts import shown_difference
+from leaderboards.tables.verdicts import on_runs_alone
 
 DOSE_COLUMNS = ("factor", "dose", "contrast", "metric", "difference", "lower", "upper", "p_holm", "seeds", "synthetic",
            "cohort", "split_fingerprint")  # fmt: skip
@@ -74,6 +75,7 @@ def _metric(found: DoseResponse, key: str) -> str:
 
 
 def _verdicts(found: DoseResponse) -> Iterator[Verdict]:
+    yield from on_runs_alone(next(iter(found.boards.values())))
     yield _on_control(found)
     for key in found.keys:
         for contrast in found.sweep.contrasts[:1]:

@@ -83,7 +83,7 @@ class AblationStudy:
     @property
     def keys(self) -> tuple[str, ...]:
         """The compared metrics, that which ranks first."""
-        return (self.headline.key, *self.board.declared.compared)
+        return (self.headline.key, *self.board.declared.co_primary)
 
     @property
     def compared(self) -> list[tuple[Ablated, Comparison]]:
@@ -104,7 +104,7 @@ def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> A
     ablated, headline = ablations_of(board, method), headline_of(board.records)
     if ablated is None or headline is None:
         return None
-    keys = (headline.key, *board.declared.compared)
+    keys = (headline.key, *board.declared.co_primary)
     registry, full = all_ablations(), ablated.row(method)
     settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
     rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation, registry))
