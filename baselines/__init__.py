@@ -5,6 +5,7 @@ Third parties add their own through the entry-point group "selip.methods".
 
 METHODS = {
     "selip": "baselines.selip:METHOD",
+    "selip_released": "baselines.selip_released:METHOD",
     "clip": "baselines.clip:METHOD",
     "clip_x2": "baselines.clip_x2:METHOD",
     "label_smoothing": "baselines.label_smoothing:METHOD",

@@ -19,7 +19,7 @@ from selip.training.method import Method
 def clause_texts(text: str) -> tuple[str, ...]:
     """The clauses of a text, each as a text of its own; the text itself when it has none, as the normal sentence."""
     clauses = parse_findings_text(text)
-    return tuple(clause.text if clause.location else clause.signal for clause in clauses) or (text,)
+    return tuple(clause.sentence for clause in clauses) or (text,)
 
 
 METHOD = Method(

@@ -16,6 +16,7 @@ import torch
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.search_space import Span
 from selip.training.settings import NonNegative
 
 
@@ -65,4 +66,5 @@ METHOD = Method(
     source="Goel et al. 2022, CyCLIP, arXiv:2205.14459",
     prepare=prepare,
     settings=ConsistencySettings,
+    space={"cross_modal": Span(0.05, 1), "in_modal": Span(0.05, 1)},
 )

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.search_space import Span
 from selip.training.settings import Positive
 
 EPSILON = 1e-8  # guards the norm of a zero vector, nothing else
@@ -112,4 +113,5 @@ METHOD = Method(
     prepare=prepare,
     views=("pairs", "local"),
     settings=LocalSettings,
+    space={"attention": Span(1, 10), "aggregation": Span(1, 10), "matching": Span(3, 30)},
 )

@@ -20,6 +20,7 @@ from baselines.entropy_match import selip_targets
 from baselines.selip import selip_settings
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, identity_targets, soft_target_objective
+from selip.training.search_space import Span
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,6 @@ METHOD = Method(
     source="Szegedy et al. 2016, arXiv:1512.00567; control for arXiv:2503.19801",
     prepare=prepare,
     settings=SmoothingSettings,
+    space={"epsilon": Span(0.02, 0.6)},
     control_of="selip",
 )

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from baselines.labelled import require_labels, unknown_apart
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, soft_target_objective
+from selip.training.search_space import Span
 from selip.training.settings import Positive
 
 
@@ -67,4 +68,5 @@ METHOD = Method(
     prepare=prepare,
     views=("pairs", "labels"),
     settings=OverlapSettings,
+    space={"temperature": Span(0.1, 3)},
 )

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from selip.similarity.text_similarity import TextSimilarity
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets, soft_target_info_nce
+from selip.training.search_space import Span
 from selip.training.settings import NonNegative, RunConfig
 
 EPSILON = 1e-12  # guards a row sum of zero, nothing else
@@ -121,6 +122,8 @@ METHOD = Method(
     source="Liu et al. 2025, SeLIP, arXiv:2503.19801",
     prepare=prepare,
     settings=SelipSettings,
+    space={"kl_weight": Span(0.25, 4)},
+    uses_similarity=True,
 )
 
 

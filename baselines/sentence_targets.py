@@ -16,6 +16,7 @@ from baselines.entropy_match import TargetSettings, matched_objective
 from selip.similarity.sentence_embeddings import sentence_embeddings
 from selip.system.errors import InputError, UnavailableError
 from selip.training.method import Method, Objective, Preparation
+from selip.training.search_space import Span
 
 
 def prepare(preparation: Preparation) -> Objective:
@@ -37,4 +38,6 @@ METHOD = Method(
     source="Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
     settings=TargetSettings,
+    space={"temperature": Span(0.02, 1)},
+    uses_similarity=True,
 )

@@ -15,6 +15,7 @@ from baselines.selip import SelipSettings, prepare_with
 from selip.similarity.text_similarity import TextSimilarity
 from selip.system.errors import UnavailableError
 from selip.training.method import Method, Objective, Preparation
+from selip.training.search_space import Span
 
 FEWEST_MOVED = 4
 
@@ -62,5 +63,6 @@ METHOD = Method(
     source="control for arXiv:2503.19801",
     prepare=prepare,
     settings=SelipSettings,
+    space={"kl_weight": Span(0.25, 4)},
     control_of="selip",
 )

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch, Loss, identity_targets
+from selip.training.search_space import Span
 from selip.training.settings import Positive
 
 
@@ -79,4 +80,5 @@ METHOD = Method(
     source="Zhai et al. 2023, SigLIP, arXiv:2303.15343",
     prepare=prepare,
     settings=SigmoidSettings,
+    space={"scale": Span(3, 30), "bias": Span(-12, -2, is_log=False)},
 )

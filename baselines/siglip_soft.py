@@ -16,6 +16,7 @@ from baselines.siglip import PairwiseSigmoid, SigmoidSettings
 from selip.similarity.text_similarity import TextSimilarity
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Batch
+from selip.training.search_space import Span
 
 
 def soft_sigmoid(similarity: TextSimilarity, settings: SigmoidSettings) -> PairwiseSigmoid:
@@ -40,4 +41,6 @@ METHOD = Method(
     source="ours; Zhai et al. 2023, arXiv:2303.15343, with S of arXiv:2503.19801",
     prepare=prepare,
     settings=SigmoidSettings,
+    space={"scale": Span(3, 30), "bias": Span(-12, -2, is_log=False)},
+    uses_similarity=True,
 )

@@ -20,6 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from baselines.entropy_match import TargetSettings, matched_objective
 from selip.system.errors import UnavailableError
 from selip.training.method import Method, Objective, Preparation
+from selip.training.search_space import Span
 
 WORD = re.compile(r"\b\w\w")
 
@@ -46,4 +47,6 @@ METHOD = Method(
     source="TF-IDF variant of Sobal et al. 2024, X-CLR, arXiv:2407.18134",
     prepare=prepare,
     settings=TargetSettings,
+    space={"temperature": Span(0.02, 1)},
+    uses_similarity=True,
 )

@@ -32,7 +32,7 @@ part() { # NAME LIMIT COMMAND...
   [ "$status" -eq 124 ] && echo "$name: ended by its limit of $limit s" || echo "$name: failed with $status"
 }
 
-part environment "${LIMIT_ENVIRONMENT:-60}" "$python" -m selip doctor --gpu
+part environment "${LIMIT_ENVIRONMENT:-90}" "$python" -m selip doctor --gpu --experiment full
 part tests "${LIMIT_TESTS:-240}" "$python" -m pytest -p no:cacheprovider -m "gpu and not speed" tests \
   --junitxml "$folder/tests.xml"
 part speed "${LIMIT_SPEED:-180}" "$python" -m pytest -p no:cacheprovider -m "gpu and speed" tests/speed \

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -232,6 +233,7 @@ def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
     return items[items["label"].notna()]
 
 
+@lru_cache(maxsize=1 << 16)  # every task of every benchmark asks of the same volumes
 def _shown(text: str, contrast: str, findings: str, labels: str, state: str) -> Shown:
     known = findings_from_json(findings) if findings else None
     visible = None if known is None else tuple(finding for finding in known if finding.clause(contrast))

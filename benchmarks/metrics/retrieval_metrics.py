@@ -7,6 +7,8 @@ sign: a cosine below 0 ranks like any other. A score that is not finite is refus
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,138 +19,108 @@ CUTOFFS = (1, 5, 10)
 RANK_METRICS = (*(f"R@{k}" for k in CUTOFFS), "median_rank", "MRR", "mAP@R", "R-precision")
 NDCG_CUTOFF = 10
 NDCG = f"nDCG@{NDCG_CUTOFF}"
-COUNTED_POSITIVES = 8  # of a query with more, the scores are sorted once
+PIECE_ENTRIES = 2**18  # of a table that is gone through piece by piece: what stays in the processor's caches
 
 
-def worst_order(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
-    """Candidates (Q, N) from the highest score down; equal scores from the least merit up.
+def rank_metrics(query: IntArray, own: npt.NDArray, at_least: IntArray) -> dict[str, FloatArray]:
+    """RANK_METRICS of each query, from its positives alone.
 
-    Raises:
-        InputError: When a score is not finite.
-    """
-    check_finite(scores, "scores")
-    return _ordered(scores, merit)
-
-
-def _ordered(scores: npt.NDArray, merit: npt.NDArray) -> IntArray:
-    return np.lexsort((merit, -scores), axis=-1)
-
-
-def rank_metrics(scores: npt.NDArray, positive: BoolArray) -> dict[str, FloatArray]:
-    """RANK_METRICS of each query.
-
+    The i-th best positive (from 0) of a query has rank i + 1 + the number of others that score as high or higher.
     R@k is the hit rate: 1 when a positive is among the first k. median_rank is the rank of the first positive (the
     median is taken over items) and MRR its reciprocal. With n positives, R-precision is the share of positives among
     the first n, and mAP@R the mean over these n ranks of precision where a positive stands and 0 elsewhere
     (Musgrave et al. 2020, arXiv:2003.08505, section 3.3).
 
     Args:
-        scores: (Q, N), any real or integer scores.
-        positive: (Q, N), at least one True in each row.
+        query: (P,) number of the query of each positive; each of 0..Q-1 occurs.
+        own: (P,) score of each positive.
+        at_least: (P,) candidates of its query, itself among them, that score at least `own`.
 
     Raises:
         InputError: When a score is not finite.
     """
-    query, place, rank = positive_ranks(scores, positive)
-    n_positives = np.bincount(query, minlength=len(scores))
-    first = rank[place == 0].astype(np.float64)
-    counted = rank <= n_positives[query]
-    precision = np.where(counted, (place + 1) / rank, 0.0)
-    found = {f"R@{k}": (first <= k).astype(np.float64) for k in CUTOFFS}
-    found |= {"median_rank": first, "MRR": 1 / first}
-    found["mAP@R"] = np.bincount(query, precision, len(scores)) / n_positives
-    found["R-precision"] = np.bincount(query, counted, len(scores)) / n_positives
-    return found
-
-
-def true_entries(mask: BoolArray) -> tuple[IntArray, IntArray]:
-    """Rows and columns of the True entries of a contiguous mask, row by row; np.nonzero, but fast where few are."""
-    row, column = np.divmod(np.flatnonzero(mask), mask.shape[1])
-    return row, column
-
-
-def positive_ranks(scores: npt.NDArray, positive: BoolArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Rank of every positive, without ranking the others.
-
-    The i-th best positive (from 0) of a query has rank i + 1 + the number of others that score as high or higher.
-
-    Args:
-        scores: (Q, N).
-        positive: (Q, N).
-
-    Returns:
-        Three arrays (P,) in order of query and rank: query, i, and the rank from 1.
-
-    Raises:
-        InputError: When a score is not finite.
-    """
-    check_finite(scores, "scores")
-    query, candidate = true_entries(positive)
-    own = scores[query, candidate]
+    check_finite(own, "scores")
     order = np.lexsort((-own, query))
-    query, own = query[order], own[order]
-    starts = np.searchsorted(query, np.arange(len(scores)))
+    query, own, at_least = query[order], own[order], at_least[order]
+    n_positives = np.bincount(query)
+    starts = np.cumsum(n_positives) - n_positives
     place = np.arange(len(query)) - starts[query]
     last_equal = np.flatnonzero(np.r_[(query[1:] != query[:-1]) | (own[1:] != own[:-1]), True])
     equal_or_better = last_equal[np.searchsorted(last_equal, np.arange(len(query)))] - starts[query] + 1
-    others = _at_least(scores, query, own, place) - equal_or_better
-    return query, place, others + place + 1
-
-
-def _at_least(scores: npt.NDArray, query: IntArray, own: npt.NDArray, place: IntArray) -> IntArray:
-    """(P,) candidates of each query that score at least `own`: counted, or looked up where a query has many."""
-    many = np.bincount(query, minlength=len(scores)) > COUNTED_POSITIVES
-    found = np.empty(len(query), dtype=np.int64)
-    for number in range(COUNTED_POSITIVES):
-        at = np.flatnonzero((place == number) & ~many[query])
-        its_scores = scores if len(at) == len(scores) else scores[query[at]]
-        found[at] = np.count_nonzero(its_scores >= own[at, None], axis=1)
-    for row in np.flatnonzero(many):
-        its = slice(*np.searchsorted(query, [row, row + 1]))
-        found[its] = scores.shape[1] - np.searchsorted(np.sort(scores[row]), own[its])
+    rank = at_least - equal_or_better + place + 1
+    first = rank[starts].astype(np.float64)
+    counted = rank <= n_positives[query]
+    found = {f"R@{k}": (first <= k).astype(np.float64) for k in CUTOFFS}
+    found |= {"median_rank": first, "MRR": 1 / first}
+    found["mAP@R"] = np.bincount(query, np.where(counted, (place + 1) / rank, 0.0)) / n_positives
+    found["R-precision"] = np.bincount(query, counted) / n_positives
     return found
 
 
-def ndcg(scores: npt.NDArray, relevance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """nDCG@10 of each query and its expectation under a random ranking.
+def pieces(n_rows: int, n_columns: int, times: int = 1) -> Iterator[slice]:
+    """Rows of a table, as many at once as `times` PIECE_ENTRIES are."""
+    size = max(1, times * PIECE_ENTRIES // max(1, n_columns))
+    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
-    Gain is the relevance itself and the discount 1 / log2(rank + 1) (Jarvelin & Kekalainen 2002). Candidates whose
-    relevance is unknown are taken out of the ranking (condensed lists, Sakai 2007), not counted as irrelevant.
+
+def true_in_rows(mask: BoolArray) -> IntArray:
+    """(n,) True entries of each row of a mask (n, m); several times as fast as np.count_nonzero by axis."""
+    return np.bitwise_count(np.packbits(mask, axis=1)).sum(axis=1, dtype=np.int64)
+
+
+class Leaders:
+    """The first NDCG_CUTOFF candidates of each query among those seen; of equal scores the least gain comes first.
+
+    Attributes:
+        score: (Q, NDCG_CUTOFF), -inf where fewer were seen.
+        gain: (Q, NDCG_CUTOFF), 0 where fewer were seen.
+    """
+
+    def __init__(self, n_queries: int) -> None:
+        self.score = np.full((n_queries, NDCG_CUTOFF), -np.inf)
+        self.gain = np.zeros_like(self.score)
+
+    def add(self, query: IntArray, score: npt.NDArray, gain: FloatArray) -> None:
+        """Adds candidates (P,) that were not seen yet, in any order."""
+        touched, row = np.unique(query, return_inverse=True)
+        rows = np.r_[np.repeat(np.arange(len(touched)), NDCG_CUTOFF), row]
+        scores, gains = np.r_[self.score[touched].ravel(), score], np.r_[self.gain[touched].ravel(), gain]
+        order = np.lexsort((gains, -scores, rows))
+        first = np.searchsorted(rows[order], np.arange(len(touched)))
+        kept = order[first[:, None] + np.arange(NDCG_CUTOFF)]
+        self.score[touched], self.gain[touched] = scores[kept], gains[kept]
+
+    def ndcg(self, ideal: FloatArray, expected: FloatArray) -> dict[str, FloatArray]:
+        """NDCG and its chance, from the `ideal_and_chance` of each query; NaN where that is 0 or unknown."""
+        reached = np.divide(self.gain @ DISCOUNT, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0)
+        return {NDCG: reached, f"{NDCG}/chance": expected}
+
+
+DISCOUNT: FloatArray = 1 / np.log2(np.arange(2, NDCG_CUTOFF + 2))
+"""Gain is the relevance itself and the discount 1 / log2(rank + 1) (Jarvelin & Kekalainen 2002)."""
+
+
+def ideal_and_chance(gain: FloatArray, count: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Discounted gain of the best ranking of each query, and the nDCG of a random one on average.
+
+    Candidates whose relevance is unknown are taken out of the ranking (condensed lists, Sakai 2007), not counted as
+    irrelevant: they are not among these.
 
     Args:
-        scores: (Q, N).
-        relevance: (Q, N) in [0, 1], NaN where unknown.
+        gain: (Q, S) relevance in [0, 1] of each kind of candidate.
+        count: (S,) > 0 candidates of each kind.
 
     Returns:
-        Two arrays (Q,), NaN for a query to which nothing of known relevance is relevant.
-
-    Raises:
-        InputError: When a score is not finite, whether or not its relevance is known.
+        Two arrays (Q,); the second is NaN for a query to which nothing is relevant.
     """
-    check_finite(scores, "scores")
-    known = np.isfinite(relevance)
-    if not known.any():
-        return np.full(len(scores), np.nan), np.full(len(scores), np.nan)
-    gain = np.where(known, relevance, 0.0)
-    kept = min(NDCG_CUTOFF, gain.shape[1])
-    seen = np.where(known, scores, -np.inf)
-    edge = -np.partition(-seen, kept - 1, axis=1)[:, kept - 1 : kept]
-    reached = np.array([_top_gains(*row, kept) for row in zip(seen, gain, edge[:, 0], strict=True)]).reshape(
-        len(gain), kept
-    )
-    best = -np.sort(np.partition(-gain, kept - 1, axis=1)[:, :kept], axis=1)
-    discount = 1 / np.log2(np.arange(2, kept + 2))
-    ideal = best @ discount
-    with np.errstate(invalid="ignore"):
-        n_known = known.sum(axis=1)
-        places = np.arange(1, len(discount) + 1) <= n_known[:, None]
-        return reached @ discount / ideal, gain.sum(axis=1) / n_known * (places @ discount) / ideal
-
-
-def _top_gains(scores: FloatArray, gain: FloatArray, edge: float, kept: int) -> FloatArray:
-    """(kept,) gains of the first candidates of one query, of which the last scores `edge`."""
-    at = np.flatnonzero(scores >= edge)
-    return gain[at][_ordered(scores[at], gain[at])[:kept]]
+    kept, total = min(NDCG_CUTOFF, gain.shape[1]), count.sum()
+    best = np.argsort(-gain, axis=1)[:, :kept]
+    reached = np.minimum(count[best].cumsum(axis=1), NDCG_CUTOFF)
+    discounts = np.r_[0.0, np.cumsum(DISCOUNT)]
+    shares = np.diff(discounts[reached], axis=1, prepend=0.0)
+    ideal = (np.take_along_axis(gain, best, 1) * shares).sum(axis=1)
+    random = gain @ count / max(1, total) * discounts[min(NDCG_CUTOFF, total)]
+    return ideal, np.divide(random, ideal, out=np.full(len(gain), np.nan), where=ideal > 0)
 
 
 def first_rank_survival(n_positives: int, n_candidates: int) -> FloatArray:

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from benchmarks.metrics.retrieval_metrics import ideal_and_chance, pieces
 from selip.data.findings import Finding
-from selip.system.arrays import FloatArray, IntArray
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 
 Key = tuple[str, str, str]
 """Region, side and lesion type of a finding."""
@@ -41,13 +42,35 @@ class Relevance:
     of_set: FloatArray
     set_of_volume: IntArray
 
-    def of_volumes(self, rows: slice) -> FloatArray:
-        """(n, T) relevance of all texts to some volumes."""
-        return _rounded(self.of_set[self.set_of_volume[rows]] @ self.of_text.T)
+    @property
+    def known_texts(self) -> BoolArray:
+        """(T,) texts whose relevance is known."""
+        return np.isfinite(self.of_text.sum(axis=1))
 
-    def of_texts(self, rows: slice) -> FloatArray:
-        """(t, N) relevance of some texts to all volumes."""
-        return _rounded(self.of_text[rows] @ self.of_set.T)[:, self.set_of_volume]
+    @property
+    def known_volumes(self) -> BoolArray:
+        """(N,) volumes whose truth is known."""
+        return np.isfinite(self.of_set.sum(axis=1))[self.set_of_volume]
+
+    def of_pairs(self, text: IntArray, volume: IntArray) -> FloatArray:
+        """(P,) relevance of each text to the volume beside it."""
+        return _rounded(np.einsum("pd,pd->p", self.of_text[text], self.of_set[self.set_of_volume[volume]]))
+
+    def bounds(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """The `ideal_and_chance` of each volume (N,), and of each text (T,); NaN where unknown."""
+        texts, sets = np.flatnonzero(self.known_texts), np.flatnonzero(np.isfinite(self.of_set.sum(axis=1)))
+        count = np.bincount(self.set_of_volume, minlength=len(self.of_set))[sets]
+        of_sets = _bounds(self.of_set, sets, self.of_text[texts], np.ones(len(texts), dtype=np.int64))
+        of_texts = _bounds(self.of_text, texts, self.of_set[sets[count > 0]], count[count > 0])
+        return (of_sets[0][self.set_of_volume], of_sets[1][self.set_of_volume]), of_texts
+
+
+def _bounds(factors: FloatArray, rows: IntArray, others: FloatArray, count: IntArray) -> tuple[FloatArray, FloatArray]:
+    """`ideal_and_chance` of the known `rows` among `factors`, a piece at a time, NaN elsewhere."""
+    found = np.full((2, len(factors)), np.nan)
+    for part in pieces(len(rows), len(others)):
+        found[:, rows[part]] = ideal_and_chance(_rounded(factors[rows[part]] @ others.T), count)
+    return found[0], found[1]
 
 
 def _rounded(relevance: FloatArray) -> FloatArray:

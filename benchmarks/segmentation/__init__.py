@@ -1,1 +1,1 @@
-"""Parts of segmentation: cases, decoder, training."""
+"""Parts of segmentation: cases, decoder, its instance norm, training."""

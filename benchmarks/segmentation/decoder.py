@@ -13,13 +13,14 @@ from monai.networks.nets import BasicUNet
 from monai.networks.nets.basic_unet import TwoConv
 from torch import nn
 
+from benchmarks.segmentation.instance_norm import on_channels_last
 from selip.models.repeatable_kernels import upsample, with_repeating_gradients
 from selip.system.errors import InputError
 
 WIDTH = 8
 FOREGROUND = 0.02
 UNET_SCALE = 16  # BasicUNet halves four times; its instance norm needs two voxels then
-ACTIVATION = ("LeakyReLU", {"negative_slope": 0.1, "inplace": True})
+ACTIVATION = ("LeakyReLU", {"negative_slope": 0.1})
 NORM = ("instance", {"affine": True})  # of one case alone, so that the batch size changes nothing
 
 
@@ -60,7 +61,8 @@ class SkipDecoder(nn.Module):
 
 
 def _join(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-    return torch.cat([upsample(coarse, fine.shape[2:]), fine], dim=1)
+    joined = torch.cat([upsample(coarse, fine.shape[2:]), fine], dim=1)
+    return joined.contiguous(memory_format=torch.channels_last_3d)
 
 
 def with_rare_foreground(convolution: nn.Conv3d) -> nn.Conv3d:
@@ -111,7 +113,7 @@ def make_segmenter(tower: Any, *, frozen: bool, seed: int, width: int = WIDTH) -
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        decoder = SkipDecoder(tower.stage_channels, width)
+        decoder = on_channels_last(SkipDecoder(tower.stage_channels, width))
     device = next(tower.parameters()).device
     return EncoderDecoder(copy.deepcopy(tower), decoder.to(device), frozen)
 
@@ -143,4 +145,4 @@ def monai_unet(shape: tuple[int, int, int], *, seed: int) -> BasicUNet:
             upsample="deconv",
         )
     with_rare_foreground(network.final_conv)
-    return with_repeating_gradients(network)
+    return on_channels_last(with_repeating_gradients(network))

@@ -62,7 +62,7 @@ def table_of(frame: pd.DataFrame, metrics: Sequence[str]) -> Table:
 
 
 def _codes(frame: pd.DataFrame) -> IntArray:
-    return np.unique(frame["patient_id"].to_numpy(object), return_inverse=True)[1]
+    return pd.factorize(frame["patient_id"].to_numpy(object), sort=True)[0]
 
 
 def _per_item(statistic: str) -> Maker:

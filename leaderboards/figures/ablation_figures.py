@@ -10,44 +10,45 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from leaderboards.figures import plots
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of, heat_map_of
-from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, draw_forest, draw_heat_map, new_figure, titled
-from leaderboards.scores.ablation_study import Ablated, Study
+from leaderboards.scores.ablation_study import Ablated, AblationStudy
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.cells import form_of, number_text
+from leaderboards.tables.document import Picture
 
 MIX, LAMBDA = "similarity.mix", "methods.selip.kl_weight"
-WEIGHTS = ("similarity.weight_syntax", "similarity.weight_semantic")
+MIX_WEIGHT_KEYS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
 Cells = dict[tuple[float, float], pd.Series]
 """(syntax weight, semantic weight) -> entry of the tidy frame."""
 
 
-def ablation_plots(study: Study) -> list[Plot]:
+def ablation_plots(study: AblationStudy) -> list[Picture]:
     """The figures that these records allow."""
     found = [_forest(study), _map(study), _curve(study)]
     return [plot for plot in found if plot]
 
 
-def _forest(study: Study) -> Plot | None:
+def _forest(study: AblationStudy) -> Picture | None:
     shown = study.compared
     if not shown:
         return None
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(1.2 + ROW_INCHES * len(shown))
+    def draw() -> Figure:
+        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(shown))
         names = [f"{one.known.group} · {one.name}{' *' if one.start else ''}" for one, _ in shown]
         comparisons = [comparison for _, comparison in shown]
-        draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], theme, _metric(study))
-        return titled(figure, study.board.synthetic, f"Ablation − {study.full_name}, {_pool(study)} volumes")
+        plots.draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], _metric(study))
+        return plots.titled(figure, study.board.synthetic, f"Ablation − {study.full_name}, {_pool(study)} volumes")
 
     caption = "Dot and 95 % interval of the paired difference; filled where it is one after Holm's adjustment."
     star = f" *: other weights, batches or steps than {study.full_name}." if any(one.start for one, _ in shown) else ""
-    return Plot(f"{study.page}_differences", f"Differences to {study.full_name}", caption + star, draw)
+    return Picture(f"{study.page}_differences", f"Differences to {study.full_name}", caption + star, draw)
 
 
-def mix_cells(study: Study) -> Cells:
+def mix_cells(study: AblationStudy) -> Cells:
     """Cells of the map: rows that differ from the full method in the mix of syntax and semantics alone.
 
     A weighted mean has its two weights, one of the two alone has weight 1. The product has no weights and is no cell.
@@ -66,18 +67,18 @@ def mix_cells(study: Study) -> Cells:
 
 def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
     """The mix that an ablation has when it changes nothing else; "" when it changes something else."""
-    if changes and set(changes) <= {MIX, *WEIGHTS}:
+    if changes and set(changes) <= {MIX, *MIX_WEIGHT_KEYS}:
         return str(settings.get(MIX))
     return ""
 
 
 def _weights(settings: Mapping[str, object], kind: str) -> tuple[float, float]:
     alone = {"syntax": (1.0, 0.0), "semantic": (0.0, 1.0)}
-    syntax, semantic = (float(str(settings.get(key, "nan"))) for key in WEIGHTS)
+    syntax, semantic = (float(str(settings.get(key, "nan"))) for key in MIX_WEIGHT_KEYS)
     return alone.get(kind, (syntax, semantic))
 
 
-def _map(study: Study) -> Plot | None:
+def _map(study: AblationStudy) -> Picture | None:
     cells = mix_cells(study)
     if len(cells) < FEWEST_CELLS:
         return None
@@ -87,20 +88,20 @@ def _map(study: Study) -> Plot | None:
     if full is not None and product:
         beside = f"product ({study.full_name}): {number_text(full['value'], form_of(study.headline.key))}"
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(1.6 + 0.55 * len(grid))
-        axes = draw_heat_map(figure, grid, theme, ".3f")
-        _draw_missing(axes, grid, theme)
+    def draw() -> Figure:
+        figure = plots.new_figure(1.6 + 0.55 * len(grid))
+        axes = plots.draw_heat_map(figure, grid, ".3f")
+        _draw_missing(axes, grid)
         axes.set(xlabel="weight of semantics", ylabel="weight of syntax")
         axes.set_title(beside, loc="right", fontsize=9, weight="normal")
-        return titled(figure, study.board.synthetic, f"{capital(_metric(study))} by mix of S")
+        return plots.titled(figure, study.board.synthetic, f"{capital(_metric(study))} by mix of S")
 
     caption = (
         "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
         "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
     drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
-    return Plot(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+    return Picture(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, drawing)
 
 
 def _missing(syntax: str, semantic: str) -> str:
@@ -115,15 +116,15 @@ def _grid(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(values, [f"{a:g}" for a in rows[::-1]], [f"{b:g}" for b in columns])
 
 
-def _draw_missing(axes: Axes, grid: pd.DataFrame, theme: Theme) -> None:
+def _draw_missing(axes: Axes, grid: pd.DataFrame) -> None:
     axes.grid(visible=False)
     for row, column in zip(*np.nonzero(grid.isna().to_numpy()), strict=True):
         if _missing(grid.index[row], grid.columns[column]):
             corner = (column + 0.03, row + 0.03)
-            axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=theme.faint, linewidth=0))
+            axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=plots.FAINT, linewidth=0))
 
 
-def _curve(study: Study) -> Plot | None:
+def _curve(study: AblationStudy) -> Picture | None:
     """R@10 over lambda: the full method and the ablations that change lambda alone."""
     points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
     own = study.settings.get(LAMBDA)
@@ -133,27 +134,29 @@ def _curve(study: Study) -> Plot | None:
         return None
     places = sorted(points)
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(3.2)
+    def draw() -> Figure:
+        figure = plots.new_figure(3.2)
         axes = figure.subplots()
         value, lower, upper = (np.array([points[x][field] for x in places], float) for field in _BOUNDS)
-        axes.vlines(places, lower, upper, color=theme.accent, linewidth=2)
-        axes.plot(places, value, "o-", color=theme.accent, ms=6.5)
+        axes.vlines(places, lower, upper, color=plots.ACCENT, linewidth=2)
+        axes.plot(places, value, "o-", color=plots.ACCENT, ms=6.5)
         if study.full is not None and own in points:
-            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=theme.ink, label=study.full_name)
-        _draw_chance(axes, points[places[0]]["chance"], theme)
+            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=plots.INK, label=study.full_name)
+        _draw_chance(axes, points[places[0]]["chance"])
         axes.set(xlabel="lambda", ylabel=_metric(study), xticks=places, xticklabels=[f"{x:g}" for x in places])
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
-        return titled(figure, study.board.synthetic, f"{capital(_metric(study))} over lambda, {_pool(study)} volumes")
+        return plots.titled(
+            figure, study.board.synthetic, f"{capital(_metric(study))} over lambda, {_pool(study)} volumes"
+        )
 
     caption = (
         "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
         "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
     )
-    return Plot("ablation_lambda", "Curve over lambda", caption, draw, _chart(study, {x: points[x] for x in places}))
+    return Picture("ablation_lambda", "Curve over lambda", caption, draw, _chart(study, {x: points[x] for x in places}))
 
 
-def _chart(study: Study, points: Mapping[float, pd.Series]) -> Chart:
+def _chart(study: AblationStudy, points: Mapping[float, pd.Series]) -> Chart:
     """The curve for the HTML page; the dot is the full method."""
     line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
     dots = [point for point in line if point.x == study.settings.get(LAMBDA)]
@@ -166,25 +169,25 @@ def _chart(study: Study, points: Mapping[float, pd.Series]) -> Chart:
 _BOUNDS = ("value", "lower", "upper")
 
 
-def _draw_chance(axes: Axes, chance: float, theme: Theme) -> None:
+def _draw_chance(axes: Axes, chance: float) -> None:
     if not pd.isna(chance):
-        axes.axhline(chance, color=theme.alarm, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
+        axes.axhline(chance, color=plots.ALARM, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
 
 
-def _scored(study: Study) -> Sequence[tuple[Ablated, pd.Series]]:
+def _scored(study: AblationStudy) -> Sequence[tuple[Ablated, pd.Series]]:
     """Complete ablations with their entry of the primary metric."""
     return [(one, entry) for one in study.ablations if (entry := _entry(study, one.name)) is not None]
 
 
-def _entry(study: Study, ablation: str) -> pd.Series | None:
+def _entry(study: AblationStudy, ablation: str) -> pd.Series | None:
     frame = study.frame
     found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
     return None if found.empty else found.iloc[0]
 
 
-def _pool(study: Study) -> str:
+def _pool(study: AblationStudy) -> str:
     return pool_words(study.board.declared, study.headline.key)
 
 
-def _metric(study: Study) -> str:
+def _metric(study: AblationStudy) -> str:
     return metric_words(study.board.declared, study.headline.key)

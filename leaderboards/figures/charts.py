@@ -96,13 +96,8 @@ def chart_of(
 ) -> Chart:
     """Lays a chart out.
 
-    Args:
-        curves: At least one, with at least one point.
-        x_label: Name of the horizontal axis.
-        y_label: Name of the vertical axis.
-        highlighted: Labels that have a colour, in the order of the colours; the others are grey and behind.
-        level: A horizontal line and its name.
-        x_ticks: Values of the ticks; round ones where None.
+    `highlighted` labels have a colour, in the order of the colours; the others are grey and behind. `level` is a
+    horizontal line and its name. Ticks of x are round values where none are given.
     """
     points = [point for curve in curves for line in curve.lines for point in line]
     heights = [value for point in points for value in point[1:] if value is not None]
@@ -170,12 +165,7 @@ def heat_map_of(
 ) -> HeatMap:
     """A heat map of a frame of scores.
 
-    Args:
-        grid: Values, NaN where there is none.
-        row_name: What the index is.
-        column_name: What the columns are.
-        missing: MethodRow and column to what a cell without value says.
-        note: What stands beside the map.
+    `missing` says what stands in a cell without value (NaN), by row and column; `note` stands beside the map.
     """
     low, high = float(np.nanmin(grid.to_numpy())), float(np.nanmax(grid.to_numpy()))
 

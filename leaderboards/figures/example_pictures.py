@@ -1,32 +1,37 @@
-"""Pictures that a run leaves: a query with its five best answers, and slices with the outlines of two masks."""
+"""Pictures that a run leaves: a query with its five best answers, and slices with the outlines of two masks.
+
+For the page they are shrunk alike until all of them together are light enough.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
+from PIL import Image
 
 from leaderboards.figures.plots import render
 from selip.system.errors import InputError
 from selip.system.files import write_atomically
 
+if TYPE_CHECKING:
+    from benchmarks.benchmark import CasePicture
+
 RIGHT, WRONG, MARK = "#157f3b", "#4a5565", "#ffb000"
 SHOWN = 5
 
 
-class Candidate(NamedTuple):
-    """One ranked answer: its text, its cosine, whether it is a positive of the query, and its (I, J) slice if any."""
-
-    text: str
-    score: float
-    is_positive: bool
-    picture: np.ndarray | None = None
+Candidate = tuple[str, float, bool, np.ndarray | None]
+"""One ranked answer: its text, its cosine, whether it is a positive of the query, and its (I, J) slice if any."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Example:
     Attributes:
         title: Line above the example, e.g. method, volume and contrast.
         true_text: Text of the query's volume; the query itself when there is no query picture.
-        candidates: The best answers, best first; five are shown. Plain tuples in Candidate's order do as well.
+        candidates: The best answers, best first; five are shown.
         synthetic: Whether the volumes are made; printed on the picture.
         picture: (I, J) uint8 axial slice of the query, axis 0 to the patient's right, axis 1 to anterior.
         mask: (I, J) lesion mask of that slice, outlined where positive.
@@ -46,7 +51,7 @@ class Example:
 
     title: str
     true_text: str
-    candidates: Sequence[tuple[str, float, bool, np.ndarray | None]]
+    candidates: Sequence[Candidate]
     synthetic: bool
     picture: np.ndarray | None = field(default=None, repr=False)
     mask: np.ndarray | None = field(default=None, repr=False)
@@ -60,7 +65,7 @@ def draw_examples(png: Path, queries: list[Example]) -> Path:
     """
     if not queries:
         raise InputError("got no example to draw; allowed: one or more; choose queries of the test split")
-    write_atomically(png, render(lambda _: _draw(queries)))
+    write_atomically(png, render(lambda: _draw(queries)))
     return png
 
 
@@ -83,8 +88,7 @@ def _draw_image_to_text(panel: SubFigure, example: Example, picture: np.ndarray)
     show_slice(axes, picture, example.mask)
     panel.text(0.25, 0.82, "truth", fontsize=8, color=WRONG, va="top")
     panel.text(0.345, 0.82, shorten(example.true_text, 80, 2), fontsize=8, weight="bold", va="top", linespacing=1.1)
-    for place, candidate in enumerate(example.candidates[:SHOWN]):
-        text, score, is_positive, _ = Candidate(*candidate)
+    for place, (text, score, is_positive, _) in enumerate(example.candidates[:SHOWN]):
         height, colour = 0.675 - 0.129 * place, RIGHT if is_positive else WRONG
         panel.text(0.25, height, _rank(place, is_positive, score), fontsize=8, color=colour, va="top", weight="bold")
         wrapped, weight = shorten(text, 80, 2), "bold" if is_positive else "normal"
@@ -93,8 +97,7 @@ def _draw_image_to_text(panel: SubFigure, example: Example, picture: np.ndarray)
 
 def _draw_text_to_image(panel: SubFigure, example: Example) -> None:
     panel.text(0.012, 0.87, f"“{shorten(example.true_text, 118, 2)}”", fontsize=8, va="top", linespacing=1.1)
-    for place, candidate in enumerate(example.candidates[:SHOWN]):
-        text, score, is_positive, picture = Candidate(*candidate)
+    for place, (text, score, is_positive, picture) in enumerate(example.candidates[:SHOWN]):
         if picture is None:
             raise InputError(f"got a candidate without picture in {example.title!r}; allowed: a 2D slice; pass one")
         colour, left = RIGHT if is_positive else WRONG, 0.012 + 0.198 * place
@@ -126,38 +129,10 @@ def shorten(text: str, width: int, lines: int) -> str:
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …"))
 
 
-class Case(Protocol):
-    """A case to be drawn, as a benchmarks.benchmark.CasePicture."""
-
-    @property
-    def caption(self) -> str:
-        """The case and its score in words."""
-
-    @property
-    def voxels(self) -> np.ndarray:
-        """(I, J) uint8; axis 0 grows to the patient's right, axis 1 to the front."""
-
-    @property
-    def truth(self) -> np.ndarray:
-        """(I, J) bool."""
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """(I, J) bool."""
-
-    @property
-    def spacing_mm(self) -> tuple[float, float]:
-        """Voxel edges along I and J."""
-
-
-def draw_cases(png: Path, title: str, cases: Sequence[Case], synthetic: bool) -> Path:
+def draw_cases(png: Path, title: str, cases: Sequence[CasePicture], synthetic: bool) -> Path:
     """Draws the cases beside each other and writes them to `png`; returns the path.
 
-    Args:
-        png: File to write; the page shows `leaderboard/examples/segmentation-*.png`.
-        title: Line above them, such as method and arm.
-        cases: One panel each, left to right.
-        synthetic: Whether the volumes are made; printed on the picture.
+    The page shows `leaderboard/examples/segmentation-*.png`. SYNTHETIC is printed on pictures of made volumes.
 
     Raises:
         InputError: When there is no case.
@@ -165,11 +140,11 @@ def draw_cases(png: Path, title: str, cases: Sequence[Case], synthetic: bool) ->
     if not cases:
         raise InputError("got no case to draw; allowed: one or more; take the pictures of a score")
     name = f"SYNTHETIC · {title}" if synthetic else title
-    write_atomically(png, render(lambda _: _draw_cases(name, cases)))
+    write_atomically(png, render(lambda: _draw_cases(name, cases)))
     return png
 
 
-def _draw_cases(title: str, cases: Sequence[Case]) -> Figure:
+def _draw_cases(title: str, cases: Sequence[CasePicture]) -> Figure:
     figure = Figure(figsize=(2.8 * max(len(cases), 2), 3.4))
     figure.text(0.012, 0.98, title, fontsize=9, weight="bold", va="top")
     figure.text(0.012, 0.915, "truth", fontsize=8, color=MARK, weight="bold", va="top")
@@ -184,3 +159,76 @@ def _draw_cases(title: str, cases: Sequence[Case]) -> Figure:
             axes.contour(case.predicted.T[::-1, ::-1] > 0, levels=[0.5], colors=[RIGHT], linewidths=1.4)
         figure.text(left, 0.19, shorten(case.caption, 46, 3), fontsize=7, va="top", linespacing=1.1)
     return figure
+
+
+class Rung(NamedTuple):
+    """A way to write a picture: without loss in some greys and the colours of outlines, or smaller and lossy."""
+
+    greys: int
+    share: float = 1.0
+    quality: int = 90
+
+
+LADDER = (Rung(29), Rung(17), Rung(9), Rung(6), Rung(0, 0.6, 25), Rung(0, 0.5, 10))
+"""From faithful to light. A slice of few voxels, and text, are smallest with few colours and no loss."""
+SAMPLES, MARGIN = 8, 1.03
+"""A rung is chosen by some pictures of all sizes, and what all would weigh by them is taken with a margin."""
+
+
+@dataclass(frozen=True)
+class PagePicture:
+    """A picture as the page holds it; one without `uri` was too heavy and stays the file that it is."""
+
+    path: Path
+    uri: str
+    width: int
+    height: int
+
+
+def shrunk(paths: Sequence[Path], budget: int) -> list[PagePicture]:
+    """Writes every picture by the first rung at which all fit.
+
+    Args:
+        paths: PNG files.
+        budget: Bytes that all together may take on the page.
+
+    Returns:
+        In the order of the paths. When not even the last rung fits, those that no longer do have no `uri`.
+    """
+    sizes = {path: path.stat().st_size for path in paths}
+    by_size = sorted(paths, key=lambda path: (sizes[path], path))
+    samples = by_size[:: -(-len(paths) // SAMPLES)] if paths else []
+    weight = MARGIN * sum(sizes.values()) / max(1, sum(sizes[path] for path in samples))
+    for rung in LADDER:
+        if weight * sum(len(_uri(path, rung)) for path in samples) <= budget:
+            break
+    found, left = [], budget
+    for path in paths:
+        uri = _uri(path, rung)
+        left -= len(uri)
+        with Image.open(path) as picture:
+            found.append(PagePicture(path, uri if left >= 0 else "", *picture.size))
+    return found
+
+
+def _uri(path: Path, rung: Rung) -> str:
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    buffer = io.BytesIO()
+    if rung.greys:
+        few = picture.quantize(palette=_palette(rung.greys), dither=Image.Dither.NONE)
+        few.save(buffer, "WEBP", lossless=True, quality=rung.quality, method=2)
+    else:
+        size = (round(picture.width * rung.share), round(picture.height * rung.share))
+        picture.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=rung.quality, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _palette(greys: int) -> Image.Image:
+    """Greys from black to white, the two colours of outlines, and the green half as strong for the edges of letters."""
+    right, mark = ([round(255 * share) for share in to_rgb(colour)] for colour in (RIGHT, MARK))
+    colours = [[round(255 * place / (greys - 1))] * 3 for place in range(greys)]
+    colours += [right, [(255 + share) // 2 for share in right], mark]
+    picture = Image.new("P", (1, 1))
+    picture.putpalette([share for place in range(256) for share in colours[min(place, len(colours) - 1)]])
+    return picture

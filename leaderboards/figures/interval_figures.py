@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.figures.plots import (
-    ROW_INCHES,
-    Plot,
-    Theme,
-    draw_forest,
-    draw_heat_map,
-    name_rows,
-    new_figure,
-    titled,
-)
+from leaderboards.figures import plots
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.benchmark_tables import expanded, ordered
+from leaderboards.tables.document import Picture
 from selip.records.declaration import DeclaredFigure
 
 MANY = 10
 """With more rows than this, panels stand beside each other and not below."""
 
 
-def score_plots(sheet: BenchmarkScores) -> list[Plot]:
+def score_plots(sheet: BenchmarkScores) -> list[Picture]:
     """The declared figures of a benchmark that its records allow, or the intervals of the metric that ranks."""
     if sheet.headline is None:
         return []
@@ -51,93 +43,90 @@ def score_plots(sheet: BenchmarkScores) -> list[Plot]:
 
 def _interval_plot(
     board: BenchmarkRecords, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str
-) -> Plot:
+) -> Picture:
     """Dots with whiskers, one panel a metric; `order` is the metric that ranks the rows."""
-    declared = board.declared
-    floor, words = next(iter(declared.floors.items()), ("", ""))
-    levels = {metric: board.reference(metric, floor) for metric in panels}
+    levels = {metric: board.levels(metric) for metric in panels}
 
-    def draw(theme: Theme) -> Figure:
+    def draw() -> Figure:
         n_rows = len(ordered(board, order))
         shape = (1, len(panels)) if n_rows > MANY else (len(panels), 1)
-        figure = new_figure(0.6 + shape[0] * (0.5 + ROW_INCHES * n_rows))
+        figure = plots.new_figure(0.6 + shape[0] * (0.5 + plots.ROW_INCHES * n_rows))
         axes_of = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (metric, text) in zip(axes_of, panels.items(), strict=True):
-            _draw_intervals(axes, ordered(board, order), here[here[KEY] == metric], theme)
+            _draw_intervals(axes, ordered(board, order), here[here[KEY] == metric])
             axes.set_title(text, fontsize=10 if shape[1] < 3 else 8.5)
-            _draw_floor(axes, levels[metric], words, theme, beside=shape[1] > 1)
+            _draw_levels(axes, levels[metric], beside=shape[1] > 1)
         if here[["value", "lower", "upper"]].stack().between(0, 1).all():
             axes_of[-1].set_xlim(-0.02, 1.02)
-        return titled(figure, board.synthetic, one.title)
+        return plots.titled(figure, board.synthetic, one.title)
 
     rings = " Small rings: single seeds." if len(board.seeds) > 1 else ""
-    said = f"; dashed line: {words}" if any(level is not None for level in levels.values()) else ""
-    return Plot(one.name, one.title, f"Dot and 95 % interval{said}.{rings}", draw)
+    words = dict.fromkeys(name for found in levels.values() for name in found)
+    said = "".join(f"; {look} line: {name}" for look, name in zip(("dashed", "dotted"), words, strict=False))
+    return Picture(one.name, one.title, f"Dot and 95 % interval{said}.{rings}", draw)
 
 
-def _draw_intervals(axes: Axes, rows: Sequence[MethodRow], entries: pd.DataFrame, theme: Theme) -> None:
+def _draw_intervals(axes: Axes, rows: Sequence[MethodRow], entries: pd.DataFrame) -> None:
     indexed = entries.set_index(["method", "ablation"])
     for place, row in enumerate(rows):
         if (row.method, row.ablation) not in indexed.index:
             continue
         entry = indexed.loc[(row.method, row.ablation)]
-        axes.plot([entry["lower"], entry["upper"]], [place, place], color=theme.accent, linewidth=2)
+        axes.plot([entry["lower"], entry["upper"]], [place, place], color=plots.ACCENT, linewidth=2)
         if len(row.scored) > 1:
             seeds = row.values(entry[KEY])
-            axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=theme.faint)
-        axes.plot(entry["value"], place, "o", ms=6.5, color=theme.accent, mec=theme.paper)
-    name_rows(axes, [row.label for row in rows])
+            axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=plots.FAINT)
+        axes.plot(entry["value"], place, "o", ms=6.5, color=plots.ACCENT, mec=plots.PAPER)
+    plots.name_rows(axes, [row.label for row in rows])
 
 
-def _draw_floor(axes: Axes, level: float | None, words: str, theme: Theme, beside: bool) -> None:
-    """A dashed line at the floor; its number stands above the panel, or below where panels stand beside each other."""
-    if level is None:
-        return
-    axes.axvline(level, color=theme.alarm, linestyle="--", linewidth=1.2)
-    text = f"{words} {level:.3f}"
+def _draw_levels(axes: Axes, levels: Mapping[str, float], beside: bool) -> None:
+    """Lines at chance and majority; their numbers stand above the panel, or below where panels stand beside others."""
+    for line, level in zip(("--", ":"), levels.values(), strict=False):
+        axes.axvline(level, color=plots.ALARM, linestyle=line, linewidth=1.2)
+    text = ", ".join(f"{words} {level:.3f}" for words, level in levels.items())
     if beside:
-        axes.set_xlabel(text, fontsize=8, color=theme.alarm)
+        axes.set_xlabel(text, fontsize=8, color=plots.ALARM)
     else:
-        axes.set_title(text, loc="right", fontsize=8, color=theme.alarm, weight="normal")
+        axes.set_title(text, loc="right", fontsize=8, color=plots.ALARM, weight="normal")
 
 
-def difference_plot(sheets: Sequence[BenchmarkScores], family: str, synthetic: bool) -> Plot | None:
+def difference_plot(sheets: Sequence[BenchmarkScores], family: str, synthetic: bool) -> Picture | None:
     """Forest plot of the declared contrasts of a page."""
     contrasts: list[Comparison] = [c for sheet in sheets for c in sheet.contrasts if c.known]
     if not contrasts:
         return None
     names = [f"{c.name} · {c.label}" if len(sheets) > 1 else c.name for c in contrasts]
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(1.2 + ROW_INCHES * len(contrasts))
+    def draw() -> Figure:
+        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(contrasts))
         filled = [c.separates for c in contrasts]
-        draw_forest(figure.subplots(), names, contrasts, filled, theme, "the ranking metric")
-        return titled(figure, synthetic, f"Declared contrasts, {family.replace('_', ' ')}")
+        plots.draw_forest(figure.subplots(), names, contrasts, filled, "the ranking metric")
+        return plots.titled(figure, synthetic, f"Declared contrasts, {family.replace('_', ' ')}")
 
     caption = "Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed)."
-    return Plot(f"{family}_differences", "Declared contrasts", caption, draw)
+    return Picture(f"{family}_differences", "Declared contrasts", caption, draw)
 
 
 def _map_plot(
     board: BenchmarkRecords, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str
-) -> Plot:
+) -> Picture:
     """One metric of every method in every pool of a pattern, with the floor as the last line."""
     pattern, title = next(iter(one.panels.items()))
-    floor, words = next(iter(board.declared.floors.items()), ("", ""))
     columns = expanded({pattern: "*"}, panels)
     labels = {(row.method, row.ablation): row.label for row in ordered(board, order)}
     names = [labels[key] for key in zip(here["method"], here["ablation"], strict=True)]
     here = here.assign(label=names, pool=here[KEY].map(columns))
     grid = here.pivot(index="label", columns="pool", values="value").reindex(labels.values())
-    levels = {name: board.reference(key, floor) for key, name in columns.items()}
-    if any(level is not None for level in levels.values()):
-        grid.loc[words] = pd.Series(levels, dtype=float)
+    levels = pd.DataFrame({name: board.levels(key) for key, name in columns.items()})
+    grid = pd.concat([grid, levels])
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(1.1 + ROW_INCHES * 1.15 * len(grid))
-        axes = draw_heat_map(figure, grid, theme, ".2f", vmin=0, vmax=1)
-        axes.axhline(len(grid) - 1, color=theme.ink, linewidth=1.5)
+    def draw() -> Figure:
+        figure = plots.new_figure(1.1 + plots.ROW_INCHES * 1.15 * len(grid))
+        axes = plots.draw_heat_map(figure, grid, ".2f", vmin=0, vmax=1)
+        axes.axhline(len(grid) - len(levels), color=plots.INK, linewidth=1.5)
         axes.set(xlabel="", ylabel="")
-        return titled(figure, board.synthetic, title)
+        return plots.titled(figure, board.synthetic, title)
 
-    return Plot(one.name, one.title, f"{one.caption}; {words} in the last line.", draw)
+    said = f"; {' and '.join(levels.index)} in the last lines" if len(levels) else ""
+    return Picture(one.name, one.title, f"{one.caption}{said}.", draw)

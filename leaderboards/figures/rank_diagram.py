@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.statistics.significance import AverageRanks
+from leaderboards.figures import plots
 from leaderboards.figures.charts import Axis, Tick
-from leaderboards.figures.plots import Plot, Theme, new_figure, titled
-from leaderboards.scores.overall_ranks import Overall
+from leaderboards.scores.benchmark_scores import Overall
+from leaderboards.tables.document import Picture
 
 FEWEST = 2
 WIDTH, START, END = 640.0, 190.0, 450.0
@@ -113,40 +114,40 @@ def _names(ranks: AverageRanks, axis: Axis, top: float) -> list[Name]:
     return found
 
 
-def rank_plot(overall: Overall, synthetic: bool) -> Plot | None:
+def rank_plot(overall: Overall, synthetic: bool) -> Picture | None:
     """The diagram; None with fewer than two ranked methods."""
     ranks = overall.ranks
     if ranks is None or len(ranks.ranks) < FEWEST:
         return None
     n_tasks, diagram = len(overall.tasks), rank_diagram(ranks)
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(0.4 + diagram.height / INCH)
-        _draw(figure.subplots(), diagram, theme)
-        return titled(figure, synthetic, f"Average ranks over {n_tasks} tasks")
+    def draw() -> Figure:
+        figure = plots.new_figure(0.4 + diagram.height / INCH)
+        _draw(figure.subplots(), diagram)
+        return plots.titled(figure, synthetic, f"Average ranks over {n_tasks} tasks")
 
     joined = (
         "Bars join methods that Wilcoxon's test with Holm's steps cannot tell apart. CD: Nemenyi's critical difference."
     )
     tested = f"Not tested: {ranks.note}." if ranks.note else joined
     caption = f"Rank 1 is best, mean over {n_tasks} tasks, which are of one cohort and not independent. {tested}"
-    return Plot("average_ranks", "Average ranks", caption, draw, diagram)
+    return Picture("average_ranks", "Average ranks", caption, draw, diagram)
 
 
-def _draw(axes: Axes, diagram: RankDiagram, theme: Theme) -> None:
+def _draw(axes: Axes, diagram: RankDiagram) -> None:
     axes.set(xlim=(0, WIDTH), ylim=(diagram.height, 0))
     axes.axis("off")
-    axes.plot([START, END], [AXIS_Y, AXIS_Y], color=theme.ink, linewidth=1.2)
+    axes.plot([START, END], [AXIS_Y, AXIS_Y], color=plots.INK, linewidth=1.2)
     for at, text in diagram.ticks:
-        axes.plot([at, at], [AXIS_Y, AXIS_Y - 4], color=theme.ink, linewidth=1.2)
+        axes.plot([at, at], [AXIS_Y, AXIS_Y - 4], color=plots.INK, linewidth=1.2)
         axes.text(at, AXIS_Y - 5, text, ha="center", va="bottom", fontsize=8)
     for name in diagram.names:
-        axes.plot([name.at, name.at, name.edge], [AXIS_Y, name.y, name.y], color=theme.faint, linewidth=0.9)
+        axes.plot([name.at, name.at, name.edge], [AXIS_Y, name.y, name.y], color=plots.FAINT, linewidth=0.9)
         align = "right" if name.anchor == "end" else "left"
         axes.text(name.x, name.y, f"{name.label} {name.rank}", ha=align, va="center", fontsize=7.5)
     for bar in diagram.cliques:
-        axes.plot([bar.start, bar.end], [bar.y, bar.y], color=theme.accent, linewidth=3)
+        axes.plot([bar.start, bar.end], [bar.y, bar.y], color=plots.ACCENT, linewidth=3)
     if diagram.critical:
         start, end, y, text = diagram.critical
-        axes.plot([start, end], [y, y], color=theme.alarm, linewidth=2)
-        axes.text((start + end) / 2, y - 2, text, ha="center", va="bottom", fontsize=8, color=theme.alarm)
+        axes.plot([start, end], [y, y], color=plots.ALARM, linewidth=2)
+        axes.text((start + end) / 2, y - 2, text, ha="center", va="bottom", fontsize=8, color=plots.ALARM)

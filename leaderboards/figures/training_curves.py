@@ -9,11 +9,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from leaderboards.figures import plots
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of
-from leaderboards.figures.plots import ROW_INCHES, Plot, Theme, name_rows, new_figure, palette, titled
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import Cell, Line, Table
+from leaderboards.tables.cells import Cell, Line, PageTable
+from leaderboards.tables.document import Picture
 from selip.records.record import Training
 
 History = tuple[int, list[float], list[float]]
@@ -31,23 +32,23 @@ FILES = {"val_score": "validation", "loss": "loss"}
 AXES = {"loss": "loss (nats)", "val_score": "mean MRR on val"}
 
 
-def training_plots(board: BenchmarkRecords) -> list[Plot]:
+def training_plots(board: BenchmarkRecords) -> list[Picture]:
     """Validation score, loss and targets, as far as the records have them."""
     found = [*(_history_plot(board, field) for field in TITLES), _target_plot(board)]
     return [plot for plot in found if plot]
 
 
-def _history_plot(board: BenchmarkRecords, field: str) -> Plot | None:
+def _history_plot(board: BenchmarkRecords, field: str) -> Picture | None:
     """A quantity of the training history over steps, one thin line a seed, in the colour and style of its method."""
     curves = {row.label: found for row in board.rows if (found := curves_of(row, field))}
     if not curves:
         return None
     shown = _highlighted(list(curves), board.contrasts)
 
-    def draw(theme: Theme) -> Figure:
-        styles = _styles(shown, list(curves), theme)
+    def draw() -> Figure:
+        styles = _styles(shown, list(curves))
         handles = {label if label in shown else OTHERS: style for label, style in styles.items()}
-        figure = new_figure(3.3 + 0.2 * ((len(handles) + 1) // 2))
+        figure = plots.new_figure(3.3 + 0.2 * ((len(handles) + 1) // 2))
         axes = figure.subplots()
         for label, lines in curves.items():
             for chosen, steps, values in lines:
@@ -57,18 +58,15 @@ def _history_plot(board: BenchmarkRecords, field: str) -> Plot | None:
         axes.set(xlabel="step", ylabel=AXES[field])
         entries = [mpl.lines.Line2D([], [], **style) for style in handles.values()]
         figure.legend(entries, list(handles), loc="outside lower left", ncols=2, fontsize=8.5)
-        return titled(figure, board.synthetic, TITLES[field])
+        return plots.titled(figure, board.synthetic, TITLES[field])
 
-    return Plot(FILES[field], TITLES[field], CAPTIONS[field], draw, history_chart(curves, field, shown))
+    return Picture(FILES[field], TITLES[field], CAPTIONS[field], draw, history_chart(curves, field, shown))
 
 
 def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlighted: Sequence[str]) -> Chart:
     """The same for the HTML page.
 
-    Args:
-        curves: By label, each with at least one history.
-        field: "loss" or "val_score".
-        highlighted: Labels that have a colour.
+    `highlighted` labels have a colour.
     """
     drawn = []
     for label, histories in curves.items():
@@ -85,14 +83,14 @@ def _highlighted(labels: list[str], contrasts: Sequence[tuple[str, str]]) -> lis
     return labels if len(labels) <= MANY else [label for label in declared if label in labels]
 
 
-def _styles(shown: list[str], labels: list[str], theme: Theme) -> dict[str, dict[str, Any]]:
+def _styles(shown: list[str], labels: list[str]) -> dict[str, dict[str, Any]]:
     """Line style of each label, highlighted ones first; the others are thin, grey and behind."""
-    colours = palette(shown)
+    colours = plots.palette(shown)
     found: dict[str, dict[str, Any]] = {
         label: {"color": colours[label], "linestyle": STYLES[place % len(STYLES)], "linewidth": 1.5}
         for place, label in enumerate(shown)
     }
-    grey = {"color": theme.faint, "linestyle": "-", "linewidth": 0.7, "alpha": 0.6, "zorder": 1}
+    grey = {"color": plots.FAINT, "linestyle": "-", "linewidth": 0.7, "alpha": 0.6, "zorder": 1}
     return found | {label: grey for label in labels if label not in found}
 
 
@@ -106,7 +104,7 @@ def curves_of(row: MethodRow, field: str) -> list[History]:
     return found
 
 
-def _target_plot(board: BenchmarkRecords) -> Plot | None:
+def _target_plot(board: BenchmarkRecords) -> Picture | None:
     """Entropy and diagonal mass of the target matrix, mean over seeds, for methods that have one."""
     fields = {"target_entropy": "mean row entropy of T (nats)", "target_diagonal": "mean diagonal of T"}
     trainings = {row.label: [r.training for r in row.scored if r.training] for row in board.rows}
@@ -114,27 +112,27 @@ def _target_plot(board: BenchmarkRecords) -> Plot | None:
     if not kept:
         return None
 
-    def draw(theme: Theme) -> Figure:
-        figure = new_figure(1.15 + ROW_INCHES * len(kept))
+    def draw() -> Figure:
+        figure = plots.new_figure(1.15 + plots.ROW_INCHES * len(kept))
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (field, text) in zip(panels, fields.items(), strict=True):
             means = [float(np.mean([getattr(t, field) for t in ts])) for ts in kept.values()]
-            axes.barh(range(len(kept)), means, color=theme.accent, height=0.55)
+            axes.barh(range(len(kept)), means, color=plots.ACCENT, height=0.55)
             for place, mean in enumerate(means):
                 axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=8.5)
             axes.set_xlim(0, max([*means, 0.1]) * 1.25)
             axes.set_xlabel(text)
-        name_rows(panels[0], list(kept))
-        return titled(figure, board.synthetic, "Target matrices")
+        plots.name_rows(panels[0], list(kept))
+        return plots.titled(figure, board.synthetic, "Target matrices")
 
     caption = "How soft the targets are. A fair control of selip is as soft as selip."
-    return Plot("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
+    return Picture("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
 
 
-def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> Table:
+def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> PageTable:
     lines = []
     for label, trainings in kept.items():
         means = [float(np.mean([getattr(training, field) for training in trainings])) for field in fields]
         cells = (Cell(estimate=Estimate(mean), form="share") for mean in means)
         lines.append(Line((Cell(label), *cells), label=label))
-    return Table("Target matrices", caption, ("method", *fields.values()), tuple(lines))
+    return PageTable("Target matrices", caption, ("method", *fields.values()), tuple(lines))

@@ -21,9 +21,7 @@ def update_reference(reference: Path, candidate: Side) -> list[str]:
     The new folder is complete beside the old one before either is renamed, and the old one is put back when that fails,
     or by `recover` when the machine stopped between the two renames.
 
-    Args:
-        reference: Run directory or folder of records; one that does not exist becomes a run directory.
-        candidate: The new records, already read.
+    A reference that does not exist becomes a run directory.
 
     Returns:
         What changed, a line each.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leaderboards.scores.audit_record import FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, words
 from leaderboards.scores.tidy_table import resamples_of
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, Verdict, estimate_text, form_of, number_cell
-from leaderboards.tables.document import Block, Part
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, estimate_text, form_of, number_cell
+from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
 from leaderboards.tables.shortcuts_and_slices import (
     FEWEST_ITEMS,
@@ -23,18 +22,19 @@ from leaderboards.tables.shortcuts_and_slices import (
     slice_table,
     slices_of,
 )
+from selip.data.leakage_audit import AUDIT_FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
+from selip.system.errors import listed
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
-SHOWN = 10
 IDS = {
     "same source": "both cohorts are of one source, so the same id is the same patient",
     "other source": "the cohorts have other names: the same id may be the same patient, published again, or chance",
     "counters": "a generated cohort counts its patients from one, so the same id says nothing; voxels do",
 }
-NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {FILE}."
+NOT_LOOKED = f"Leakage and balance were not recorded: the run directory has no {AUDIT_FILE}."
 
 
-def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Part:
+def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: int) -> Page:
     """The audit of a run directory, from its records, their per-item scores and `audit.json`.
 
     Raises:
@@ -47,6 +47,7 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
     slices = [(sheet, headline, ones) for sheet, headline in heads if (ones := _slices(sheet, headline, count))]
     tables = [table for cohort in found.cohorts for table in (_leakage(cohort), _balance(cohort))] if found else []
     tables += [crossing_table(one) for one in found.crossings] if found else []
+    tables += [_regime(found.regime)] if found and found.regime else []
     lead = f"The best method and selip. An interval is from {count} resamples; slices overlap and are not adjusted."
     blocks = [
         Block("Split", "" if found else NOT_LOOKED, tables),
@@ -55,7 +56,7 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
     ]
     about = [*cohort_facts(board), *_POLICY, *_on_few_items(sheets)]
     said = _verdicts(found, shortcuts, slices)
-    return Part("audit", "Audit", titled("Audit", board), board.synthetic, said, about, blocks)
+    return Page("audit", "Audit", titled("Audit", board), board.synthetic, said, about, blocks)
 
 
 _NO_REFERENCE = "No task of these records has a metadata-only reference."
@@ -133,7 +134,7 @@ def _on_split(cohort: CohortAudit) -> list[Verdict]:
     return found
 
 
-def _leakage(cohort: CohortAudit) -> Table:
+def _leakage(cohort: CohortAudit) -> PageTable:
     """Everything looked for, how often it was found, and the first of what was found."""
     pairs = {
         "patients in several parts": cohort.patients_in_several_parts,
@@ -144,7 +145,14 @@ def _leakage(cohort: CohortAudit) -> Table:
     return _found_table(f"Leakage, {cohort.name}", caption, pairs)
 
 
-def _balance(cohort: CohortAudit) -> Table:
+def _regime(facts: Mapping[str, str]) -> PageTable:
+    """Questions and answers on what the texts that are trained on ask of a method of soft targets."""
+    caption = "S: similarity of texts; T: targets of selip with its defaults; both in the batches of a run."
+    lines = tuple(Line((Cell(question), Cell(answer, prose=True))) for question, answer in facts.items())
+    return PageTable("Regime of the training cohort", caption, ("", "found"), lines)
+
+
+def _balance(cohort: CohortAudit) -> PageTable:
     """Patients, studies, volumes, and studies of each label, by part, with their share of the part."""
     labels = sorted({label for part in cohort.parts.values() for label in part.labels})
     lines = [
@@ -155,24 +163,19 @@ def _balance(cohort: CohortAudit) -> Table:
         counts = [(part.labels.get(label, 0), part.studies) for part in cohort.parts.values()]
         cells = (Cell(str(count), f"{100 * count / total:.1f} %" if total else "") for count, total in counts)
         lines.append(Line((Cell(label), *cells)))
-    return Table(f"Balance, {cohort.name}", "Studies of each label.", ("", *cohort.parts), tuple(lines))
+    return PageTable(f"Balance, {cohort.name}", "Studies of each label.", ("", *cohort.parts), tuple(lines))
 
 
-def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> Table:
+def _found_table(title: str, caption: str, pairs: Mapping[str, Sequence[str]]) -> PageTable:
     """Everything looked for, how often it was found, and the first of what was found."""
     lines = tuple(
-        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(_listed(ones) or MISSING, prose=True)))
+        Line((Cell(name), number_cell(len(ones), "count", bool(ones)), Cell(listed(ones) or MISSING, prose=True)))
         for name, ones in pairs.items()
     )
-    return Table(title, caption, ("looked for", "found", "which"), lines)
+    return PageTable(title, caption, ("looked for", "found", "which"), lines)
 
 
-def _listed(ones: Sequence[str]) -> str:
-    more = f" and {len(ones) - SHOWN} more" if len(ones) > SHOWN else ""
-    return ", ".join(ones[:SHOWN]) + more
-
-
-def crossing_table(crossing: CrossingAudit) -> Table:
+def crossing_table(crossing: CrossingAudit) -> PageTable:
     """All that train and val of the one cohort share with the test part of the other."""
     pairs = {
         "patients with the same id": crossing.shared_ids,

@@ -7,34 +7,34 @@ from itertools import chain
 
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
-from leaderboards.figures.plots import pictures_of
 from leaderboards.figures.training_curves import training_plots
-from leaderboards.scores.ablation_study import Study
+from leaderboards.scores.ablation_study import AblationStudy
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words
-from leaderboards.scores.paired_differences import declared_contrasts, differences_to
+from leaderboards.scores.paired_differences import differences_to
 from leaderboards.tables.ablation_tables import ablation_table, ablation_verdicts
 from leaderboards.tables.benchmark_tables import detail_tables, main_tables
-from leaderboards.tables.caveats import board_verdicts, on_what_is_missing
-from leaderboards.tables.cells import Table, Verdict
+from leaderboards.tables.cells import PageTable, Verdict
+from leaderboards.tables.contrast_verdicts import joint_controls
 from leaderboards.tables.difference_tables import declared_table, reference_table, spread_table
-from leaderboards.tables.document import Block, Part
+from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import facts, runs_of, titled
 from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
-from leaderboards.tables.verdicts import headline_verdicts, joint_controls, ranking_verdicts
+from leaderboards.tables.verdicts import (
+    board_verdicts,
+    headline_verdicts,
+    on_what_is_missing,
+    ranking_verdicts,
+)
 
 NOTHING_TO_COMPARE = "No two complete rows to compare."
-GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."
+GROUPS = "Rows that share a group letter are not separable in it; on the page the first group is set in bold."
 
 
-def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Part:
+def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Page:
     """The page of a family; its first sheet is the one that ranks methods.
 
-    Args:
-        name: Name of the family.
-        sheets: Its benchmarks.
-        n_resamples: Bootstrap resamples.
-        trainings: Whether it shows how the methods were trained, which is the same on every page.
+    With `trainings` it shows how the methods were trained, which is the same on every page.
     """
     boards, heading = [sheet.board for sheet in sheets], capital(name.replace("_", " "))
     board = boards[0]
@@ -42,7 +42,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
     differences = _difference_tables(sheets, n_resamples)
     plots = [plot for sheet in sheets for plot in score_plots(sheet)]
     drawn = [*plots, difference_plot(sheets, name, board.synthetic), *(training_plots(board) if trainings else [])]
-    figures = pictures_of(plot for plot in drawn if plot)
+    figures = [picture for picture in drawn if picture]
     blocks = [
         Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
         Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
@@ -53,7 +53,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
             if (found := detail_tables(sheet))
         ),
     ]
-    return Part(
+    return Page(
         name=name,
         heading=heading,
         title=titled(f"{heading} leaderboard", board),
@@ -65,9 +65,9 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
     )
 
 
-def ablation_part(study: Study, n_resamples: int) -> Part:
+def ablation_part(study: AblationStudy, n_resamples: int) -> Page:
     """The ablations of a method."""
-    board, drawn = study.board, pictures_of(ablation_plots(study))
+    board, drawn = study.board, ablation_plots(study)
     lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
     lead += f" Ablations by group, below {study.full_name}."
     blocks = [Block("Results", lead, [ablation_table(study)], small=True)]
@@ -75,31 +75,29 @@ def ablation_part(study: Study, n_resamples: int) -> Part:
     about = [fact for fact in facts([board], n_resamples) if fact[0] != "groups"]
     title, said = titled(f"Ablations of {study.name}", board), ablation_verdicts(study)
     runs = runs_of(board.records, {board.benchmark: study.headline.key}, "ranking metric")
-    return Part(study.page, study.heading, title, board.synthetic, said, about, blocks, runs)
+    return Page(study.page, study.heading, title, board.synthetic, said, about, blocks, runs)
 
 
 def _lead(sheets: Sequence[BenchmarkScores]) -> str:
     found = [sheet.headline.name for sheet in sheets if sheet.headline]
     ranked = f" Rows in order of {'; '.join(found)}." if found else ""
-    return f"Value [lower, upper].{ranked} {GROUPS}"
+    return f"Value [lower, upper].{ranked} {GROUPS if any(sheet.groups for sheet in sheets) else ''}".strip()
 
 
-def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[Table]:
-    further = [
-        comparison
-        for sheet in sheets
-        for key in sheet.declared.compared
-        for comparison in declared_contrasts(sheet.board, key, n_resamples)
-    ]
-    contrasts = [*(comparison for sheet in sheets for comparison in sheet.contrasts), *further]
-    tables = [declared_table(contrasts)] if contrasts else []
+def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[PageTable]:
+    contrasts = [c for sheet in sheets for c in (*sheet.contrasts, *sheet.beside)]
+    declared = len(sheets[0].board.contrasts)
+    over = f"the {declared} contrasts that were declared, by metric"
+    if len(sheets) > 1:
+        over = f"the {declared} contrasts that were declared on each of {len(sheets)} benchmarks"
+    tables = [declared_table(contrasts, over)] if contrasts else []
     tables += [table for sheet in sheets if (table := _reference_table(sheet, n_resamples))]
     return [*tables, *(table for sheet in sheets if (table := spread_table(sheet)))]
 
 
-def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> Table | None:
+def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> PageTable | None:
     """Every method minus clip, where a benchmark declares more metrics to compare than the one that ranks."""
-    clip, compared = sheet.board.row("clip"), sheet.declared.compared
+    clip, compared = sheet.board.row("clip"), sheet.declared.co_primary
     if clip is None or sheet.headline is None or not compared:
         return None
     keys = {key: metric_words(sheet.declared, key) for key in (sheet.headline.key, *compared)}

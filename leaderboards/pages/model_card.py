@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from huggingface_hub import EvalResult, ModelCardData
 
 from leaderboards.scores.benchmark_records import named
+from leaderboards.scores.benchmark_scores import task_name
 from leaderboards.scores.headlines import cohort_of, metric_words, task_keys
-from leaderboards.scores.overall_ranks import task_name
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, estimate_text, form_of, number_text
 from leaderboards.tables.document import markdown
@@ -25,10 +25,7 @@ TAGS = ["selip-bench", "head-mri", "medical", "contrastive"]
 def model_card(facts: CheckpointFacts, records: Sequence[Record], place: str) -> str:
     """Markdown with the YAML head that the Hugging Face hub reads, its results as a model index.
 
-    Args:
-        facts: Of the checkpoint.
-        records: Scored records of its very run; empty without any.
-        place: Where it is shared, as `selip pull` takes it.
+    `records` are the scored ones of its very run, `place` is where it is shared, as `selip pull` takes it.
     """
     name = cell_label(facts.method, records[0].ablation if records else "", facts.seed)
     return markdown(

@@ -18,9 +18,9 @@ from leaderboards.scores.tidy_table import tidy
 from selip.records.record import Record, Training
 from selip.system.mappings import dotted
 
-UNKNOWN = Ablation("other", "", ())
+UNREGISTERED = Ablation("other", "", ())
 """Stands for an ablation that is not registered here."""
-Registry = Mapping[str, Ablation]
+AblationsByName = Mapping[str, Ablation]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Ablated:
 
 
 @dataclass(frozen=True)
-class Study:
+class AblationStudy:
     """A full method (None with a hole, `settings` dotted) and its ablations in the order of the registry.
 
     The records are over the seeds that ablations were run with; the tidy frame is of the compared metrics.
@@ -83,7 +83,7 @@ class Study:
     @property
     def keys(self) -> tuple[str, ...]:
         """The compared metrics, that which ranks first."""
-        return (self.headline.key, *self.board.declared.compared)
+        return (self.headline.key, *self.board.declared.co_primary)
 
     @property
     def compared(self) -> list[tuple[Ablated, Comparison]]:
@@ -92,32 +92,32 @@ class Study:
         return [(one, comparison) for one, comparison in found if comparison and comparison.known]
 
 
-def studies_of(board: BenchmarkRecords, n_resamples: int) -> list[Study]:
+def studies_of(board: BenchmarkRecords, n_resamples: int) -> list[AblationStudy]:
     """The studies in a board, one for each method with ablations, that of SeLIP first."""
     methods = sorted({row.method for row in board.rows if row.ablation}, key=lambda name: (name != FULL, name))
     found = (study_of(board, n_resamples, method) for method in methods)
     return [study for study in found if study]
 
 
-def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> Study | None:
+def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> AblationStudy | None:
     """The study of a method in a board, None when it holds no ablation of it or no score."""
     ablated, headline = ablations_of(board, method), headline_of(board.records)
     if ablated is None or headline is None:
         return None
-    keys = (headline.key, *board.declared.compared)
+    keys = (headline.key, *board.declared.co_primary)
     registry, full = all_ablations(), ablated.row(method)
     settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
     rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation, registry))
     differences = {key: _differences(ablated, rows, full, key, n_resamples, registry) for key in keys} if full else {}
     found = []
     for row in rows:
-        known = registry.get(row.ablation, UNKNOWN)
+        known = registry.get(row.ablation, UNREGISTERED)
         mine = {key: by_label[row.label] for key, by_label in differences.items() if row.label in by_label}
         start = different_start(row, full) if full else ()
         changes = _changes(ablated, row, settings)
         typed = [f"{key}={_as_typed(value)}" for key, value in changes.items()] if settings else known.overrides
         found.append(Ablated(row, known, changes, ", ".join(typed), start, mine))
-    return Study(method, ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
+    return AblationStudy(method, ablated, headline, tidy(ablated, n_resamples, keys), full, settings, tuple(found))
 
 
 def settings_of(record: Record) -> dict[str, Any]:
@@ -138,7 +138,12 @@ def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any
 
 
 def _differences(
-    board: BenchmarkRecords, rows: Sequence[MethodRow], full: MethodRow, key: str, n_resamples: int, registry: Registry
+    board: BenchmarkRecords,
+    rows: Sequence[MethodRow],
+    full: MethodRow,
+    key: str,
+    n_resamples: int,
+    registry: AblationsByName,
 ) -> dict[str, Comparison]:
     """Each scored row minus the full one, or minus the row that it is declared against; Holm over all rows."""
     found = {row.ablation: row for row in rows if not row.hole}
@@ -148,12 +153,14 @@ def _differences(
     return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
 
 
-def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: Registry) -> MethodRow | None:
-    against = registry.get(row.ablation, UNKNOWN).against
+def _reference(
+    row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: AblationsByName
+) -> MethodRow | None:
+    against = registry.get(row.ablation, UNREGISTERED).against
     return found.get(against) if against else full
 
 
-def _place(name: str, registry: Registry) -> tuple[int, int, str]:
+def _place(name: str, registry: AblationsByName) -> tuple[int, int, str]:
     """Groups in the order of the registry, ablations of a group together; unknown names last."""
     if name not in registry:
         return len(registry), 0, name

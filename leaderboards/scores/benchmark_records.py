@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
 from selip.records.declaration import Declared
 from selip.records.metric_key import MetricKey
 from selip.records.record import CohortFacts, Record
 from selip.records.record_files import read_per_item, read_records
-from selip.system.errors import InputError
 
 FULL = "selip"
 """The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
@@ -31,14 +30,10 @@ def named(cohort: CohortFacts) -> str:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method with one ablation over the seeds of the board.
+    """One method with one ablation ("" for none) over the seeds of the board: its scored records, by seed.
 
-    Attributes:
-        method: Name of the method.
-        ablation: Name of the ablation, "" for none.
-        scored: Records with status ok, by seed.
-        hole: Why the row has no number, "" when every seed is scored.
-        skipped: Whether the hole is no failure: every seed was skipped, as a task that the method cannot do.
+    `hole` is why the row has no number, "" when every seed is scored; it is no failure where every seed was skipped, as
+    a task that the method cannot do.
     """
 
     method: str
@@ -65,14 +60,10 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class BenchmarkRecords:
-    """Comparable records of one benchmark.
+    """Comparable records of one benchmark: all of them, also failed and skipped ones, and rows by label.
 
-    Attributes:
-        benchmark: Name of the benchmark.
-        records: All records, also failed and skipped ones, by method, ablation, seed and run id.
-        rows: One a method and ablation, by label.
-        seeds: Every seed that any record has; a row without one of them has a hole.
-        items: (run id, pool) -> per-item scores of that run in that pool, for the records that have them.
+    A row without one of the seeds has a hole. `items` are per-item scores by run id and pool, for the records that have
+    them.
     """
 
     benchmark: str
@@ -101,6 +92,11 @@ class BenchmarkRecords:
         """The controls that each method was declared to be compared with, by method."""
         pairs = [(one, two) for one, two in self.contrasts if two in self.facts.controls]
         return {method: tuple(two for one, two in pairs if one == method) for method, _ in pairs}
+
+    @property
+    def describes_runs(self) -> bool:
+        """True with too few seeds to say anything of others."""
+        return len(self.seeds) < SEEDS_FOR_A_SPREAD
 
     @property
     def complete(self) -> tuple[MethodRow, ...]:
@@ -147,6 +143,17 @@ class BenchmarkRecords:
         beside = MetricKey.parse(key).beside(name)
         found = (record.metrics.get(beside) for record in self.records)
         return next((metric.value for metric in found if metric), None)
+
+    def levels(self, key: str) -> dict[str, float]:
+        """Names and values of what a trained method must clear in a metric: the first declared floor and majority."""
+        named = self.declared.floors
+        values = {name: self.reference(key, name) for name in (*[*named][:1], "majority") if name in named}
+        return {named[name]: value for name, value in values.items() if value is not None}
+
+    def floor(self, key: str) -> tuple[str, float] | None:
+        """The higher of the levels, or the lower one where less is better; None without any."""
+        best = max if self.is_higher_better(key) else min
+        return best(self.levels(key).items(), key=lambda level: level[1], default=None)
 
     def floors(self, keys: Iterable[str]) -> dict[str, str]:
         """Declared references that one of the metrics has beside it, and their names, in order."""
@@ -224,7 +231,6 @@ def _assembled(
 def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> MethodRow:
     mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
     scored = [record for record in mine if record.status == "ok"]
-    _check_one_per_seed(scored)
     reasons: dict[str, list[int]] = {}
     for seed in sorted(set(seeds) - {record.seed for record in scored}):
         lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
@@ -236,12 +242,3 @@ def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _check_one_per_seed(scored: Sequence[Record]) -> None:
-    for one, two in pairwise(scored):
-        if one.seed == two.seed:
-            raise InputError(
-                f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
-                f"{two.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
-            )

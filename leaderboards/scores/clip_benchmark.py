@@ -17,9 +17,10 @@ Recall is the hit rate in both. Ours is stricter in two policies: identical text
 and ties count against the method, also in acc5, which needs five classes. Their linear probe is trained by gradient
 descent on unit-length embeddings, ours is a logistic regression on standardised ones.
 
-Ours without a counterpart there: MRR, median_rank, mAP@R, R-precision, nDCG, hard negatives, the macro pool; AUROC,
-AUPRC, F1, MCC, ECE; probes of features, nearest neighbours and shares of the labels; few_shot, fine_tune, segmentation;
-intervals and references. Theirs without one here: mean_average_precision (several labels an image) and captioning.
+Ours without a counterpart there: MRR, median_rank, mAP@R, R-precision, nDCG, the macro pool and those of hard
+negatives; AUROC, AUPRC, F1, MCC, ECE; probes of features, nearest neighbours and shares of the labels; few_shot,
+fine_tune, segmentation; intervals and references. Theirs without one here: mean_average_precision (several labels an
+image) and captioning.
 """
 
 from __future__ import annotations
@@ -58,9 +59,7 @@ FILES = "a .json or .csv file, or a folder for one file a result"
 def results_of(run_dir: Path, language: str = "en") -> list[Result]:
     """The results of all scored records of `run_dir` that have a counterpart.
 
-    Args:
-        run_dir: Run directory with a folder `records`.
-        language: Of the cohort's texts; records do not say it.
+    `language` is that of the cohort's texts; records do not say it.
 
     Raises:
         InputError: When there are no records, records that may not stand on one page, or none with a counterpart.
@@ -83,9 +82,7 @@ def results_of(run_dir: Path, language: str = "en") -> list[Result]:
 def write_results(results: Sequence[Result], out: Path) -> list[Path]:
     """Writes results as one JSON list, as the CSV that `clip_benchmark build` makes, or as the files that it reads.
 
-    Args:
-        results: From `results_of`.
-        out: FILE.json, FILE.csv, or a folder for one file a result, named as by its `--output`.
+    `out` is FILE.json, FILE.csv, or a folder for one file a result, named as by its `--output`.
 
     Returns:
         What was written.
@@ -142,8 +139,8 @@ def _result(record: Record, pool: str, task: str, metrics: dict[str, float], lan
 def _counterparts(board: BenchmarkRecords, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Pool, their task and their metrics of one record."""
     for pool in dict.fromkeys(MetricKey.parse(key).pool for key in record.metrics):
-        if board.benchmark == RETRIEVAL and pool != "macro":
-            yield pool, "zeroshot_retrieval", _recalls(record, pool)
+        if board.benchmark == RETRIEVAL and pool != "macro" and (recalls := _recalls(record, pool)):
+            yield pool, "zeroshot_retrieval", recalls
         elif board.benchmark in CLASSIFICATIONS:
             task, model, prefix = CLASSIFICATIONS[board.benchmark]
             balanced = record.metrics.get(f"{pool}/{model}balanced_accuracy")

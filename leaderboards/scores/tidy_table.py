@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.table_intervals import row_intervals
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import task_keys
 from leaderboards.scores.paired_differences import Standing
 from selip.records.metric_key import MetricKey
 
-COLUMNS = (
+TIDY_COLUMNS = (
     "method", "ablation", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients", "chance",
     "majority", "synthetic", "cohort", "split_fingerprint", "protocol_version", "case_lower", "case_upper", "seed_sd",
     "status", "reason",
@@ -49,20 +49,15 @@ def tidy(
     """One line a complete row x metric, and one line without a number for each row with a hole.
 
     With one seed, value and interval are those of the record. With several, the value is the mean over seeds, `lower`
-    and `upper` are from the hierarchical bootstrap (seed, then patient), `case_lower` and `case_upper` from patients
-    alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. A metric of fewer items than its
-    benchmark asks for has no number.
+    and `upper` are over seeds and patients, `case_lower` and `case_upper` from patients alone with the seeds held, and
+    `seed_sd` is that of the seeds' values alone. A metric of fewer items than its benchmark asks for has no number.
 
-    Args:
-        board: The records.
-        n_resamples: Bootstrap resamples.
-        keys: Metrics to keep, `pool/metric`; None for all.
-        known: Standings on some metrics, so that their bounds need no second pass.
+    `keys` are the metrics to keep, all where None. Metrics of the `known` standings need no second pass over resamples.
     """
     kept = {row.label: [k for k in row.metric_keys if keys is None or k in keys] for row in board.complete}
     both, case = both_bounds(board, kept, n_resamples, known), case_bounds(board, kept, n_resamples)
     lines = [line for row in board.rows for line in _lines(board, row, kept.get(row.label, []), both, case)]
-    return pd.DataFrame(lines, columns=[*COLUMNS, KEY]).assign(
+    return pd.DataFrame(lines, columns=[*TIDY_COLUMNS, KEY]).assign(
         synthetic=board.synthetic,
         cohort=board.cohort_name,
         split_fingerprint=board.facts.split_fingerprint,
@@ -84,7 +79,11 @@ def to_csv(frame: pd.DataFrame) -> str:
 def _lines(
     board: BenchmarkRecords, row: MethodRow, keys: Sequence[str], both: Bounds, case: Bounds
 ) -> list[dict[str, object]]:
-    empty = dict.fromkeys(COLUMNS, None) | {"method": row.method, "ablation": row.ablation, "seeds": len(row.scored)}
+    empty = dict.fromkeys(TIDY_COLUMNS, None) | {
+        "method": row.method,
+        "ablation": row.ablation,
+        "seeds": len(row.scored),
+    }
     if row.hole:
         return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]
     lines = []
@@ -132,11 +131,7 @@ def both_bounds(
 ) -> Bounds:
     """Bounds over seeds and patients, of rows with several seeds.
 
-    Args:
-        board: The records.
-        kept: Label to metric keys.
-        n_resamples: Bootstrap resamples of means.
-        known: What needs no second pass.
+    `kept` are metric keys by label; metrics of the `known` standings need no second pass.
     """
     done = {standing.key for standing in known}
     found: Bounds = {
@@ -181,7 +176,7 @@ def _batches(board: BenchmarkRecords, kept: Mapping[str, Sequence[str]]) -> list
 
 def _bounds(batch: _Batch, frames: Mapping[str, Sequence[pd.DataFrame]], n_resamples: int) -> Bounds:
     names = {MetricKey.parse(key).metric: key for key in batch.keys}
-    found = hierarchical_columns(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
+    found = row_intervals(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
     return {(label, names[name]): (one.lower, one.upper) for (label, name), one in found.intervals.items()}
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from leaderboards.figures.plots import render
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
+from leaderboards.pages.dose_page import dose_frame, dose_page
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import studies_of
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of
-from leaderboards.scores.overall_ranks import overall_frame, overall_of
+from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
+from leaderboards.scores.dose_response import DOSES, read_doses
 from leaderboards.scores.tidy_table import to_csv
-from leaderboards.site.page import Site, site_of, to_html
+from leaderboards.site.cards import cards_of, configurations_of
+from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
-from leaderboards.tables.document import Part, to_latex, to_markdown
+from leaderboards.tables.document import Page, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
@@ -42,6 +45,8 @@ def build_leaderboard(
     Raises:
         InputError: When there are no records, or records that may not stand on one page.
     """
+    if (run_dir / DOSES).is_file():
+        return build_doses(run_dir, out, n_resamples, html)
     out = out or run_dir / "leaderboard"
     boards = read_boards(run_dir)
     families = families_of(boards, n_resamples)
@@ -66,11 +71,30 @@ def build_leaderboard(
     return [out / name for name in files]
 
 
+def build_doses(
+    run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
+) -> list[Path]:
+    """Writes the page of a sweep: differences over doses; each dose has a leaderboard of its own beside.
+
+    Arguments, returns and errors as of `build_leaderboard`.
+    """
+    out, found = out or run_dir / "leaderboard", read_doses(run_dir, n_resamples)
+    part = dose_page(found, n_resamples)
+    files: dict[str, bytes | str] = {"doses.csv": to_csv(dose_frame(found)), **_pages([part])}
+    if html:
+        board = next(iter(found.boards.values()))
+        sheets = [sheet for sheets in families_of({board.benchmark: board}, n_resamples).values() for sheet in sheets]
+        files["index.html"] = to_html(_site(sheets, [part], {}), [])
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return [out / name for name in files]
+
+
 def _family_parts(
     families: Mapping[str, Sequence[BenchmarkScores]], n_resamples: int
-) -> tuple[list[Part], dict[str, bytes | str]]:
+) -> tuple[list[Page], dict[str, bytes | str]]:
     """The page of each family and its CSV."""
-    parts: list[Part] = []
+    parts: list[Page] = []
     files: dict[str, bytes | str] = {}
     for name, sheets in families.items():
         parts.append(family_part(name, sheets, n_resamples, trainings=not parts))
@@ -78,10 +102,10 @@ def _family_parts(
     return parts, files
 
 
-def _pages(parts: Sequence[Part]) -> dict[str, bytes | str]:
+def _pages(parts: Sequence[Page]) -> dict[str, bytes | str]:
     files: dict[str, bytes | str] = {}
     for part in parts:
-        files |= {figure.path: figure.png for figure in part.figures}
+        files |= {figure.path: render(figure.draw) for figure in part.figures}
         files[f"{part.name}.md"] = to_markdown(part)
         files[f"{part.name}.tex"] = to_latex(part)
     return files
@@ -92,10 +116,12 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Part], ranks: Mapping[str, float]) -> Site:
+def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float]) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)
     about = [fact for fact in [*cohort_facts(board), *said] if fact[0] in shown or fact == size]
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
-    return site_of(title, about, parts, sheets, ranks)
+    configurations = configurations_of(sheets)
+    cards = cards_of(sheets, ranks, configurations)
+    return Site(title, any(part.synthetic for part in parts), about, parts, cards, configurations)

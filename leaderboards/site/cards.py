@@ -9,17 +9,17 @@ from statistics import fmean
 import yaml
 
 from leaderboards.figures.charts import Chart
+from leaderboards.figures.example_pictures import PagePicture
 from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
 from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.paired_differences import ranked
-from leaderboards.site.shrink import Shown
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, hole_reason, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of
 from selip.records.record import Record, Training
 
-COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
+CARD_COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Card:
     anchor: str
     label: str
     rank: str
-    scores: Table
+    scores: PageTable
     facts: Sequence[tuple[str, str]]
     commands: Sequence[Mapping[str, str]]
     configurations: Sequence[tuple[str, str]]
     charts: Sequence[tuple[str, str, Chart]]
-    pictures: Sequence[Shown] = ()
+    pictures: Sequence[PagePicture] = ()
 
 
 def configurations_of(sheets: Sequence[BenchmarkScores]) -> list[Configuration]:
@@ -69,10 +69,7 @@ def cards_of(
 ) -> list[Card]:
     """A card for each row of any benchmark, without pictures.
 
-    Args:
-        sheets: All benchmarks.
-        ranks: Label to average rank over tasks, best first, as far as there are any.
-        configurations: Of the same sheets.
+    `ranks` are average ranks over tasks by label, best first, as far as there are any.
     """
     rows: dict[str, list[tuple[BenchmarkScores, MethodRow]]] = {}
     for sheet in sheets:
@@ -103,7 +100,7 @@ def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
     """The place of a row without average rank in the first benchmark that it has one in."""
     for sheet, row in rows:
         places = ranked(sheet.board, _key(sheet))
-        if row in places and sheet.headline:
+        if row in places and sheet.headline and not sheet.board.describes_runs:
             return f"{places.index(row) + 1} of {len(places)} in {sheet.headline.name}"
     return ""
 
@@ -112,7 +109,7 @@ def _key(sheet: BenchmarkScores) -> str:
     return sheet.headline.key if sheet.headline else ""
 
 
-def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> Table:
+def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> PageTable:
     lines = []
     for sheet, row in rows:
         if row.hole or not sheet.headline:
@@ -126,11 +123,11 @@ def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> Table:
             Cell(sheet.declared.label),
             Cell(f"{metric_words(sheet.declared, key)} · {pool_words(sheet.declared, key)}", prose=True),
             metric_cell(sheet.estimate(row, key), key),
-            Cell(f"{places.index(row) + 1} of {len(places)}"),
+            Cell(MISSING if sheet.board.describes_runs else f"{places.index(row) + 1} of {len(places)}"),
             Cell(sheet.groups.get(row.label, MISSING)),
         )
         lines.append(Line(cells))
-    return Table("Scores", "", COLUMNS, tuple(lines))
+    return PageTable("Scores", "", CARD_COLUMNS, tuple(lines))
 
 
 def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:

@@ -9,17 +9,16 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leaderboards.figures.charts import Axis
-from leaderboards.scores.benchmark_scores import BenchmarkScores
+from leaderboards.figures.example_pictures import PagePicture, shrunk
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.site.cards import Card, Configuration, cards_of, configurations_of
-from leaderboards.site.shrink import Shown, shrunk
-from leaderboards.tables.cells import DRAWN, Cell, Facet, Table
-from leaderboards.tables.document import TEMPLATES, Block, Part, environment
+from leaderboards.site.cards import Card, Configuration
+from leaderboards.tables.cells import DRAWN, Cell, Facet, PageTable
+from leaderboards.tables.document import TEMPLATES, Block, Page, environment
 
 LIMIT = 2_950_000
 """Bytes that the page stays under; pictures are shrunk to what tables and drawings leave of it."""
@@ -37,36 +36,15 @@ class Site:
     title: str
     synthetic: bool
     facts: Sequence[tuple[str, str]]
-    parts: Sequence[Part]
+    parts: Sequence[Page]
     cards: Sequence[Card]
     configurations: Sequence[Configuration]
-    pictures: Sequence[Shown] = ()
+    pictures: Sequence[PagePicture] = ()
 
     @property
     def anchors(self) -> dict[str, str]:
         """Label of a method to the anchor of its card."""
         return {card.label: card.anchor for card in self.cards}
-
-
-def site_of(
-    title: str,
-    facts: Sequence[tuple[str, str]],
-    parts: Sequence[Part],
-    sheets: Sequence[BenchmarkScores],
-    ranks: Mapping[str, float],
-) -> Site:
-    """The page without pictures.
-
-    Args:
-        title: Its title.
-        facts: What stands below the title.
-        parts: Sections in order.
-        sheets: All benchmarks.
-        ranks: Label to average rank over tasks, best first, as far as there are any.
-    """
-    configurations = configurations_of(sheets)
-    cards = cards_of(sheets, ranks, configurations)
-    return Site(title, any(part.synthetic for part in parts), facts, parts, cards, configurations)
 
 
 def to_html(site: Site, pictures: Sequence[Path] = ()) -> str:
@@ -78,7 +56,7 @@ def to_html(site: Site, pictures: Sequence[Path] = ()) -> str:
     return _rendered(with_pictures(site, shown))
 
 
-def with_pictures(site: Site, pictures: Sequence[Shown]) -> Site:
+def with_pictures(site: Site, pictures: Sequence[PagePicture]) -> Site:
     """The page with each picture on the card of its method: METHOD-... or TASK-METHOD-... by file name."""
     owners = {picture.path: _owner(picture.path.stem, site.cards) for picture in pictures}
     cards = [replace(card, pictures=[one for one in pictures if owners[one.path] == card.label]) for card in site.cards]
@@ -139,7 +117,7 @@ class Scale:
         return _short(self.axis.low), _short(self.axis.high)
 
 
-def scales_of(table: Table) -> list[Scale | None]:
+def scales_of(table: PageTable) -> list[Scale | None]:
     """A scale for each column, None where there is nothing to draw."""
     facets = [*table.facets, *([None] * (len(table.columns) - len(table.facets)))]
     columns = [_estimates(table, place) for place in range(len(table.columns))]
@@ -162,7 +140,7 @@ def mark_of(cell: Cell, scale: Scale | None) -> str:
     return f"{box}M{value:g} 2V12"
 
 
-def _estimates(table: Table, place: int) -> list[Estimate]:
+def _estimates(table: PageTable, place: int) -> list[Estimate]:
     cells = [line.cells[place] for line in table.lines if not line.reason]
     return [
         cell.estimate for cell in cells if cell.estimate and cell.form in DRAWN and math.isfinite(cell.estimate.value)

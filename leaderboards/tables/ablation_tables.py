@@ -7,30 +7,36 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.scores.ablation_study import Ablated, Study, mean_of
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
+from leaderboards.scores.ablation_study import Ablated, AblationStudy, mean_of
 from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import ALPHA, Comparison
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.caveats import on_convergence, on_seeds, on_skipped, on_what_is_missing
 from leaderboards.tables.cells import (
     DIFFERENCE,
     MISSING,
     Cell,
     Form,
     Line,
-    Table,
+    PageTable,
     Verdict,
     facet_of,
     hole_reason,
     metric_cell,
     number_cell,
 )
+from leaderboards.tables.contrast_verdicts import beside_words, shown_difference
 from leaderboards.tables.difference_tables import difference_cell
-from leaderboards.tables.verdicts import beside_words, shown_difference
+from leaderboards.tables.verdicts import (
+    on_convergence,
+    on_seeds,
+    on_skipped,
+    on_what_is_missing,
+)
 
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
-COLUMNS = (
+ABLATION_COLUMNS = (
     "ablation", "group", "changed", "seeds", "pool", "metric", "value", "lower", "upper", "n_items", "n_patients",
     "chance", "difference", "difference_lower", "difference_upper", "p", "p_holm", "target_entropy_nats",
     "target_diagonal", "train_seconds", "start", "synthetic", "cohort", "split_fingerprint", "protocol_version",
@@ -38,7 +44,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def ablation_table(study: Study) -> Table:
+def ablation_table(study: AblationStudy) -> PageTable:
     """One line an ablation, by group, the full method first, chance last."""
     keys, board = study.keys, study.board
     first, *others = (metric_words(board.declared, key) for key in keys)
@@ -51,18 +57,17 @@ def ablation_table(study: Study) -> Table:
     empty = [Cell(MISSING)] * 4
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
-        f"Difference: ablation − {study.full_name} in {first}, paired over patients and seeds; two-sided "
-        f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
-        "the initial weights, the batches or the steps is of necessity not "
-        f"{study.full_name}'s. "
-        f"{capital(pool_words(board.declared, study.headline.key))} volumes."
+        f"Difference: ablation − {study.full_name} in {first}, paired over patients and seeds; two-sided p, from "
+        f"{SEEDS_FOR_A_SPREAD} seeds on; Holm over the {len(study.ablations)} ablations that were run or failed. "
+        "Start: what of the initial weights, the batches or the steps is of necessity not "
+        f"{study.full_name}'s. {capital(pool_words(board.declared, study.headline.key))} volumes."
     )
     scored, *rest = (facet_of(board, key) for key in keys)
     facets = (None, None, None, scored, DIFFERENCE, None, None, *rest, None, None, None, None)
-    return Table("Ablations", caption, columns, tuple(lines), facets)
+    return PageTable("Ablations", caption, columns, tuple(lines), facets)
 
 
-def _full_line(study: Study) -> Line:
+def _full_line(study: AblationStudy) -> Line:
     name = Cell(study.full_name, strong=True)
     if study.full is None:
         hole = next((row for row in study.board.rows if not row.ablation), None)
@@ -73,7 +78,7 @@ def _full_line(study: Study) -> Line:
     return Line((*about, *cells, *_training_cells(study.full), Cell(MISSING)), top=True)
 
 
-def _line(study: Study, one: Ablated) -> Line:
+def _line(study: AblationStudy, one: Ablated) -> Line:
     if one.row.hole:
         return Line((Cell(one.name),), *hole_reason(one.row))
     found = one.differences.get(study.headline.key)
@@ -92,14 +97,14 @@ def _beside(metrics: list[Cell], compared: list[Cell]) -> list[Cell]:
     return [metrics[0], *compared, *metrics[1:]]
 
 
-def _change_cell(study: Study, one: Ablated) -> Cell:
+def _change_cell(study: AblationStudy, one: Ablated) -> Cell:
     typed = one.changed or f"nothing: {study.full_name} of these records has it too"
     if one.known.against:
         typed += f"; the difference is to {one.known.against}"
     return Cell(one.known.summary, f"({typed})", prose=True) if one.known.summary else Cell(typed, prose=True)
 
 
-def _metric_cells(study: Study, row: MethodRow) -> list[Cell]:
+def _metric_cells(study: AblationStudy, row: MethodRow) -> list[Cell]:
     found = {
         entry.key: metric_cell(Estimate(entry.value, entry.lower, entry.upper), entry.key)
         for entry in _entries(study, row).itertuples()
@@ -116,14 +121,14 @@ def _training_cells(row: MethodRow) -> list[Cell]:
     return [number_cell(value, form) for value, form in forms]
 
 
-def ablation_frame(study: Study) -> pd.DataFrame:
+def ablation_frame(study: AblationStudy) -> pd.DataFrame:
     """One line a row and compared metric, the full method first; one line without numbers for a row with a hole."""
     full = [_fields(study, study.full, None)] if study.full else []
     lines = [line for found in (*full, *(_fields(study, one.row, one) for one in study.ablations)) for line in found]
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+    return pd.DataFrame(lines, columns=list(ABLATION_COLUMNS))
 
 
-def _fields(study: Study, row: MethodRow, one: Ablated | None) -> list[dict[str, object]]:
+def _fields(study: AblationStudy, row: MethodRow, one: Ablated | None) -> list[dict[str, object]]:
     """Lines of the CSV of one row; `one` is None for the full method."""
     about = {
         "ablation": row.ablation,
@@ -137,13 +142,13 @@ def _fields(study: Study, row: MethodRow, one: Ablated | None) -> list[dict[str,
     lines = []
     for entry in _entries(study, row).to_dict("records"):
         found = one.differences.get(entry[KEY]) if one else None
-        value, lower, upper, p_value = found.difference if found else (math.nan,) * 4
+        value, lower, upper, p_value = found.difference[:4] if found else (math.nan,) * 4
         numbers = {"difference": value, "difference_lower": lower, "difference_upper": upper, "p": p_value}
         lines.append(entry | about | numbers | {"p_holm": found.p_holm if found else math.nan})
     return lines
 
 
-def _entries(study: Study, row: MethodRow) -> pd.DataFrame:
+def _entries(study: AblationStudy, row: MethodRow) -> pd.DataFrame:
     return study.frame[study.frame["ablation"] == row.ablation]
 
 
@@ -156,7 +161,7 @@ def _seconds(row: MethodRow) -> float | None:
     return mean_of([record.seconds.get("train") for record in row.scored])
 
 
-def ablation_verdicts(study: Study) -> list[Verdict]:
+def ablation_verdicts(study: AblationStudy) -> list[Verdict]:
     """The sentences on top of the ablations, most important first."""
     return [
         *on_what_is_missing(study.board),
@@ -164,22 +169,22 @@ def ablation_verdicts(study: Study) -> list[Verdict]:
         *_on_differences(study),
         *_on_smallest(study),
         *on_skipped(study.board),
-        on_seeds(study.board),
+        *on_seeds(study.board),
         *_on_start(study),
         *on_convergence(study.board),
     ]
 
 
-def _on_full(study: Study) -> list[Verdict]:
+def _on_full(study: AblationStudy) -> list[Verdict]:
     if study.full is not None:
         return []
     text = f"{study.full_name} has no complete row with the seeds of the ablations, so no ablation is compared with it."
     return [Verdict("warn", text)]
 
 
-def _on_differences(study: Study) -> list[Verdict]:
+def _on_differences(study: AblationStudy) -> list[Verdict]:
     """Names the ablations that differ after Holm's adjustment, in their direction, and those that do not."""
-    if not study.compared:
+    if not study.compared or study.board.describes_runs:
         return []
     n_ablations, name = len(study.ablations), study.headline.name
     over = f"after Holm's adjustment over {n_ablations} ablation{'s' if n_ablations > 1 else ''}"
@@ -200,8 +205,8 @@ def _on_differences(study: Study) -> list[Verdict]:
     return [Verdict("plain", text) for text in said]
 
 
-def _on_smallest(study: Study) -> list[Verdict]:
-    if not study.compared:
+def _on_smallest(study: AblationStudy) -> list[Verdict]:
+    if not study.compared or study.board.describes_runs:
         return []
     smallest = sorted(comparison.smallest for _, comparison in study.compared)
     low, high = (f"{value:.3f}" for value in (smallest[0], smallest[-1]))
@@ -210,7 +215,7 @@ def _on_smallest(study: Study) -> list[Verdict]:
     return [Verdict("plain", text)]
 
 
-def _on_start(study: Study) -> list[Verdict]:
+def _on_start(study: AblationStudy) -> list[Verdict]:
     """Names the rows whose training differs from the full method's in more than the change that is studied."""
     said = [f"{one.name} ({', '.join(one.start)})" for one in study.ablations if one.start]
     if said:

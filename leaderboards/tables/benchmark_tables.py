@@ -22,20 +22,20 @@ from leaderboards.scores.headlines import (
 )
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import MISSING, Cell, Line, Table, facet_of, hole_lines, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, facet_of, hole_lines, metric_cell
 from selip.records.declaration import DeclaredTable
 from selip.records.metric_key import STATISTICS, MetricKey
 
 
-def main_tables(sheet: BenchmarkScores) -> list[Table]:
+def main_tables(sheet: BenchmarkScores) -> list[PageTable]:
     """The declared tables that are no details, or the metric that ranks by pool; the first has the group letters."""
     if sheet.headline is None:
         return [_unscored_table(sheet)]
     found = _declared_tables(sheet, sheet.headline, detail=False) or [_overview_table(sheet, sheet.headline)]
-    return [with_groups(found[0], sheet.groups), *found[1:]]
+    return [with_groups(found[0], sheet.groups) if sheet.groups else found[0], *found[1:]]
 
 
-def detail_tables(sheet: BenchmarkScores) -> list[Table]:
+def detail_tables(sheet: BenchmarkScores) -> list[PageTable]:
     """Smaller tables: those that the benchmark declares, or for each pool what there is."""
     if sheet.headline is None:
         return []
@@ -54,7 +54,7 @@ def expanded(columns: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _declared_tables(sheet: BenchmarkScores, headline: Headline, detail: bool) -> list[Table]:
+def _declared_tables(sheet: BenchmarkScores, headline: Headline, detail: bool) -> list[PageTable]:
     known, found = set(sheet.frame[KEY].dropna()), []
     for one in sheet.declared.tables:
         columns = expanded(one.columns, known)
@@ -74,7 +74,7 @@ def _caption(board: BenchmarkRecords, one: DeclaredTable) -> str:
     return f"{said} {one.caption}".strip()
 
 
-def _overview_table(sheet: BenchmarkScores, headline: Headline) -> Table:
+def _overview_table(sheet: BenchmarkScores, headline: Headline) -> PageTable:
     """The metric that ranks the rows, in every pool that is a task; the headline's pool first."""
     declared = sheet.declared
     heads = {key: pool_words(declared, key) for key in dict.fromkeys([headline.key, *task_keys(sheet.board.records)])}
@@ -85,7 +85,7 @@ def _overview_table(sheet: BenchmarkScores, headline: Headline) -> Table:
     return replace(metric_table(sheet, headline.key, title, heads), caption=caption)
 
 
-def _found_tables(sheet: BenchmarkScores, headline: Headline) -> list[Table]:
+def _found_tables(sheet: BenchmarkScores, headline: Headline) -> list[PageTable]:
     """For each pool what there is of: statistics of the ranking model, other models, single classes."""
     ranking, declared, tables = MetricKey.parse(headline.key), sheet.declared, []
     for pool in ordered_pools(declared, sheet.frame["pool"].dropna()):
@@ -125,10 +125,10 @@ def _shots(model: str) -> int:
     return int(float(digits[0])) if digits else 0
 
 
-def _unscored_table(sheet: BenchmarkScores) -> Table:
+def _unscored_table(sheet: BenchmarkScores) -> PageTable:
     """The rows of a benchmark that nobody was scored on."""
     lines = tuple(hole_lines(sheet.board))
-    return Table(capital(sheet.declared.label), "", ("method", "why there is no number"), lines)
+    return PageTable(capital(sheet.declared.label), "", ("method", "why there is no number"), lines)
 
 
 def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
@@ -144,14 +144,10 @@ def benchmark_frame(sheets: Iterable[BenchmarkScores]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[str, str]) -> Table:
+def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[str, str]) -> PageTable:
     """Methods by metrics: ranked rows, rows with a hole, then references that one of the metrics has.
 
-    Args:
-        sheet: The benchmark.
-        order: Metric that ranks the rows.
-        title: Title of the table.
-        keys: metric key -> column head; metrics nobody has are left out.
+    Rows are in the order of the metric `order`; `keys` are metric to column head, and metrics nobody has are left out.
     """
     board = sheet.board
     shown = sheet.frame[sheet.frame[KEY].isin(keys)]
@@ -169,7 +165,7 @@ def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[s
     sizes = {one.key: Cell(f"{one.n_items:.0f}", f"of {one.n_patients:.0f} patients") for one in shown.itertuples()}
     lines.append(Line((Cell("n volumes"), *(sizes[key] for key in keys)), kind="reference"))
     facets = (None, *(facet_of(board, key) for key in keys))
-    return Table(title, "", ("method", *keys.values()), tuple(lines), facets)
+    return PageTable(title, "", ("method", *keys.values()), tuple(lines), facets)
 
 
 def _cell(one: Any) -> Cell:  # noqa: ANN401 (a tuple with the columns of the frame)
@@ -192,7 +188,7 @@ def ordered(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     return first + [row for row in board.complete if row not in first]
 
 
-def with_groups(table: Table, groups: dict[str, str]) -> Table:
+def with_groups(table: PageTable, groups: dict[str, str]) -> PageTable:
     """Adds the group letters as second column and marks the lines of the best group."""
     first = next(iter(groups.values()), "")[:1]
 

@@ -9,26 +9,16 @@ import pandas as pd
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.paired_differences import Comparison, ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import (
-    DIFFERENCE,
-    MISSING,
-    Cell,
-    Line,
-    Table,
-    facet_of,
-    form_of,
-    number_cell,
-)
+from leaderboards.tables.cells import DIFFERENCE, MISSING, Cell, Line, PageTable, facet_of, form_of, number_cell
 
 
-def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts", over: str = "") -> Table:
+def declared_table(contrasts: Sequence[Comparison], over: str, title: str = "Declared contrasts") -> PageTable:
     """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value.
 
-    Args:
-        contrasts: Of one page.
-        title: Title of the table.
-        over: What Holm's adjustment is over; "" for all lines, or each metric where they are of one benchmark.
+    `over` is what Holm's adjustment is over.
     """
+    if not any(c.is_tested for c in contrasts):
+        return _described_table(contrasts, title)
     over_seeds = any(pd.notna(c.p_seeds) for c in contrasts)
     lines = tuple(
         Line((
@@ -37,23 +27,30 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
             difference_cell(c),
             number_cell(c.p_holm, "p"),
             *([number_cell(c.p_seeds, "p")] if over_seeds else []),
-            Cell(("yes" if c.differs else "no") if c.known else MISSING),
-            number_cell(c.smallest if c.known else None, "spread"),
+            Cell(("yes" if c.differs else "no") if c.is_tested else MISSING),
+            number_cell(c.smallest, "spread"),
         ))
         for c in contrasts
     )  # fmt: skip
-    several = len({c.benchmark for c in contrasts}) > 1
     flips = ("p (sign flip)",) if over_seeds else ()
     columns = ("contrast", "metric", "difference", "p (Holm)", *flips, "separated", "smallest detectable")
-    caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over "
-    caption += over or (f"the {len(contrasts)} lines of the table" if several else "each metric")
-    caption += ". Sign flip: exact, over seeds alone." if over_seeds else "."
+    caption = f"Fixed before any run. Paired over patients and seeds; two-sided p, Holm over {over}, run or not."
+    caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
     caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
-    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
-    return Table(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
+    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05, the "
+    caption += "spread of seeds included, before Holm's adjustment."
+    return PageTable(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
 
 
-def reference_table(reference: str, comparisons: Mapping[str, Sequence[Comparison]]) -> Table:
+def _described_table(contrasts: Sequence[Comparison], title: str) -> PageTable:
+    lines = tuple(Line((Cell(c.name), Cell(c.metric), difference_cell(c))) for c in contrasts)
+    caption = (
+        "Fixed before any run. So few seeds describe runs: intervals are over patients alone, and nothing is tested."
+    )
+    return PageTable(title, caption, ("contrast", "metric", "difference"), lines, (None, None, DIFFERENCE))
+
+
+def reference_table(reference: str, comparisons: Mapping[str, Sequence[Comparison]]) -> PageTable:
     """Every method minus `reference`, one line a method and one column a metric in words."""
     cells = {(c.a, metric): difference_cell(c) for metric, found in comparisons.items() for c in found}
     labels = list(dict.fromkeys(c.a for found in comparisons.values() for c in found))
@@ -61,9 +58,11 @@ def reference_table(reference: str, comparisons: Mapping[str, Sequence[Compariso
         Line((Cell(f"{label} − {reference}"), *(cells.get((label, metric), Cell(MISSING)) for metric in comparisons)))
         for label in labels
     )
+    tested = any(c.is_tested for found in comparisons.values() for c in found)
     caption = "Paired, strong where the interval leaves out 0. Exploratory: not adjusted for how many there are."
+    caption = caption if tested else "Paired, of these runs alone: nothing is tested."
     facets = (None, *([DIFFERENCE] * len(comparisons)))
-    return Table(f"Differences to {reference}", caption, ("contrast", *comparisons), lines, facets)
+    return PageTable(f"Differences to {reference}", caption, ("contrast", *comparisons), lines, facets)
 
 
 def difference_cell(comparison: Comparison) -> Cell:
@@ -71,7 +70,7 @@ def difference_cell(comparison: Comparison) -> Cell:
     return Cell(strong=comparison.separates, estimate=Estimate(*comparison.difference[:3]), form="difference")
 
 
-def spread_table(sheet: BenchmarkScores) -> Table | None:
+def spread_table(sheet: BenchmarkScores) -> PageTable | None:
     """Case spread and seed spread of the metric that ranks the rows, apart; None for one seed or without rows."""
     head, seeds = sheet.headline, sheet.board.seeds
     rows = ranked(sheet.board, head.key) if head and len(seeds) > 1 else []
@@ -95,7 +94,7 @@ def spread_table(sheet: BenchmarkScores) -> Table | None:
     )  # fmt: skip
     caption = "Patients: seeds held, patients resampled. Seeds: standard deviation of the seeds' values."
     facet = facet_of(sheet.board, head.key)
-    return Table(
+    return PageTable(
         f"Case spread and seed spread, {head.name}",
         caption,
         columns,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from leaderboards.tables.cells import Cell, Table, Verdict
+from leaderboards.tables.cells import Cell, PageTable, Verdict
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 _SPECIAL = {
@@ -33,17 +33,22 @@ class Drawing(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of a part, as PNG bytes at a path that the Markdown finds.
+    """A figure of a part, drawn to a file that the Markdown finds; SYNTHETIC stands before its title where it must.
 
     The HTML page has `drawing` or `table` in its place; where it has neither, its tables draw the same already.
     """
 
+    name: str
     title: str
     caption: str
-    path: str
-    png: bytes
+    draw: Callable[[], Any]
     drawing: Drawing | None = None
-    table: Table | None = None
+    table: PageTable | None = None
+
+    @property
+    def path(self) -> str:
+        """Its file beside the Markdown."""
+        return f"figures/{self.name}.png"
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Block:
 
     title: str
     lead: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[PageTable] = ()
     figures: Sequence[Picture] = ()
     small: bool = False
 
@@ -67,7 +72,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Part:
+class Page:
     """A page as Markdown and LaTeX, a section of the HTML page whose anchor is `name`.
 
     Verdicts stand on top, then facts (subject and text), then blocks, then runs where they stand on no other page.
@@ -88,7 +93,7 @@ class Part:
         return [figure for block in self.blocks for figure in block.figures]
 
 
-def to_markdown(part: Part) -> str:
+def to_markdown(part: Page) -> str:
     """A part as Markdown; its figures are the files at their paths."""
     return markdown("part.md.j2", part=part)
 
@@ -100,7 +105,7 @@ def markdown(template: str, **values: object) -> str:
     return templates.get_template(template).render(**values)
 
 
-def to_latex(part: Part) -> str:
+def to_latex(part: Page) -> str:
     """The tables of a part as LaTeX, to be put into a document that uses booktabs and graphicx."""
     templates = environment(autoescape=False, comment=("<#", "#>"))
     templates.filters |= {"tex": escape_latex, "cell": latex_cell, "one_line": one_line}

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.intervals import interval_over_seeds
 from leaderboards.scores.benchmark_records import FULL, MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, pool_words, task_keys
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import MISSING, Cell, Facet, Line, Table, Verdict, facet_of, metric_cell, number_cell
+from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, Verdict, facet_of, metric_cell, number_cell
 
 FEWEST_ITEMS = 20
 SIZE, TERCILES = "lesion_ml", ("small", "medium", "large")
-COLUMNS = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type", SIZE: "lesion size"}
+SLICED_BY = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type", SIZE: "lesion size"}
 """Column of the per-item table to what a slice of it is called."""
 
 
@@ -63,7 +63,7 @@ def shortcuts_of(sheet: BenchmarkScores) -> list[Shortcut]:
     return found
 
 
-def shortcut_table(found: Iterable[Shortcut]) -> Table:
+def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
     """One line a task."""
     lines = tuple(
         Line((
@@ -81,7 +81,7 @@ def shortcut_table(found: Iterable[Shortcut]) -> Table:
     columns = ("task", "best method", "its score", "metadata only", "chance", "verdict")
     score = Facet(metric="score")
     facets = (None, None, score, score, score, None)
-    return Table("Metadata-only reference against the best method", caption, columns, lines, facets)
+    return PageTable("Metadata-only reference against the best method", caption, columns, lines, facets)
 
 
 def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
@@ -120,14 +120,14 @@ def slices_of(sheet: BenchmarkScores, headline: Headline, row: MethodRow, n_resa
     statistic, found = row.scored[0].metrics[key].statistic, []
     for by, value, chosen in _groups(frames[0]) if frames else ():
         parts = [frame[frame["item_id"].isin(chosen["item_id"])] for frame in frames]
-        score = Estimate(*hierarchical_bootstrap(parts, metric, n_resamples, statistic=statistic))
+        score = Estimate(*interval_over_seeds(parts, metric, n_resamples, statistic=statistic))
         found.append(Slice(row.label, by, value, len(chosen), chosen["patient_id"].nunique(), score))
     return found
 
 
 def _groups(items: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Kind, value and items of each slice; a column with one value, or that nobody knows, has none."""
-    for column, kind in COLUMNS.items():
+    for column, kind in SLICED_BY.items():
         if column not in items:
             continue
         values = _terciles(items[column]) if column == SIZE else items[column].astype(str)
@@ -168,14 +168,14 @@ def ranked_slices(headline: Headline, rows: Sequence[MethodRow], found: Sequence
     return sorted(found, key=place)
 
 
-def slice_table(sheet: BenchmarkScores, headline: Headline, found: Sequence[Slice]) -> Table:
+def slice_table(sheet: BenchmarkScores, headline: Headline, found: Sequence[Slice]) -> PageTable:
     """Slices of one benchmark, of each row the worst first, with where they stand."""
     worst = {one.row: one for one in reversed(found) if one.is_ranked}
     lines = tuple(_slice_line(headline.key, one, worst.get(one.row) is one) for one in found)
     caption = f"{headline.name}. Worst first; fewer than {FEWEST_ITEMS} items: not ranked."
     columns = ("slice", "score", "n items", "n patients", "standing")
     facets = (None, facet_of(sheet.board, headline.key), None, None, None)
-    return Table(f"Slices, {sheet.declared.label}", caption, columns, lines, facets)
+    return PageTable(f"Slices, {sheet.declared.label}", caption, columns, lines, facets)
 
 
 def _slice_line(key: str, one: Slice, is_worst: bool) -> Line:

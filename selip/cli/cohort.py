@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from selip.cli.options import CohortFolder, NewFolder, registered
+from selip.cli.options import CohortFolder, NewFolder, Source, registered
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
+from selip.system.mappings import parse_pairs
 from selip.system.progress import reporting
 
 app = typer.Typer(no_args_is_help=True, help="Build, import, check and look at cohorts.")
@@ -22,7 +23,8 @@ def cohort_build(
         str, typer.Argument(help="A generated cohort of 'selip list cohorts'.", callback=registered("cohorts"))
     ],
     out: NewFolder,
-    profile: Annotated[str, typer.Option(help="quick, standard or hard for the phantom.")] = "quick",
+    settings: Annotated[list[str] | None, typer.Argument(help="Dials of the profile as key=value.")] = None,
+    profile: Annotated[str, typer.Option(help="quick, standard, hard or reports for the phantom.")] = "quick",
     seed: Annotated[int, typer.Option(help="Seed of everything in it.")] = 0,
     patients: Annotated[int | None, typer.Option(help="Number of patients; default: the profile's.")] = None,
     workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,
@@ -31,10 +33,11 @@ def cohort_build(
     ] = "cpu",
 ) -> None:
     """Generate a cohort."""
-    from selip.experiments.cohort_building import build_cohort
+    from selip.experiments.cohorts import build_cohort
 
     with reporting() as report:
-        cohort = build_cohort(CohortConfig(name, profile, seed, patients), out, report, workers, device)
+        config = CohortConfig(name, profile, seed, patients, settings=parse_pairs(settings or []))
+        cohort = build_cohort(config, out, report, workers, device)
     typer.echo(f"{out}: {len(cohort.studies)} studies, {len(cohort.volumes)} volumes")
 
 
@@ -46,7 +49,7 @@ def cohort_import(
             help="An imported cohort of 'selip list cohorts', as table or brats2020.", callback=registered("cohorts")
         ),
     ],
-    source: Annotated[Path, typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.")],
+    source: Source,
     out: NewFolder,
     root: Annotated[Path | None, typer.Option(help="For table: folder of its paths; default: the CSV's.")] = None,
     like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,
@@ -72,7 +75,7 @@ def cohort_import(
     A study that cannot be read is left out, with its reason in quarantine.csv. A killed import goes on when the same
     command is given again.
     """
-    from selip.experiments.cohort_building import grid_like, import_cohort, parse_grid, rebuild_command
+    from selip.experiments.cohorts import grid_like, import_cohort, parse_grid, rebuild_command
 
     grid = grid_like(like) if like else parse_grid(shape, spacing_mm)
     options = {"root": root, "centre": centre, "seed": seed, "texts": texts, "language": language, "strict": strict}
@@ -84,10 +87,15 @@ def cohort_import(
 
 @app.command("check")
 def cohort_check(directory: CohortFolder) -> None:
-    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong."""
+    """Validate a cohort: schema, disjoint patients, voxels, hashes. Exit code 2 when something is wrong.
+
+    Of a sound one it tells the regime: what the texts ask of a method of soft targets, in batches of the default run.
+    """
     from selip.data.cohort import Cohort
     from selip.data.cohort_check import check_cohort, state_line
     from selip.data.leakage_audit import near_duplicate_reports
+    from selip.training.regime import regime_facts
+    from selip.training.settings import RunConfig
 
     problems = check_cohort(directory)
     for problem in problems:
@@ -97,6 +105,8 @@ def cohort_check(directory: CohortFolder) -> None:
     typer.echo(f"{directory}: sound")
     cohort = Cohort.open(directory)
     typer.echo(state_line(cohort))
+    for question, answer in regime_facts(cohort, RunConfig()).items():
+        typer.echo(f"{question}: {answer}")
     alike = near_duplicate_reports(cohort)
     listed = "; first: " + ", ".join(f"{study} like {other}" for study, other in alike[:5]) if alike else ""
     typer.echo(f"reports of val and test that are near-identical to one of train: {len(alike)}{listed}")

@@ -35,8 +35,8 @@ def compare_command(
 ) -> None:
     """Say whether CANDIDATE is worse than REFERENCE by more than a margin, on the same patients.
 
-    Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
-    benchmark, in every method that takes training steps.
+    Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the mean of the co-primary
+    metrics of each benchmark, or the one that ranks it, in every method that takes training steps.
     """
     named = _two(methods, update_reference) if methods else ()
     if not update_reference:
@@ -94,10 +94,10 @@ def _show(gate: Gate) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from leaderboards.gate.report import COLUMNS, cells_of, policy, summary
+    from leaderboards.gate.report import GATE_COLUMNS, cells_of, policy, summary
 
     made = " (SYNTHETIC)" if any(record.synthetic for record in gate.reference.records) else ""
-    table = Table(*COLUMNS, title=escape(f"{gate.candidate.path} against {gate.reference.path}{made}"))
+    table = Table(*GATE_COLUMNS, title=escape(f"{gate.candidate.path} against {gate.reference.path}{made}"))
     for line in gate.lines:
         table.add_row(*map(escape, cells_of(line)))
     console = Console()

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from selip import __version__
 from selip.cli.cohort import app as cohort_app
 from selip.cli.compare import compare_command
-from selip.cli.doctor import doctor_command
 from selip.cli.evaluate import evaluate_command, search_command
-from selip.cli.exit_codes import end
-from selip.cli.extract import extract_command
+from selip.cli.machine import doctor_command, profile_command
 from selip.cli.options import AsJson, Records
-from selip.cli.profile import profile_command
-from selip.cli.run import run_command, train_command
+from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.sharing import export_app, pull_command, push_command
-from selip.cli.similarity import similarity_command
-from selip.system.errors import INTERRUPTED
+from selip.cli.texts import extract_command, similarity_command
+from selip.system.environment import is_first_process
+from selip.system.errors import (
+    DEFECT,
+    INTERRUPTED,
+    INTERRUPTED_LINE,
+    WRONG_INPUT,
+    InputError,
+    is_out_of_memory,
+    out_of_memory_line,
+)
+from selip.system.interrupts import was_interrupted
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command("run")(run_command)
+app.command("tune")(tune_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("search")(search_command)
@@ -97,3 +108,44 @@ def list_registered(
     for row in rows:
         table.add_row(row["name"], row["summary"], row["source"])
     Console().print(table)
+
+
+USAGE_ERROR: Any = typer.BadParameter.__base__  # typer carries its own click, so its UsageError has no public name
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def end(error: BaseException) -> int:
+    """Says in one line on standard error why a command ends, and returns its exit code.
+
+    Anything that neither the user nor the machine caused is a defect: its trace is shown, and the code is its own, so
+    that nobody takes it for a regression.
+    """
+    code, line = _ending(error)
+    with suppress(OSError):  # nobody may be listening any more
+        if code == DEFECT:
+            traceback.print_exception(error)
+        if line:
+            sys.stderr.write(f"selip: {line}\n")
+    return code
+
+
+def _ending(error: BaseException) -> tuple[int, str]:
+    if was_interrupted() or isinstance(error, (typer.Abort, KeyboardInterrupt)):
+        return INTERRUPTED, INTERRUPTED_LINE
+    if isinstance(error, InputError):
+        return WRONG_INPUT, str(error) if is_first_process() else ""  # which says what another one ended by, too
+    if isinstance(error, USAGE_ERROR):
+        message = " ".join(error.format_message().split())  # none when help was shown because nothing was asked
+        return WRONG_INPUT, f"{message}; 'selip --help' lists what is allowed" if message else ""
+    if is_out_of_memory(error):
+        return WRONG_INPUT, out_of_memory_line(error)
+    if isinstance(error, OSError):
+        return WRONG_INPUT, _on_disk(error)
+    return DEFECT, f"a defect of selip, not of your input: {type(error).__name__}; please report the lines above"
+
+
+def _on_disk(error: OSError) -> str:
+    if error.errno in _NO_ROOM:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"disk full{where}; free space, then give the same command again, 'selip run' and 'train' with --resume"
+    return f"got {error}; name files that can be read and folders that can be written"

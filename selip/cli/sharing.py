@@ -52,8 +52,7 @@ def pull_command(
 
 @export_app.command("tower")
 def export_tower_command(
-    checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")],
+    checkpoint: Checkpoint, out: Annotated[Path, typer.Option("--out", help="Folder to write; it must not be in use.")]
 ) -> None:
     """Export the volume tower: weights, JSON and a short file that rebuilds it with MONAI, without this package."""
     from selip.models.tower_export import export_tower

@@ -20,19 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    Listing,
-    finish_scan,
-    group_files,
-    list_files,
-    read_text,
-)
+from selip.cohorts.importing.file_layout import NIFTI, Group, Listing, finish_scan, group_files, list_files, read_text
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.participants import read_people
-from selip.cohorts.importing.quarantine import counted, some
 from selip.data.findings import CONTRASTS
+from selip.system.errors import counted, listed
 
 LAYOUT = """sub-01/[ses-1/]{anat/*_T1w.nii.gz, *_ce-gadolinium_T1w.nii.gz, *_T2w.nii.gz, *_FLAIR.nii.gz,
     dwi/*_dwi.nii.gz, *_trace.nii.gz, *_adc.nii.gz}, masks as derivatives/.../sub-01*_{mask, msk, lesion, roi}.nii.gz,
@@ -42,7 +34,12 @@ SUFFIXES: Mapping[str, str] = {
     "dwi": "DWI", "trace": "DWI", "tracew": "DWI", "adc": "ADC", "adcmap": "ADC",
 }  # fmt: skip
 _NOT_ENHANCED = {"none", "no", "pre", "without", "false", "0"}
-_OTHER_MAPS = {"fa", "colfa", "b0", "sbref", "eadc", "expadc", "phase", "real", "imag"}
+_OTHER_MAPS = {"fa", "colfa", "b0", "sbref", "eadc", "expadc", "phase", "real", "imag", "gre"}
+_OTHER_MAP = re.compile(r"b0(?!\d)|t2_?star|swi|swan|phase|mip|angio|tof")
+_ENHANCED = re.compile(
+    r"^(?!.*(?:pre|non|no|un|without)(?:gd|gad|con|ce)).*(?:gd|gad|contrast|post(?:con|ce|inj))|^ce$"
+)
+_UNSURE = re.compile(r"post(?:op.*)?$")  # after contrast agent, or after an operation
 _CASE = r"(?P<case>sub-[a-z0-9+]+(?:_ses-[a-z0-9+]+)?)"
 _VOLUME = (
     r"^(?!.*(?:derivatives|sourcedata)/).*(?:^|/)(?:anat|dwi)/"
@@ -57,11 +54,7 @@ _LESION_WORDS = re.compile(r"label-l(?![a-z])|lesion|stroke|infarct|tumou?r|wmh|
 
 
 def scan(source: Path) -> Scan:
-    """Sessions of a BIDS data set below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Sessions of a BIDS data set below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _VOLUME)
     masks, twice = _masks(listing)
@@ -78,23 +71,33 @@ def scan(source: Path) -> Scan:
     problems += [f"{case}: a mask without volumes, left out" for case in masks]
     cases = [study.study for study in studies]
     told = [*people.problems, *people.without_examination(cases), *people.without_row(cases)]
-    return finish_scan(studies, [*_unread(listing, groups), *told, *problems, *twice], listing, LAYOUT)
+    return finish_scan(
+        studies,
+        [*_unread(listing, groups), *_of_no_contrast(listing, groups), *told, *problems, *twice],
+        listing,
+        LAYOUT,
+    )
 
 
 def contrast_of(kind: str) -> str:
     """The contrast of CONTRASTS that a BIDS file shows, or "" for none of them.
 
     Args:
-        kind: Entities and suffix, as "ce-gadolinium_run-1_T1w". T1w with an agent named in `ce` is T1c; dwi with the
-            value "adc" in any entity is ADC; maps that a reader does not call DWI (fa, b0, ...) are none.
+        kind: Entities and suffix, as "ce-gadolinium_run-1_T1w". T1w with an agent named in `ce`, or in another entity
+            ("acq-postgd"), is T1c, with "acq-post" it is none; dwi with the value "adc" in any entity is ADC; maps that
+            a reader does not call DWI (fa, b0, ...) or T2 (t2star, ...) are none.
     """
     *entities, suffix = kind.lower().split("_")
     values = dict(entity.partition("-")[::2] for entity in entities)
-    if _OTHER_MAPS & {*values.values()}:
+    if _OTHER_MAPS & {*values.values()} or any(map(_OTHER_MAP.match, values.values())):
         return ""
     contrast = SUFFIXES.get(suffix, "")
-    if contrast == "T1" and values.get("ce", "none") not in _NOT_ENHANCED:
+    if contrast == "T1" and (
+        values.get("ce", "none") not in _NOT_ENHANCED or any(map(_ENHANCED.search, values.values()))
+    ):
         return "T1c"
+    if contrast == "T1" and any(map(_UNSURE.match, values.values())):
+        return ""
     return "ADC" if contrast == "DWI" and "adc" in values.values() else contrast
 
 
@@ -113,7 +116,24 @@ def _unread(listing: Listing, groups: Sequence[Group]) -> list[str]:
             found[name] = found.get(name, False) or path in read
     idle = sorted(name for name, is_read in found.items() if not is_read)
     why = "no anat or dwi volume of a readable name (labels are letters and digits, as sub-CON04), left out"
-    return [f"{counted(idle, 'folder')} with {why} ({some(idle)})"] if idle else []
+    return [f"{counted(idle, 'folder')} with {why} ({listed(idle)})"] if idle else []
+
+
+def _of_no_contrast(listing: Listing, groups: Sequence[Group]) -> list[str]:
+    """A line that names and counts the other files of anat and dwi of sessions that are read."""
+    read = {path: kind for group in groups for kind, path in group.files.items()}
+    folders = {path.parent for path in read}
+    others = [
+        path.name
+        for place, path in listing.files.items()
+        if path.parent in folders
+        and re.search(NIFTI, place, re.IGNORECASE)
+        and not re.search(_MASK, place, re.IGNORECASE)
+        if not (contrast_of(read[path]) if path in read else "")
+    ]
+    return [f"{counted(others, 'anat or dwi file')} of no contrast that is read, left out ({listed(others)})"] * bool(
+        others
+    )
 
 
 def _volumes(group: Group) -> tuple[dict[str, Path], list[str]]:
@@ -190,7 +210,6 @@ ADAPTER = Adapter(
     source="https://bids.neuroimaging.io",
     layout=LAYOUT,
     expected={},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
 
 LAYOUT = "{HGG,LGG}/BraTS19_<id>/BraTS19_<id>_{t1,t1ce,t2,flair,seg}.nii[.gz], [name_mapping.csv, survival_data.csv]"
 PATTERN = r"(?P<case>BraTS19_[^/]+?)_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
-
-
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    return scan_tumours(root, LAYOUT, PATTERN, _describe)
 
 
 def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
@@ -31,6 +26,7 @@ def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     )
 
 
+scan = partial(scan_tumours, layout=LAYOUT, pattern=PATTERN, describe=_describe)
 ADAPTER = Adapter(
     name="brats2019",
     summary="BraTS 2019: gliomas of high and low grade; T1, T1c, T2, FLAIR, segmentations",
@@ -39,7 +35,6 @@ ADAPTER = Adapter(
     source="https://www.med.upenn.edu/cbica/brats2019/data.html",
     layout=LAYOUT,
     expected={"studies": 335, "patients": 335, GRADES["hgg"]: 259, GRADES["lgg"]: 76},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

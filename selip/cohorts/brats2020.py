@@ -7,9 +7,9 @@ cases have no segmentation; they are taken without a mask, and said.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
@@ -20,16 +20,12 @@ LAYOUT = (
 PATTERN = r"(?P<case>BraTS20_(?:Training|Validation)_\d{3})(?:_|/W39[^/]*_)(?P<kind>t1|t1ce|t2|flair|segm?)" + NIFTI
 
 
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    return scan_tumours(root, LAYOUT, PATTERN, describe)
-
-
 def describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     """The study with grade and age of the tables. A group names nothing more."""
     return replace(graded(study, row.get("grade", "")), age=years(row.get("age", "")))
 
 
+scan = partial(scan_tumours, layout=LAYOUT, pattern=PATTERN, describe=describe)
 ADAPTER = Adapter(
     name="brats2020",
     summary="BraTS 2020: gliomas of high and low grade; T1, T1c, T2, FLAIR, segmentations",
@@ -38,7 +34,6 @@ ADAPTER = Adapter(
     source="https://www.med.upenn.edu/cbica/brats2020/data.html",
     layout=LAYOUT,
     expected={"studies": 369, "patients": 369, GRADES["hgg"]: 293, GRADES["lgg"]: 76},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
@@ -20,15 +20,11 @@ PATTERN = r"(?P<case>BraTS2021_\d{5})_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
 SAME_PATIENT: Mapping[str, str] = {"brats2021_00557": "BraTS2021_00639", "brats2021_00758": "BraTS2021_00626"}
 
 
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    return scan_tumours(root, LAYOUT, PATTERN, _describe)
-
-
 def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     return replace(study, patient=SAME_PATIENT.get(group.case.lower(), group.case), labels=("glioma",))
 
 
+scan = partial(scan_tumours, layout=LAYOUT, pattern=PATTERN, describe=_describe)
 ADAPTER = Adapter(
     name="brats2021",
     summary="BraTS 2021: gliomas; T1, T1c, T2, FLAIR, segmentations",
@@ -38,7 +34,6 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
     layout=LAYOUT,
     expected={"studies": 1251, "glioma": 1251},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

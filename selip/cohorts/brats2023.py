@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, ClinicalRow, scan_tumours
@@ -24,16 +24,14 @@ LABELS: Mapping[str, str] = {
 SITES: Mapping[str, str] = {"SSA": "Sub-Saharan Africa"}
 
 
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    return scan_tumours(root, LAYOUT, PATTERN, _describe, contrasts=CONTRASTS, levels=BRATS_2023_LEVELS)
-
-
 def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     part = group.case.split("-")[1].upper()
     return replace(study, patient=group.case.rpartition("-")[0], labels=(LABELS[part],), site=SITES.get(part, ""))
 
 
+scan = partial(
+    scan_tumours, layout=LAYOUT, pattern=PATTERN, describe=_describe, contrasts=CONTRASTS, levels=BRATS_2023_LEVELS
+)
 ADAPTER = Adapter(
     name="brats2023",
     summary="BraTS 2023: gliomas, meningiomas, metastases; T1, T1c, T2, FLAIR, segmentations",
@@ -44,7 +42,6 @@ ADAPTER = Adapter(
     source="https://www.synapse.org/brats2023",
     layout=LAYOUT,
     expected={LABELS["GLI"]: 1251 + 60, LABELS["MEN"]: 1000, LABELS["PED"]: 99},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

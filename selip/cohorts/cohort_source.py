@@ -20,6 +20,7 @@ class CohortSource:
         licence: Its terms.
         build: Generates it: build(profile, seed, out, *, patients, workers, command, progress). None: it is imported.
         on_device: Whether `build` also takes device=, where the voxels are made.
+        has_settings: Whether `build` also takes the settings of its profile that differ, by name.
         import_from: Imports what the user has: import_from(source, out, *, shape, spacing_mm, seed, root, centre,
             texts, language, strict, workers, command, progress, say); `root` and `centre` are absent unless asked for.
             None: it is generated.
@@ -32,5 +33,6 @@ class CohortSource:
     licence: str
     build: Callable[..., Cohort] | None = None
     on_device: bool = False
+    has_settings: bool = False
     import_from: Callable[..., Cohort] | None = None
     example: Callable[[Path], Path] | None = None

@@ -26,11 +26,7 @@ _FILE = (
 
 
 def scan(source: Path) -> Scan:
-    """Examinations of ISLES 2022 below `source`.
-
-    Raises:
-        InputError: There is none.
-    """
+    """Examinations of ISLES 2022 below `source`; raises InputError when there are none."""
     listing = list_files(source)
     groups, problems = group_files(listing, _FILE)
     people = read_people(listing)
@@ -70,7 +66,6 @@ ADAPTER = Adapter(
     source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

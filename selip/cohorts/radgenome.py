@@ -131,7 +131,6 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
     layout=LAYOUT,
     expected={"studies": 1007, "glioma": 230, "meningioma": 230, "metastasis": 237},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

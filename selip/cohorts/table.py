@@ -25,7 +25,7 @@ from typing import Any
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 from selip.cohorts.importing.volume_table import VolumeRow, check_splits, group_studies, read_rows
 from selip.data.cohort import Cohort
@@ -43,14 +43,8 @@ def import_table(
 ) -> Cohort:
     """Imports the volumes of a table into a new cohort.
 
-    Args:
-        csv_file: The table, see the module.
-        out: Cohort folder to make; must not exist, or be empty.
-        root: Data folder that paths are relative to and may not leave; the CSV's folder by default.
-        name: Name of the cohort; the CSV's by default.
-        progress: Called with (studies done, studies in all).
-        say: Takes lines about what was left out and where texts came from.
-        **options: Fields of `selip.cohorts.importing.import_settings.Recipe`; shape and spacing_mm are needed.
+    Paths in the table are relative to `root`, the CSV's folder by default, and may not leave it; the cohort's name is
+    the CSV's by default. The other arguments are those of `import_studies`.
 
     Raises:
         InputError: One line that names row, study or file; nothing is imported then.

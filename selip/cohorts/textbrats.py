@@ -78,7 +78,6 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/Jupitern52/TextBraTS",
     layout=LAYOUT,
     expected={**brats2020.ADAPTER.expected},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

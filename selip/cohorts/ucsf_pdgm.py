@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
@@ -25,14 +25,6 @@ CONTRASTS: Mapping[str, str] = {"t1": "T1", "t1c": "T1c", "t2": "T2", "flair": "
 RENAMED: Mapping[str, str] = {
     "0138": "0429", "0175": "0396", "0181": "0409", "0278": "0431", "0289": "0391", "0315": "0433",
 }  # fmt: skip
-
-
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    tables = r"UCSF-PDGM-metadata[^/]*\.csv$"
-    return scan_tumours(
-        root, LAYOUT, PATTERN, _describe, contrasts=CONTRASTS, masks=("tumor_segmentation",), tables=tables
-    )
 
 
 def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
@@ -53,6 +45,15 @@ def _labels(row: ClinicalRow) -> tuple[str, ...]:
     return (*((f"WHO grade {grade[0]}",) if grade else ()), *((diagnosis[0].lower(),) if diagnosis else ()))
 
 
+scan = partial(
+    scan_tumours,
+    layout=LAYOUT,
+    pattern=PATTERN,
+    describe=_describe,
+    contrasts=CONTRASTS,
+    masks=("tumor_segmentation",),
+    tables=r"UCSF-PDGM-metadata[^/]*\.csv$",
+)
 ADAPTER = Adapter(
     name="ucsf_pdgm",
     summary="UCSF-PDGM: diffuse gliomas; T1, T1c, T2, FLAIR, DWI, ADC, segmentations, diagnosis",
@@ -61,7 +62,6 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/collection/ucsf-pdgm/",
     layout=LAYOUT,
     expected={"studies": 501, "patients": 495},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
+from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
@@ -24,17 +24,20 @@ PATTERN = rf"(?P<case>UPENN-GBM-\d{{5}}_\d{{2}})_(?P<kind>T1|T1GD|T2|FLAIR|{'|'.
 CONTRASTS: Mapping[str, str] = {"t1": "T1", "t1gd": "T1c", "t2": "T2", "flair": "FLAIR"}
 
 
-def scan(root: Path) -> Scan:
-    """Examinations below a folder; raises InputError when there are none."""
-    tables = r"UPENN-GBM_clinical_info[^/]*\.csv$"
-    return scan_tumours(root, LAYOUT, PATTERN, _describe, contrasts=CONTRASTS, masks=MASKS, tables=tables)
-
-
 def _describe(study: StudyFiles, group: Group, row: ClinicalRow) -> StudyFiles:
     patient, age = group.case.rpartition("_")[0], years(row.get("age_at_scan_years", ""))
     return replace(study, patient=patient, labels=("glioblastoma",), site="UPenn", age=age)
 
 
+scan = partial(
+    scan_tumours,
+    layout=LAYOUT,
+    pattern=PATTERN,
+    describe=_describe,
+    contrasts=CONTRASTS,
+    masks=MASKS,
+    tables=r"UPENN-GBM_clinical_info[^/]*\.csv$",
+)
 ADAPTER = Adapter(
     name="upenn_gbm",
     summary="UPENN-GBM: glioblastomas; T1, T1c, T2, FLAIR, segmentations",
@@ -43,7 +46,6 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/collection/upenn-gbm/",
     layout=LAYOUT,
     expected={"studies": 671, "patients": 630, "glioblastoma": 671},
-    centre="foreground",
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
-from selip.system.errors import InputError
+from selip.system.errors import InputError, one_line
 from selip.system.files import canonical_json, unsealed_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ STUDY_COLUMNS = (
     "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
-COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
+READ_FINDINGS = "read_findings"
+"""Optional column of studies.csv: the findings that were read from the report, for training; `findings` judge."""
+COMBINATION = "combination"
+"""Optional column of volumes.csv: "seen" or "unseen", as train has the lesion types of a volume in their places."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
@@ -97,9 +101,7 @@ class Cohort:
     def open(cls, root: Path | str, verify: bool = True) -> Cohort:
         """Opens a cohort folder.
 
-        Args:
-            root: The folder.
-            verify: Whether the tables must be those of the content hash.
+        With `verify` the tables must be those of the content hash.
 
         Raises:
             InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
@@ -110,12 +112,13 @@ class Cohort:
             version = facts.pop("schema_version", None)
             info = TypeAdapter(CohortInfo).validate_python(facts)
         except (ValueError, AttributeError, TypeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
+            raise InputError(
+                f"got an unreadable {root / 'cohort.json'} ({one_line(error)}); build the cohort again"
+            ) from error
         if version != SCHEMA_VERSION:
             raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
-        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, COLUMNS, strict=True))
+        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, TABLE_COLUMNS, strict=True))
         if verify and manifest_hash(info, *paths) != info.content_hash:
             raise InputError(f"got tables in {root} that are not those of its cohort.json; build the cohort again")
         return cls(root, info, studies, volumes)
@@ -149,7 +152,7 @@ class Cohort:
     ) -> np.ndarray:
         found = self.read(array, rows)
         wanted = np.asarray(rows, dtype=np.int64)
-        for voxels, expected, row in zip(found, hashes.to_numpy()[wanted], wanted, strict=True):
+        for voxels, expected, row in zip(found, hashes.iloc[wanted], wanted, strict=True):
             if voxel_hash(voxels) != expected:
                 raise InputError(
                     f"got other voxels of {names.iloc[row]} in {self.root} than were written (store.zarr/{array} is "
@@ -159,8 +162,12 @@ class Cohort:
 
     def findings(self, study_id: str) -> list[Finding] | None:
         """True findings of a study: empty when it is normal, None when nobody knows them."""
-        text = str(self.studies.set_index("study_id")["findings"].at[study_id])
-        return findings_from_json(text) if text else None
+        return self.known_findings([study_id]).get(study_id)
+
+    def known_findings(self, studies: Iterable[str]) -> dict[str, list[Finding]]:
+        """True findings of those of `studies` whose findings somebody knows; empty when the study is normal."""
+        texts = dict(zip(self.studies["study_id"], self.studies["findings"], strict=True))
+        return {study: findings_from_json(texts[study]) for study in sorted(set(studies)) if texts[study]}
 
     def store(self, array: str) -> zarr.Array:
         """The array "volumes" or "masks" of the store, opened for reading.
@@ -170,7 +177,6 @@ class Cohort:
         """
         import zarr
 
-        zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it decodes at once; default: one
         try:
             return zarr.open_array(self.root / "store.zarr" / array, mode="r")
         except BROKEN_STORE as error:
@@ -182,16 +188,15 @@ class Cohort:
         Raises:
             InputError: When the store is damaged.
         """
+        from selip.system.shards import read_rows  # it brings codecs along, which nobody needs to look at a folder
+
         store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")
-        # Runs of neighbours as slices: orthogonal indexing of a sharded array is 10 to 100 times slower.
-        runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
         try:
-            parts = [np.asarray(store[int(run[0]) : int(run[-1]) + 1]) for run in runs if len(run)]
+            return read_rows(self.root / "store.zarr" / array, store.shape[1:], store.shards[0], wanted)
         except BROKEN_STORE as error:
             raise InputError(f"got a damaged store.zarr/{array} in {self.root} ({error}); build it again") from error
-        return np.concatenate(parts) if parts else np.empty((0, *store.shape[1:]), np.uint8)
 
 
 def facts_file(root: Path) -> Path:
@@ -209,8 +214,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"got an unreadable {path} ({reason}); build the cohort again") from error
+        raise InputError(f"got an unreadable {path} ({one_line(error)}); build the cohort again") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise InputError(f"got {path} without the columns {', '.join(missing)}; build the cohort again")

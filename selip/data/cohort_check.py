@@ -14,10 +14,9 @@ from selip.data.cohort import IGNORE, LEVELS, ROWS_PER_SHARD, Cohort, manifest_h
 from selip.data.findings import CONTRASTS, findings_from_json, is_normal
 from selip.data.splits import SPLITS, split_fingerprint
 from selip.data.states import COLUMN, NORMAL, STATES, UNKNOWN, states_of
-from selip.system.errors import InputError
+from selip.system.errors import InputError, listed
 
 MASK_VALUES = (0, *LEVELS, IGNORE)
-STUDIES_SHOWN = 10
 
 
 def check_cohort(root: Path | str) -> list[str]:
@@ -97,10 +96,10 @@ def state_line(cohort: Cohort) -> str:
     states = states_of(cohort.volumes)
     counted = ", ".join(f"{state} {np.count_nonzero(states == state)}" for state in STATES)
     studies = list(dict.fromkeys(cohort.volumes["study_id"][states == UNKNOWN]))
-    more = f" and {len(studies) - STUDIES_SHOWN} more" if len(studies) > STUDIES_SHOWN else ""
-    listed = f"; unknown, so in no task: {', '.join(studies[:STUDIES_SHOWN])}{more}" if studies else ""
+    unknown = f"; unknown, so in no task: {listed(studies)}" if studies else ""
     kept = COLUMN in cohort.volumes or cohort.info.synthetic
-    return f"volumes: {counted}{listed}" + ("" if kept else "; no states are stored: import the set again to have them")
+    missing = "" if kept else "; no states are stored: import the set again to have them"
+    return f"volumes: {counted}{unknown}{missing}"
 
 
 def _readable(study: Any) -> bool:  # noqa: ANN401 (a row of itertuples)

@@ -58,10 +58,7 @@ def show_cohort(cohort: Cohort, png: Path | str, n_studies: int = 6) -> None:
     Slices are axial through the largest part of the lesion, in the radiological convention (the patient's right is on
     the left of the picture; both sides are lettered).
 
-    Args:
-        cohort: An opened cohort.
-        png: File to write.
-        n_studies: Rows; one study of each label set first, in the order of the cohort.
+    There are `n_studies` rows: one study of each label set first, in the order of the cohort.
     """
     rows = _chosen(cohort.studies, n_studies)
     contrasts = cohort.info.contrasts

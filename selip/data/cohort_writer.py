@@ -9,22 +9,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from glob import escape
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 import zarr
 
-from selip.data.cohort import COLUMNS, ROWS_PER_SHARD, SCHEMA_VERSION, CohortInfo, manifest_hash, voxel_hash
+from selip.data.cohort import ROWS_PER_SHARD, SCHEMA_VERSION, TABLE_COLUMNS, CohortInfo, manifest_hash, voxel_hash
 from selip.data.splits import split_fingerprint
-from selip.data.states import COLUMN as STATE
 from selip.system.errors import InputError
-from selip.system.files import partial_of, remove_leftovers, sealed_json, write_atomically
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.files import LOCK, held, partial_of, remove_leftovers, sealed_json, write_atomically
 
 zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
-TABLES = dict(zip(("studies.csv", "volumes.csv"), COLUMNS, strict=True))
+TABLES = dict(zip(("studies.csv", "volumes.csv"), TABLE_COLUMNS, strict=True))
 
 
 class CohortWriter:
@@ -45,7 +42,11 @@ class CohortWriter:
     """
 
     def __init__(
-        self, root: Path | str, info: CohortInfo, partial: Path | None = None, *, states: bool = False
+        self,
+        root: Path | str,
+        info: CohortInfo,
+        partial: Path | None = None,
+        more_columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """Checks that `root` is free; nothing is written yet.
 
@@ -53,7 +54,7 @@ class CohortWriter:
             root: Folder of the cohort.
             info: Facts; the hashes are filled in at the end.
             partial: Temporary folder, on the same disk, of this process alone; default: a new one beside `root`.
-            states: Whether volumes have a state of `selip.data.states`, a column of its own.
+            more_columns: Table to its columns beside COLUMNS, as the state of `selip.data.states` for volumes.csv.
 
         Raises:
             InputError: When `root` is a file or a folder that is not empty.
@@ -61,16 +62,12 @@ class CohortWriter:
         self.root, self.info = Path(root), info
         check_free(self.root)
         self.partial = partial or partial_of(self.root)
-        self._more_columns = {"volumes.csv": (STATE,)} if states else {}
+        self._more_columns = more_columns
         self._splits: dict[str, str] = {}
         self._open_files, self._hold = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
-        """Makes the temporary folder and the empty store.
-
-        Raises:
-            InputError: When the folder cannot be made there.
-        """
+        """Makes the temporary folder and the empty store; raises InputError when the folder cannot be made there."""
         remove_leftovers(self.root.parent, f".{escape(self.root.name)}.*.partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         try:

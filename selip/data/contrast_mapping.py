@@ -13,22 +13,19 @@ from selip.system.errors import InputError
 if TYPE_CHECKING:
     from selip.data.cohort import Cohort
 
-Reading = dict[str, str | None]
+ContrastReading = dict[str, str | None]
 """Contrast of the scored cohort to the contrast of training whose statistics it is read with; None: left out."""
 
 
 def resolve_reading(
     known: Iterable[str], cohort: Cohort, asked: Mapping[str, str | None], key: str = "evaluate_on.contrasts"
-) -> Reading:
+) -> ContrastReading:
     """Decide how each contrast of `cohort` is read, in the order of CONTRASTS.
 
     A contrast that training had is read as itself; any other has to be mapped or left out in so many words.
 
-    Args:
-        known: Contrasts of the training part.
-        cohort: What is scored.
-        asked: What the user says; it goes before the rule.
-        key: How the user says it.
+    `known` are the contrasts of the training part. `asked`, said by the user in the words of `key`, goes before the
+    rule.
 
     Raises:
         InputError: For a contrast that is neither known nor mapped, a mapping to one that training did not have, or of

@@ -40,6 +40,11 @@ class Clause:
         return f"at {self.location} shows {self.signal}"
 
     @property
+    def sentence(self) -> str:
+        """Its text, or its signal alone where it has no location: a sentence of a plain report."""
+        return self.text if self.location else self.signal
+
+    @property
     def side(self) -> str:
         """One of SIDES; "midline" when the location has no side word."""
         words = self.location.lower().split()

@@ -25,6 +25,11 @@ def language_of(text: str) -> str:
     return told[0] if len(told) == 1 else OTHER if OTHER in told else UNTOLD
 
 
+def is_foreign(text: str, language: str) -> bool:
+    """True when a text is plainly in another language than `language`."""
+    return language_of(text) not in {UNTOLD, language}
+
+
 def is_of_known_language(text: str) -> bool:
     """True when script or words tell a language whose side words are known, or there is no letter at all."""
     told = _told(text)

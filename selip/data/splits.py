@@ -13,10 +13,7 @@ LEFT_OUT = "left out"
 
 
 def assign_splits(
-    patients: Sequence[str],
-    strata: Sequence[str],
-    seed: int,
-    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
+    patients: Sequence[str], strata: Sequence[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
 ) -> dict[str, str]:
     """Splits patients at random, stratified, so that all repeats of a patient fall in one part.
 

@@ -58,8 +58,12 @@ def room_bytes(device: torch.device, limit_gib: float | None = None) -> float:
     """Room to fill on a device: `limit_gib`, or half of what is free there."""
     if limit_gib is not None:
         return limit_gib * 2**30
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return SHARE_OF_FREE_MEMORY * free
+    return SHARE_OF_FREE_MEMORY * free_bytes(device)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free memory of a device, of the CPU main memory."""
+    return int(torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available)
 
 
 def scoring_device() -> torch.device:

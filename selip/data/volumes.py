@@ -29,8 +29,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from selip.data.cohort import IGNORE, LEVELS
-from selip.data.mask_labels import label_levels
-from selip.data.nifti import Image, read_nifti
+from selip.data.nifti import Image, label_levels, read_nifti
 from selip.system.errors import InputError
 
 Centre = Literal["foreground", "world"]
@@ -60,10 +59,7 @@ class Grid:
 
 
 def read_volume(
-    path: Path | str,
-    shape: tuple[int, int, int],
-    spacing_mm: tuple[float, float, float],
-    centre: Centre = "foreground",
+    path: Path | str, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], centre: Centre = "foreground"
 ) -> NDArray[np.uint8]:
     """One NIfTI file on a cohort's grid: uint8 of `shape`, RAS.
 
@@ -79,11 +75,7 @@ def study_grid(
 ) -> Grid:
     """The grid that all volumes of one study share.
 
-    Args:
-        images: Volumes of the study, in one world space (as a scanner writes them).
-        shape: Voxels along right, front, top.
-        spacing_mm: Voxel edges along the same axes.
-        centre: "foreground" or "world", see the module.
+    The volumes are in one world space, as a scanner writes them; `centre` is explained in the module.
 
     Raises:
         InputError: `centre` is unknown, or the heads of the volumes are not in one place.
@@ -143,10 +135,7 @@ def mask_to_grid(image: Image, grid: Grid, levels: Mapping[int, int] | None = No
     one half would take nearly half of small plaques. A connected lesion that gets no voxel so keeps the one that holds
     most of it, so that none vanishes. Levels stay nested: the voxels of the level within come first.
 
-    Args:
-        image: Label values, of any type.
-        grid: Where the mask goes.
-        levels: As `label_levels` takes them.
+    `levels` are as `label_levels` takes them.
 
     Raises:
         InputError: A label is unknown, or the file has a lesion and the whole of it lies outside the grid.

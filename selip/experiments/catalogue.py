@@ -63,11 +63,7 @@ def find_cohort(name: str) -> CohortSource:
 
 
 def find_ablation(name: str) -> Ablation:
-    """The registered ablation `name`.
-
-    Raises:
-        InputError: When there is none.
-    """
+    """The registered ablation `name`; raises InputError when there is none."""
     known = all_ablations()
     if name not in known:
         raise InputError(unknown("ablation", name, known))

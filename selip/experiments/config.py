@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -26,6 +27,7 @@ class CohortConfig:
         profile: Its profile.
         seed: Its seed.
         patients: Number of patients; None is the profile's own.
+        settings: Dials of the profile that are replaced, as wordings: 8.
         path: Folder of an existing cohort, in place of the others.
     """
 
@@ -33,6 +35,7 @@ class CohortConfig:
     profile: str = "quick"
     seed: NonNegativeInt = 0
     patients: PositiveInt | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     path: str = ""
 
 
@@ -58,6 +61,63 @@ class EvaluateOnConfig(CohortConfig):
 
 
 @dataclass(frozen=True)
+class Trial:
+    """Settings of a method that are tried.
+
+    Attributes:
+        name: Its name beside the method's.
+        method: The method.
+        settings: Settings of the run that differ from the experiment's, by dotted key.
+    """
+
+    name: str
+    method: str
+    settings: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TunedMethod:
+    """The outcome of tuning one method.
+
+    Attributes:
+        chosen: Trial with the best score, "default" for the experiment's own settings.
+        settings: Its settings by dotted key.
+        score: Its score.
+        edges: Keys of settings that sit on the edge of their range.
+        trials: Trial name to its score, mean over seeds; null for one of which a run failed.
+        records: Trial name to the ids of its records, seed by seed.
+    """
+
+    chosen: str
+    settings: dict[str, float]
+    score: float
+    edges: tuple[str, ...]
+    trials: dict[str, float | None]
+    records: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outcome of tuning, as `selip tune` writes it into tuned.yaml.
+
+    Attributes:
+        experiment: Name of the experiment whose settings are the default.
+        cohort: Cohort that trials were trained and, on its val part, scored on.
+        seeds: Seeds of every trial.
+        n_trials: Trials of every method.
+        score: What a score is, in words.
+        methods: Outcome by method.
+    """
+
+    experiment: str
+    cohort: CohortConfig
+    seeds: tuple[int, ...]
+    n_trials: int
+    score: str
+    methods: dict[str, TunedMethod]
+
+
+@dataclass(frozen=True)
 class ExperimentConfig:
     """A grid of runs: methods x seeds and ablations x seeds on one cohort, each scored on every benchmark.
 
@@ -74,8 +134,15 @@ class ExperimentConfig:
             says the first in words; one whose methods are not both scored is left out.
         seeds: Seeds of every method and ablation.
         benchmarks: Benchmarks to score.
+        part: Part of the cohort that is scored; "val" is for tuning.
+        trials: Settings of methods that are tried, for tuning.
+        tuned: Settings that tuning chose for methods, laid over those of `run`; None: nothing was tuned.
         run: Configuration of each run.
         evaluation: Scoring.
+        doses: Setting by key, as cohort.patients, to the values that it takes in turn, one at a time, all else as it
+            is: a sweep. Empty: a plain experiment.
+        positive_control: Settings, as "cohort.patients=150", under which the first contrast has to show a gain; a sweep
+            in which it does not cannot judge. Empty: none.
     """
 
     name: str
@@ -88,8 +155,13 @@ class ExperimentConfig:
     contrasts: tuple[tuple[str, str], ...] = DECLARED_CONTRASTS
     seeds: tuple[NonNegativeInt, ...] = (0,)
     benchmarks: tuple[str, ...] = ("retrieval",)
+    part: Literal["test", "val"] = "test"
+    trials: tuple[Trial, ...] = ()
+    tuned: Tuning | None = None
     run: RunConfig = field(default_factory=RunConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    doses: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    positive_control: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""

@@ -12,7 +12,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -26,28 +26,30 @@ from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 from selip.experiments.config import CohortConfig, ExperimentConfig
+from selip.experiments.experiment_file import GridCell
 from selip.models.settings import ModelConfig
-from selip.system.errors import InputError
+from selip.system.errors import InputError, listed
 from selip.system.mappings import to_mapping
+from selip.system.memory import forget_peak_memory, peak_memory_mb
 from selip.training.method import Method
+from selip.training.regime import regime_of
 from selip.training.resume_state import Progress
 from selip.training.settings import RunConfig
 from selip.training.trainer import Run, train
 
 SECONDS_TO_TIME = 10.0
+TEXTS_A_PAIR = 8
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
 WIDTH = 110
 NAMES_SHOWN = 6
-LEFT_OUT = (
+NOT_ESTIMATED = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
 )
-Cell = tuple[Method, str, int, RunConfig]
-"""Method, ablation, seed and configuration of a run."""
 
 
-def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[str]:
+def dry_run_lines(config: ExperimentConfig, cells: Sequence[GridCell]) -> Iterator[str]:
     """Lines to print, each when it is known: the grid at once, then one for each kind of step that is timed.
 
     Raises:
@@ -55,6 +57,7 @@ def dry_run_lines(config: ExperimentConfig, cells: Sequence[Cell]) -> Iterator[s
     """
     profile = grid_profile(config.cohort)
     yield from grid_lines(config, cells, profile)
+    yield from regime_warning(config, cells, profile)
     if profile is None:
         yield f"no estimate: only building cohort {config.cohort.name} tells its grid; build it and give cohort.path"
     else:
@@ -70,10 +73,21 @@ def grid_profile(cohort: CohortConfig) -> Profile | None:
     if cohort.path:
         info = Cohort.open(cohort.path).info
         return replace(PROFILES["standard"], shape=info.shape, spacing_mm=info.spacing_mm)
-    return resolve(cohort.profile, {}) if cohort.name == "phantom" else None
+    return resolve(cohort.profile, cohort.settings) if cohort.name == "phantom" else None
 
 
-def grid_lines(config: ExperimentConfig, cells: Sequence[Cell], profile: Profile | None) -> Iterator[str]:
+def regime_warning(config: ExperimentConfig, cells: Sequence[GridCell], profile: Profile | None) -> Iterator[str]:
+    """A line where methods soften towards similar texts and hardly a text of a batch has one."""
+    soft = {method.name for method, *_ in cells if method.uses_similarity}
+    if not soft or profile is None:
+        return
+    folder, drawn = config.cohort.path, TEXTS_A_PAIR * config.run.training.batch_size
+    found = regime_of(Cohort.open(folder) if folder else random_cohort(profile, drawn), config.run)
+    if found.asks_nothing:
+        yield f"warning: {', '.join(sorted(soft))} soften towards similar texts, and {found.warning}"
+
+
+def grid_lines(config: ExperimentConfig, cells: Sequence[GridCell], profile: Profile | None) -> Iterator[str]:
     """The resolved experiment, a paragraph for each part."""
     voxels = [f"{' x '.join(map(str, profile.shape))} voxels"] if profile else []
     yield f"{config.name}: {config.summary}"
@@ -110,7 +124,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}={value}".replace(" ", "")
 
 
-def estimate_lines(cells: Sequence[Cell], profile: Profile) -> Iterator[str]:
+def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]:
     """A line for each kind of step, timed now, and the sum; about SECONDS_TO_TIME in all, two steps a kind at least."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU threads: {torch.get_num_threads()}"
     yield f"training steps on random volumes, timed on this machine as busy as it is ({device}):"
@@ -126,7 +140,7 @@ def estimate_lines(cells: Sequence[Cell], profile: Profile) -> Iterator[str]:
         total += seconds
         yield f"  {_step(timed)}; {len(members)} runs in {duration(seconds)}: {_names(members)}"
     yield f"about {duration(total)} of training steps for all runs, one after the other"
-    yield LEFT_OUT
+    yield NOT_ESTIMATED
 
 
 def _step(timed: StepTime) -> str:
@@ -134,10 +148,9 @@ def _step(timed: StepTime) -> str:
     return f"{timed.seconds:.3f} s for {timed.batch_size} pairs{scaled}, {timed.pairs_per_second:.0f} pairs/s"
 
 
-def _names(cells: Sequence[Cell]) -> str:
+def _names(cells: Sequence[GridCell]) -> str:
     names = list(dict.fromkeys(ablation or method.name for method, ablation, _, _ in cells))
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, NAMES_SHOWN)
 
 
 def duration(seconds: float) -> str:
@@ -152,10 +165,7 @@ def duration(seconds: float) -> str:
 class Workload:
     """Settings that the time of a step depends on; runs that share them are timed once.
 
-    Attributes:
-        views: Views of a batch that the method asks for, less "labels", which cost nothing.
-        model: Towers.
-        batch_size: Pairs a step.
+    `views` of a batch that the method asks for are without "labels", which cost nothing.
     """
 
     views: tuple[str, ...]
@@ -165,17 +175,15 @@ class Workload:
 
 @dataclass(frozen=True)
 class StepTime:
-    """A timed step.
+    """A timed step: `seconds` of one with `batch_size` pairs.
 
-    Attributes:
-        seconds: Time of one step with `batch_size` pairs.
-        batch_size: Pairs a step.
-        timed_pairs: Pairs that it was timed with; fewer than `batch_size` when the time is scaled.
+    It was timed with fewer `timed_pairs` where the time is scaled.
     """
 
     seconds: float
     batch_size: int
     timed_pairs: int
+    memory_mb: float = field(default=0.0, compare=False)
 
     @property
     def pairs_per_second(self) -> float:
@@ -183,9 +191,9 @@ class StepTime:
         return self.batch_size / self.seconds
 
 
-def workloads(cells: Iterable[Cell]) -> dict[Workload, list[Cell]]:
+def workloads(cells: Iterable[GridCell]) -> dict[Workload, list[GridCell]]:
     """The runs that train, by what the time of their steps depends on."""
-    found: dict[Workload, list[Cell]] = {}
+    found: dict[Workload, list[GridCell]] = {}
     for cell in cells:
         method, _, _, config = cell
         if method.prepare is not None:
@@ -198,11 +206,7 @@ def workloads(cells: Iterable[Cell]) -> dict[Workload, list[Cell]]:
 def time_step(method: Method, config: RunConfig, profile: Profile, limit_s: float) -> StepTime:
     """Times a training step of `method` on the grid and with the texts of `profile`.
 
-    Args:
-        method: A method that trains.
-        config: Its configuration.
-        profile: Dials of the phantom.
-        limit_s: No step is begun after so many seconds, once one step beside the first has been timed.
+    No step is begun after `limit_s`, once one step beside the first has been timed.
 
     Raises:
         InputError: When the run itself could not start, as for a batch that `profile` cannot fill.
@@ -215,8 +219,12 @@ def time_step(method: Method, config: RunConfig, profile: Profile, limit_s: floa
         model=replace(config.model, centre_projections=False),  # done once, before the first step
         training=replace(config.training, batch_size=pairs, steps=steps, validations=1),
     )
-    seconds = _seconds_a_step(method, short, random_cohort(profile, pairs), limit_s)
-    return StepTime(seconds * wanted / pairs, wanted, pairs)
+    cohort = random_cohort(profile, pairs)
+    forget_peak_memory()
+    before = peak_memory_mb()
+    seconds = _seconds_a_step(method, short, cohort, limit_s)
+    more = max(0.0, peak_memory_mb() - before)
+    return StepTime(seconds * wanted / pairs, wanted, pairs, more * wanted / pairs)
 
 
 class _EnoughError(Exception):

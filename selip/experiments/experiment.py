@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from benchmarks.benchmark import Score, ScoreOptions
 from benchmarks.settings import EvaluationConfig
 from benchmarks.tasks import retrieval
-from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
-from leaderboards.scores.audit_record import FILE as AUDIT_FILE
-from leaderboards.scores.audit_record import AuditFacts
+from leaderboards.figures.example_pictures import draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.data.cohort import Cohort
-from selip.data.contrast_mapping import Reading, read_as, resolve_reading, without_left_out
+from selip.data.contrast_mapping import ContrastReading, read_as, resolve_reading, without_left_out
+from selip.data.leakage_audit import AUDIT_FILE
 from selip.experiments.catalogue import check_names, find_benchmark, find_method
+from selip.experiments.cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Execute
 from selip.experiments.executors.local import ONE_BY_ONE
-from selip.experiments.experiment_cohorts import Cohorts, audit_of, check_cohorts, check_given, open_cohorts
-from selip.experiments.grid import Planned, grid, plan
+from selip.experiments.experiment_file import Planned, grid, plan
 from selip.experiments.run import Setting, leave_lost, majority_texts, run_cell
 from selip.experiments.run_directory import RunDirectory
 from selip.experiments.search import worked_examples
@@ -35,6 +34,7 @@ from selip.system.errors import InputError
 from selip.system.files import write_atomically
 from selip.system.progress import Report
 from selip.training.distributed import check_batch_size, join, on_main
+from selip.training.settings import RunConfig
 from selip.training.trackers import check_tracker
 
 
@@ -74,24 +74,48 @@ def run_experiment(
         InputError: For input that no run could use. An error inside one run becomes its failed record first, the other
             runs go on, and the leaderboard is written before the error.
     """
+    with claimed(config, out, resume, report, track):
+        cohorts, failed = execute_cells(config, out, command, report, execute, most, track)
+        report.line("writing the leaderboard")
+        on_main(lambda: write_audit(out, cohorts, config.run))
+        pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
+    if failed:
+        raise InputError(
+            f"got {len(failed)} of {len(grid(config))} runs failed ({', '.join(failed)}); the reasons are in their "
+            f"records in {RunDirectory(out).records}; mend that and run again with --resume"
+        )
+    return pages
+
+
+@contextmanager
+def claimed(config: ExperimentConfig, out: Path, resume: bool, report: Report, track: str = "") -> Iterator[None]:
+    """Checks all that can be checked before anything is written, then holds the run directory `out`.
+
+    Raises:
+        InputError: For input that no run could use, or a directory that is in use or holds another experiment.
+    """
     check_tracker(track)
     join()
     check_names(config)
     for *_, run in grid(config):
         check_batch_size(run.training.batch_size)
-    directory = RunDirectory(out)
     check_given(config)
     with ExitStack() as until_done:
-        claim = directory.claimed(config, resume, report.line)
+        claim = RunDirectory(out).claimed(config, resume, report.line)
         on_main(lambda: until_done.enter_context(claim))
-        return _run_claimed(config, directory, command, report, execute, most, track)
+        yield
 
 
-def _run_claimed(
-    config: ExperimentConfig, directory: RunDirectory, command: Sequence[str], report: Report, execute: Execute,
-    most: int | None, track: str,
-) -> list[Path]:  # fmt: skip
-    out = directory.root
+def execute_cells(
+    config: ExperimentConfig, out: Path, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None = None, track: str = "",
+) -> tuple[Cohorts, list[str]]:  # fmt: skip
+    """Executes what is not done yet of an experiment in its claimed directory.
+
+    Returns:
+        Its cohorts, and the labels of the runs that failed; their records say why.
+    """
+    directory = RunDirectory(out)
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
     check_cohorts(cohorts)
@@ -106,16 +130,7 @@ def _run_claimed(
     for number, outcome in zip(left, outcomes, strict=True):
         if isinstance(outcome, str):
             leave_lost(cells[number], setting, outcome)
-    report.line("writing the leaderboard")
-    on_main(lambda: write_audit(out, cohorts))
-    pages = on_main(lambda: write_leaderboard(out, cohorts, config.seeds[0], report))
-    failed = [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
-    if failed:
-        raise InputError(
-            f"got {len(failed)} of {len(cells)} runs failed ({', '.join(failed)}); the reasons are in their records in "
-            f"{directory.records}; mend that and run again with --resume"
-        )
-    return pages
+    return cohorts, [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
 
 
 def execute_run(
@@ -144,6 +159,7 @@ def make_setting(
         on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,
         report=report,
+        part=config.part,
         track=track,
     )  # fmt: skip
 
@@ -153,10 +169,9 @@ def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
     open_cohorts(config, out, report)
 
 
-def write_audit(out: Path, cohorts: Cohorts) -> None:
-    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other."""
-    facts = AuditFacts.model_validate(audit_of(cohorts))
-    write_atomically(out / AUDIT_FILE, facts.model_dump_json(indent=1) + "\n")
+def write_audit(out: Path, cohorts: Cohorts, run: RunConfig) -> None:
+    """Writes `audit.json`: what the parts of each cohort share, and cohorts with each other; the regime of `run`."""
+    write_atomically(out / AUDIT_FILE, audit_of(cohorts, run).model_dump_json(indent=1) + "\n")
 
 
 def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:
@@ -179,17 +194,12 @@ def evaluate_checkpoint(
 ) -> tuple[Score, list[str]]:
     """Scores a checkpoint on a part of a cohort; also lines a reader of the numbers should know.
 
-    Args:
-        checkpoint: Of `selip train` or `selip run`.
-        cohort: Folder of what is scored.
-        benchmark: Name of the benchmark.
-        split: Part that is scored.
-        contrasts: How the model reads contrasts that it was not trained on, see `resolve_reading`. None: each volume of
-            such a contrast is standardised by its own mean and spread.
+    Without `contrasts` (see `resolve_reading`) each volume of a contrast that the model was not trained on is
+    standardised by its own mean and spread.
     """
     repeat_exactly()
     model, facts = load_checkpoint(checkpoint)
-    opened, reading = Cohort.open(cohort), Reading()
+    opened, reading = Cohort.open(cohort), ContrastReading()
     if contrasts is not None:
         reading = resolve_reading(facts.contrasts, opened, contrasts, "--contrasts")
         opened = without_left_out(opened, reading)
@@ -207,9 +217,9 @@ def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))
         embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method, cohorts.synthetic).items():
             png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
-            draw_examples(png, [Example(**(query | {"synthetic": cohorts.synthetic})) for query in queries])
+            draw_examples(png, queries)
     return build_leaderboard(run_dir)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,12 @@ from unittest import mock
 
 import torch
 from torch.utils.benchmark import Timer
+
+from selip.cohorts.phantom.profiles import Profile
+from selip.data.volume_batches import SHARE_OF_FREE_MEMORY, free_bytes, scoring_device
+from selip.experiments.dry_run import time_step, workloads
+from selip.experiments.experiment_file import GridCell
+from selip.system.errors import InputError
 
 EDGES = {"cuda": (4096, 8192, 16384), "cpu": (512, 1024, 2048)}
 COPY_BYTES = {"cuda": 2**31, "cpu": 2**28}  # far more than any cache holds
@@ -60,6 +66,17 @@ def _best_seconds(statement: str, tensors: dict[str, torch.Tensor]) -> float:
     """Least time of `statement` in SECONDS_A_SIZE; torch's timer warms up and waits for the device."""
     timer = Timer(statement, globals={"torch": torch, **tensors}, num_threads=torch.get_num_threads())
     return float(min(timer.blocked_autorange(min_run_time=SECONDS_A_SIZE).times))
+
+
+def memory_line(cells: Iterable[GridCell], profile: Profile) -> str:
+    """Memory that the steps of an experiment need, each kind taken as in a dry run, against what is free here."""
+    needed, free = 0.0, free_bytes(scoring_device()) / 2**30
+    for members in workloads(cells).values():
+        with suppress(InputError):  # the dry run says why it cannot be timed
+            needed = max(needed, time_step(members[0][0], members[0][3], profile, limit_s=0).memory_mb / 1024)
+    line = f"a step needs up to {needed:.1f} GiB beside the training voxels, {free:.1f} GiB are free"
+    fits = needed <= (1 - SHARE_OF_FREE_MEMORY) * free
+    return line if fits else f"{line}; lower training.batch_size or training.micro_batch"
 
 
 Target = tuple[object, str, str]

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
 from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
@@ -25,7 +26,7 @@ from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import forget_peak_memory, within_memory
 from selip.system.progress import Report
-from selip.training.distributed import is_main, process_count
+from selip.training.distributed import ending_together, is_main, process_count, wait_for_all
 from selip.training.method import Method
 from selip.training.resume_state import forget_state
 from selip.training.trackers import Tracking
@@ -49,6 +50,7 @@ class Setting:
         on_score: Called with cell, benchmark and score, before there is a record, which says that all is there.
         command: What the user typed.
         report: Where progress goes.
+        part: Part of the cohort that is scored.
         track: Tracker that losses are logged to; "" for none.
     """
 
@@ -61,6 +63,7 @@ class Setting:
     on_score: Callable[[Planned, str, Score], None]
     command: Sequence[str]
     report: Report
+    part: str = "test"
     track: str = ""
 
 
@@ -88,7 +91,7 @@ def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
     forget_peak_memory()
     repeat_exactly()  # a training that is finished does not do it
     try:
-        with within_memory(TRAINING_SIZES):
+        with ending_together(partial(_leave, cell, setting, facts, left)), within_memory(TRAINING_SIZES):
             model, checkpoint, training, seconds = _trained(cell, method, setting, facts)
     except InputError as error:
         well = _leave(cell, setting, facts, left, error)
@@ -120,6 +123,7 @@ def _trained(
     )  # fmt: skip
     path = setting.directory.checkpoints / cell.checkpoint
     known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)
+    wait_for_all()
     if known:
         return known
     began = time.perf_counter()
@@ -131,7 +135,7 @@ def _subject(cell: Planned, setting: Setting, model: DualEncoder, checkpoint: Ch
     cohorts = setting.cohorts
     model.intensity.read_as(read_as(cohorts.reading))  # after training: what the checkpoint holds stays as it is
     return Subject(
-        model, cohorts.scored, majority_texts(checkpoint), cell.seed, transfer=cohorts.transfer,
+        model, cohorts.scored, majority_texts(checkpoint), cell.seed, setting.part, transfer=cohorts.transfer,
         trained_on=cohorts.trained_on if cohorts.evaluate_on else None, shared=setting.directory.root / "shared",
         cache=EmbeddingCache(setting.directory.embeddings, setting.report.line),
     )  # fmt: skip
@@ -165,12 +169,7 @@ def _score(
 
 
 def _leave(
-    cell: Planned,
-    setting: Setting,
-    facts: dict[str, Any],
-    names: Iterable[str],
-    error: Exception,
-    quiet: bool = False,
+    cell: Planned, setting: Setting, facts: dict[str, Any], names: Iterable[str], error: Exception, quiet: bool = False
 ) -> bool:
     """Records why benchmarks have no score; whether that is well, as it is for what is not available here."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, UnavailableError) else "failed"

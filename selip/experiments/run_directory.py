@@ -18,17 +18,26 @@ from selip.records.record import Record
 from selip.records.record_files import check_per_item, read_record
 from selip.system.environment import now
 from selip.system.errors import InputError
-from selip.system.files import is_partial, naming, remove_leftovers, write_all, write_atomically
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.files import LOCK, held, is_partial, naming, remove_leftovers, write_all, write_atomically
 from selip.system.mappings import to_mapping
 
 if TYPE_CHECKING:
-    from selip.experiments.grid import Planned
+    from selip.experiments.experiment_file import Planned
 
 IMAGE_ONLY = "the method trains no text tower"
 """Why a benchmark that asks the text tower has no score of a method without one, now and ever."""
-FIXED = ("cohort", "transfer", "evaluate_on", "contrasts", "run", "evaluation")
+FIXED = (
+    "cohort",
+    "transfer",
+    "evaluate_on",
+    "contrasts",
+    "run",
+    "evaluation",
+    "part",
+    "tuned",
+    "doses",
+    "positive_control",
+)
 """What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
 Say = Callable[[str], None]
@@ -90,7 +99,7 @@ class RunDirectory:
             changed = [key for key in FIXED if old is not None and old.get(key) != new[key]]
             if changed:
                 raise InputError(f"got another {' and '.join(changed)} than {path}; name a new --out")
-        elif self.root.exists() and not all(is_partial(one) or one.name == LOCK for one in self.root.iterdir()):
+        elif self.root.exists() and not all(map(_is_of_no_run, self.root.iterdir())):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 
     def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
@@ -146,6 +155,11 @@ class RunDirectory:
             file.seek(max(0, size - 1))
             torn = file.read(1) not in (b"", b"\n")
             write_all(file.fileno(), (b"\n" * torn) + json.dumps({"time": now(), **event}).encode() + b"\n")
+
+
+def _is_of_no_run(path: Path) -> bool:
+    """True for what may lie in a new run directory: a lock, what a killed process left, a cohort that others share."""
+    return is_partial(path) or path.name == LOCK or path.is_symlink()
 
 
 def _read_config(path: Path, say: Say) -> dict[str, Any] | None:

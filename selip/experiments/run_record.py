@@ -12,8 +12,8 @@ import torch
 from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
-from selip.experiments.experiment_cohorts import Cohorts
-from selip.experiments.grid import Planned
+from selip.experiments.cohorts import Cohorts
+from selip.experiments.experiment_file import Planned
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.records.record import CohortFacts, Metric, Record, Training
 from selip.system.environment import git_commit, now, package_versions
@@ -94,11 +94,7 @@ def finished_training(
 ) -> tuple[DualEncoder, CheckpointFacts, Training, float] | None:
     """The model of a cell, what its checkpoint and its record say of it, and the seconds of training.
 
-    Args:
-        path: The checkpoint.
-        run: `selip.training.trainer.Run.id` of the cell.
-        records: Records that may be of the cell.
-        facts: What every record of the cell says, from `selip.experiments.run_record.run_facts`.
+    `run` is the `Run.id` of the cell, `facts` are what every record of it says, from `run_facts`.
 
     Returns:
         None when there is no scored record of the cell, or no readable checkpoint of that very run and step.

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from leaderboards.figures.example_pictures import Example
 from selip.data.cohort import Cohort, lesion_of
 from selip.data.findings import CONTRASTS, parse_findings_text
 from selip.data.states import ABNORMAL, states_of
@@ -26,13 +26,7 @@ from selip.system.files import content_hash
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer.
-
-    Attributes:
-        cosine: Similarity in [-1, 1].
-        row: Row of the first volume that carries the answer in the embeddings' items.
-        text: Its findings text.
-    """
+    """One answer: cosine in [-1, 1], row of the first volume that carries it among the items, and its findings text."""
 
     cosine: float
     row: int
@@ -128,41 +122,31 @@ EXAMPLES = 3
 SHOWN = 5
 
 
-def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str) -> dict[str, list[dict[str, Any]]]:
-    """Keyword arguments of leaderboard examples, by direction; the same queries for each method."""
+def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str, synthetic: bool) -> dict[str, list[Example]]:
+    """Examples for the leaderboard, by direction; the same queries for each method."""
     abnormal = [row for row, state in enumerate(states_of(embeddings.items)) if state == ABNORMAL]
     rows = sorted(abnormal, key=lambda row: content_hash(embeddings.items["volume_id"].iloc[row]))[:EXAMPLES]
     if not rows:
         return {}
     return {
-        "image_to_text": [_image_to_text(embeddings, cohort, method, row) for row in rows],
-        "text_to_image": [_text_to_image(embeddings, cohort, method, row) for row in rows],
+        "image_to_text": [_image_to_text(embeddings, cohort, method, row, synthetic) for row in rows],
+        "text_to_image": [_text_to_image(embeddings, cohort, method, row, synthetic) for row in rows],
     }
 
 
-def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
+def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int, synthetic: bool) -> Example:
     item = embeddings.items.iloc[row]
-    picture, mask = lesion_slice(cohort, item["volume_id"])
     hits = nearest_texts(embeddings, embeddings.volumes[row], SHOWN)
-    return {
-        "title": f"{method}: {item['volume_id']} ({item['contrast']})",
-        "true_text": item["text"],
-        "candidates": [(hit.text, hit.cosine, hit.text == item["text"], None) for hit in hits],
-        "synthetic": cohort.info.synthetic,
-        "picture": picture,
-        "mask": mask,
-    }
+    candidates = [(hit.text, hit.cosine, hit.text == item["text"], None) for hit in hits]
+    title = f"{method}: {item['volume_id']} ({item['contrast']})"
+    return Example(title, item["text"], candidates, synthetic, *lesion_slice(cohort, item["volume_id"]))
 
 
-def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> dict[str, Any]:
+def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int, synthetic: bool) -> Example:
     text = embeddings.items["text"].iloc[row]
     hits = nearest_volumes(embeddings, [text], SHOWN)
-    return {
-        "title": f"{method}: volumes for a text",
-        "true_text": text,
-        "candidates": [_shown(embeddings, cohort, hit, text) for hit in hits],
-        "synthetic": cohort.info.synthetic,
-    }
+    candidates = [_shown(embeddings, cohort, hit, text) for hit in hits]
+    return Example(f"{method}: volumes for a text", text, candidates, synthetic)
 
 
 def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> tuple[str, float, bool, np.ndarray]:

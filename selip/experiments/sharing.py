@@ -30,14 +30,10 @@ PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 
 
 class SharedFacts(BaseModel):
-    """Contents of `config.json`.
+    """Contents of `config.json`: version that pushed, SHA-256 (hex) of `model.safetensors`, facts of the checkpoint.
 
-    Attributes:
-        library: Tells our files from others of the same names.
-        selip_bench: Version of the package that pushed.
-        model_sha256: SHA-256 (hex) of `model.safetensors`.
-        facts: `CheckpointFacts` without the training texts.
-        train_texts: Number of distinct training texts, which are in `model.safetensors`.
+    `library` tells our files from others of the same names; of the training texts, which are in the model's file, only
+    the number of distinct ones stands here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -86,12 +82,7 @@ def _is_of(record: Record, facts: CheckpointFacts) -> bool:
 def push(checkpoint: Path, place: SharingPlace, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:
     """Puts a checkpoint into a place that is empty, or that holds a shared checkpoint already.
 
-    Args:
-        checkpoint: The file.
-        place: Where it goes.
-        facts: Of `shared_facts`.
-        card: The model card, Markdown.
-        records: Those that are shared too, with their per-item scores.
+    `records` are shared too, with their per-item scores.
 
     Raises:
         InputError: When the place holds something else, or cannot be written.

@@ -114,11 +114,7 @@ class StepProfile:
 def profile_step(method: Method, config: RunConfig, cohort: Cohort, steps: int) -> StepProfile:
     """Profiles the training step of `method` on the train part of `cohort`.
 
-    Args:
-        method: A method that trains.
-        config: Its configuration; its number of steps is not used.
-        cohort: Its train part must fill a batch; nothing else is read.
-        steps: Steps to time, after BEFORE_TIMING others.
+    The train part of `cohort` must fill a batch; nothing else is read. BEFORE_TIMING other steps come first.
 
     Raises:
         InputError: For a method that is not trained, `steps` below 1, or a run that could not start.

@@ -37,7 +37,7 @@ class DualEncoder(nn.Module):
         self.volume_projection = nn.Linear(self.volume_tower.features, config.embedding_size, bias=False)
         self.text_projection = nn.Linear(self.text_tower.features, config.embedding_size, bias=False)
         self.log_logit_scale = nn.Parameter(
-            torch.tensor(math.log(1 / 0.07)), requires_grad=config.logit_scale == "learned"
+            torch.tensor(math.log(config.logit_scale_start)), requires_grad=config.logit_scale == "learned"
         )
 
     @property
@@ -82,14 +82,15 @@ class DualEncoder(nn.Module):
 
 
 def parameter_groups(
-    module: nn.Module, volume_rate: float, text_rate: float, weight_decay: float
+    module: nn.Module, volume_rate: float, text_rate: float, scalar_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups: each tower with its own peak rate; no decay on scalars, norms and biases.
+    """Optimiser groups: each tower and the scalars with their own peak rate; no decay on scalars, norms and biases.
 
     Args:
         module: A model, or layers of a method.
         volume_rate: Peak rate of every parameter but the text tower's, projections included: they start from scratch.
         text_rate: Peak rate of the text tower.
+        scalar_rate: Peak rate of parameters that are one number.
         weight_decay: Decay of weights with two axes or more.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -97,6 +98,7 @@ def parameter_groups(
         if parameter.requires_grad:
             decay = 0.0 if parameter.ndim < 2 else weight_decay
             rate = text_rate if name.startswith("text_tower") else volume_rate
+            rate = scalar_rate if parameter.ndim == 0 else rate
             groups.setdefault((rate, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "peak": rate, "weight_decay": decay}

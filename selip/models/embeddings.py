@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from selip.data.cohort import Cohort, voxel_hash
+from selip.data.cohort import COMBINATION, Cohort, voxel_hash
 from selip.data.findings import Finding
 from selip.data.states import COLUMN as STATE
 from selip.data.states import states_of
@@ -25,7 +25,7 @@ class Embeddings:
 
     Attributes:
         items: One row a volume: volume_id, study_id, patient_id, contrast, site, text, and
-            state where `selip.data.states` is to take it from there.
+            state where `selip.data.states` is to take it from there; combination where the cohort has it.
         volumes: (N, E) float32 of unit length; row i belongs to items.iloc[i].
         features: (N, F) float32, before projection.
         encode_text: Texts (n,) to embeddings (n, E) float32 of unit length.
@@ -55,13 +55,13 @@ def check_grid(model: DualEncoder, shape: Sequence[int]) -> None:
 
 @torch.no_grad()
 def embed_volumes(
-    model: DualEncoder, volumes: np.ndarray, contrasts: Sequence[str], batch_size: int = 64
+    model: DualEncoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], batch_size: int = 64
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (n, E) float32 of unit length and features (n, F) before projection, BatchNorm in eval mode.
 
     Args:
         model: The model; its mode is restored afterwards.
-        volumes: (n, I, J, K) uint8 on the model's grid.
+        volumes: (n, I, J, K) uint8 on the model's grid; a tensor may be anywhere.
         contrasts: (n,) names in CONTRASTS.
         batch_size: Volumes at a time.
     """
@@ -70,7 +70,7 @@ def embed_volumes(
     model.eval()
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for start in range(0, len(volumes), batch_size):
-        block = torch.from_numpy(volumes[start : start + batch_size]).to(device).unsqueeze(1).float() / 255
+        block = torch.as_tensor(volumes[start : start + batch_size]).to(device).unsqueeze(1).float() / 255
         positions = contrast_positions(contrasts[start : start + batch_size]).to(device)
         features = model.volume_features(block, positions)
         parts.append((model.project_volumes(features).cpu().numpy(), features.float().cpu().numpy()))
@@ -82,12 +82,14 @@ def embed_volumes(
 
 
 def embed_cohort(
-    model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str], cache: EmbeddingCache | None = None
-) -> Embeddings:
+    model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str], cache: EmbeddingCache | None = None,
+    voxels: torch.Tensor | None = None,
+) -> Embeddings:  # fmt: skip
     """Embeddings of the volumes in `split` ("all" for every one), with the truth a benchmark may need.
 
     With a `cache` volumes and texts that this model has embedded before are not encoded again; the numbers are the same
-    bit for bit, and `model` must keep its weights as long as the embeddings are used.
+    bit for bit, and `model` must keep its weights as long as the embeddings are used. `voxels` of the part that are at
+    hand, on whichever device, are neither read again nor looked up.
 
     Raises:
         InputError: When the part is empty or its grid is not the model's.
@@ -96,16 +98,21 @@ def embed_cohort(
     if not len(rows):
         raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     table = cohort.volumes.iloc[rows]
-    items = table[ITEM_COLUMNS].assign(**{STATE: states_of(table)}).reset_index(drop=True)
-    known = {study: cohort.findings(study) for study in sorted(set(items["study_id"]))}
+    own = [COMBINATION] if COMBINATION in table else []
+    items = table[[*ITEM_COLUMNS, *own]].assign(**{STATE: states_of(table)}).reset_index(drop=True)
     encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
-    volumes, features = encoder.volumes(cohort.read_volumes(rows), items["contrast"].tolist())
+    contrasts = items["contrast"].tolist()
+    volumes, features = (
+        encoder.volumes(cohort.read_volumes(rows), contrasts)
+        if voxels is None
+        else embed_volumes(model, voxels, contrasts)
+    )
     return Embeddings(
         items=items,
         volumes=volumes,
         features=features,
         encode_text=encoder.texts,
-        findings={study: findings for study, findings in known.items() if findings is not None},
+        findings=cohort.known_findings(items["study_id"]),
         train_texts=train_texts,
     )
 

@@ -52,7 +52,8 @@ class ModelConfig:
         embedding_size: E.
         centre_projections: Whether both projections start turned away from the mean training feature, so that
             untrained embeddings are spread out; a property of the initial weights, the same for every method.
-        logit_scale: "learned" for every method, or "fixed" at 1 / 0.07 as in the authors' code.
+        logit_scale: "learned" for every method, or "fixed" as in the authors' code.
+        logit_scale_start: Its value before the first step, in [1, 100].
         slices: The 2D tower of "open_clip_slices".
     """
 
@@ -71,4 +72,5 @@ class ModelConfig:
     embedding_size: PositiveInt = 128
     centre_projections: bool = True
     logit_scale: Literal["learned", "fixed"] = "learned"
+    logit_scale_start: Annotated[float, Field(ge=1, le=100)] = 1 / 0.07
     slices: SliceConfig = field(default_factory=SliceConfig)

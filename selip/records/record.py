@@ -89,13 +89,36 @@ class Training(_Strict):
     history: list[dict[str, float]] = []
 
 
+class TuningFacts(_Strict):
+    """Tuning behind the settings of a scored model.
+
+    Attributes:
+        cohort: What trials were trained and, on its val part, scored on.
+        seeds: Seeds of every trial.
+        score: What a score is, in words.
+        chosen: Name of the trial with the best score.
+        settings: Its settings by dotted key; the others are the experiment's.
+        edges: Keys of those that sit on the edge of their range.
+        trials: Trial name to its score; None for one of which a run failed.
+    """
+
+    cohort: str
+    seeds: tuple[int, ...]
+    score: str
+    chosen: str
+    settings: dict[str, float]
+    edges: tuple[str, ...]
+    trials: dict[str, float | None]
+
+
 class Record(_Strict):
     """One run on one benchmark. See the module's docstring.
 
     `cohort` is what was scored. `trained_on` is the cohort that the model was trained on and its step chosen on; None
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
     there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
-    second, the experiment tests, and `controls` those second ones that are a control of the first.
+    second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
+    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned.
     """
 
     schema_version: Literal[1] = 1
@@ -119,6 +142,8 @@ class Record(_Strict):
     settings: dict[str, Any]
     contrasts: tuple[tuple[str, str], ...]
     controls: tuple[str, ...]
+    part: Literal["test", "val"] = "test"
+    tuning: TuningFacts | None = None
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}
     training: Training | None = None

@@ -50,11 +50,7 @@ def read_record(path: Path) -> Record:
 
 
 def record_files(folder: Path) -> list[Path]:
-    """The record files of a folder in order of their names.
-
-    Raises:
-        InputError: When the folder holds none.
-    """
+    """The record files of a folder in order of their names; raises InputError when the folder holds none."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
         raise InputError(f"got no records in {folder}; name a folder of record files, or run 'selip run' first")

@@ -20,16 +20,10 @@ from selip.system.arrays import FloatArray
 
 @dataclass(frozen=True)
 class ClausePair:
-    """One entry of the clause table, all in [0, 1].
+    """One entry of the clause table, all in [0, 1]; `similarity` is K.
 
-    Attributes:
-        clause_a: Clause of the first text.
-        clause_b: Clause of the second text.
-        location: Location match; None where the semantic measure has no parts.
-        signal: Signal match; None likewise.
-        semantic: Semantic term; None where the mix leaves it out.
-        syntax: Syntax term; None where the mix leaves it out.
-        similarity: K.
+    `location` and `signal` are None where the semantic measure has no parts, a term is None where the mix leaves it
+    out.
     """
 
     clause_a: str
@@ -43,17 +37,10 @@ class ClausePair:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why S of two texts is what it is.
+    """Why S of two texts, in [0, 1], is what it is.
 
-    Attributes:
-        text_a: First text.
-        text_b: Second text.
-        clauses_a: Its clauses; none for a normal text.
-        clauses_b: Those of the second.
-        pairs: Every pair of clauses, those of the first text outermost.
-        similarity: S in [0, 1].
-        reason: The rule that gave S, as "mean of 6 clause pairs" or "equal texts".
-        config: The measures.
+    A normal text has no clauses; `pairs` are those of the first text outermost; `reason` is the rule that gave S, as
+    "mean of 6 clause pairs" or "equal texts".
     """
 
     text_a: str
@@ -72,17 +59,13 @@ def explain(text_a: str, text_b: str, config: SimilarityConfig) -> Explanation:
     return Explanation(
         text_a=text_a,
         text_b=text_b,
-        clauses_a=tuple(_sentence(clause) for clause in a),
-        clauses_b=tuple(_sentence(clause) for clause in b),
+        clauses_a=tuple(clause.sentence for clause in a),
+        clauses_b=tuple(clause.sentence for clause in b),
         pairs=_pairs(a, b, config),
         similarity=float(similarity_of_texts([text_a], [text_b], config)[0, 0]),
         reason=_reason(text_a == text_b, len(a), len(b), config),
         config=config,
     )
-
-
-def _sentence(clause: Clause) -> str:
-    return clause.text if clause.location else clause.signal
 
 
 def _pairs(a: Sequence[Clause], b: Sequence[Clause], config: SimilarityConfig) -> tuple[ClausePair, ...]:
@@ -97,7 +80,7 @@ def _pairs(a: Sequence[Clause], b: Sequence[Clause], config: SimilarityConfig) -
 
     def pair(row: int, column: int) -> ClausePair:
         terms = missing | {name: float(table[row, column]) for name, table in tables.items()}
-        return ClausePair(_sentence(a[row]), _sentence(b[column]), similarity=float(mixed[row, column]), **terms)
+        return ClausePair(a[row].sentence, b[column].sentence, similarity=float(mixed[row, column]), **terms)
 
     return tuple(pair(row, column) for row in range(len(a)) for column in range(len(b)))
 

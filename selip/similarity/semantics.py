@@ -61,7 +61,7 @@ def signal_grade(rows: Sequence[Clause], columns: Sequence[Clause]) -> FloatArra
 
 def embedding_cosine(rows: Sequence[Clause], columns: Sequence[Clause]) -> FloatArray:
     """(R, C) in [0, 1]: cosine of the MiniLM embeddings of the clauses, negative ones 0; nearly blind to the side."""
-    a, b = ([clause.text if clause.location else clause.signal for clause in clauses] for clauses in (rows, columns))
+    a, b = ([clause.sentence for clause in clauses] for clauses in (rows, columns))
     names = sorted({*a, *b})
     embeddings = sentence_embeddings(names).astype(np.float64)
     return _look_up((embeddings @ embeddings.T).clip(0, 1), names, a, b)

@@ -13,13 +13,14 @@ same. A measure (syntax.py, semantics.py) only fills K.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from selip.data.findings import Clause, flip_text, parse_findings_text
+from selip.data.cohort import READ_FINDINGS, Cohort
+from selip.data.findings import Clause, clauses_of, findings_from_json, findings_text, flip_text, parse_findings_text
 from selip.data.sides import can_flip
 from selip.similarity.semantics import (
     PARTS,
@@ -83,6 +84,31 @@ def _unique_clauses(texts: Sequence[Sequence[Clause]]) -> list[Clause]:
     return sorted({clause for clauses in texts for clause in clauses})
 
 
+def _said_clauses(pairs: Iterable[tuple[str, str]]) -> dict[str, set[Clause]]:
+    """Clauses of each text, of its twin and of the twin's; a text that is there several times has those of all."""
+    found: dict[str, set[Clause]] = {}
+    for text, said in set(pairs):
+        for _ in range(3):
+            found.setdefault(text, set()).update(parse_findings_text(said))
+            flipped = flip_text(text)
+            said = said if flipped == text else flip_text(said)
+            text = flipped
+    return found
+
+
+def text_table(cohort: Cohort, rows: np.ndarray) -> TextTable:
+    """Table of the texts of some rows of a cohort's volumes, with the clauses of what was read where that is stored."""
+    volumes = cohort.volumes.iloc[rows]
+    if READ_FINDINGS not in cohort.studies:
+        return TextTable.of(volumes["text"].tolist())
+    stored = dict(zip(cohort.studies["study_id"], cohort.studies[READ_FINDINGS], strict=True))
+    said = [
+        findings_text(clauses_of(findings_from_json(stored[study]), contrast))
+        for study, contrast in zip(volumes["study_id"], volumes["contrast"], strict=True)
+    ]
+    return TextTable.of(volumes["text"].tolist(), said)
+
+
 @dataclass(frozen=True)
 class TextTable:
     """Unique texts of a cohort with their flipped twins. Text ids are positions in `texts`.
@@ -98,21 +124,24 @@ class TextTable:
     twin: np.ndarray
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> TextTable:
-        """Table of the unique `texts` and their twins."""
+    def of(cls, texts: Sequence[str], said: Sequence[str] | None = None) -> TextTable:
+        """Table of the unique `texts` and their twins.
+
+        Args:
+            texts: Texts, as reports.
+            said: The findings text of each, whose clauses are those of the text; None: texts are findings texts.
+        """
         unique = sorted({*texts} | {flip_text(text) for text in texts})
         # A text whose clauses are not in canonical order is not the twin of its twin, so close under flipping.
         unique = sorted({*unique} | {flip_text(text) for text in unique})
         index = {text: number for number, text in enumerate(unique)}
         twin = np.array([index[flip_text(text)] for text in unique], dtype=np.int64)
-        return cls(tuple(unique), tuple(parse_findings_text(text) for text in unique), twin)
+        known = None if said is None else _said_clauses(zip(texts, said, strict=True))
+        clauses = (parse_findings_text(text) if known is None else tuple(sorted(known[text])) for text in unique)
+        return cls(tuple(unique), tuple(clauses), twin)
 
     def ids(self, texts: Sequence[str]) -> np.ndarray:
-        """(n,) int64 ids of `texts`.
-
-        Raises:
-            InputError: When a text is not in the table.
-        """
+        """(n,) int64 ids of `texts`; raises InputError when a text is not in the table."""
         index = {text: number for number, text in enumerate(self.texts)}
         missing = next((text for text in texts if text not in index), None)
         if missing is not None:

@@ -1,4 +1,4 @@
-"""Errors that a user's input or machine can cause."""
+"""Errors that a user's input or machine can cause, and the words of their lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Sequence
 
-DEFECT, INTERRUPTED = 70, 130
+WRONG_INPUT, DEFECT, INTERRUPTED = 2, 70, 130
 INTERRUPTED_LINE = "interrupted; the same command with --resume continues"
 MAX_REASON = 200  # characters
 
@@ -38,14 +38,23 @@ def is_out_of_memory(error: BaseException) -> bool:
 def out_of_memory_line(error: BaseException, sizes: Sequence[str] = ()) -> str:
     """One line for an error of memory.
 
-    Args:
-        error: One that `is_out_of_memory`.
-        sizes: Settings that decide how much is needed.
+    `sizes` are settings that decide how much is needed.
     """
     asked = _ASKED_FOR.search(str(error))
     amount = f" for {asked[1]}" if asked else ""
     lower = f"lower {' or '.join(sizes)} in a new --out, or " if sizes else ""
     return f"got too little memory{amount}; {lower}run again with --resume and fewer --workers"
+
+
+def counted(names: Sequence[str], what: str) -> str:
+    """A number and its noun, as "1 study" or "3 studies"."""
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{len(names)} {what if len(names) == 1 else several}"
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """The first of some names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def one_line(text: object) -> str:

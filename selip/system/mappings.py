@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -63,9 +63,20 @@ def refuse_unknown(kind: Any, values: Mapping[str, Any], where: str) -> None:  #
             near = difflib.get_close_matches(str(key), hints, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"got unknown key {path!r}; allowed: {', '.join(hints) or 'none'}{hint}")
-        part = next((one for one in (hints[key], *get_args(hints[key])) if is_dataclass(one)), None)
-        if part and not (value is None and part is not hints[key]):
-            refuse_unknown(part, value, path)
+        for where_inside, part, inside in _parts(hints[key], value, path):
+            refuse_unknown(part, inside, where_inside)
+
+
+def _parts(hint: Any, value: Any, path: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
+    """Path, dataclass and value of what is a dataclass by `hint`: `value` itself, or what a mapping or list holds."""
+    if get_origin(hint) is dict and isinstance(value, Mapping):
+        inside = [(f"{path}.{key}", one) for key, one in value.items()]
+    elif get_origin(hint) is tuple and isinstance(value, Sequence) and not isinstance(value, str):
+        inside = [(f"{path}.{number}", one) for number, one in enumerate(value)]
+    else:
+        inside = [] if value is None and not is_dataclass(hint) else [(path, value)]
+    part = next((one for one in (hint, *get_args(hint)) if is_dataclass(one)), None)
+    yield from ((where, part, one) for where, one in inside if part)
 
 
 def read_mapping(path: Path, what: str) -> dict[str, Any]:
@@ -116,11 +127,7 @@ def apply_override(values: dict[str, Any], override: str, expand: Callable[[str]
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Values of `key=value` texts by key, read as YAML.
-
-    Raises:
-        InputError: When one is no such text.
-    """
+    """Values of `key=value` texts by key, read as YAML; raises InputError when one is no such text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         if "." in pair.partition("=")[0]:

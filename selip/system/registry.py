@@ -27,9 +27,7 @@ SAID = ("name", "summary", "source")
 def registered(registry: Registry, group: str) -> dict[str, str]:
     """`registry`, then the entry points of `group` ("selip.methods", "selip.cohorts", ...).
 
-    Args:
-        registry: Name to "module:ATTRIBUTE". A built-in name is never replaced by a third party's.
-        group: Name of the entry-point group.
+    Names are to "module:ATTRIBUTE"; a built-in one is never replaced by a third party's.
     """
     return dict(registry) | {one.name: one.value for one in entry_points(group=group) if one.name not in registry}
 
@@ -47,11 +45,7 @@ def check_registered(registry: Registry, group: str, name: str) -> str:
 
 
 def load(registry: Registry, group: str, name: str) -> Any:  # noqa: ANN401 (each registry has its own type)
-    """The object registered under `name`.
-
-    Raises:
-        InputError: When nothing has that name.
-    """
+    """The object registered under `name`; raises InputError when nothing has that name."""
     module, _, attribute = check_registered(registry, group, name).partition(":")
     return getattr(import_module(module), attribute)
 

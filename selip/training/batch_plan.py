@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,11 +45,12 @@ def plan_batches(
     unique_texts: bool,
     flip: str,
     seed: int,
+    most: np.ndarray | None = None,
 ) -> BatchPlan:
     """Draws every batch of a run.
 
-    Epochs are random permutations. With `unique_texts` a pair whose text is already in the batch waits for a later
-    batch of its epoch; what is left when an epoch cannot fill a batch is dropped with the epoch.
+    Epochs are random permutations. With `unique_texts` a pair whose text the batch has as often as it may waits for a
+    later batch of its epoch; what is left when an epoch cannot fill a batch is dropped with the epoch.
 
     Args:
         text_ids: (n,) int64 text id of each training volume.
@@ -61,6 +62,7 @@ def plan_batches(
         flip: "none"; "random", each pair flipped with probability 1/2; or "paired", the same, and a pair whose text has
             a side brings its mirror image into the batch.
         seed: Seed of the draws.
+        most: (N,) int64, how often a batch with unique texts may hold a text id all the same; None: once.
 
     Raises:
         InputError: When the training part cannot fill one batch.
@@ -68,7 +70,9 @@ def plan_batches(
     chance = np.full(len(text_ids), 0.0 if flip == "none" else 0.5)
     if can_flip is not None:
         chance[~can_flip[text_ids]] = 0
-    batches = _batches(text_ids, twin, batch_size, unique_texts, flip, chance, np.random.default_rng([seed, 1]))
+    often = np.ones(len(twin), dtype=np.int64) if most is None else most
+    limit = often if unique_texts else None
+    batches = _batches(text_ids, twin, batch_size, limit, flip, chance, np.random.default_rng([seed, 1]))
     drawn = [next(batches) for _ in range(steps)]
     rows = np.array([[row for row, _ in batch] for batch in drawn], dtype=np.int64)
     flips = np.array([[flipped for _, flipped in batch] for batch in drawn], dtype=bool)
@@ -82,7 +86,7 @@ def _batches(
     text_ids: np.ndarray,
     twin: np.ndarray,
     batch_size: int,
-    unique: bool,
+    limit: np.ndarray | None,
     flip: str,
     chance: np.ndarray,
     rng: np.random.Generator,
@@ -98,33 +102,33 @@ def _batches(
                 [(row, first), (row, not first)] if sided[row] else [(row, first)] for [(row, first)] in waiting
             )
         empty_epochs += 1
-        while len(batch := _next_batch(waiting, text_ids, twin, batch_size, unique)) == batch_size:
+        while len(batch := _next_batch(waiting, text_ids, twin, batch_size, limit)) == batch_size:
             empty_epochs = 0
             yield batch
     raise InputError(
         f"got training.batch_size={batch_size}, which the {len(text_ids)} pairs of the train part with "
-        f"{len(set(text_ids.tolist()))} different texts cannot fill{' with different texts' if unique else ''}; "
+        f"{len(set(text_ids.tolist()))} different texts cannot fill{'' if limit is None else ' with different texts'}; "
         "lower training.batch_size or add patients"
     )
 
 
 def _next_batch(
-    waiting: deque[list[Pair]], text_ids: np.ndarray, twin: np.ndarray, batch_size: int, unique: bool
+    waiting: deque[list[Pair]], text_ids: np.ndarray, twin: np.ndarray, batch_size: int, limit: np.ndarray | None
 ) -> list[Pair]:
-    """Takes groups of pairs from the front of `waiting`; those whose text is taken go back to its front, in order.
+    """Takes groups of pairs from the front of `waiting`; those with a text at its limit go back to its front, in order.
 
     The last group of a batch is cut to fit.
     """
     batch: list[Pair] = []
-    seen: set[int] = set()
+    held: Counter[int] = Counter()
     deferred = []
     while waiting and len(batch) < batch_size:
         group = waiting.popleft()
         texts = {int(twin[text_ids[row]] if flipped else text_ids[row]) for row, flipped in group}
-        if unique and texts & seen:
+        if limit is not None and any(held[text] >= limit[text] for text in texts):
             deferred.append(group)
         else:
-            seen |= texts
+            held.update(texts)
             batch.extend(group)
     waiting.extendleft(reversed(deferred))
     return batch[:batch_size]

@@ -42,11 +42,13 @@ def make_accelerator(tracking: Tracking) -> Accelerator:
 
 def make_optimizer(model: DualEncoder, own: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW over the towers and the layers `own` of a method, as one fused kernel."""
+    volume, text, decay = config.learning_rate_volume, config.learning_rate_text, config.weight_decay
+    scalars = config.learning_rate_scalars or volume
     groups = [
-        *parameter_groups(model, config.learning_rate_volume, config.learning_rate_text, config.weight_decay),
-        *parameter_groups(own, config.learning_rate_volume, config.learning_rate_volume, config.weight_decay),
+        *parameter_groups(model, volume, text, scalars, decay),
+        *parameter_groups(own, volume, volume, scalars, decay),
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=config.adam_epsilon, fused=True)
 
 
 def arrange(tower: Any, config: TrainingConfig) -> None:  # noqa: ANN401 (two kinds of module)

@@ -7,20 +7,40 @@ So there are as many losses as processes, all equal, and gradients that were sum
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import count
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
 from torch import distributed, nn
+from torch.distributed.distributed_c10d import Store, _get_default_store
 
 from selip.system.environment import launched_processes
-from selip.system.errors import InputError, is_out_of_memory, one_line, out_of_memory_line
+from selip.system.errors import (
+    DEFECT,
+    WRONG_INPUT,
+    InputError,
+    UnavailableError,
+    is_out_of_memory,
+    one_line,
+    out_of_memory_line,
+)
 
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=12)  # the others wait while the main process builds a cohort or scores
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_TO_END = {True: 3.0, False: 5.0}
+"""That the main process and others have to end by themselves, as an error of the main one comes to all in one way."""
+SECONDS_TO_STAY = {True: 1.0, False: 5.0}
+"""Of a process with an error: all have seen it, and no launcher has ended the main one, which says it."""
+_BLOCKS = count()  # of `ending_together`, the same on every process
 
 
 def join() -> None:
@@ -117,7 +137,52 @@ def _for_others(error: Exception) -> Exception:
         return InputError(out_of_memory_line(error))
     if isinstance(error, (InputError, OSError)):
         return error
-    return RuntimeError(f"process 0 ended by {type(error).__name__}: {one_line(error)}")
+    rank = distributed.get_rank()
+    return RuntimeError(f"process {rank} ended by {type(error).__name__}: {one_line(error)}")
+
+
+def wait_for_all() -> None:
+    """Waits until every process is here: what each found on disk until now is not what another has made of it since."""
+    if process_count() > 1:
+        distributed.barrier()
+
+
+@contextmanager
+def ending_together(say: Callable[[InputError], object]) -> Iterator[None]:
+    """Inside, an error of one process ends all of them, which may wait for it in a step, over NCCL for hours.
+
+    A process that is stuck so is ended with the exit code of the first error; one that is not available is of all.
+
+    Args:
+        say: Called with the first error in each process that is ended.
+    """
+    if process_count() == 1:
+        yield
+        return
+    store, key, left = _get_default_store(), f"selip/error/{next(_BLOCKS)}", Event()
+    Thread(target=_end_with_others, args=(store, key, left, say), daemon=True).start()
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except Exception as error:
+        line = _for_others(error)
+        store.compare_set(key, "", f"{DEFECT if isinstance(line, RuntimeError) else WRONG_INPUT} {line}")
+        time.sleep(SECONDS_TO_STAY[is_main()])
+        raise
+    finally:
+        left.set()
+
+
+def _end_with_others(store: Store, key: str, left: Event, say: Callable[[InputError], object]) -> None:
+    """Watches for the first error until this process has `left`."""
+    with suppress(RuntimeError):  # the store ends with the process that keeps it
+        while not left.wait(SECONDS_BETWEEN_LOOKS):
+            if store.check([key]):
+                code, _, line = store.get(key).decode().partition(" ")
+                if not left.wait(SECONDS_TO_END[is_main()]):
+                    say(InputError(line))
+                    os._exit(int(code))  # the thread that is stuck cannot be told
 
 
 def check_same(values: Iterable[object]) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt
 from selip.similarity.text_similarity import TextTable
 from selip.system.mappings import from_mapping
 from selip.training.objective import Objective
+from selip.training.search_space import Space
 from selip.training.settings import RunConfig
 
 __all__ = ["VIEWS", "MaskSettings", "Method", "NoSettings", "Objective", "Preparation", "Sizes"]
@@ -106,6 +107,10 @@ class Method:
         tower: Fields of ModelConfig that it replaces, for a method that brings its own volume tower. Its text tower
             and text projection still start from the weights that every method of the seed starts from.
         settings: Frozen dataclass of its own settings, set as `methods.NAME.key=value`; the defaults are the method's.
+        space: Ranges in which `selip tune` draws its own settings, by key.
+        overrides: Run settings that belong to the recipe, as "training.adam_epsilon=1e-3"; they are laid over those of
+            the experiment.
+        uses_similarity: Whether its targets are those of similar texts, so that they need texts that are alike.
         control_of: Method that it is a control of. Settings that are given to that one hold for it too, where it has
             such a key and none of its own given, so that a control keeps step with what it controls.
     """
@@ -118,6 +123,9 @@ class Method:
     shown_texts: Callable[[str], tuple[str, ...]] | None = None
     tower: Mapping[str, Any] = field(default_factory=dict)
     settings: type = NoSettings
+    space: Space = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    uses_similarity: bool = False
     control_of: str = ""
 
     @property

@@ -24,9 +24,13 @@ class TrainingConfig:
         steps: Optimiser steps.
         batch_size: Pairs a step.
         unique_texts: Whether the texts of a batch are all different (the paper's), so at most one is normal.
+        normals_a_batch: Pairs with the normal sentence that such a batch may hold all the same.
         learning_rate_volume: Peak learning rate of the volume tower.
         learning_rate_text: Peak learning rate of the text tower.
+        learning_rate_scalars: Peak learning rate of temperatures and biases that are one number, as the logit scale's
+            logarithm and siglip's bias; null: the volume tower's, by which a short run hardly moves them.
         weight_decay: AdamW's weight decay.
+        adam_epsilon: Adam's epsilon, which damps the steps of weights with small gradients.
         warmup_steps: Steps of linear warm-up.
         schedule: "cosine" to zero, or "polynomial" of power 0.9 (the paper's).
         gradient_clip: Largest global gradient norm.
@@ -47,9 +51,12 @@ class TrainingConfig:
     steps: int = 2000
     batch_size: int = 64
     unique_texts: bool = True
+    normals_a_batch: PositiveInt = 1
     learning_rate_volume: Positive = 5e-4
     learning_rate_text: Positive = 5e-4
+    learning_rate_scalars: Positive | None = None
     weight_decay: NonNegativeFloat = 0.01
+    adam_epsilon: Positive = 1e-6
     warmup_steps: NonNegativeInt = 100
     schedule: Literal["cosine", "polynomial"] = "cosine"
     gradient_clip: PositiveFloat = 1.0

@@ -135,6 +135,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     plan = plan_batches(
         data.text_ids, data.texts.twin, data.texts.can_flip(), steps=config.steps, batch_size=config.batch_size,
         unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
+        most=data.texts.is_normal() * (config.normals_a_batch - 1) + 1,
     )  # fmt: skip
     return accelerator, data, common, model, plan
 
@@ -223,8 +224,8 @@ class _Loop:
         """Score of the val part by `validate`; without texts the step itself, so that the last weights are kept."""
         if not self.run.method.learns_text:
             return float(step)
-        texts = _train_texts(self.run.cohort)
-        return on_main(lambda: self.run.validate(embed_cohort(self.model, self.run.cohort, "val", texts)))
+        cohort, texts, voxels = self.run.cohort, _train_texts(self.run.cohort), self.differentiate.feed.data.val_voxels
+        return on_main(lambda: self.run.validate(embed_cohort(self.model, cohort, "val", texts, voxels=voxels())))
 
     def _read(self, state: RunState) -> float:
         try:

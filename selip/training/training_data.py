@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from selip.data.cohort import Cohort
+from selip.data.cohort import READ_FINDINGS, Cohort
 from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
@@ -19,12 +20,16 @@ from selip.models.dual_encoder import DualEncoder
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import make_tokens
 from selip.models.volume_towers import contrast_positions
-from selip.similarity.text_similarity import TextTable
+from selip.similarity.text_similarity import TextTable, text_table
 from selip.system.errors import InputError
+from selip.system.files import content_hash
 from selip.training.method import Sizes
-from selip.training.voxel_loading import place_volumes
+from selip.training.voxel_loading import place_volumes, voxels_at_hand
 
 CENTRING_VOLUMES = 256
+KEPT_RESULTS = 16
+_RESULTS: dict[str, list[torch.Tensor]] = {}
+"""In main memory: what the last runs of this process computed of the training part before their first step."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class TrainingData:
         label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
         labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for an unknown state.
         spacing_mm: Voxel edges along right, front, top.
+        val_voxels: Gives the voxels of the val part, which the first call alone reads; None where memory has no room.
     """
 
     volumes: Volumes
@@ -48,6 +54,7 @@ class TrainingData:
     label_names: tuple[str, ...]
     labels: torch.Tensor
     spacing_mm: tuple[float, float, float]
+    val_voxels: Callable[[], torch.Tensor | None]
 
 
 def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float | None = None) -> TrainingData:
@@ -65,12 +72,13 @@ def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float
     if not len(rows):
         raise InputError(f"got a cohort without a train part in {cohort.root}; allowed: at least one batch of pairs")
     table = cohort.volumes.iloc[rows]
-    texts = TextTable.of(table["text"].tolist())
+    texts = text_table(cohort, rows)
     volumes = place_volumes(cohort, rows, device, resident_gib)
     contrasts = contrast_positions(table["contrast"].tolist()).to(device)
     names, labels = finding_sets(cohort, rows)
     text_ids = texts.ids(table["text"].tolist())
-    return TrainingData(volumes, contrasts, texts, text_ids, names, labels.to(device), cohort.info.spacing_mm)
+    of_val = cache(partial(voxels_at_hand, cohort, "val", device, resident_gib))
+    return TrainingData(volumes, contrasts, texts, text_ids, names, labels.to(device), cohort.info.spacing_mm, of_val)
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
@@ -78,8 +86,11 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
 
     The types of the findings that the volume's contrast shows, where the findings of its study are known with their
     signals; else the labels of the study, less those that name none, and none for a volume whose text has no finding.
+    Where findings were read from reports they stand for the true ones: training knows no more than reports say.
     """
     studies = cohort.studies.set_index("study_id")
+    if READ_FINDINGS in studies:
+        studies = studies.assign(findings=studies[READ_FINDINGS], labels="")
     table = cohort.volumes.iloc[rows]
     shown = [
         _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
@@ -94,8 +105,8 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
 def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
     known = findings_from_json(findings) if findings else []
     if any(finding.signals for finding in known):
-        return {finding.lesion_type for finding in known if finding.clause(contrast)}
-    return set(finding_labels(json.loads(labels))) if parse_findings_text(text) else set()
+        return {finding.lesion_type for finding in known if finding.clause(contrast)} - {""}
+    return set(finding_labels(json.loads(labels or "[]"))) if parse_findings_text(text) else set()
 
 
 def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed: int) -> DualEncoder:
@@ -107,10 +118,31 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
     model = model.to(data.contrasts.device)
-    model.intensity.fit(data.volumes, data.contrasts.cpu())
+    part = cohort.volumes.iloc[cohort.rows("train")][["text", "contrast", "sha256"]]
+    known = content_hash([part.to_numpy().tolist(), data.texts.texts, cohort.info.shape, str(data.contrasts.device)])
+    statistics = _once([known, config.intensity], lambda: _fitted(model, data))
+    for statistic, value in zip(model.intensity.buffers(), statistics, strict=True):
+        statistic.copy_(value)
     if config.centre_projections:
-        _centre_projections(model, data)
+        directions = _once([known, asdict(config), seed], lambda: _mean_directions(model, data))
+        _turn_away(model, directions)
     return model
+
+
+def _once(about: object, compute: Callable[[], list[torch.Tensor]]) -> list[torch.Tensor]:
+    """The result of `compute` for `about`: methods of a seed share it, and seeds what depends on the cohort alone."""
+    key = content_hash(about)
+    if key not in _RESULTS:
+        computed = [tensor.cpu().clone() for tensor in compute()]
+        while len(_RESULTS) >= KEPT_RESULTS:
+            _RESULTS.pop(next(iter(_RESULTS)))
+        _RESULTS[key] = computed
+    return _RESULTS[key]
+
+
+def _fitted(model: DualEncoder, data: TrainingData) -> list[torch.Tensor]:
+    model.intensity.fit(data.volumes, data.contrasts.cpu())
+    return list(model.intensity.buffers())
 
 
 def with_own_tower(
@@ -139,17 +171,23 @@ def model_sizes(model: DualEncoder) -> Sizes:
 
 
 @torch.no_grad()
-def _centre_projections(model: DualEncoder, data: TrainingData) -> None:
-    """Turns both projections away from the mean training feature of the untrained towers.
-
-    Features behind a ReLU share a large common part, so the embeddings of an untrained net lie in a narrow cone (Liang
-    et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
-    """
+def _mean_directions(model: DualEncoder, data: TrainingData) -> list[torch.Tensor]:
+    """Directions (F,) and (W,) of the mean training feature of both untrained towers."""
     rows = torch.linspace(0, len(data.volumes) - 1, min(CENTRING_VOLUMES, len(data.volumes))).long()
     device = data.contrasts.device
     stored = data.volumes[rows].to(device).unsqueeze(1).float() / 255
     volumes = model.volume_features(stored, data.contrasts[rows])
     texts = model.text_tower(*(one.to(device) for one in model.tokens(data.texts.texts)))
-    for features, projection in ((volumes, model.volume_projection), (texts, model.text_projection)):
-        direction = F.normalize(features.mean(0), dim=0)
-        projection.weight -= torch.outer(projection.weight @ direction, direction)
+    return [F.normalize(features.mean(0), dim=0) for features in (volumes, texts)]
+
+
+@torch.no_grad()
+def _turn_away(model: DualEncoder, directions: Sequence[torch.Tensor]) -> None:
+    """Turns both projections away from the mean training feature of the untrained towers.
+
+    Features behind a ReLU share a large common part, so the embeddings of an untrained net lie in a narrow cone (Liang
+    et al. 2022, arXiv:2203.02053) and all volumes rank the texts alike. Without it they start spread out.
+    """
+    for direction, projection in zip(directions, (model.volume_projection, model.text_projection), strict=True):
+        there = direction.to(projection.weight.device)
+        projection.weight -= torch.outer(projection.weight @ there, there)

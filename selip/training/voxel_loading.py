@@ -34,6 +34,12 @@ def place_volumes(cohort: Cohort, rows: np.ndarray, device: torch.device, limit_
     return StoredVolumes(cohort, rows)
 
 
+def voxels_at_hand(cohort: Cohort, split: str, device: torch.device, limit_gib: float | None) -> torch.Tensor | None:
+    """Voxels of a part, to be read once; None when no memory has room for them. Arguments as of `place_volumes`."""
+    placed = place_volumes(cohort, cohort.rows(split), device, limit_gib)
+    return placed if isinstance(placed, torch.Tensor) else None
+
+
 Loader = Callable[[int, slice], torch.Tensor]
 """Step and rows of its batch to voxels (n, I, J, K) uint8 on the device."""
 
@@ -87,9 +93,8 @@ class Prefetch:
         return block.voxels[rows.start - self.own.start : rows.stop - self.own.start]
 
     def _read(self, step: int) -> _Block:
-        voxels = self.volumes[torch.from_numpy(self.rows[step])]
+        voxels = self.volumes[torch.from_numpy(self.rows[step])].numpy()
         if self.stream is None:
-            return _Block(voxels)
+            return _Block(to_device(voxels, self.device))
         with torch.cuda.stream(self.stream):
-            there = voxels.pin_memory().to(self.device, non_blocking=True)
-            return _Block(there, self.stream.record_event())
+            return _Block(to_device(voxels, self.device), self.stream.record_event())

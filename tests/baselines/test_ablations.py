@@ -13,8 +13,7 @@ from torch.nn import functional as F
 from baselines.ablations import ABLATIONS, MIX_WEIGHTS, NAMED_MIXES, Ablation
 from selip.data.findings import NORMAL_TEXT
 from selip.experiments.catalogue import check_names, experiment_file, find_ablation, find_method, listing
-from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment, with_overrides
 from selip.similarity.settings import SimilarityConfig
 from selip.similarity.text_similarity import TextSimilarity, TextTable
 from selip.system import registry

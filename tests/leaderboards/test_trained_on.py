@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from leaderboards.pages.audit_page import crossing_table, on_crossing
-from leaderboards.scores.audit_record import CrossingAudit
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.tables.protocol import cohort_facts, titled
+from selip.data.leakage_audit import CrossingAudit
 from selip.system.errors import InputError
 
 READING = {"evaluate_on": {"contrasts": {"T1": "T1", "DWI": None, "T1c": "T1"}}}

@@ -30,6 +30,7 @@ from selip.models.scored_model import Subject
 from selip.training import trainer
 from selip.training.trainer import Run, train
 from selip.training.training_data import contrast_positions
+from selip.training.voxel_loading import Prefetch
 
 TINY = (
     "model.volume_tower=resnet10", "model.width=4", "model.stem_kernel=3", "model.pooled_shape=[2, 2, 1]",
@@ -51,6 +52,7 @@ class OnTheCard:
         trainer._Loop._step, trainer.make_accelerator = self.step(), self.accelerator
         dual_encoder.scoring_device = lambda: card.DEVICE
         torch.Generator = card.Generator
+        Prefetch._read = self.in_thread(Prefetch._read)
         torch.__future__.set_overwrite_module_params_on_conversion(True)
 
     def forget(self):
@@ -61,6 +63,15 @@ class OnTheCard:
         made = self.plain_accelerator(tracking)
         made.state.device = card.DEVICE
         return made
+
+    def in_thread(self, read):
+        """What a thread reads is watched too: a mode of torch's is that of one thread."""
+
+        def watched(loader, step):
+            with card.Card():
+                return read(loader, step)
+
+        return watched
 
     def step(self):
         def watched(loop, number):

@@ -44,6 +44,7 @@ MORE = 1.05
 SMOOTH = "augment.rotation_degrees=10|augment.scale=0.1|augment.bias_field=0.1|augment.shift_voxels=1"
 METHODS = [f"train|{name}" for name in baselines.METHODS]
 CHUNKED = [f"train|{name}|training.micro_batch=4" for name in ("selip", "gloria", "mae", "simclr")]
+OTHERWISE = [*CHUNKED, f"train|selip|{SMOOTH}", "train|selip|training.resident_gib=0"]
 SCORES = [f"score|{name}" for name in ("retrieval", "zero_shot", "linear_probe", "few_shot", "segmentation")]
 OTHERS = ["fine_tune|two_classes", "window|one_convolution", "render|phantom"]
 REFUSED = {
@@ -53,7 +54,7 @@ REFUSED = {
     "gradient_of_torchs_max_pool": "", "nothing": "", "pinned": "",
 }  # fmt: skip
 PLANTED = [f"plant|{name}" for name in REFUSED]
-CASES = [*PLANTED, *METHODS, *CHUNKED, f"train|selip|{SMOOTH}", *SCORES, *OTHERS]
+CASES = [*PLANTED, *METHODS, *OTHERWISE, *SCORES, *OTHERS]
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +76,14 @@ def test_what_is_planted_is_refused_and_the_rest_is_not(name, seen):
     assert seen[f"plant|{name}"]["error"].partition(":")[0] == REFUSED[name]
 
 
-@pytest.mark.parametrize("case", [*METHODS, *CHUNKED, f"train|selip|{SMOOTH}"])
+@pytest.mark.parametrize("case", [*METHODS, *OTHERWISE])
 def test_no_step_mixes_devices_or_waits(case, seen):
     assert not seen[case]["error"]
     assert bool(seen[case]["steps"]) == (case != "train|random_init")
+
+
+def test_voxels_from_the_store_come_to_the_losses_of_resident_ones(seen):
+    assert seen["train|selip|training.resident_gib=0"]["numbers"] == seen["train|selip"]["numbers"]
 
 
 @pytest.mark.parametrize("case", COUNTED)

@@ -1,7 +1,7 @@
-"""The training step against a plain loop in the style of the authors' code, and its feed against tensors at hand.
+"""The training step against a plain loop in the style of the authors' code, and its feed against voxels at hand.
 
 Both sides take turns in one run, so that other work on the machine weighs on both. Pairs a second are of the wall
-clock, the feed's share is of CPU time, to which another process adds nothing. The plain loop works a sample at a time
+clock, ratios of CPU time, to which another process adds nothing. The plain loop works a sample at a time
 (NIfTI file, MONAI transforms, text), fills the similarity pair by pair, reads the loss each step and uses torch's
 defaults; model, batches, precision, optimiser and threads are the same.
 """
@@ -98,9 +98,10 @@ def seconds_taking_turns(*steps):
     return found[:, FIRST:]
 
 
-def ratios(seconds):
-    """How many times as long as the first function the second takes (2,), the median over steps."""
-    return np.median(seconds[..., 1] / seconds[..., 0], axis=1).tolist()
+def ratio_of(seconds):
+    """Times as long as the first function that the second takes, the median over steps; of a GPU by the wall clock."""
+    wall, processor = np.median(seconds[..., 1] / seconds[..., 0], axis=1).tolist()
+    return wall if DEVICE == "cuda" else processor
 
 
 def training(loop):
@@ -117,14 +118,16 @@ def training(loop):
 
 
 @pytest.mark.parametrize("where", ["resident", "store"])
-def test_a_step_takes_hardly_longer_than_on_tensors_at_hand(benchmark, trained, where):
-    real, bare = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
-    AtHand.in_place_of(bare.differentiate.feed)
-    seconds = benchmark.pedantic(seconds_taking_turns, (training(real), training(bare)), rounds=1)
-    wall, processor = ratios(seconds)
-    efficiency = wall if DEVICE == "cuda" else processor
-    benchmark.extra_info |= {"reference": "the same step on resident random tensors", "pipeline_efficiency": efficiency}
-    assert where == "store" or efficiency >= LEAST_EFFICIENCY[DEVICE]
+def test_a_step_takes_hardly_longer_than_without_its_feed(benchmark, trained, where):
+    """Voxels in memory against tensors at hand, and voxels read from the store against those in memory."""
+    real, other = trained(*(["training.resident_gib=0"] if where == "store" else [])), trained()
+    if where == "resident":
+        AtHand.in_place_of(other.differentiate.feed)
+    seconds = benchmark.pedantic(seconds_taking_turns, (training(real), training(other)), rounds=1)
+    efficiency = ratio_of(seconds)
+    reference = "the same step on resident " + ("random tensors" if where == "resident" else "voxels")
+    benchmark.extra_info |= {"reference": reference, "pipeline_efficiency": efficiency}
+    assert efficiency >= LEAST_EFFICIENCY[DEVICE]
 
 
 class PlainPairs(Dataset):
@@ -194,11 +197,10 @@ def test_a_step_against_a_plain_loop(benchmark, trained, small_cohort, tmp_path)
     loop = trained()
     plain = plain_step(trained("training.memory_format=contiguous"), small_cohort, tmp_path)
     seconds = benchmark.pedantic(seconds_taking_turns, (training(loop), plain), rounds=1)
-    wall, processor = ratios(seconds)
+    ratio = ratio_of(seconds)
     benchmark.extra_info |= {
         "reference": "per-sample files and transforms, similarity pair by pair, defaults",
         "pairs_per_second": loop.run.config.training.batch_size / np.median(seconds[0, :, 0]),
-        "times_faster_than_plain_loop": wall,
-        "times_less_cpu_time": processor,
+        "times_faster_than_plain_loop": ratio,
     }
-    assert wall >= LEAST_RATIO[DEVICE]
+    assert ratio >= LEAST_RATIO[DEVICE]

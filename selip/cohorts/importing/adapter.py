@@ -1,4 +1,4 @@
-"""Adapters of public sets: their declarations, and the examinations that they find in a folder.
+"""Adapters of public sets: their declarations, the examinations that they find in a folder, and tiny example files.
 
 An adapter is one file that turns the folder a user downloaded into a `Scan`: names and small tables are read, voxels
 never. `selip.cohorts.importing.importer` makes the cohort from it, the same way for every set.
@@ -12,10 +12,15 @@ so WT = level >= 1, TC = level >= 2, ET = level >= 3. IGNORE (255) is not scored
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
+
+import nibabel as nib
+import numpy as np
 
 from selip.data.cohort import IGNORE as IGNORE
 
@@ -80,10 +85,10 @@ class Adapter:
         layout: What the folder must look like, shown when nothing is found.
         expected: Published counts, as {"studies": 335, "patients": 335, "HGG": 259, "LGG": 76}; any other key than
             "studies" and "patients" is a label.
-        centre: Where the grid lies, see `selip.data.volumes`.
         scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
+        centre: Where the grid lies, see `selip.data.volumes`.
         example: Writes a tiny source of that layout below an empty folder and returns it, for the tests; see
-            `selip.cohorts.importing.example_files`.
+            `write_case` and its like below.
     """
 
     name: str
@@ -93,8 +98,8 @@ class Adapter:
     source: str
     layout: str
     expected: Mapping[str, int]
-    centre: Literal["foreground", "world"]
     scan: Callable[[Path], Scan]
+    centre: Literal["foreground", "world"] = "foreground"
     example: Callable[[Path], Path] | None = None
 
 
@@ -105,3 +110,47 @@ def unfit_label(labels: Iterable[str]) -> str:
     """
     found = next((label for label in sorted(labels) if "/" in label or not label.isprintable()), "")
     return f"label {found[:60]!r}; allowed: one name, without '/'; write a hyphen or choose one" if found else ""
+
+
+_AFFINE = np.diag([10, 10, 10, 1])  # mm
+
+
+def write_scan(path: Path, shape: tuple[int, int, int] = (12, 12, 12), seed: int = 0) -> Path:
+    """Writes a volume of a bright ball in noise, which reaches a little below zero."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points = np.stack(np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij"))
+    values = 100 * (np.linalg.norm(points, axis=0) < 0.8) + np.random.default_rng(seed).normal(size=shape)
+    nib.save(nib.Nifti1Image(values.astype(np.float32), _AFFINE), path)
+    return path
+
+
+def write_labels(path: Path, values: Iterable[int] = (1, 2, 4), shape: tuple[int, int, int] = (12, 12, 12)) -> Path:
+    """Writes a mask with label `values[i]` in slab i + 4 along the first axis, zero elsewhere."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = np.zeros(shape, np.uint8)
+    for slab, value in enumerate(values, start=4):
+        labels[slab, 4:8, 4:8] = value
+    nib.save(nib.Nifti1Image(labels, _AFFINE), path)
+    return path
+
+
+def write_case(
+    prefix: Path | str, kinds: Iterable[str], mask: str = "", labels: Iterable[int] = (1, 2, 4), ending: str = ".nii.gz"
+) -> None:
+    """Writes the files `prefix + kind + ending`, and the mask of that kind where one is named."""
+    for path in (Path(f"{prefix}{kind}{ending}") for kind in kinds):
+        write_scan(path, seed=crc32("/".join(path.parts[-4:]).encode()))
+    if mask:
+        write_labels(Path(f"{prefix}{mask}{ending}"), labels)
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
+    """Writes a CSV file of rows, each column name to value; a value that a row lacks is empty."""
+    lines = [dict(row) for row in rows]
+    columns = dict.fromkeys(key for row in lines for key in row)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns, restval="")
+        table.writeheader()
+        table.writerows(lines)
+    return path

@@ -24,9 +24,11 @@ from selip.system.errors import InputError
 NIFTI = r"\.nii(?:\.gz)?$"
 LARGEST_TABLE_MB = 64
 OLDEST = 130
-_AGE = re.compile(r"[<>~]?=?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*(?P<unit>[a-z]*)\.?(?:\s*old)?", re.IGNORECASE)
+_AGE = re.compile(
+    r"[<>~]?=?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*(?P<unit>[a-z岁]*(?:/o)?)\.?(?:\s*old)?", re.IGNORECASE
+)
 _YEARS: Mapping[str, float] = {
-    **dict.fromkeys(("y", "yr", "year", "a"), 1.0),
+    **dict.fromkeys(("y", "yr", "year", "a", "yo", "y/o", "an", "jahr", "jahre", "岁"), 1.0),
     **dict.fromkeys(("m", "mo", "mth", "mon", "month"), 1 / 12),
     **dict.fromkeys(("w", "wk", "week"), 7 / 365.25),
     **dict.fromkeys(("d", "day"), 1 / 365.25),
@@ -111,10 +113,7 @@ def group_files(listing: Listing, pattern: str) -> tuple[list[Group], list[str]]
 def pick_volumes(group: Group, contrasts: Mapping[str, str]) -> tuple[dict[str, Path], list[str]]:
     """Volumes of an examination in the order of CONTRASTS, and a line for each that is missing.
 
-    Args:
-        group: Its files.
-        contrasts: Kind of file (lower case) -> contrast of CONTRASTS; of several kinds for one contrast the first
-            that is there counts.
+    `contrasts` are by kind of file, in lower case; of several kinds for one contrast the first that is there counts.
     """
     volumes: dict[str, Path] = {}
     for kind, contrast in contrasts.items():
@@ -126,11 +125,7 @@ def pick_volumes(group: Group, contrasts: Mapping[str, str]) -> tuple[dict[str, 
 
 
 def finish_scan(studies: Sequence[StudyFiles], problems: Sequence[str], listing: Listing, layout: str) -> Scan:
-    """The scan, with the studies that have a volume.
-
-    Raises:
-        InputError: There is none; the line tells the layout.
-    """
+    """The scan, with the studies that have a volume; raises InputError when there is none."""
     kept = tuple(study for study in studies if study.volumes)
     if not kept:
         raise InputError(
@@ -147,9 +142,7 @@ def apply_split(studies: Sequence[StudyFiles], parts: Mapping[str, str]) -> tupl
     A study that the split does not name is for training. A patient whose studies are in several parts goes to the last
     of train, val, test, so that nobody of the published test part is trained on.
 
-    Args:
-        studies: The studies.
-        parts: Study -> one of SPLITS; empty leaves the studies as they are.
+    `parts` are by study; without any the studies stay as they are.
     """
     if not parts:
         return list(studies), []
@@ -185,11 +178,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Content of a JSON file.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Content of a JSON file; raises InputError when it is none."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
@@ -228,7 +217,7 @@ def years(text: str, per_unit: float = 1.0) -> str:
 
 def years_per(words: str) -> float:
     """Years of the first unit of time in `words` ("months", "Y", "age in weeks"), 0 when there is none."""
-    known = (_YEARS.get(word.rstrip("s")) for word in re.findall(r"[a-z]+", words.lower()))
+    known = (_YEARS.get(word.rstrip("s")) for word in re.findall(r"[a-z岁]+(?:/o)?", words.lower()))
     return next((each for each in known if each), 0.0)
 
 

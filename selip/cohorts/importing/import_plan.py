@@ -1,18 +1,116 @@
-"""Decisions before the first voxel is read: the studies that can be imported, and the part of each patient."""
+"""Decisions before the first voxel is read: settings, studies that can be imported or not, parts of the patients."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import get_args
+
+import numpy as np
 
 from selip.cohorts.importing.adapter import Scan, StudyFiles, unfit_label
-from selip.cohorts.importing.quarantine import counted, some
 from selip.cohorts.importing.study_texts import Texts, has_text
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS, assign_splits
 from selip.data.tables import id_key, is_no_report
+from selip.data.volumes import Centre
+from selip.reports.extraction.extractor import LANGUAGES
+from selip.system.errors import InputError, counted, listed
+
+QUARANTINE = "quarantine.csv"
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A study that is left out, as a row of quarantine.csv; `file` is "" when no one file is to blame."""
+
+    study: str
+    file: str
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """Study, if it is of one, and reason in one line."""
+        return f"{self.study}: {self.reason}" if self.study else self.reason
+
+
+def quarantine(study: StudyFiles, reason: str, root: Path | None) -> Quarantined:
+    """A study that is left out for `reason`; paths in it become relative to `root`."""
+    files = [*study.volumes.values(), *([study.mask] if study.mask else [])]
+    file = next((str(path) for path in files if str(path) in reason), "")
+    for folder in dict.fromkeys([root, root.resolve()] if root else []):
+        file, reason = file.removeprefix(f"{folder}/"), reason.replace(f"{folder}/", "")
+    return Quarantined(study.study, file, reason)
+
+
+def problem(line: str) -> Quarantined:
+    """A problem line of a scan, as "BraTS20_Training_007: no t2 volume"."""
+    study, colon, reason = line.partition(": ")
+    return Quarantined(study, "", reason) if colon else Quarantined("", "", line)
+
+
+def write_quarantine(path: Path, entries: Sequence[Quarantined]) -> None:
+    """Writes entries as CSV with the columns study, file, reason."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, [field.name for field in fields(Quarantined)], lineterminator="\n")
+        table.writeheader()
+        table.writerows(asdict(entry) for entry in entries)
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """Facts about a set that has no adapter."""
+
+    name: str
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings by which studies become a cohort.
+
+    Attributes:
+        shape: Voxels of the cohort's grid along right, front, top.
+        spacing_mm: Voxel edges along the same axes.
+        seed: Seed of the split, or of the val part, where the set gives none.
+        centre: Where the grid lies, see `selip.data.volumes`.
+        texts: Where a contrast has no text: "extracted" from the report (from the mask without a report), "report" as
+            it is, or "masks" (measured, whatever the report).
+        language: Language of the reports.
+        strict: Whether one study that cannot be imported refuses the import.
+        workers: Processes; 0 for one a core.
+        command: Command that rebuilds the cohort, for its facts.
+        profile: Profile of the cohort.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    seed: int = 0
+    centre: Centre = "foreground"
+    texts: Texts = "extracted"
+    language: str = "en"
+    strict: bool = False
+    workers: int = 0
+    command: str = ""
+    profile: str = "imported"
+
+    def __post_init__(self) -> None:
+        """Checks the choices; raises InputError when one is not allowed."""
+        if len(self.shape) != 3 or any(size < 1 for size in self.shape):
+            raise InputError(f"got shape {tuple(self.shape)}; allowed: three positive whole numbers; mend it")
+        if len(self.spacing_mm) != 3 or not all(0 < size < np.inf for size in self.spacing_mm):
+            raise InputError(f"got spacing {tuple(self.spacing_mm)}; allowed: three positive lengths in mm; mend it")
+        choices = {"centre": get_args(Centre), "texts": get_args(Texts), "language": LANGUAGES}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"got {name} {getattr(self, name)!r}; allowed: {', '.join(allowed)}; choose one")
+        if self.workers < 0:
+            raise InputError(f"got {self.workers} workers; allowed: 0 (one a core) or more; mend it")
+
 
 SHARES = (0.7, 0.1, 0.2)
 SHARES_OF_TRAIN = (7 / 8, 1 / 8, 0.0)  # val is then to train as in SHARES
@@ -24,7 +122,7 @@ def tidied(scan: Scan) -> Scan:
     said = [
         f"{one.study} {one.report[:20]!r}" for one, other in zip(scan.studies, emptied, strict=True) if one != other
     ]
-    lines = [f"{counted(said, 'study')} with a placeholder for a text, taken as none ({some(said)})"] if said else []
+    lines = [f"{counted(said, 'study')} with a placeholder for a text, taken as none ({listed(said)})"] if said else []
     return Scan(tuple(emptied), (*_alike(scan.studies), *lines, *scan.problems))
 
 
@@ -41,16 +139,13 @@ def _alike(studies: Sequence[StudyFiles]) -> list[str]:
         spelt[id_key(study.patient)].setdefault(study.patient)
     found = [" = ".join(names) for names in spelt.values() if len(names) > 1]
     how = "differ only in letter case, Unicode form, space or leading zeros; each may be one patient in two parts"
-    return [f"{counted(found, 'group')} of patient ids that {how} ({some(found)})"] if found else []
+    return [f"{counted(found, 'group')} of patient ids that {how} ({listed(found)})"] if found else []
 
 
 def unfit(studies: Sequence[StudyFiles], root: Path | None, texts: Texts) -> dict[int, str]:
     """Position of each study that cannot be imported -> why, in one line.
 
-    Args:
-        studies: As scanned.
-        root: Folder that no file may lie outside of, links followed; None: not checked.
-        texts: What is wanted where the set gives no text.
+    No file may lie outside of `root`, links followed; None is not checked.
     """
     home = None if root is None else root.resolve()
     count, parts, some = Counter(study.study for study in studies), _parts(studies), any(s.split for s in studies)

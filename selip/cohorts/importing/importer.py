@@ -21,9 +21,19 @@ from typing import Any
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.import_plan import counts_line, patient_parts, tidied, unfit
-from selip.cohorts.importing.import_settings import Recipe, SetFacts
-from selip.cohorts.importing.quarantine import FILE, Quarantined, counted, problem, quarantine, some, write_quarantine
+from selip.cohorts.importing.import_plan import (
+    QUARANTINE,
+    Quarantined,
+    Recipe,
+    SetFacts,
+    counts_line,
+    patient_parts,
+    problem,
+    quarantine,
+    tidied,
+    unfit,
+    write_quarantine,
+)
 from selip.cohorts.importing.report_reading import ReportReading, label_lines, reading_lines
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
@@ -34,15 +44,13 @@ from selip.data.findings import CONTRASTS
 from selip.data.states import COLUMN as STATE
 from selip.data.states import STATES
 from selip.data.volumes import Centre
-from selip.system.errors import InputError
-from selip.system.files import remove_leftovers
-from selip.system.locks import FILE as LOCK
-from selip.system.locks import held
+from selip.system.errors import InputError, counted, listed
+from selip.system.files import LOCK, held, remove_leftovers
 
 PROBLEMS_SHOWN = 20
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
+Counted = Callable[[int, int], None]
 
 
 def import_adapter(
@@ -52,21 +60,13 @@ def import_adapter(
     *,
     root: Path | None = None,
     centre: Centre | None = None,
-    progress: Progress | None = None,
+    progress: Counted | None = None,
     say: Say = lambda line: None,
     **options: Any,  # noqa: ANN401 (each field of Recipe has its own type)
 ) -> Cohort:
     """Scans the folder of a public set and imports what is there.
 
-    Args:
-        adapter: The set.
-        source: The folder that the user downloaded.
-        out: Cohort folder to make.
-        root: Not for adapters; only None is allowed.
-        centre: Overrides the adapter's.
-        progress: As `import_studies`.
-        say: As `import_studies`.
-        **options: Fields of `Recipe`.
+    Arguments are those of `import_studies`; `centre` goes before the adapter's, and `root` is not for adapters.
 
     Raises:
         InputError: As `import_studies`, or nothing of the set's layout is in `source`.
@@ -93,7 +93,7 @@ def import_studies(
     out: Path | str,
     *,
     root: Path | None = None,
-    progress: Progress | None = None,
+    progress: Counted | None = None,
     say: Say = lambda line: None,
     **options: Any,  # noqa: ANN401
 ) -> Cohort:
@@ -125,11 +125,11 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", states=True) as writer:
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", {"volumes.csv": (STATE,)}) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
-            write_quarantine(writer.partial / FILE, [*left_out, *problems])
+            write_quarantine(writer.partial / QUARANTINE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
-    more = f"; reasons and {len(problems)} problems are in {out / FILE}" if left_out or problems else ""
+    more = f"; reasons and {len(problems)} problems are in {out / QUARANTINE}" if left_out or problems else ""
     say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
     return Cohort.open(out)
 
@@ -184,12 +184,7 @@ def _refuse_failures(kept: Sequence[StudyFiles], left_out: Sequence[Quarantined]
 
 
 def _write_studies(
-    writer: CohortWriter,
-    studies: Sequence[StudyFiles],
-    parts: Mapping[str, str],
-    work: Path,
-    recipe: Recipe,
-    say: Say,
+    writer: CohortWriter, studies: Sequence[StudyFiles], parts: Mapping[str, str], work: Path, recipe: Recipe, say: Say
 ) -> None:
     """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()
@@ -213,7 +208,7 @@ def _write_studies(
     say(f"texts of {counts.total()} volumes: {'; '.join(shares)}")
     if small:
         masks = f"{sum(small.values())} pieces of {counted([*small], 'mask')}"
-        say(f"{masks} are too small for the words that are measured ({some([*small])})")
+        say(f"{masks} are too small for the words that are measured ({listed([*small])})")
     say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
     for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
         say(line)

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from selip.cohorts.importing.file_layout import Listing, find_tables, read_json, read_table, years, years_per
-from selip.cohorts.importing.quarantine import counted, some
 from selip.data.tables import is_placeholder
-from selip.system.errors import InputError
+from selip.system.errors import InputError, counted, listed
 
 USED = ("age", "site", "center", "diagnosis", "group")
 SESSION_COLUMNS = ("session_id", "session", "ses_id", "ses")
 VISIT_COLUMNS = ("visit_id", "visit", "timepoint", "wave")  # sessions only where a participant has several rows
 _TABLE = re.compile(r"(?:^|/)(?:(?P<person>sub-[^/_]+)_)?(?P<kind>participants|sessions)\.tsv$", re.IGNORECASE)
 
-Key = tuple[str, str]
+RowKey = tuple[str, str]
 """Participant ("sub-01") and session ("1", or "" for all of them) in lower case, the session without leading zeros."""
 
 
@@ -38,7 +37,7 @@ class People:
         problems: What was not understood, one line each.
     """
 
-    rows: Mapping[Key, Mapping[str, str]]
+    rows: Mapping[RowKey, Mapping[str, str]]
     problems: tuple[str, ...] = ()
 
     def of(self, case: str) -> dict[str, str]:
@@ -54,14 +53,14 @@ class People:
         """A line that names and counts the rows of none of the examinations `cases`."""
         used = {key for case in cases for key in self._keys(case)}
         idle = [_case(key) for key in self.rows if key not in used]
-        return [f"{counted(idle, 'row')} of a participant or session that is not here ({some(idle)})"] * bool(idle)
+        return [f"{counted(idle, 'row')} of a participant or session that is not here ({listed(idle)})"] * bool(idle)
 
     def without_row(self, cases: Sequence[str]) -> list[str]:
         """A line that names and counts the examinations without a row, where there are rows at all."""
         bare = [case for case in cases if self.rows and not self._keys(case)]
-        return [f"{counted(bare, 'examination')} without a row in participants.tsv ({some(bare)})"] * bool(bare)
+        return [f"{counted(bare, 'examination')} without a row in participants.tsv ({listed(bare)})"] * bool(bare)
 
-    def _keys(self, case: str) -> list[Key]:
+    def _keys(self, case: str) -> list[RowKey]:
         """Keys of the rows of an examination, the participant's first; without a session, of the only session."""
         person, _, session = case.lower().partition("_")
         keys = [key for key in dict.fromkeys([(person, ""), (person, _session(session))]) if key in self.rows]
@@ -74,7 +73,7 @@ def read_people(listing: Listing) -> People:
     Raises:
         InputError: A table or a sidecar cannot be read, or a table does not name its participants.
     """
-    said: defaultdict[Key, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    said: defaultdict[RowKey, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     problems: list[str] = []
     for path in find_tables(listing, _TABLE.pattern):
         match = _TABLE.search(path.as_posix())
@@ -92,7 +91,7 @@ def read_people(listing: Listing) -> People:
     )
 
 
-def _keyed(path: Path, person: str, kind: str) -> list[tuple[Key, dict[str, str]]]:
+def _keyed(path: Path, person: str, kind: str) -> list[tuple[RowKey, dict[str, str]]]:
     """Each row of a table with its key, placeholders emptied."""
     table = [
         {column: "" if is_placeholder(value) else value for column, value in row.items()} for row in read_table(path)
@@ -123,7 +122,7 @@ def _to_years(rows: Sequence[dict[str, str]], listing: Listing, path: Path, kind
         lost += [repr(said[:20])] if said and not row["age"] else []
     if not per_unit:
         return [f"ages of {path.name} left empty, their unit {words[:40]!r} is none of years, months, weeks, days"]
-    return [f"{counted(lost, 'value')} of {column} in {path.name} no age, left empty ({some(lost)})"] if lost else []
+    return [f"{counted(lost, 'value')} of {column} in {path.name} no age, left empty ({listed(lost)})"] if lost else []
 
 
 def _unit_words(listing: Listing, column: str, kind: str) -> str:
@@ -144,7 +143,7 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 (whatever J
     return value.items() if isinstance(value, dict) else ()
 
 
-def _only(keys: Iterable[Key]) -> list[Key]:
+def _only(keys: Iterable[RowKey]) -> list[RowKey]:
     found = [*keys]
     return found if len(found) == 1 else []
 
@@ -162,5 +161,5 @@ def _session(name: str) -> str:
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 
 
-def _case(key: Key) -> str:
+def _case(key: RowKey) -> str:
     return "_ses-".join(filter(None, key))

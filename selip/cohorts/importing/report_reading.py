@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.data.languages import UNTOLD, language_of
+from selip.data.languages import is_foreign, language_of
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state
+from selip.data.tables import id_key
 from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
+from selip.system.errors import listed
 
 SHOWN, WORDS_SHOWN, WORD_LENGTH = 10, 6, 30
 LARGE_SHARE = 0.5  # of reports in which nothing was read
@@ -41,20 +43,14 @@ class ReportReading:
 
 def read_report(report: str, language: str) -> ReportReading:
     """Reads a report in the declared language; one that is plainly in another is not read, not even in part."""
-    told = language_of(report)
-    if told not in {UNTOLD, language}:
-        return ReportReading(UNKNOWN, language=told)
+    if is_foreign(report, language):
+        return ReportReading(UNKNOWN, language=language_of(report))
     found = extract(report, language)
     return ReportReading(found.state, found.not_understood, found=found)
 
 
 def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) -> list[str]:
-    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages.
-
-    Args:
-        readings: Study and the reading of its report.
-        language: The declared one.
-    """
+    """Lines of an import on the reports that it read: counts, the first unknown ones, other languages."""
     if not readings:
         return []
     lines = [_counts_line(readings), _language_line([reading for _, reading in readings], language)]
@@ -62,33 +58,33 @@ def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) 
     if against:
         lines.append(
             f"{len(against)} studies whose label says normal and whose report tells a finding count as unknown: "
-            f"{_first(against)}; mend the label or the report"
+            f"{listed(against)}; mend the label or the report"
         )
     return [line for line in lines if line]
 
 
 def label_lines(studies: Sequence[StudyFiles]) -> list[str]:
-    """Lines of an import on labels that neither call a study normal nor name a finding, as "control"."""
-    labels = Counter(label for study in studies for label in sorted({*study.labels}) if label_state([label]) == UNKNOWN)
-    if not labels:
-        return []
-    listed = ", ".join(f"{label} {count}" for label, count in labels.most_common(SHOWN))
+    """Lines of an import on labels that say neither normal nor a finding, as "control", or are spelt in two ways."""
+    labels = Counter(label for study in studies for label in sorted({*study.labels}))
+    idle = [f"{label} {count}" for label, count in labels.most_common() if label_state([label]) == UNKNOWN]
+    spelt: defaultdict[str, list[str]] = defaultdict(list)
+    for label in sorted(labels):
+        spelt[id_key(label)].append(label)
+    twice = [" / ".join(some) for some in spelt.values() if len(some) > 1]
+    total = sum(count for label, count in labels.items() if label_state([label]) == UNKNOWN)
     return [
-        f"{labels.total()} labels say neither normal nor a finding: {listed}; nothing follows from them, so name the "
-        "finding, or normal"
-    ]
+        f"{total} labels say neither normal nor a finding: {', '.join(idle[:SHOWN])}; nothing follows from them, so "
+        "name the finding, or normal"
+    ] * bool(idle) + [
+        f"{len(twice)} labels are spelt in several ways: {listed(twice)}; each spelling is a class, so write one"
+    ] * bool(twice)
 
 
 def _counts_line(readings: Sequence[tuple[str, ReportReading]]) -> str:
     counts = Counter(reading.state for _, reading in readings)
     unknown = [f"{study} ({_words(reading)})" for study, reading in readings if reading.state == UNKNOWN]
-    listed = f": {_first(unknown)}" if unknown else ""
-    return f"reports: read {counts[ABNORMAL]}, normal {counts[NORMAL]}, unknown {counts[UNKNOWN]}{listed}"
-
-
-def _first(entries: Sequence[str]) -> str:
-    more = f", ... and {len(entries) - SHOWN} more" if len(entries) > SHOWN else ""
-    return ", ".join(entries[:SHOWN]) + more
+    first = f": {listed(unknown)}" if unknown else ""
+    return f"reports: read {counts[ABNORMAL]}, normal {counts[NORMAL]}, unknown {counts[UNKNOWN]}{first}"
 
 
 def _words(reading: ReportReading) -> str:

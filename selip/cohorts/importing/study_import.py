@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from selip import __version__
 from selip.cohorts.importing.adapter import StudyFiles
-from selip.cohorts.importing.import_settings import Recipe
+from selip.cohorts.importing.import_plan import Recipe
 from selip.cohorts.importing.study_texts import measures_mask
 from selip.data.findings import findings_to_json
-from selip.data.mask_labels import label_levels
-from selip.data.nifti import Image, read_nifti, same_grid
+from selip.data.nifti import Image, label_levels, read_nifti, same_grid
 from selip.data.volumes import mask_to_grid, study_grid, to_grid
 from selip.system.child_processes import in_processes, living_workers
 from selip.system.errors import InputError, is_out_of_memory
 from selip.system.files import content_hash, write_atomically
+from selip.system.interrupts import was_interrupted
 
 BROKEN_PIECE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 
@@ -39,7 +39,7 @@ PieceTask = tuple[int, StudyFiles, Path]
 
 
 @dataclass(frozen=True)
-class Piece:
+class StudyPiece:
     """One study on the grid.
 
     Attributes:
@@ -60,11 +60,7 @@ def make_pieces(
 ) -> dict[int, str]:
     """Makes the pieces that `folder` does not have yet, each in one of the recipe's processes.
 
-    Args:
-        studies: What to read.
-        folder: Where pieces are; made when there is something to write.
-        recipe: Grid and texts.
-        progress: Called with (studies done, studies in all), those of an earlier run included.
+    `progress` is called with (studies done, studies in all), those of an earlier run included.
 
     Returns:
         Position of each study that cannot be read -> why, in one line.
@@ -103,7 +99,7 @@ def _task(task: PieceTask, recipe: Recipe) -> tuple[int, str]:
     return position, make_piece(study, path, recipe)
 
 
-def piece_of(study: StudyFiles, folder: Path, recipe: Recipe) -> Piece:
+def piece_of(study: StudyFiles, folder: Path, recipe: Recipe) -> StudyPiece:
     """The piece of a study, read from its files again when it is damaged.
 
     Raises:
@@ -136,8 +132,8 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
     try:
         piece = read_piece(study, recipe)
     except Exception as error:
-        if is_out_of_memory(error):
-            raise  # of this machine, not of the file
+        if is_out_of_memory(error) or was_interrupted():
+            raise  # of this machine or its user, not of the file
         return " ".join(str(error).split()) or type(error).__name__
     words = {"findings": np.array(piece.findings), "pieces_left_out": np.array(piece.pieces_left_out)}
     known: dict[str, Any] = words if piece.mask is None else words | {"mask": piece.mask}
@@ -147,17 +143,13 @@ def make_piece(study: StudyFiles, path: Path, recipe: Recipe) -> str:
     return ""
 
 
-def load_piece(path: Path) -> Piece:
-    """The piece in `path`; its checksums are verified.
-
-    Raises:
-        BROKEN_PIECE: It is missing or damaged.
-    """
+def load_piece(path: Path) -> StudyPiece:
+    """The piece in `path`; its checksums are verified, raises BROKEN_PIECE when it is missing or damaged."""
     with np.load(path, allow_pickle=False) as found:
-        return Piece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
+        return StudyPiece(found["arrays"], found.get("mask"), str(found["findings"]), int(found["pieces_left_out"]))
 
 
-def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
+def read_piece(study: StudyFiles, recipe: Recipe) -> StudyPiece:
     """A study on the recipe's grid.
 
     Raises:
@@ -168,15 +160,15 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> Piece:
     grid = study_grid(list(images.values()), recipe.shape, recipe.spacing_mm, recipe.centre)
     arrays = np.stack([to_grid(image, grid) for image in images.values()])
     if lesion is None:
-        return Piece(arrays, None, "")
+        return StudyPiece(arrays, None, "")
     mask = mask_to_grid(lesion, grid, study.levels)
     if not measures_mask(study, recipe.texts):
-        return Piece(arrays, mask, "")
+        return StudyPiece(arrays, mask, "")
     from selip.reports.mask_findings import findings_from_mask
     from selip.reports.mask_lesions import count_left_out
 
     measured = findings_to_json(findings_from_mask(images, lesion, study.levels))
-    return Piece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
+    return StudyPiece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
 
 
 def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:

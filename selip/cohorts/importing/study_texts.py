@@ -71,11 +71,7 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
     report's sentences where it says nothing of the contrast, or nothing was read), the report, the labels. Structured
     findings are kept when no text was given and, if they were extracted, the report speaks of every contrast.
 
-    Args:
-        study: Its files and words.
-        measured: Findings of its mask as JSON, "" when they were not asked for.
-        texts: What is wanted where nothing is given.
-        language: Language of the report.
+    `measured` are findings of its mask as JSON, "" when they were not asked for.
     """
     given = {contrast: text for contrast, text in study.texts.items() if not lacks_text(study, contrast)}
     missing = [contrast for contrast in study.volumes if contrast not in given]
@@ -90,11 +86,7 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
     sources = dict.fromkeys(given, GIVEN) | dict(other.sources)
     states = {contrast: _given_state(text, study.labels, language) for contrast, text in given.items()}
     return StudyTexts(
-        given | dict(other.texts),
-        sources,
-        "" if given else other.findings,
-        states | dict(other.states),
-        other.reading,
+        given | dict(other.texts), sources, "" if given else other.findings, states | dict(other.states), other.reading
     )
 
 

@@ -19,7 +19,8 @@ OPTIONAL = ("findings", "mask", "labels", "split", "site", "age")
 STUDY_FIELDS = ("patient", "report", "labels", "split", "site", "age")
 CONTRAST_ALIASES: Mapping[str, str] = {
     "t1w": "T1", "t1n": "T1", "t2w": "T2", "fla": "FLAIR", "t2f": "FLAIR", "t2flair": "FLAIR", "trace": "DWI",
-    "t1ce": "T1c", "t1gd": "T1c", "t1post": "T1c", "t1wks": "T1c",
+    "t1ce": "T1c", "t1gd": "T1c", "t1post": "T1c", "t1wks": "T1c", "t1postgd": "T1c",
+    "t1postcontrast": "T1c", "t1+c": "T1c",
 }  # fmt: skip
 
 
@@ -49,9 +50,7 @@ class VolumeRow:
 def read_rows(csv_file: Path, root: Path) -> list[VolumeRow]:
     """Rows of the table, each checked for itself (files are there, contrasts and texts are allowed).
 
-    Args:
-        csv_file: The table, see `selip.cohorts.table`.
-        root: Data folder that its paths are relative to and may not leave.
+    Paths in it are relative to `root` and may not leave it.
 
     Raises:
         InputError: The file is no such table, or a row of it is wrong.
@@ -128,7 +127,7 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
         raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}; mend it, or leave the column empty")
     if age and not years(age):
         raise InputError(f"got age {age!r}; allowed: years as a number; mend it, or leave it empty")
-    labels = {label.strip() for label in record.get("labels", "").split(";")} - {""}
+    labels = {label.strip() for label in record.get("labels", "").split(";") if not is_placeholder(label)}
     if unfit := unfit_label(labels):
         raise InputError(f"got {unfit}")
     return VolumeRow(

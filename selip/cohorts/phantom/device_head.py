@@ -15,7 +15,7 @@ from torch.nn import functional
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
 from selip.cohorts.phantom.device_plan import Plan, Strokes
 from selip.cohorts.phantom.profiles import Profile
-from selip.cohorts.phantom.render import CSF_ROW, RIPPLE, WAVES, WOBBLE, spline_weights
+from selip.cohorts.phantom.render import CSF_ROW, MOST, RIPPLE, WAVES, WOBBLE, spline_weights
 from selip.data.volume_batches import to_device
 
 
@@ -168,5 +168,5 @@ def _masks(shares: torch.Tensor) -> torch.Tensor:
     masks = torch.zeros(len(shares), *shares.shape[2:], dtype=torch.uint8, device=shares.device)
     for number, share in enumerate(shares.unbind(1), start=1):
         most = share.amax(dim=(1, 2, 3), keepdim=True)
-        masks.masked_fill_((most > 0) & (share >= (0.7 * most).clamp(max=0.5)), number)
+        masks.masked_fill_((most > 0) & (share >= (0.7 * most).clamp(max=0.5)), min(number, MOST))
     return masks

@@ -15,16 +15,19 @@ import pandas as pd
 from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ignore]
 
 from selip.cohorts.cohort_source import CohortSource
-from selip.cohorts.phantom import wording
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
-from selip.cohorts.phantom.patients import STUDY_STREAM, Points, Study, draw_studies, generator
+from selip.cohorts.phantom.patients import Points, Study, draw_studies
+from selip.cohorts.phantom.prevalence import held_out
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
-from selip.data.cohort import Cohort, CohortInfo
+from selip.cohorts.phantom.study_reports import study_words
+from selip.data.cohort import COMBINATION, READ_FINDINGS, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
-from selip.data.findings import clauses_of, findings_text, findings_to_json
+from selip.data.findings import clauses_of, findings_to_json
 from selip.data.splits import assign_splits
+from selip.data.states import ABNORMAL, NORMAL
+from selip.data.states import COLUMN as STATE
 from selip.system.child_processes import in_processes, living_workers
 
 LICENCE = "Apache-2.0 (simulated); anatomy: ICBM 2009a templates, (C) 1993-2004 Louis Collins, McGill University"
@@ -33,6 +36,7 @@ CITATION = (
     "simulation and reports: selip-bench"
 )
 CHUNK = 4
+WITHOUT_TEST = (0.75, 0.25, 0.0)  # train, val, test of the other patients, where the test part has its own
 PATIENTS_A_PAIR = 8  # enough for two different texts a pair, so that a batch is full whatever is flipped
 
 _RenderAll = Callable[[Sequence[Study], Profile, int, Atlas], Iterator[tuple[np.ndarray, np.ndarray]]]
@@ -52,14 +56,14 @@ def build(
     """Simulates a cohort and writes it. The bytes depend on profile, overrides, seed and device, not on `workers`.
 
     Args:
-        profile: "quick", "standard" or "hard".
+        profile: "quick", "standard", "hard" or "reports".
         seed: Seed of everything, the split included.
         out: Folder to write; must not exist or be empty.
         workers: Processes; 0 for one a core.
         command: The command to record as the one that builds it.
         progress: Called with (studies done, studies in all).
         device: Where voxels are made: "cpu" by numpy, "cuda" by torch, with the same heads and other noise.
-        patients: Number of patients; None for as many as the profile has.
+        patients: Number of patients, beside `test_patients` where the profile has some; None for as many as it has.
         **overrides: Fields of `Profile`, as follow_up=0.2.
 
     Raises:
@@ -96,15 +100,14 @@ def write_cohort(
         InputError: When `out` is not empty, or there is no such device.
     """
     render_all, renderer = _renderer(device, workers or cpu_count())
-    writer = CohortWriter(out, replace(info, renderer=renderer))
+    writer = CohortWriter(out, replace(info, renderer=renderer), more_columns=_more_columns(dials))
     atlas = build_atlas(dials.atlas_step_mm)
     studies = draw(dials, seed, lesion_points(atlas))
-    patients, labels = [study.patient_id for study in studies], ["|".join(study.labels) for study in studies]
-    splits = assign_splits(patients, labels, info.seed)
+    splits = _splits(studies, dials, info.seed)
     with writer, living_workers():
         rendered = render_all(studies, dials, seed, atlas)
         for done, (study, (arrays, mask)) in enumerate(zip(studies, rendered, strict=True), start=1):
-            writer.add_study(*study_rows(study, splits[study.patient_id], seed), arrays, mask)
+            writer.add_study(*study_rows(study, splits[study.patient_id], dials, seed), arrays, mask)
             if progress is not None:
                 progress(done, len(studies))
     return Cohort.open(out)
@@ -117,7 +120,7 @@ def cohort_info(name: str, profile: Profile, seed: int, command: str = "") -> Co
         profile=profile.name,
         seed=seed,
         synthetic=True,
-        findings_source="truth",
+        findings_source="truth+extracted" if profile.is_read else "truth",
         shape=profile.shape,
         spacing_mm=profile.spacing_mm,
         contrasts=profile.contrasts,
@@ -132,24 +135,51 @@ def lesion_points(atlas: Atlas) -> dict[tuple[str, str], np.ndarray]:
     return {(name, side): region_points(atlas, name, side) for name in REGIONS for side in sides_of(name)}
 
 
-def study_rows(study: Study, split: str, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _splits(studies: Sequence[Study], dials: Profile, seed: int) -> dict[str, str]:
+    """Patient id to its part; the first `test_patients` are the test part, where there are some."""
+    judges = {study.patient_id: "test" for study in studies if study.patient < dials.test_patients}
+    others = [study for study in studies if study.patient_id not in judges]
+    patients, labels = [study.patient_id for study in others], ["|".join(study.labels) for study in others]
+    return judges | assign_splits(patients, labels, seed, *([WITHOUT_TEST] if judges else []))
+
+
+def _more_columns(dials: Profile) -> dict[str, tuple[str, ...]]:
+    """Columns of the tables beside those of every cohort."""
+    read = {"studies.csv": (READ_FINDINGS,), "volumes.csv": (STATE,)} if dials.is_read else {}
+    return read | ({"volumes.csv": (*read.get("volumes.csv", ()), COMBINATION)} if dials.held_out else {})
+
+
+def study_rows(study: Study, split: str, dials: Profile, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Manifest row of a study and of each of its volumes."""
-    findings = study.findings
-    words = generator(seed, STUDY_STREAM, study.index).spawn(2)[1]
+    words = study_words(study, dials, seed, split != "train")
     row = {
         "study_id": study.study_id,
         "patient_id": study.patient_id,
         "split": split,
         "site": study.site.name,
-        "report": wording.report(findings, study.contrasts, words),
-        "findings": findings_to_json(findings),
+        "report": words.report,
+        "findings": findings_to_json(study.findings),
         "labels": json.dumps(study.labels),
         "age": str(study.age),
+        **({} if words.read is None else {READ_FINDINGS: findings_to_json(words.read)}),
     }
+    unseen = held_out(dials, seed)
     volumes = [
-        {"contrast": contrast, "text": findings_text(clauses_of(findings, contrast))} for contrast in study.contrasts
+        {
+            "contrast": contrast,
+            "text": text,
+            STATE: ABNORMAL if clauses_of(words.said, contrast) else NORMAL,
+            COMBINATION: _combination(study, contrast, unseen),
+        }
+        for contrast, text in words.texts.items()
     ]
     return row, volumes
+
+
+def _combination(study: Study, contrast: str, unseen: frozenset[tuple[str, str]]) -> str:
+    """Say of a volume with findings whether train has their combinations of type and place: "seen" or "unseen"."""
+    shown = {lesion.combination for lesion in study.lesions if contrast in lesion.kind.signs}
+    return ("unseen" if shown & unseen else "seen") if shown else ""
 
 
 def _renderer(device: str, workers: int) -> tuple[_RenderAll, str]:
@@ -175,11 +205,12 @@ def _render_all(
 
 COHORT = CohortSource(
     name="phantom",
-    summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard",
+    summary="simulated head MRI on the ICBM-152 anatomy, 14 finding types; profiles quick, standard, hard, reports",
     source=CITATION,
     licence=LICENCE,
     build=build,
     on_device=True,
+    has_settings=True,
 )
 
 
@@ -196,16 +227,13 @@ def random_cohort(profile: Profile, pairs: int) -> Cohort:
     """Noise on the grid of `profile`, with up to 2 `pairs` different texts of its patients, all in the train part."""
     nowhere = {(name, side): np.zeros((1, 3)) for name in REGIONS for side in sides_of(name)}
     patients = min(profile.n_patients, PATIENTS_A_PAIR * pairs)
-    studies = draw_studies(replace(profile, n_patients=patients), 0, nowhere)
+    studies = draw_studies(replace(profile, n_patients=patients, test_patients=0, held_out=0.0), 0, nowhere)
+    rows = [study_rows(study, "train", profile, 0) for study in studies]
     of_text = {
-        findings_text(clauses_of(study.findings, contrast)): (study, contrast)
-        for study in studies
-        for contrast in study.contrasts
+        volume["text"]: {**volume, **row, "text": volume["text"], "sha256": "noise"}
+        for row, volumes in rows
+        for volume in volumes
     }
-    rows = [
-        {"study_id": study.study_id, "contrast": contrast, "text": text, "split": "train"}
-        for text, (study, contrast) in islice(of_text.items(), 2 * pairs)
-    ]
-    labels = [{"study_id": study.study_id, "labels": json.dumps(study.labels), "findings": ""} for study in studies]
+    volumes = pd.DataFrame(list(islice(of_text.values(), 2 * pairs)))
     info = CohortInfo("random", profile.name, 0, True, profile.shape, profile.spacing_mm, profile.contrasts)
-    return _RandomCohort(Path(), info, pd.DataFrame(labels), pd.DataFrame(rows))
+    return _RandomCohort(Path(), info, pd.DataFrame([row for row, _ in rows]), volumes)

@@ -9,12 +9,14 @@ import numpy as np
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, Kind, kinds_shown, phrase
 from selip.cohorts.phantom.physics import SITES, Site
+from selip.cohorts.phantom.prevalence import Combination, held_out, pick_kind, pick_region
 from selip.cohorts.phantom.profiles import Profile
-from selip.cohorts.phantom.regions import REGIONS, sides_of
+from selip.cohorts.phantom.regions import REGIONS, parts_of, sides_of, whole_of
+from selip.cohorts.phantom.territories import territorial
 from selip.data.findings import Finding
 
 PATIENT_STREAM, STUDY_STREAM = 0, 1
-MAX_FINDINGS = 3
+PART_SHARE = 0.5  # of findings that are placed in a named part of their region, where there are parts
 NORMAL_AGES = (20, 85)
 Points = Mapping[tuple[str, str], np.ndarray]
 
@@ -46,9 +48,14 @@ class DrawnLesion:
     radius_mm: float
     foci: tuple[Focus, ...]
 
+    @property
+    def combination(self) -> Combination:
+        """Its type and whole region."""
+        return self.kind.name, whole_of(self.region)
+
     def finding(self, contrasts: tuple[str, ...]) -> Finding:
         """The finding as the truth keeps it, with the signs of `contrasts`."""
-        multiple = len(self.foci) > 1
+        multiple = len(self.foci) > 1 and self.kind.foci > 1  # what fills a territory is one lesion
         signals = {name: phrase(self.kind, name, multiple) for name in contrasts if name in self.kind.signs}
         return Finding(self.kind.name, self.region, self.side, signals, round(self.radius_mm, 1), multiple)
 
@@ -106,29 +113,27 @@ def generator(seed: int, stream: int, index: int) -> np.random.Generator:
 
 
 def draw_studies(profile: Profile, seed: int, points: Points) -> list[Study]:
-    """Every study of the cohort, patient by patient.
+    """Every study of the cohort, patient by patient; `test_patients` come first, so that more others change no test.
 
     Args:
         profile: The dials.
         seed: Seed of the cohort.
         points: (region, side) to MNI millimetres (n, 3) where a lesion may be centred.
     """
-    return [
-        replace(study, index=index)
-        for index, study in enumerate(
-            study for patient in range(profile.n_patients) for study in _studies_of(patient, profile, seed, points)
-        )
-    ]
+    patients = range(profile.test_patients + profile.n_patients)
+    drawn = (study for patient in patients for study in _studies_of(patient, profile, seed, points))
+    return [replace(study, index=index) for index, study in enumerate(drawn)]
 
 
 def _studies_of(patient: int, profile: Profile, seed: int, points: Points) -> Iterator[Study]:
     rng = generator(seed, PATIENT_STREAM, patient)
-    lesions = _draw_lesions(profile, points, rng)
+    barred = frozenset() if patient < profile.test_patients else held_out(profile, seed)
+    lesions = _draw_lesions(profile, points, rng, barred)
     low, high = lesions[0].kind.ages if lesions else NORMAL_AGES
     first = Study(0, patient, 1, _draw_site(rng), int(rng.integers(low, high + 1)), (), lesions)
     yield replace(first, contrasts=_draw_contrasts(profile, rng))
     if rng.random() < profile.follow_up:
-        later = tuple(_grown(lesion, profile, rng) for lesion in lesions)
+        later = tuple(_grown(lesion, profile, rng, barred) for lesion in lesions)
         second = replace(first, visit=2, site=_draw_site(rng), age=first.age + 1, lesions=later)
         yield replace(second, contrasts=_draw_contrasts(profile, rng))
 
@@ -143,9 +148,11 @@ def _draw_contrasts(profile: Profile, rng: np.random.Generator) -> tuple[str, ..
     return tuple(name for name, kept in zip(profile.contrasts, keep, strict=True) if kept)
 
 
-def _grown(lesion: DrawnLesion, profile: Profile, rng: np.random.Generator) -> DrawnLesion:
+def _grown(
+    lesion: DrawnLesion, profile: Profile, rng: np.random.Generator, barred: frozenset[Combination]
+) -> DrawnLesion:
     """The lesion a year later: another stage where there is one, else a little larger or smaller."""
-    stages = {kind.name: kind for kind in _kinds(profile)}
+    stages = {kind.name: kind for kind in _kinds(profile) if (kind.name, lesion.combination[1]) not in barred}
     kind = stages.get(lesion.kind.later, lesion.kind)
     factor = float(rng.uniform(0.9, 1.1))
     foci = tuple(replace(focus, radii_mm=focus.radii_mm * factor) for focus in lesion.foci)
@@ -156,27 +163,28 @@ def _kinds(profile: Profile) -> tuple[Kind, ...]:
     return kinds_shown(profile.contrasts, profile.regions, profile.lesion_types)
 
 
-def _draw_lesions(profile: Profile, points: Points, rng: np.random.Generator) -> tuple[DrawnLesion, ...]:
+def _draw_lesions(
+    profile: Profile, points: Points, rng: np.random.Generator, barred: frozenset[Combination]
+) -> tuple[DrawnLesion, ...]:
     lesions: list[DrawnLesion] = []
     if rng.random() < profile.normal:
         return ()
-    while not lesions or (len(lesions) < MAX_FINDINGS and rng.random() < profile.second_finding):
-        taken = {lesion.kind.name for lesion in lesions} | {lesion.region for lesion in lesions}
+    while not lesions or (len(lesions) < profile.max_findings and rng.random() < profile.second_finding):
+        taken = {name for lesion in lesions for name in lesion.combination}
         mass = any(lesion.kind.displaces for lesion in lesions)
-        kinds = [kind for kind in _kinds(profile) if kind.name not in taken and _regions(kind, profile, taken)]
-        kinds = [kind for kind in kinds if not (mass and kind.displaces)]
+        kinds = [kind for kind in _kinds(profile) if kind.name not in taken and not (mass and kind.displaces)]
+        kinds = [kind for kind in kinds if _regions(kind, profile, taken, barred)]
         if not kinds:
             break
-        weights = np.array([kind.weight for kind in kinds])
-        kind = kinds[rng.choice(len(kinds), p=weights / weights.sum())]
-        lesions.append(draw_lesion(kind, _regions(kind, profile, taken), profile, points, rng))
+        kind = pick_kind(kinds, profile.tail, rng)
+        lesions.append(draw_lesion(kind, _regions(kind, profile, taken, barred), profile, points, rng))
     return tuple(lesions)
 
 
-def _regions(kind: Kind, profile: Profile, taken: set[str]) -> list[str]:
+def _regions(kind: Kind, profile: Profile, taken: set[str], barred: frozenset[Combination]) -> list[str]:
     """Regions of a type that the profile allows and no other finding has: one place, one finding."""
     allowed = [name for name in kind.regions if not profile.regions or name in (*profile.regions, ATROPHY_REGION)]
-    return [name for name in allowed if name not in taken]
+    return [name for name in allowed if name not in taken and (kind.name, name) not in barred]
 
 
 def draw_lesion(
@@ -191,7 +199,9 @@ def draw_lesion(
         points: (region, side) to MNI millimetres (n, 3) where a lesion may be centred.
         rng: Source of randomness.
     """
-    region = regions[int(rng.integers(len(regions)))]
+    region = pick_region(regions, profile.tail, rng)
+    if profile.place_levels > 3 and parts_of(region) and rng.random() < PART_SHARE:
+        region = pick_region(parts_of(region), 0, rng)
     if not kind.layers:
         return DrawnLesion(kind, region, "bilateral", 0.0, ())
     sides = sides_of(region)
@@ -207,6 +217,8 @@ def draw_lesion(
     for place, scale in zip(places, scales, strict=True):
         centre = _draw_centre(points[region, place], foci, rng)
         foci.append(_draw_focus(centre, radius * scale, kind, rng))
+    if profile.territories and "infarct" in kind.name:
+        foci = _territorial(region, foci[0], radius) or foci
     return DrawnLesion(kind, region, side, radius, tuple(foci))
 
 
@@ -222,3 +234,9 @@ def _draw_focus(centre_mm: np.ndarray, radius_mm: float, kind: Kind, rng: np.ran
     stretch /= np.cbrt(stretch.prod())
     axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))
     return Focus(centre_mm, radius_mm * stretch, axes, rng.uniform(0, 2 * np.pi, 3))
+
+
+def _territorial(region: str, focus: Focus, radius_mm: float) -> list[Focus]:
+    """Foci that fill the territory around a focus, with outlines of their own."""
+    links = territorial(region, focus.centre_mm, radius_mm)
+    return [Focus(*link, focus.phase + number) for number, link in enumerate(links)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -45,6 +45,16 @@ class Profile:
         timing_jitter: Relative spread of TR and TE (a quarter of it for TI) between studies.
         bias: Spread of the coefficients of the receive field.
         noise: Spread of the noise as a share of white matter signal.
+        max_findings: Most findings of a patient.
+        tail: Exponent of the fall of prevalence, from type to type and from region to region; 0 leaves it as it is.
+        place_levels: Levels of the tree of places: 3 are compartment, structure and side; 4 adds parts of a structure.
+        territories: Whether infarcts fill the supply of an artery, not an ellipsoid.
+        texts: What a volume is paired with: its true "findings" in clauses, or a "report" of what it shows.
+        wordings: Ways to word a place and a signal, in texts and reports; 1 is the truth's.
+        report_errors: Chance that a report of the train part leaves a finding out or names the other side.
+        held_out: Share of the combinations of place and type that only the test part has; needs `test_patients`.
+        test_patients: Patients of the test part, beside `n_patients`, and the same ones however many those are; 0: a
+            fifth of `n_patients`.
     """
 
     name: str
@@ -73,6 +83,20 @@ class Profile:
     timing_jitter: float = 0.005
     bias: float = 0.02
     noise: float = 0.02
+    max_findings: int = 3
+    tail: float = 0.0
+    place_levels: Literal[3, 4] = 3
+    territories: bool = False
+    texts: Literal["findings", "report"] = "findings"
+    wordings: int = 1
+    report_errors: float = 0.0
+    held_out: float = 0.0
+    test_patients: int = 0
+
+    @property
+    def is_read(self) -> bool:
+        """True when texts are not the truth in clauses, so that training takes findings from what reports say."""
+        return self.texts == "report" or self.wordings > 1 or self.report_errors > 0
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -120,6 +144,27 @@ PROFILES: Mapping[str, Profile] = {
             bias=0.12,
             noise=0.05,
         ),
+        Profile(
+            "reports",
+            n_patients=900,
+            shape=(32, 40, 16),
+            spacing_mm=(5.6, 5.4, 10.0),
+            slice_samples=2,
+            contrasts=("FLAIR",),
+            second_finding=0.4,
+            several_foci=0.3,
+            follow_up=0.0,
+            noise=0.025,
+            max_findings=4,
+            tail=0.5,
+            place_levels=4,
+            territories=True,
+            texts="report",
+            wordings=8,
+            report_errors=0.1,
+            held_out=0.2,
+            test_patients=2100,
+        ),
     )
 }
 
@@ -153,9 +198,14 @@ def _check(profile: Profile) -> None:
     negative = [key for key, value in numbers.items() if value < 0]
     if negative:
         raise InputError(f"got {negative[0]} {numbers[negative[0]]}; allowed: 0 or more")
-    for key in ("n_patients", "atlas_step_mm", "slice_samples"):
+    for key in ("n_patients", "atlas_step_mm", "slice_samples", "max_findings", "wordings"):
         if numbers[key] < 1:
             raise InputError(f"got {key} {numbers[key]}; allowed: 1 or more")
+    for key in ("report_errors", "held_out"):
+        if numbers[key] >= 1:
+            raise InputError(f"got {key} {numbers[key]}; allowed: 0 or more and below 1")
+    if profile.held_out and not profile.test_patients:
+        raise InputError(f"got held_out {profile.held_out} without test_patients; give both, as test_patients=500")
     if not profile.contrasts:
         raise InputError(f"got no contrast; allowed: {', '.join(CONTRASTS)}; name at least one")
     if not kinds_shown(profile.contrasts, profile.regions, profile.lesion_types):

@@ -21,6 +21,7 @@ class Region:
         radii_mm: Half axes in millimetres.
         tissue: "grey", "white", "brain" (either) or "surface" (the rim of the brain, for extra-axial lesions).
         paired: Whether there is a left and a right one; otherwise it lies on the midline.
+        part_of: Name of the region that it is a part of; "" for a whole one.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Region:
     radii_mm: tuple[float, float, float]
     tissue: str
     paired: bool = True
+    part_of: str = ""
 
     def centre_of(self, side: str) -> tuple[float, float, float]:
         """Centre of the region on `side` ("left", "right" or "midline")."""
@@ -56,14 +58,40 @@ REGIONS = {
         Region("parietal convexity", (-42, -48, 56), (22, 22, 20), "surface"),
         Region("sphenoid wing", (-40, 20, -16), (12, 12, 12), "surface"),
         Region("falx", (0, 10, 58), (6, 34, 20), "surface", paired=False),
+        Region("superior frontal gyrus", (-15, 36, 42), (8, 18, 10), "brain", part_of="frontal lobe"),
+        Region("middle frontal gyrus", (-36, 34, 30), (9, 15, 9), "brain", part_of="frontal lobe"),
+        Region("inferior frontal gyrus", (-47, 24, 12), (8, 12, 9), "brain", part_of="frontal lobe"),
+        Region("precentral gyrus", (-40, -8, 52), (9, 8, 13), "brain", part_of="frontal lobe"),
+        Region("postcentral gyrus", (-46, -27, 50), (9, 8, 12), "brain", part_of="parietal lobe"),
+        Region("angular gyrus", (-45, -64, 36), (9, 9, 9), "brain", part_of="parietal lobe"),
+        Region("precuneus", (-9, -62, 44), (6, 11, 11), "brain", part_of="parietal lobe"),
+        Region("superior temporal gyrus", (-55, -18, 4), (8, 19, 6), "brain", part_of="temporal lobe"),
+        Region("inferior temporal gyrus", (-51, -32, -24), (8, 17, 7), "brain", part_of="temporal lobe"),
+        Region("cuneus", (-9, -84, 24), (6, 8, 9), "brain", part_of="occipital lobe"),
+        Region("lingual gyrus", (-14, -74, -4), (8, 12, 6), "brain", part_of="occipital lobe"),
+        Region("caudate nucleus", (-13, 13, 10), (5, 9, 9), "brain", part_of="basal ganglia"),
+        Region("putamen", (-26, 4, 2), (6, 12, 8), "brain", part_of="basal ganglia"),
+        Region("midbrain", (0, -24, -12), (8, 6, 7), "brain", paired=False, part_of="brainstem"),
+        Region("pons", (0, -27, -32), (9, 8, 9), "brain", paired=False, part_of="brainstem"),
     )
 }
+WHOLE = tuple(name for name, region in REGIONS.items() if not region.part_of)
 CORTEX = ("frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "insula")
 DEEP_GREY = ("basal ganglia", "thalamus")
 WHITE = ("periventricular white matter", "corona radiata", "centrum semiovale")
 INFRATENTORIAL = ("cerebellum", "brainstem")
 CALLOSUM = ("splenium of the corpus callosum", "genu of the corpus callosum")
 SURFACE = ("frontal convexity", "parietal convexity", "sphenoid wing", "falx")
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """Names of the parts of a region."""
+    return tuple(part.name for part in REGIONS.values() if part.part_of == name)
+
+
+def whole_of(name: str) -> str:
+    """The region that a part belongs to; any other name itself."""
+    return (REGIONS[name].part_of if name in REGIONS else "") or name
 
 
 def sides_of(name: str) -> tuple[str, ...]:

@@ -14,9 +14,11 @@ from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_pose, draw_sc
 from selip.cohorts.phantom.patients import DrawnLesion, Focus, Study
 from selip.cohorts.phantom.physics import adc_map, bias_field, mixed, rician
 from selip.cohorts.phantom.profiles import Profile
+from selip.data.cohort import LEVELS
 from selip.data.volumes import percentile_minmax
 
 BRAIN_ROWS = (0, 1)
+MOST = len(LEVELS)
 CSF_ROW = 2
 WAVES, WOBBLE = (3.1, 2.7, 2.9), 0.06  # of the outline of a focus: rate on each axis, height as a share of the radius
 RIPPLE = 6.0  # rate of its texture
@@ -39,14 +41,14 @@ class Head:
 
     @property
     def mask(self) -> np.ndarray:
-        """(I, J, K) uint8: 0, or the number (from 1) of the finding that fills at least half of the voxel.
+        """(I, J, K) uint8: 0, or the number (1 to MOST) of the finding that fills at least half of the voxel.
 
         A lesion too small to fill half of any voxel keeps the voxels where it is strongest.
         """
         mask = np.zeros(self.fractions.shape[1:], np.uint8)
         for number, share in enumerate(self.lesions, start=1):
             if share.any():
-                mask[share >= min(0.5, 0.7 * float(share.max()))] = number
+                mask[share >= min(0.5, 0.7 * float(share.max()))] = min(number, MOST)
         return mask
 
 

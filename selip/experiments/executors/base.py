@@ -30,12 +30,7 @@ Execute = Callable[[Job, Sequence[int], Report], list[RunOutcome]]
 class ExecutorOptions:
     """Options of the command line for executing runs; each executor takes those that concern it.
 
-    Attributes:
-        workers: Processes on this machine; 0 chooses.
-        threads: Threads of a run; 0 chooses.
-        address: Address of a cluster.
-        parameters: Further parameters of a scheduler.
-        folder: Where a scheduler may keep its files.
+    0 workers or threads are chosen; `parameters` are a scheduler's, `folder` is where it may keep its files.
     """
 
     workers: int = 0
@@ -48,9 +43,7 @@ class ExecutorOptions:
 def threads_of_a_run(asked: int, side_by_side: int = 1) -> int:
     """`asked`, or for 0 one thread, on a machine with a GPU a share of torch's own default.
 
-    Args:
-        asked: Threads of a run; 0 chooses.
-        side_by_side: Runs that share the machine.
+    `side_by_side` is how many runs share the machine.
 
     Raises:
         InputError: When it is negative.

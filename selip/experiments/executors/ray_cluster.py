@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from selip.experiments.executors.base import (
-    CORES_BESIDE_A_GPU,
-    ExecutorOptions,
-    Job,
-    RunOutcome,
-    lost,
-    run_elsewhere,
-)
+from selip.experiments.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, RunOutcome, lost, run_elsewhere
 from selip.system.environment import ENVIRONMENT
 from selip.system.errors import InputError
 from selip.system.progress import Report

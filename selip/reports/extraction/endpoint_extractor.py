@@ -51,10 +51,7 @@ def extract_with_model(texts: Mapping[str, str], endpoint: Endpoint, report: Rep
     A text that several ids share is sent once. A report without a valid answer is absent from the result: a line names
     it and says why, and a last line counts them. The next run asks again for these alone, if there is a cache.
 
-    Args:
-        texts: Id of a report to its text; a blank text is not sent.
-        endpoint: Where to send them.
-        report: Where to tell lines and progress.
+    `texts` are by the id of the report; a blank one is not sent.
 
     Raises:
         InputError: When the cache cannot be written; or when the endpoint cannot be reached or refuses the address,

@@ -9,26 +9,28 @@ The wording of a language lies in wording/<language>.yaml.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+
+import yaml
 
 from selip.reports.extraction.lesion_frames import Frame, polarity_of
-from selip.reports.extraction.lesions import Reading, read
+from selip.reports.extraction.lesions import LesionReading, read
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
-from selip.reports.extraction.report_facts import Extraction, Fact, Lesion, Place, Span
+from selip.reports.extraction.report_facts import UNSPECIFIED, Extraction, Fact, Lesion, Place, Span
 from selip.reports.extraction.study_state import strange_words, understood
-from selip.reports.extraction.touching_regions import apart
 
 __all__ = ["LANGUAGES", "Extraction", "Fact", "Lesion", "Place", "extract"]
 
 _CONTRASTS = ("T1", "T2", "FLAIR", "DWI", "ADC")
 _SIGNS = ("enhancement", "edema", "midline_shift", "ventricle_compression")
+_FALX = "falx/parasagittal"
+_Node = tuple[str, str]
+"""A region and its side."""
 
 
 def extract(text: str, language: str = "en") -> Extraction:
     """Extract all that a report says.
-
-    Args:
-        text: The report, any text.
-        language: One of LANGUAGES.
 
     Returns:
         Its facts and lesions; nothing is recognised in a text about other matters.
@@ -48,7 +50,7 @@ def extract(text: str, language: str = "en") -> Extraction:
     return Extraction(text, facts, lesions, normal and not doubted, words, doubted, denied)
 
 
-def _denied(reading: Reading) -> Iterator[str]:
+def _denied(reading: LesionReading) -> Iterator[str]:
     """Lesion types that are denied by name, other lesions by the words for them."""
     for sentence, unsaid in reading.sentences:
         if not unsaid.denied:
@@ -60,7 +62,7 @@ def _denied(reading: Reading) -> Iterator[str]:
                 yield " ".join(sentence.words[mark.first : mark.last])
 
 
-def _facts(reading: Reading) -> Iterator[Fact]:
+def _facts(reading: LesionReading) -> Iterator[Fact]:
     frames = reading.frames
     yield from _locations(frames)
     yield from _signals(frames)
@@ -103,3 +105,39 @@ def _multiplicity(frames: Sequence[Frame]) -> Iterator[Fact]:
 
 def _ordered(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(sorted(set(spans)))
+
+
+@cache
+def _touching() -> tuple[frozenset[str], list[frozenset[str]]]:
+    """Regions that reach across the midline, and groups of regions that touch."""
+    file = files("selip.reports.extraction") / "touching_regions.yaml"
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    groups = [*data["groups"], *([*data["deep"], *others] for others in data["with_deep"])]
+    return frozenset(data["across_midline"]), [*map(frozenset, groups)]
+
+
+def apart(places: Sequence[Place]) -> bool:
+    """True when places are in more than one piece: not every one is reached from the first by regions that touch."""
+    nodes = {node for place in places for node in _nodes(place)}
+    reached: set[_Node] = set()
+    edge = {min(nodes)} if nodes else set()
+    while edge:
+        reached |= edge
+        edge = {node for node in nodes - reached if any(_touch(node, other) for other in edge)}
+    return reached != nodes
+
+
+def _nodes(place: Place) -> list[_Node]:
+    """A bilateral place is two, unless the region itself reaches across the midline."""
+    if place.area in _touching()[0]:
+        return [(place.area, "midline")]
+    area = place.region if place.area == "other" or (place.area == _FALX and place.side == "midline") else place.area
+    return [(area, side) for side in (("left", "right") if place.side == "bilateral" else (place.side,))]
+
+
+def _touch(one: _Node, other: _Node) -> bool:
+    sides = {one[1], other[1]}
+    if sides == {"left", "right"}:
+        return False
+    same = one[0] == other[0] and bool(sides & {UNSPECIFIED, "midline"})
+    return same or any(one[0] in group and other[0] in group for group in _touching()[1])

@@ -14,11 +14,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 PUNCTUATION = (
-    r"(?=[^ \w])(?:,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])"
+    r"(?=[^ \w])(?:\([-–−]\)|,(?!\d)|(?<!\d),|[(/):;!?\n，、（）：；。！？]|\.(?![A-Za-z0-9])"
     r"|(?<=[A-Za-z0-9)\]]{2})\.(?=[A-Za-z])|(?<=\d)\.(?=[A-Za-z])|(?<!\S)[-–—•·*](?=\s))"
 )
-SILENT, BODY = "silent", "body"
+SILENT, BODY, SAID = "silent", "body", "said"
 _STOPS = frozenset(".;!?\n。；！？-–—•·*")
+_ENDS = _STOPS | {"", ",", "，"}
 _BULLETS = frozenset("-–—•·*")
 _COLONS = frozenset(":：")
 _BEHIND_HEADING = _BULLETS | _COLONS | {"\n"}
@@ -41,7 +42,7 @@ _MARKUP = re.compile(
 _MARKER = re.compile(r"\s*(?:[-–—•·*+>#]\s|\(?\d{1,2}[.)](?:\s|[A-Za-z]))")
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A sentence, or a part of one up to a semicolon: its words as they are compared, and where they stand."""
 
     words: list[str]
@@ -53,7 +54,7 @@ class Layout:
     """Signs by which a language lays out its texts.
 
     Attributes:
-        headings: Words of a heading to "silent", "body" or "end".
+        headings: Words of a heading to "silent", "body", "end", or "said": that is a part of its sentence.
         abbreviations: Words behind which a full stop ends nothing.
         sides: Words as "rt", behind which a full stop ends nothing before a place or a lesion.
         asks: Words that ask for another one: no line ends a sentence with them.
@@ -87,14 +88,10 @@ def _blank(match: re.Match[str]) -> str:
     return (line + " " * len(said))[: len(said)]
 
 
-def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[Piece]:
+def pieces(text: str, found: list[re.Match[str]], words: list[str], layout: Layout) -> Iterator[TextPiece]:
     """The sentences of a text that speak of findings.
 
-    Args:
-        text: Without markup.
-        found: Its words and punctuation.
-        words: The same, as the lexicon compares them.
-        layout: Of its language.
+    `found` are its words and punctuation, `words` the same as the lexicon compares them.
     """
     page = _Page(text, found, words, layout)
     headings = list(page.headings()) if page.may_have_headings else []
@@ -130,12 +127,12 @@ class _Page:
         """True when there is a colon, a dash or a line break."""
         return not _BEHIND_HEADING.isdisjoint(self.words)
 
-    def piece(self, first: int, behind: int) -> Piece:
+    def piece(self, first: int, behind: int) -> TextPiece:
         """The words of a range, without stops that end nothing."""
         if not self.dropped:
-            return Piece(self.words[first:behind], self.found[first:behind])
+            return TextPiece(self.words[first:behind], self.found[first:behind])
         kept = [at for at in range(first, behind) if at not in self.dropped]
-        return Piece([self.words[at] for at in kept], [self.found[at] for at in kept])
+        return TextPiece([self.words[at] for at in kept], [self.found[at] for at in kept])
 
     def _ends(self, at: int, word: str) -> bool:
         """True when a full stop, a line break or a dash ends a sentence."""
@@ -175,7 +172,8 @@ class _Page:
         one, other = (self.layout.kinds.get(word, word) for word in (before, behind))
         joined = one == other and one in {"region", "signal", "contrast"}
         label = one in {"contrast", "edema", "enhancement", "shift", "midline"}
-        return not (joined or label or (before.isdigit() and behind.isdigit()))
+        answer = other.startswith("negation") and "".join(self.words[at + 2 : at + 3]) in _ENDS  # "infarct - no"
+        return not (joined or label or answer or (before.isdigit() and behind.isdigit()))
 
     def _breaks(self, at: int) -> bool:
         """True when a line break ends a sentence."""
@@ -212,8 +210,9 @@ class _Page:
         for at, word in enumerate(self.words):
             if at and word in _BEHIND_HEADING:
                 start = self._heading_before(at, word)
-                if start is not None:
-                    yield start, at + 1, self.layout.headings[tuple(self.words[start:at])]
+                kind = SAID if start is None else self.layout.headings[tuple(self.words[start:at])]
+                if start is not None and kind != SAID:
+                    yield start, at + 1, kind
 
     def _heading_before(self, at: int, word: str) -> int | None:
         words, known = self.words, self.layout.headings

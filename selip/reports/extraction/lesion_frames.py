@@ -1,4 +1,4 @@
-"""Lesions while they are read: places, signals and signs that belong together."""
+"""Lesions while they are read: places, signals and signs that belong together, sentence by sentence."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def merged(frames: Sequence[Frame]) -> list[Frame]:
     kept: list[Frame] = []
     for frame in frames:
         same = next((one for one in kept if _again(one, frame)), None)
-        if same is None and kept and not frame.places:
+        if same is None and kept and not frame.places and frame.lesion_type in ("", kept[-1].lesion_type):
             same = kept[-1]
         if same is not None:
             same.absorb(frame)

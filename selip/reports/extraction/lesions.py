@@ -6,39 +6,36 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from selip.reports.extraction.events import Event, SentenceReader
 from selip.reports.extraction.lesion_frames import Frame, merged
 from selip.reports.extraction.lexicon import Lexicon, Sentence
-from selip.reports.extraction.negation import DENIABLE, Unsaid, unsaid_marks
+from selip.reports.extraction.negation import DENIABLE, Unsaid, exception_of, unsaid_marks
 from selip.reports.extraction.places import Located, places_of
+from selip.reports.extraction.sentence_reader import Event, SentenceReader
 from selip.reports.extraction.signals import signals_of
-from selip.reports.extraction.surroundings import Sign, signs, taken_regions, zone_marks
+from selip.reports.extraction.surroundings import StatedSign, signs, taken_regions, zone_marks
 
 _BEFORE_LESION = frozenset({"shape", "degree", "part", "side", "larger", "ignored", "multiple", "contrast", "region"})
 _LESION = frozenset({"lesion", "type", "enhancement"})
 _NO_LESION = frozenset({"site", "adjective"})
+_NONE: frozenset[int] = frozenset()
 
 
 @dataclass
-class Reading:
-    """A report while it is read.
+class LesionReading:
+    """A report while it is read: lesions in order, yes/no statements, sentences and what each does not say is there.
 
-    Attributes:
-        frames: Lesions in their order.
-        doubted: Lesions that are neither affirmed nor denied.
-        signs: Yes/no statements.
-        sentences: What was read, and what each sentence does not say is there.
+    Lesions in `doubted` are neither affirmed nor denied.
     """
 
     frames: list[Frame] = field(default_factory=list)
     doubted: list[Frame] = field(default_factory=list)
-    signs: list[Sign] = field(default_factory=list)
+    signs: list[StatedSign] = field(default_factory=list)
     sentences: list[tuple[Sentence, Unsaid]] = field(default_factory=list)
 
 
-def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
+def read(text_sentences: Iterator[Sentence], known: Lexicon) -> LesionReading:
     """Lesions and statements of a report."""
-    reading = Reading()
+    reading = LesionReading()
     for number, sentence in enumerate(text_sentences):
         unsaid = unsaid_marks(sentence, known)
         reading.sentences.append((sentence, unsaid))
@@ -48,22 +45,22 @@ def read(text_sentences: Iterator[Sentence], known: Lexicon) -> Reading:
                 _read_sentence(reading, sentence, number, unsaid, known)
     reading.frames = merged(reading.frames) or _unplaced(reading.sentences)
     reading.signs += [
-        Sign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
+        StatedSign("enhancement", item.present, (item.span,)) for frame in reading.frames for item in frame.enhancements
     ]
     return reading
 
 
-def _read_sentence(reading: Reading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
-    events = _events(sentence, unsaid.absent, known)
+def _read_sentence(reading: LesionReading, sentence: Sentence, number: int, unsaid: Unsaid, known: Lexicon) -> None:
+    events = _events(sentence, unsaid.absent, known, unsaid.either)
     if unsaid.hidden:
         events = [event for event in events if event.kind != "enhancement" or event.at not in unsaid.hidden]
     if events:
         reader = SentenceReader(reading.frames, sentence, number, known)
         reader.read(events)
-        reading.signs += [Sign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
-    if unsaid.uncertain:
+        reading.signs += [StatedSign("enhancement", item.present, (item.span,)) for item in reader.enhancements]
+    if unsaid.uncertain | unsaid.either:
         deniable = {index for index, mark in enumerate(sentence.marks) if mark.kind in DENIABLE}
-        doubts = _events(sentence, frozenset(deniable - unsaid.uncertain), known)
+        doubts = _events(sentence, frozenset(deniable - unsaid.uncertain - unsaid.either), known)
         doubts = [event for event in doubts if event.kind != "enhancement" or event.value.present]
         SentenceReader(reading.doubted, sentence, number, known).read(doubts)
 
@@ -76,7 +73,9 @@ def _outside(sentence: Sentence) -> bool:
 def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:
     """A lesion of which no more is said than that it is there."""
     there = any(
-        mark.kind == "lesion" and mark.value not in _NO_LESION and index not in unsaid.absent
+        (mark.kind == "lesion" or index in unsaid.either)
+        and mark.value not in _NO_LESION
+        and index not in unsaid.absent
         for sentence, unsaid in said
         if not _outside(sentence)
         for index, mark in enumerate(sentence.marks)
@@ -84,12 +83,23 @@ def _unplaced(said: Sequence[tuple[Sentence, Unsaid]]) -> list[Frame]:
     return [Frame()] if there else []
 
 
-def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[Event]:
-    """Events of a sentence, in its order."""
+def _is_detail(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """True when a type only goes with one whose place was named: "infarct in the left pons with haemorrhage"."""
+    marks = sentence.marks
+    before = next((at for at in range(index - 1, -1, -1) if marks[at].kind in {"type", "region"}), None)
+    placed_ahead = next((mark.kind for mark in marks[index + 1 :] if mark.kind in {"type", "region"}), "") == "region"
+    if before is None or placed_ahead or all(mark.kind != "type" for mark in marks[:index]):
+        return False
+    gap = sentence.words[marks[before].last : marks[index].first]
+    return not (known.words["addition"] - known.words["join"]).isdisjoint(gap)
+
+
+def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon, either: frozenset[int] = _NONE) -> list[Event]:
+    """Events of a sentence, in its order; types in `either` may be the type, none of them is."""
     zone = zone_marks(sentence, known)
     events = []
     for index, mark in enumerate(sentence.marks):
-        if mark.kind == "type" and index not in denied:
+        if mark.kind == "type" and index not in denied | either and not _is_detail(sentence, index, known):
             events.append(Event(index, "type", mark.value))
         elif mark.kind == "larger" and index not in zone and _next_kind(sentence, index) != "edema":
             events.append(Event(index, "larger", (mark.start, mark.end)))
@@ -101,7 +111,9 @@ def _events(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[
     events += [Event(signal.at, "signal", signal) for signal in signals]
     events += [Event(item.at, "enhancement", item) for item in enhancements]
     breaks = [event.at for event in events if event.kind not in {"multiple", "crossing"}]
-    places = places_of(sentence, taken_regions(sentence, known), denied, known)
+    exception = exception_of(sentence, known)
+    spared = {at for at, mark in enumerate(sentence.marks) if mark.kind == "region" and mark.first < exception}
+    places = places_of(sentence, taken_regions(sentence, known) | spared, denied, known)
     return sorted([*events, *_lists(places, breaks)], key=attrgetter("at"))
 
 

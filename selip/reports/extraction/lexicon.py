@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from selip.reports.extraction.layout import PUNCTUATION, Layout, Piece, pieces, unmarked
+from selip.reports.extraction.layout import PUNCTUATION, Layout, TextPiece, pieces, unmarked
 from selip.system.errors import InputError
 
 LANGUAGES, _SIDE = ("en", "zh"), "<side>"
@@ -67,7 +67,7 @@ _PLURALS = {
     "gyri": "gyrus", "nuclei": "nucleus", "sulci": "sulcus", "foci": "focus", "thalami": "thalamus",
     "hippocampi": "hippocampus", "metastases": "metastasis", "stenoses": "stenosis", "diagnoses": "diagnosis",
     "haematomata": "haematoma", "hematomata": "hematoma", "cavernomata": "cavernoma", "globi": "globus",
-    "pallidi": "pallidus",
+    "pallidi": "pallidus", "？": "?",
 }  # fmt: skip
 _SHORTEST_AROUND_SIDE = 4  # words: "base of left skull"
 
@@ -107,11 +107,7 @@ class Lexicon:
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    """The packaged wording of a language, read once.
-
-    Raises:
-        InputError: When there is none.
-    """
+    """The packaged wording of a language, read once; raises InputError when there is none."""
     if language not in LANGUAGES:
         raise InputError(f"got language {language!r}; allowed: {', '.join(LANGUAGES)}; name one of them")
     data = yaml.safe_load(
@@ -122,8 +118,7 @@ def lexicon(language: str) -> Lexicon:
     token = re.compile(_spaced(data["prefixes"]) if spaced else _unspaced([*phrases, *_headings(data), *data["plain"]]))
     entries: dict[str, list[_Entry]] = {}
     for phrase, (kind, value) in phrases.items():
-        split = _split(phrase, token)
-        entries.setdefault(split[0], []).append((split, kind, value))
+        entries.setdefault((split := _split(phrase, token))[0], []).append((split, kind, value))
     said = {word for some in entries.values() for words, _, _ in some for word in words}
     plain = (
         word for some in (*data["words"].values(), data["plain"]) for phrase in some for word in _split(phrase, token)
@@ -173,8 +168,9 @@ def _layout(data: Mapping[str, Any], entries: Mapping[str, list[_Entry]], token:
 
 
 def _phrases(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Phrase, kind and value of every entry; one with "<side>" for every side word and for none."""
-    sides = ["", *(f"{word} " for some in data["side"].values() for word in some)]
+    """Phrase, kind and value of every entry; one with "<side>" for every word of one side and for none."""
+    said = [word for some in data["side"].values() for word in some]
+    sides = ["", *(f"{word} " for word in said if len({*said} & {*word.split()}) < 2)]
     for kind, section in data.items():
         if kind in _SPECIAL:
             continue
@@ -190,7 +186,7 @@ def _spaced(prefixes: Sequence[str]) -> str:
     first = "".join(sorted({prefix[0] for prefix in prefixes}))  # most words are done with by their first letter
     prefix = rf"(?i:(?=[{first}])(?:{'|'.join(prefixes)}))(?=[A-Za-z]{{5}})"
     star = r"(?:(?<=[^*][Tt]2)|(?<=^[Tt]2))\s?\*(?!\*)"  # T2*, not *T2*
-    return rf"{prefix}|[A-Za-z0-9]+(?:['’][A-Za-z]+|{star})?|{PUNCTUATION}"
+    return rf"{prefix}|\d+[.,]\d+|[A-Za-z0-9]+(?:['’][A-Za-z]+|{star})?|{PUNCTUATION}"
 
 
 def _unspaced(phrases: Sequence[str]) -> str:
@@ -223,9 +219,9 @@ def sentences(text: str, known: Lexicon) -> Iterator[Sentence]:
             yield Sentence(some, marks, where, frozenset([mark.kind for mark in marks]))
 
 
-def _cut(piece: Piece) -> Iterator[Piece]:
+def _cut(piece: TextPiece) -> Iterator[TextPiece]:
     for first in range(0, len(piece.words), _LONGEST):
-        yield Piece(piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST])
+        yield TextPiece(piece.words[first : first + _LONGEST], piece.found[first : first + _LONGEST])
 
 
 def _marks(words: list[str], found: list[re.Match[str]], known: Lexicon) -> list[Mark]:

@@ -27,12 +27,11 @@ def _known_region(name: str) -> str:
     return name
 
 
-Region = Annotated[
+RegionName = Annotated[
     str, AfterValidator(_known_region), WithJsonSchema({"type": "string", "enum": [*sorted(AREAS), ELSEWHERE]})
 ]
 LesionType = Annotated[
-    str,
-    Field(description=f"One of these names where one fits: {', '.join(LESION_TYPES)}. Empty: not said."),
+    str, Field(description=f"One of these names where one fits: {', '.join(LESION_TYPES)}. Empty: not said.")
 ]
 Quote = Annotated[str, Field(description="The words of the text that say it, copied letter by letter.")]
 
@@ -51,7 +50,7 @@ class PlaceAnswer(_Quoted):
     """Place of a lesion."""
 
     side: Literal["left", "right", "bilateral", "midline", "unspecified"]
-    region: Region
+    region: RegionName
 
 
 class SignalAnswer(_Quoted):
@@ -93,10 +92,7 @@ class AnswerError(ValueError):
 
 PROMPT = (files("selip.reports.extraction") / "prompt.md").read_text(encoding="utf-8")
 _SCHEMA = Answer.model_json_schema()
-RESPONSE_FORMAT: Any = {
-    "type": "json_schema",
-    "json_schema": {"name": "findings", "strict": True, "schema": _SCHEMA},
-}
+RESPONSE_FORMAT: Any = {"type": "json_schema", "json_schema": {"name": "findings", "strict": True, "schema": _SCHEMA}}
 PROMPT_VERSION = content_hash([PROMPT, _SCHEMA])
 NOTHING = Answer(lesions=[], signs=[], multiple=[], normal=[])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
@@ -12,6 +13,7 @@ _LESION = frozenset({"lesion", "type", "signal"})
 _SWITCHES = frozenset({
     "negation", "negation_behind", "enhancement", "hedge", "hedge_behind", "exclusion", "gone", "gone_behind",
 })  # fmt: skip
+_OF_PLACE = frozenset({"region", "side", "direction", "near", "part", "degree", "shape", "multiple"})
 _ENDS_OF_NOUN = ("relation", "preposition", "given", "alternative", "join", "comma", "break", "refusal")
 _REACH_OF_NOT = 4  # words: "cannot be completely excluded"
 
@@ -23,11 +25,13 @@ class Unsaid(NamedTuple):
         denied: As "no oedema".
         uncertain: As "possible infarct": neither there nor denied.
         past: As "the resected meningioma": there no longer.
+        either: Types of which one is there, as "glioma or metastasis".
     """
 
     denied: frozenset[int] = frozenset()
     uncertain: frozenset[int] = frozenset()
     past: frozenset[int] = frozenset()
+    either: frozenset[int] = frozenset()
 
     @property
     def hidden(self) -> frozenset[int]:
@@ -45,11 +49,14 @@ _NOTHING = Unsaid()
 
 def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
     """Marks that a sentence denies ("no edema or midline shift"), doubts, or calls gone."""
+    either = frozenset(_alternatives(sentence, known))
     if _SWITCHES.isdisjoint(sentence.kinds):
-        return _NOTHING
+        return Unsaid(either=either) if either else _NOTHING
     switches = [index for index, mark in enumerate(sentence.marks) if mark.kind in _SWITCHES]
     found: dict[str, set[int]] = {"denied": set(), "uncertain": set(), "past": set()}
     for index in switches:
+        if index in either:
+            continue
         name, marks = _reached(sentence, index, known)
         if name:
             found[name].update(marks)
@@ -57,9 +64,40 @@ def unsaid_marks(sentence: Sentence, known: Lexicon) -> Unsaid:
     keeps = _LESION if kinds.isdisjoint(_LESION) else _LESION | {"enhancement"}
     signs = {index for index in found["past"] if sentence.marks[index].kind not in keeps}
     uncertain = found["uncertain"] - found["past"]
-    return Unsaid(
-        frozenset((found["denied"] | signs) - uncertain), frozenset(uncertain), frozenset(found["past"] - signs)
-    )
+    denied = (found["denied"] | signs) - uncertain
+    behind = exception_of(sentence, known)
+    if behind:
+        denied = {at for at in denied if sentence.marks[at].kind not in _LESION or sentence.marks[at].first > behind}
+    unsaid = Unsaid(frozenset(denied), frozenset(uncertain), frozenset(found["past"] - signs))
+    return unsaid._replace(either=either - unsaid.absent)
+
+
+def exception_of(sentence: Sentence, known: Lexicon) -> int:
+    """The word behind which only a place stands: "no infarct except in the left pons"; 0 for none."""
+    first = next((mark.last for mark in sentence.marks if mark.kind == "besides"), 0)
+    behind = [mark.kind for mark in sentence.marks if mark.first >= first]
+    plain = known.vocabulary.issuperset(sentence.words[first:]) and known.words["be"].isdisjoint(sentence.words[first:])
+    return first if first and plain and "region" in behind and _OF_PLACE.issuperset(behind) else 0
+
+
+def _alternatives(sentence: Sentence, known: Lexicon) -> Iterator[int]:
+    """Types of which one is there, and the "versus" between them: "glioma or metastasis", "infarct versus abscess"."""
+    marks, words = sentence.marks, known.words
+    types = [index for index, mark in enumerate(marks) if mark.kind == "type"]
+    run = types[:1]
+    alternative = False
+    for one, other in pairwise([*types, len(marks)]):
+        between = marks[one + 1 : other]
+        gap = sentence.words[marks[one].last : marks[other].first] if other < len(marks) else ["."]
+        parted = any(word in words["alternative"] or word == "/" for word in gap)
+        parted = parted or any(mark.value == "either" for mark in between)
+        near = all(mark.kind in {"hedge", "degree", "shape"} for mark in between)
+        if near and (parted or gap == [","]):
+            run, alternative = [*run, *range(one + 1, other + 1)], alternative or parted
+            continue
+        if alternative:
+            yield from run
+        run, alternative = [other], False
 
 
 def _reached(sentence: Sentence, index: int, known: Lexicon) -> tuple[str, Iterator[int]]:
@@ -122,8 +160,12 @@ def _ahead(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
     """A comma ends a denial, unless an "or" or a bare noun comes: "no edema, mass effect or shift". So may an "and"."""
     words, marks = known.words, sentence.marks
     listed = _end_of_list(sentence, index, known)
+    of_these = marks[index].value == "none of"
     for later in range(index + 1, len(marks)):
-        if marks[later].kind in {"negation", "course"} or (later > index + 1 and _is_given(sentence, later, known)):
+        if of_these and _is_given(sentence, later, known):  # "none of the lesions enhances"
+            continue
+        given = later > index + 1 and not marks[index].kind.startswith("gone") and _is_given(sentence, later, known)
+        if marks[later].kind in {"negation", "course", "besides"} or given:
             return
         gap, deniable = sentence.between(later), marks[later].kind in DENIABLE
         ended = not words["join"].isdisjoint(gap) and not (deniable and gap[-1] in words["join"])
@@ -166,7 +208,7 @@ def _back(sentence: Sentence, index: int, known: Lexicon) -> Iterator[int]:
     stops = known.words["break"] | known.words["comma"]
     found: list[int] = []
     for earlier in range(index, 0, -1):
-        if not stops.isdisjoint(sentence.between(earlier)):
+        if not stops.isdisjoint(sentence.between(earlier)) or sentence.marks[earlier - 1].kind == "besides":
             break
         if sentence.marks[earlier - 1].kind in DENIABLE:
             found.append(earlier - 1)

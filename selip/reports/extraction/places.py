@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from selip.reports.extraction.lexicon import Lexicon, Sentence
 from selip.reports.extraction.report_facts import UNSPECIFIED, Place, Span
-from selip.reports.extraction.surroundings import SIDES, beside_region
+from selip.reports.extraction.surroundings import CONTENT, SIDES, beside_region, is_healthy, is_of_stranger
 
-CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})
 _MIDLINE = "midline"
 _FALX = "falx/parasagittal"
 _LIST_ENDS = frozenset({"contrast", "type"})
@@ -30,11 +29,7 @@ class _Side(NamedTuple):
 def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int], known: Lexicon) -> list[Located]:
     """The places of lesions in a sentence, in their order.
 
-    Args:
-        sentence: With its marks.
-        taken: Numbers of regions that are not places of lesions.
-        denied: Numbers of the marks that are denied.
-        known: The wording.
+    `taken` are numbers of regions that are not places of lesions, `denied` numbers of the marks that are denied.
     """
     marks = sentence.marks
     content = [index for index, mark in enumerate(marks) if mark.kind in CONTENT]
@@ -49,6 +44,8 @@ def places_of(sentence: Sentence, taken: frozenset[int], denied: frozenset[int],
             or _only_side(sentence, index, known)
             or _denied_there(sentence, index, content, denied, known)
             or _unreached(sentence, index, known)
+            or is_healthy(sentence, index, denied, known)
+            or is_of_stranger(sentence, index, content, known)
         ):
             continue
         region = "periventricular white matter" if index in near else marks[index].value
@@ -99,8 +96,21 @@ def _denied_there(sentence: Sentence, index: int, content: list[int], denied: fr
     before = max((at for at in content if at < index and sentence.marks[at].value != "denied"), default=None)
     if before is None or before not in denied or _leads_to_lesion(sentence, index, content, denied, known):
         return False
+    if _described_before(sentence, before, content, denied, known):
+        return False
     words = sentence.words[sentence.marks[before].last : sentence.marks[index].first]
     return known.words["comma"].isdisjoint(words) and known.words["break"].isdisjoint(words)
+
+
+def _described_before(
+    sentence: Sentence, index: int, content: list[int], denied: frozenset[int], known: Lexicon
+) -> bool:
+    """True when a lesion without a place yet is named right before what is denied: "infarct without haemorrhage in"."""
+    earlier = max((at for at in content if at < index), default=None)
+    if earlier is None or earlier in denied or any(mark.kind == "region" for mark in sentence.marks[:index]):
+        return False
+    words = sentence.words[sentence.marks[earlier].last : sentence.marks[index].first]
+    return known.words["comma"].isdisjoint(words) and known.words["join"].isdisjoint(words) and "but" not in words
 
 
 def _leads_to_lesion(
@@ -146,13 +156,13 @@ def _regions_before(sentence: Sentence, index: int, found: dict[int, _Side], kno
     """Regions that a side word behind them belongs to: "the frontal and parietal lobes on the left"."""
     marks, words = sentence.marks, known.words
     gap = sentence.between(index)
-    leads = (
-        known.spaced and words["side_behind"].isdisjoint(gap) and sentence.words[marks[index].first] != "bilaterally"
-    )
+    compares = marks[index].value == "bilateral" and marks[index].last - marks[index].first > 1  # ", left > right"
+    leads = known.spaced and words["side_behind"].isdisjoint(gap) and not compares
+    leads = leads and sentence.words[marks[index].first] != "bilaterally"
     last = index - 1
-    while not leads and last > 0 and marks[last].kind in {"lesion", "type"} and not sentence.between(last):
+    while not leads and last > 0 and marks[last].kind in {"lesion", "type"} and sentence.between(last) in ([], [":"]):
         last -= 1
-    if not index or marks[last].kind != "region" or leads or not words["comma"].isdisjoint(gap):
+    if not index or marks[last].kind != "region" or leads or not (compares or words["comma"].isdisjoint(gap)):
         return []
     if index + 1 < len(marks) and marks[index + 1].kind == "region":
         ahead = sentence.between(index + 1)

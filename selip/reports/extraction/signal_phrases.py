@@ -21,10 +21,7 @@ class Item(NamedTuple):
 def items_of(sentence: Sentence, denied: frozenset[int], known: Lexicon) -> list[Item]:
     """Runs of signal words, enhancements and lists of contrasts of a sentence, in their order.
 
-    Args:
-        sentence: With its marks.
-        denied: Numbers of the marks that are denied.
-        known: The wording.
+    `denied` are numbers of the marks that are denied.
     """
     items: list[Item] = []
     run: list[int] = []

@@ -8,7 +8,7 @@ from selip.reports.extraction.lexicon import Lexicon, Mark, Sentence
 from selip.reports.extraction.negation import Unsaid
 
 _ASSERTIVE = frozenset({"degree", "shape", "multiple", "change", "signal", "larger", "relaxation", "zone", "crossing"})
-_PLACES = frozenset({"region", "midline", "edema", "near", "parenchyma", "part"})
+_PLACES = frozenset({"region", "side", "midline", "edema", "near", "parenchyma", "part"})
 _PREDICATES = frozenset({"negation", "negation_behind", "normal", "in_place"})
 _SEEN = frozenset({"lesion", "type", "signal"})
 _WHOLE = frozenset({"normal", "ignored", "contrast", "agent", "degree", "negation", "negation_behind"})
@@ -28,10 +28,6 @@ def understood(said: Said, known: Lexicon) -> tuple[bool, tuple[str, ...]]:
 
     Normal is a study that as a whole is called that, or of whose brain all is denied, in statements that were all
     understood.
-
-    Args:
-        said: What it says.
-        known: The wording.
     """
     whole, evidence, clear = False, False, True
     missed: dict[str, None] = {}
@@ -72,7 +68,7 @@ def _unclear(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> list[int]:
     loose = [
         mark
         for index, mark in enumerate(marks)
-        if _not_normal(marks, index)
+        if _not_normal(sentence, index, known)
         or (index not in unsaid.absent and mark.first not in denied and _is_loose(marks, index))
     ]
     central = "midline" in kinds and any(mark.value == "centre" for mark in marks)
@@ -97,10 +93,15 @@ def _is_loose(marks: list[Mark], index: int) -> bool:
     return marks[index].kind in _ASSERTIVE
 
 
-def _not_normal(marks: list[Mark], index: int) -> bool:
-    before = marks[index - 1] if index else None
-    denied = before is not None and before.kind == "negation" and before.last == marks[index].first
-    return denied and marks[index].kind == "normal"
+def _not_normal(sentence: Sentence, index: int, known: Lexicon) -> bool:
+    """True when a denial reaches "normal", as in "not entirely normal", or it is nearly that."""
+    before, mark = (sentence.marks[index - 1] if index else None), sentence.marks[index]
+    if mark.kind == "normal" and sentence.words[mark.first - 1] in known.words["hardly"] and mark.first:
+        return True
+    if mark.kind != "normal" or before is None or before.kind != "negation":
+        return False
+    stops = (known.words[name] for name in ("comma", "break", "join", "preposition", "be"))
+    return all(some.isdisjoint(sentence.between(index)) for some in stops)
 
 
 def _denied_words(sentence: Sentence, known: Lexicon) -> Iterator[int]:

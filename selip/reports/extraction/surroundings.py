@@ -11,6 +11,9 @@ from selip.reports.extraction.report_facts import Span
 
 VENTRICLES = frozenset({"lateral ventricle", "third ventricle", "fourth ventricle"})
 SIDES = frozenset({"side", "direction"})
+CONTENT = frozenset({"lesion", "type", "signal", "enhancement", "relaxation", "larger"})
+_LESIONS = frozenset({"lesion", "type", "signal"})
+_BESIDE_NORMAL = SIDES | {"region", "negation", "degree", "near", "part", "shape", "multiple", "ignored"}
 _STRUCTURE = frozenset({"region", "side", "near", "parenchyma", "zone"})
 _BESIDE = frozenset({"degree", "direction", "change", "negation", "shape", "shift", "normal"})
 _TAKING = frozenset({"change", "crossing", "shift", "edema"})
@@ -20,7 +23,7 @@ _SIGNAL = frozenset({"signal", "degree", "shape", "contrast"})
 _DESCRIBES = frozenset({"signal", "edema", "parenchyma", "relaxation", "type", "enhancement"})
 
 
-class Sign(NamedTuple):
+class StatedSign(NamedTuple):
     """A yes/no statement.
 
     Attributes:
@@ -143,7 +146,7 @@ def _inside(sentence: Sentence, index: int, known: Lexicon) -> bool:
     return behind < len(sentence.words) and sentence.words[behind] in known.words["preposition"]
 
 
-def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
+def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[StatedSign]:
     """The yes/no statements of a sentence about edema, midline and ventricles."""
     marks, denied = sentence.marks, unsaid.denied
     if _SIGNS.isdisjoint(sentence.kinds):
@@ -153,19 +156,19 @@ def signs(sentence: Sentence, unsaid: Unsaid, known: Lexicon) -> Iterator[Sign]:
         if index in unsaid.uncertain:
             continue
         if mark.kind == "edema":
-            yield Sign("edema", index not in denied, (span,))
+            yield StatedSign("edema", index not in denied, (span,))
         elif mark.kind in {"shift", "in_place"} or _central(sentence, index, known):
             middle = _midline_of(marks, index)
             if middle is not None:
                 present = mark.kind == "shift" and index not in denied
-                yield Sign("midline_shift", present, tuple(sorted((span, (middle.start, middle.end)))))
+                yield StatedSign("midline_shift", present, tuple(sorted((span, (middle.start, middle.end)))))
         elif mark.kind == "change" and mark.value.startswith("compressed"):
             pressed = [
                 marks[at] for at in affected(sentence, index, known) if known.area.get(marks[at].value) in VENTRICLES
             ]
             if pressed:
                 spans = sorted({span, *((other.start, other.end) for other in pressed)})
-                yield Sign("ventricle_compression", index not in denied, tuple(spans))
+                yield StatedSign("ventricle_compression", index not in denied, tuple(spans))
 
 
 def _central(sentence: Sentence, index: int, known: Lexicon) -> bool:
@@ -185,3 +188,52 @@ def _midline_of(marks: list[Mark], index: int) -> Mark | None:
         if nearest is not None and nearest.kind == "midline":
             return nearest
     return None
+
+
+def is_healthy(sentence: Sentence, index: int, denied: frozenset[int], known: Lexicon) -> bool:
+    """True when a region is called normal or without lesion: "brainstem normal", "normal pons", "pons: no lesion"."""
+    marks, stops = sentence.marks, known.words["comma"] | known.words["break"]
+    first, last = index, index + 1
+    while _goes_on(sentence, first, stops) and marks[first - 1].kind not in CONTENT:
+        first -= 1
+    if _goes_on(sentence, first, stops):  # behind a lesion: no subject of its own
+        return _is_called_normal(sentence, index, stops | known.words["join"])
+    if any(mark.kind == "normal" for mark in marks[first:index]):
+        return not any(mark.kind == "negation" for mark in marks[first:index])
+    while (_goes_on(sentence, last, stops) or _listed(sentence, last)) and marks[last].kind in _BESIDE_NORMAL:
+        last += 1
+    if not _goes_on(sentence, last, stops):
+        return any(mark.kind == "negation" for mark in marks[index:last])  # what is denied there is an unknown word
+    mark = marks[last]
+    return mark.kind == "normal" or (mark.kind in _LESIONS and last in denied and mark.value != "denied")
+
+
+def _goes_on(sentence: Sentence, at: int, stops: frozenset[str]) -> bool:
+    """True when no stop stands between a mark and the one before it."""
+    if not 0 < at < len(sentence.marks) or "besides" in {sentence.marks[at].kind, sentence.marks[at - 1].kind}:
+        return False
+    return stops.isdisjoint(sentence.between(at))
+
+
+def _is_called_normal(sentence: Sentence, index: int, stops: frozenset[str]) -> bool:
+    """True when "normal" stands right before a region, a side word between them allowed."""
+    while _goes_on(sentence, index, stops) and sentence.marks[index - 1].kind in SIDES:
+        index -= 1
+    return _goes_on(sentence, index, stops) and sentence.marks[index - 1].kind == "normal"
+
+
+def _listed(sentence: Sentence, at: int) -> bool:
+    """True when a comma alone stands before a region of a list."""
+    return at < len(sentence.marks) and sentence.between(at) == [","] and sentence.marks[at].kind in {"region", "side"}
+
+
+def is_of_stranger(sentence: Sentence, index: int, content: list[int], known: Lexicon) -> bool:
+    """True when a later region has an unknown noun of its own: "left frontal glioma and right parietal xanthoma"."""
+    marks, stops = sentence.marks, known.words["join"] | known.words["comma"]
+    before = next((at for at in range(index - 1, -1, -1) if marks[at].kind == "region"), None)
+    if before is None or not any(at < index for at in content):
+        return False
+    last = marks[index + 1].first if index + 1 < len(marks) else len(sentence.words)
+    behind = "".join(sentence.words[marks[index].last : last][:1])
+    strange = behind.isalpha() and behind not in known.vocabulary
+    return strange and not stops.isdisjoint(sentence.words[marks[before].last : marks[index].first])

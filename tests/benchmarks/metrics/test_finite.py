@@ -11,15 +11,15 @@ from benchmarks.metrics import class_metrics
 from benchmarks.metrics.class_metrics import ece_resampler, hard_resampler, rank_resampler
 from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, score_masks
 from benchmarks.metrics.resampling import Table, check_finite, check_no_infinity, resampler_of, side_by_side
-from benchmarks.metrics.retrieval_metrics import ndcg, positive_ranks, rank_metrics, worst_order
+from benchmarks.metrics.retrieval_metrics import rank_metrics
 from benchmarks.retrieval.gallery_ranking import exact_steps, search
+from benchmarks.retrieval.relevance import Relevance
 from benchmarks.statistics.pool_statistics import STATISTICS, resampler_for
 from benchmarks.statistics.significance import friedman_ranks, sign_flip
 from selip.system.errors import InputError
 
 BROKEN = (np.nan, np.inf, -np.inf)
 N = 6
-POSITIVE = np.eye(N, dtype=bool)
 ONES, CODES = np.ones(N), np.arange(N)
 TRUTH = np.array([0.0, 1.0] * (N // 2))
 
@@ -36,18 +36,14 @@ def by_name(statistic, column):
     return resampler_for(frame.assign(**{statistic: column}), statistic, statistic)
 
 
-def retrieval(scores):
-    labels = np.arange(N)
-    return search(unit(scores), unit(np.ones((N, N))), labels, labels, lambda rows: POSITIVE[rows].astype(float), ONES)
+def retrieval(volumes, texts):
+    return search(unit(volumes), unit(texts), CODES, Relevance(np.eye(N), np.eye(N), CODES), ONES)
 
 
 METRICS = {
-    "rank_metrics": lambda scores: rank_metrics(scores, POSITIVE),
-    "positive_ranks": lambda scores: positive_ranks(scores, POSITIVE),
-    "ndcg": lambda scores: ndcg(scores, POSITIVE.astype(float)),
-    "ndcg, relevance unknown": lambda scores: ndcg(scores, np.where(np.isfinite(scores), 1.0, np.nan)),
-    "worst_order": lambda scores: worst_order(scores, POSITIVE),
-    "search": retrieval,
+    "rank_metrics": lambda scores: rank_metrics(CODES, scores[:, 0], CODES + 1),
+    "search, volumes": lambda scores: retrieval(scores, np.ones((N, N))),
+    "search, texts": lambda scores: retrieval(np.ones((N, N)), scores),
     "exact_steps": lambda scores: exact_steps(unit(scores), unit(np.ones((N, N)))),
     "auroc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auroc),
     "auprc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auprc),

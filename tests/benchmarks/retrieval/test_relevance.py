@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.metrics.retrieval_metrics import ideal_and_chance
 from benchmarks.retrieval.relevance import grade, relevance
 from selip.data.findings import Finding
 
@@ -43,7 +44,7 @@ def test_grades_of_sets_equal_the_loop_and_are_a_similarity():
     sets = [frozenset(keys[n] for n in rng.choice(len(keys), size, replace=False)) for size in (0, 1, 1, 2, 3, 5, 12)]
     truth = {str(number): [finding(*key) for key in keys] for number, keys in enumerate(sets)}
     items = items_of([(study, "FLAIR") for study in truth])
-    found = relevance(items, np.arange(len(sets)), truth).of_volumes(slice(0, len(sets)))
+    found = table(relevance(items, np.arange(len(sets)), truth))
     expected = [[best_match_by_loop(a, b) for b in sets] for a in sets]
     np.testing.assert_allclose(found, expected, atol=1e-9)
     np.testing.assert_allclose(found, found.T)
@@ -52,39 +53,61 @@ def test_grades_of_sets_equal_the_loop_and_are_a_similarity():
     assert found.max() <= 1
 
 
+def table(found):
+    """(N, T) relevance of every text to every volume; NaN where unknown."""
+    shape = (len(found.set_of_volume), len(found.of_text))
+    return found.of_pairs(*np.indices(shape).reshape(2, -1)[::-1]).reshape(shape)
+
+
 def items_of(rows):
     return pd.DataFrame(rows, columns=["study_id", "contrast"])
 
 
-def test_a_text_has_the_mean_over_its_volumes_in_both_directions():
+def test_a_text_has_the_mean_over_its_volumes():
     truth = {"a": [finding()], "b": [finding(side="right")], "c": []}
     items = items_of([("a", "FLAIR"), ("b", "FLAIR"), ("c", "FLAIR")])
-    found = relevance(items, np.array([0, 0, 1]), truth)
-    of_volumes = found.of_volumes(slice(0, 3))
-    np.testing.assert_allclose(of_volumes, [[(1 + 2 / 3) / 2, 0], [(1 + 2 / 3) / 2, 0], [0, 1]])
-    np.testing.assert_allclose(found.of_texts(slice(0, 2)), of_volumes.T)
+    found = table(relevance(items, np.array([0, 0, 1]), truth))
+    np.testing.assert_allclose(found, [[(1 + 2 / 3) / 2, 0], [(1 + 2 / 3) / 2, 0], [0, 1]])
 
 
 def test_a_volume_has_only_what_its_contrast_shows():
     truth = {"old": [finding(contrasts=("FLAIR",))], "normal": []}
     items = items_of([("old", "DWI"), ("old", "FLAIR"), ("normal", "DWI")])
-    found = relevance(items, np.array([0, 1, 0]), truth).of_volumes(slice(0, 3))
+    found = table(relevance(items, np.array([0, 1, 0]), truth))
     np.testing.assert_allclose(found, [[1, 0], [0, 1], [1, 0]])
 
 
 def test_unknown_truth_is_unknown_not_irrelevant():
     items = items_of([("known", "FLAIR"), ("unknown", "FLAIR"), ("known", "FLAIR")])
-    found = relevance(items, np.array([0, 1, 0]), {"known": [finding()]}).of_volumes(slice(0, 3))
+    truth = relevance(items, np.array([0, 1, 0]), {"known": [finding()]})
+    assert truth.known_volumes.tolist() == [True, False, True]
+    assert truth.known_texts.tolist() == [True, False]
+    found = table(truth)
     assert np.isnan(found[1]).all()
     assert np.isnan(found[:, 1]).all()
     np.testing.assert_allclose(found[[0, 2], 0], 1)
-    nothing = relevance(items, np.array([0, 1, 0]), {}).of_texts(slice(0, 2))
-    assert nothing.shape == (2, 3)
-    assert np.isnan(nothing).all()
+    nothing = relevance(items, np.array([0, 1, 0]), {})
+    assert not nothing.known_texts.any()
+    assert not nothing.known_volumes.any()
+    assert np.isnan(nothing.bounds()[0]).all()
 
 
 def test_all_normal_volumes_are_relevant_to_each_other():
     items = items_of([("a", "FLAIR"), ("b", "T1")])
-    np.testing.assert_array_equal(
-        relevance(items, np.array([0, 0]), {"a": [], "b": []}).of_texts(slice(0, 1)), [[1, 1]]
-    )
+    np.testing.assert_array_equal(table(relevance(items, np.array([0, 0]), {"a": [], "b": []})), [[1], [1]])
+
+
+def test_the_best_and_the_random_ranking_are_those_of_the_whole_table():
+    rng = np.random.default_rng(0)
+    truth = {str(n): [finding(str(r)) for r in rng.choice(list("abcd"), n % 4, replace=False)] for n in range(40)}
+    items, label = items_of([(str(n), "FLAIR") for n in range(44)]), np.r_[np.arange(30), np.arange(10), 30, 31, 0, 1]
+    found = relevance(items, label, truth)
+    whole = table(found)
+    expected = np.full((2, 44), np.nan), np.full((2, 32), np.nan)
+    for bounds, gain, rows, kept in (
+        (expected[0], whole, found.known_volumes, found.known_texts),
+        (expected[1], whole.T, found.known_texts, found.known_volumes),
+    ):
+        bounds[:, rows] = ideal_and_chance(gain[rows][:, kept], np.ones(kept.sum(), dtype=int))
+    for bounds, by_table in zip(found.bounds(), expected, strict=True):
+        np.testing.assert_allclose(bounds, by_table)

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib import style
 
 from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples, shorten, show_slice
 from leaderboards.figures.interval_figures import difference_plot, score_plots
-from leaderboards.figures.plots import LIGHT, new_figure, render, themed
+from leaderboards.figures.plots import FAINT, STYLE, new_figure, render
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
@@ -28,9 +29,9 @@ def plots_of(folder):
     return board, {plot.name: plot for plot in drawn if plot}
 
 
-def drawn(plot, theme=LIGHT):
-    with themed(theme):
-        return plot.draw(theme)
+def drawn(plot):
+    with style.context(STYLE):
+        return plot.draw()
 
 
 def test_every_figure_says_synthetic(run_dir):
@@ -79,14 +80,14 @@ def test_of_twenty_methods_the_declared_ones_have_a_colour(many):
     for name in ("validation", "loss"):
         figure = drawn(many[name])
         assert [text.get_text() for text in figure.legends[0].get_texts()] == ["selip", "clip", "other methods"]
-        grey = [line for line in figure.axes[0].lines if line.get_color() == LIGHT.faint]
+        grey = [line for line in figure.axes[0].lines if line.get_color() == FAINT]
         assert len(grey) == 18
 
 
 def test_the_names_of_twenty_methods_do_not_overlap(many):
     for name in ("recall_at_10", "hard_negatives", "contrasts", "targets"):
         figure = drawn(many[name])
-        with themed(LIGHT):
+        with style.context(STYLE):
             figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
         assert len(boxes) >= 20
@@ -95,7 +96,7 @@ def test_the_names_of_twenty_methods_do_not_overlap(many):
 
 def test_ticks_of_differences_do_not_overlap(run_dir):
     figure = drawn(plots_of(run_dir)[1]["retrieval_differences"])
-    with themed(LIGHT):
+    with style.context(STYLE):
         figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
     assert not any(a.overlaps(b) for a, b in pairwise(boxes))

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboards.gate.comparison import read_side
 from leaderboards.gate.quality_gate import compare
-from leaderboards.gate.report import COLUMNS, cells_of, gate_json, gate_junit, gate_markdown, summary
+from leaderboards.gate.report import GATE_COLUMNS, cells_of, gate_json, gate_junit, gate_markdown, summary
 
 SKILLS = {"clip": (1.3, 1.3), "selip": (2.0, 0.0), "clip_x2": (1.3, 0.8)}
 OUTCOMES = {"clip": "pass", "clip_x2": "inconclusive", "selip": "regress"}
@@ -38,7 +38,7 @@ def test_the_markdown_has_every_line_and_where_both_sides_came_from(gate):
     assert "**SYNTHETIC**" in page
     rows = [line for line in page.splitlines() if line.startswith(("| clip", "| selip"))]
     assert len(rows) == 3
-    assert f"| {' | '.join(COLUMNS)} |" in page
+    assert f"| {' | '.join(GATE_COLUMNS)} |" in page
     for line in gate.lines:
         (row,) = (row for row in rows if row.startswith(f"| {line.pair.label} |"))
         assert f"{line.reference:.3f} | {line.candidate:.3f}" in row
@@ -76,7 +76,7 @@ def test_the_json_has_the_numbers(gate):
             line.margin,
         )
         assert entry["seeds"] == {"reference": [0], "candidate": [0]}
-    assert "no spread between seeds" in found["policy"]["seeds"]
+    assert "1 and 1 seeds, SD 0.032 with 32 degrees of freedom" in found["policy"]["seeds"]
 
 
 def test_without_an_interval_json_has_null_and_the_page_says_so(tmp_path, factory):

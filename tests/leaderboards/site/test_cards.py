@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from leaderboards.figures.example_pictures import PagePicture
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
 from leaderboards.site.page import Site, with_pictures
-from leaderboards.site.shrink import Shown
 
 N = 50
 
@@ -53,8 +53,8 @@ def test_scores_are_the_boards_own_with_their_place_or_say_what_is_missing(cards
 def test_a_card_names_records_seeds_commit_command_and_weights(cards):
     card = next(card for card in cards if card.label == "clip_x2")
     facts = dict(card.facts)
-    assert facts["records"] == "11 ok, 1 failed"
-    assert facts["seeds"] == "0, 1"
+    assert facts["records"] == "17 ok, 1 failed"
+    assert facts["seeds"] == "0, 1, 2"
     assert "weights0" in facts["weights, batches"]
     assert {one["commit"] for one in card.commands} == {"0123456789abcdef0123456789abcdef01234567"}
     assert {one["command"].split(" method=")[1].split()[0] for one in card.commands} == {"clip_x2"}
@@ -68,7 +68,7 @@ def test_equal_configurations_stand_once(cards, sheets):
 
 def test_a_picture_is_on_the_card_of_the_longest_name_that_it_begins_with(cards):
     names = ("clip-image_to_text", "clip_x2-image_to_text", "segmentation-clip_x2-frozen", "other-1")
-    shown = [Shown(Path(f"{name}.png"), "data:,", 1, 1) for name in names]
+    shown = [PagePicture(Path(f"{name}.png"), "data:,", 1, 1) for name in names]
     page = with_pictures(Site("t", True, [], [], cards, []), shown)
     owned = {card.label: [one.path.stem for one in card.pictures] for card in page.cards if card.pictures}
     assert owned == {"clip": [names[0]], "clip_x2": [names[1], names[2]]}

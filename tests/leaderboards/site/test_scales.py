@@ -7,14 +7,16 @@ import re
 import pytest
 
 from leaderboards.site.page import EDGE, WIDTH, mark_of, scales_of
-from leaderboards.tables.cells import DIFFERENCE, Cell, Estimate, Facet, Line, Table
+from leaderboards.tables.cells import DIFFERENCE, Cell, Estimate, Facet, Line, PageTable
 
 ESTIMATES = (Estimate(0.2, 0.1, 0.3), Estimate(0.6, 0.5, 0.9), Estimate(0.4))
 
 
 def table_of(*columns, facets=()):
     lines = [Line((Cell("a"), *(Cell("", estimate=one) for one in row))) for row in zip(*columns, strict=True)]
-    return Table("t", "", ("method", *map(str, range(len(columns)))), tuple(lines), (None, *facets) if facets else ())
+    return PageTable(
+        "t", "", ("method", *map(str, range(len(columns)))), tuple(lines), (None, *facets) if facets else ()
+    )
 
 
 def places(path):
@@ -54,4 +56,4 @@ def test_what_has_no_number_has_no_drawing():
     assert first is None
     assert mark_of(nothing, scale) == ""
     assert mark_of(Cell("", estimate=Estimate(float("nan"))), scale) == ""
-    assert scales_of(Table("t", "", ("method", "x"), (Line((Cell("a"),), "failed", "hole"),))) == [None, None]
+    assert scales_of(PageTable("t", "", ("method", "x"), (Line((Cell("a"),), "failed", "hole"),))) == [None, None]

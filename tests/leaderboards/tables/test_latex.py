@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards.tables.cells import Cell, Line, Table
-from leaderboards.tables.document import Block, Part, escape_latex, latex_cell, to_latex
+from leaderboards.tables.cells import Cell, Line, PageTable
+from leaderboards.tables.document import Block, Page, escape_latex, latex_cell, to_latex
 
 EVIL = r"a&b %c $d$ #e _f {g} ~h ^i \j <k> |l| [m] `n` é → 漢" + "\nnext"
 LIVE = re.compile(r"(?<!\\)[&%#_^~]")
@@ -50,8 +50,8 @@ def part_of(name):
         Line((Cell(name),), name, "hole"),
         Line((Cell("chance"), Cell("0.5"), Cell("")), kind="reference"),
     )
-    tables = [Table(name, name, (name, "b", "c"), lines), Table("wide", "", tuple("abcdefgh"), ())]
-    return Part("x", name, name, True, [], [], [Block(name, name, tables)])
+    tables = [PageTable(name, name, (name, "b", "c"), lines), PageTable("wide", "", tuple("abcdefgh"), ())]
+    return Page("x", name, name, True, [], [], [Block(name, name, tables)])
 
 
 def test_a_table_of_hostile_names_compiles():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from selip.cli.extract import read_reports
+from selip.cli.texts import read_reports
 from selip.reports.extraction.extractor import extract
 from selip.system.errors import InputError
 

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from selip.experiments import machine_limits
 from selip.experiments.config import DECLARED_CONTRASTS
+from selip.experiments.dry_run import StepTime
 from selip.records.record_files import read_record, read_records
 from selip.system.gpu import Gpu
 
@@ -255,6 +257,21 @@ def test_doctor(command):
     assert out.count("\ngpu path ") == 1
 
 
+@pytest.mark.parametrize(("gib", "advice"), [(5.0, ""), (5.5, "; lower training.batch_size or training.micro_batch")])
+def test_a_doctor_holds_the_memory_of_an_experiment_against_what_is_free(gib, advice, command, monkeypatch):
+    needed = iter([1.0, gib, 2.0])
+
+    def timed(method, *_, **limit):
+        return StepTime(1.0, 32, 32, memory_mb=1024 * next(needed, 0.5))
+
+    monkeypatch.setattr(machine_limits, "time_step", timed)
+    monkeypatch.setattr(machine_limits, "free_bytes", lambda device: 10 * 2**30)
+    code, out, _ = command("doctor", "--experiment", "standard")
+    assert code == 0
+    line = f"a step needs up to {gib:.1f} GiB beside the training voxels, 10.0 GiB are free{advice}"
+    assert out.splitlines()[-1].split(maxsplit=1) == ["memory", line]
+
+
 def test_a_doctor_asked_for_a_gpu_refuses_a_machine_without(command, monkeypatch):
     monkeypatch.setattr("selip.system.gpu.find_gpu", lambda: Gpu(runtime=(13, 2)))
     code, _, said = command("doctor", "--gpu")
@@ -275,7 +292,7 @@ def test_a_doctor_asked_for_a_gpu_refuses_a_machine_without(command, monkeypatch
         (["cohort", "build", "phantom", "--device", "cuda:99", "--out", "x"], "got device 'cuda:99'; allowed: cpu"),
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
         (["cohort", "import", "phantom", ".", "--out", "x"], "cohort build phantom"),
-        (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
+        (["cohort", "import", "table", ".", "--out", "x", "--shape", "a,b"], "three positive numbers"),
         (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),
         (["run", "quick", "--out", "x", "seeds=[]"], "at least one"),

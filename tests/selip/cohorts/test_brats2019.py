@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.brats2019 import ADAPTER, COHORT, scan
-from selip.cohorts.importing.example_files import write_case, write_table
+from selip.cohorts.importing.adapter import write_case, write_table
 from selip.system.errors import InputError
 
 KINDS = ("t1", "t1ce", "t2", "flair")

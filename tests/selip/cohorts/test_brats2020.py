@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selip.cohorts.brats2020 import ADAPTER, scan
-from selip.cohorts.importing.example_files import write_case, write_labels, write_table
+from selip.cohorts.importing.adapter import write_case, write_labels, write_table
 
 KINDS = ("t1", "t1ce", "t2", "flair")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from selip.cohorts.brats2021 import COHORT, scan
-from selip.cohorts.importing.example_files import write_case
+from selip.cohorts.importing.adapter import write_case
 
 KINDS = ("t1", "t1ce", "t2", "flair")
 

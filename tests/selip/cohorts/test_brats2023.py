@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selip.cohorts import brats2021
 from selip.cohorts.brats2023 import ADAPTER, scan
-from selip.cohorts.importing.example_files import write_case
+from selip.cohorts.importing.adapter import write_case
 
 CASES = {
     "BraTS-GLI-00005-000": "glioma",

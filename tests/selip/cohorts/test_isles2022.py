@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from selip.cohorts.importing.example_files import write_labels, write_scan
+from selip.cohorts.importing.adapter import write_labels, write_scan
 from selip.cohorts.isles2022 import COHORT, scan
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selip.cohorts.importing.example_files import write_scan
+from selip.cohorts.importing.adapter import write_scan
 from selip.cohorts.ixi import COHORT, scan
 from selip.data.findings import NORMAL_TEXT
 from selip.system.errors import InputError

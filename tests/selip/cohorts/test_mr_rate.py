@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from selip.cohorts.importing.example_files import write_labels, write_scan
+from selip.cohorts.importing.adapter import write_labels, write_scan
 from selip.cohorts.mr_rate import scan
 from selip.system.errors import InputError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selip.cohorts.importing.example_files import write_case
+from selip.cohorts.importing.adapter import write_case
 from selip.cohorts.mslesseg import scan
 from selip.system.errors import InputError
 

@@ -10,7 +10,7 @@ import pytest
 from nilearn.datasets import load_mni152_wm_template
 from nilearn.image import resample_to_img
 
-from selip.cohorts.importing.example_files import write_case, write_labels, write_scan
+from selip.cohorts.importing.adapter import write_case, write_labels, write_scan
 from selip.cohorts.open_ms import COHORT, scan, scan_longitudinal
 from selip.data.cohort_check import check_cohort
 from selip.data.nifti import read_nifti, same_grid

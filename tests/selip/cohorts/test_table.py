@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from selip.cohorts.importing.example_files import write_scan, write_table
+from selip.cohorts.importing.adapter import write_scan, write_table
 from selip.cohorts.table import import_table
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_cohort

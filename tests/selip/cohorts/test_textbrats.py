@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from selip.cohorts.importing.example_files import write_case
+from selip.cohorts.importing.adapter import write_case
 from selip.cohorts.textbrats import scan
 from selip.system.errors import InputError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selip.cohorts.importing.example_files import write_case, write_table
+from selip.cohorts.importing.adapter import write_case, write_table
 from selip.cohorts.ucsf_pdgm import scan
 from selip.data.findings import CONTRASTS
 

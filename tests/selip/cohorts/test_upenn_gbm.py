@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selip.cohorts.importing.example_files import write_case, write_labels, write_table
+from selip.cohorts.importing.adapter import write_case, write_labels, write_table
 from selip.cohorts.upenn_gbm import ADAPTER, scan
 
 KINDS = ("T1", "T1GD", "T2", "FLAIR")

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from selip.cohorts.importing.example_files import write_case, write_labels
+from selip.cohorts.importing.adapter import write_case, write_labels
 from selip.cohorts.wmh2017 import COHORT, scan
 from selip.data.cohort import IGNORE
 from selip.system.errors import InputError

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from leaderboards.scores.audit_record import CrossingAudit
 from selip.data.leakage_audit import crossing_audit
 
 SWAPPED = {"train": "test", "test": "train", "val": "val"}
@@ -24,17 +23,16 @@ def renamed(cohort, name="measured", synthetic=False):
 
 def test_a_sound_split_has_nothing_of_itself_across_parts(small_cohort):
     found = crossing_audit(small_cohort, small_cohort)
-    CrossingAudit.model_validate(found)
-    assert (found["shared_ids"], found["identical_volumes"]) == ([], [])
+    assert (found.shared_ids, found.identical_volumes) == ([], [])
 
 
 def test_all_of_a_test_part_that_training_has_seen_is_found(small_cohort):
     found = crossing_audit(small_cohort, swapped(small_cohort))
     train = small_cohort.volumes.iloc[small_cohort.rows("train")]
-    assert sorted(found["identical_volumes"]) == sorted((name, name) for name in train["volume_id"])
-    assert found["shared_ids"] == sorted(set(train["patient_id"]))
+    assert sorted(found.identical_volumes) == sorted((name, name) for name in train["volume_id"])
+    assert found.shared_ids == sorted(set(train["patient_id"]))
     written = small_cohort.studies[(small_cohort.studies["split"] == "train") & (small_cohort.studies["report"] != "")]
-    assert [study for study, _ in found["near_duplicate_reports"]] == written["study_id"].tolist()
+    assert [study for study, _ in found.near_duplicate_reports] == written["study_id"].tolist()
 
 
 def test_val_of_training_counts_as_seen_and_train_of_the_scored_cohort_does_not(small_cohort):
@@ -45,7 +43,7 @@ def test_val_of_training_counts_as_seen_and_train_of_the_scored_cohort_does_not(
         volumes=volumes.assign(split=volumes["split"].replace("val", "test").where(volumes["split"] == "val", "train")),
     )
     found = crossing_audit(small_cohort, only_val)
-    assert {name for _, name in found["identical_volumes"]} == set(volumes.loc[volumes["split"] == "val", "volume_id"])
+    assert {name for _, name in found.identical_volumes} == set(volumes.loc[volumes["split"] == "val", "volume_id"])
 
 
 @pytest.mark.parametrize(
@@ -58,12 +56,12 @@ def test_val_of_training_counts_as_seen_and_train_of_the_scored_cohort_does_not(
     ],
 )
 def test_what_the_same_id_means_depends_on_where_it_comes_from(small_cohort, first, second, ids):
-    assert crossing_audit(renamed(small_cohort, *first), renamed(small_cohort, *second))["ids"] == ids
+    assert crossing_audit(renamed(small_cohort, *first), renamed(small_cohort, *second)).ids == ids
 
 
 def test_cohorts_that_are_called_alike_are_told_apart_by_their_hash(small_cohort):
     other = replace(small_cohort, info=replace(small_cohort.info, content_hash="f" * 64))
     found = crossing_audit(small_cohort, other)
-    assert found["trained_on"] == f"phantom-quick {small_cohort.info.content_hash[:8]}"
-    assert found["scored_on"] == "phantom-quick ffffffff"
-    assert crossing_audit(small_cohort, renamed(small_cohort))["scored_on"] == "measured-quick"
+    assert found.trained_on == f"phantom-quick {small_cohort.info.content_hash[:8]}"
+    assert found.scored_on == "phantom-quick ffffffff"
+    assert crossing_audit(small_cohort, renamed(small_cohort)).scored_on == "measured-quick"

@@ -36,7 +36,7 @@ SHORT = (
 )  # fmt: skip
 FARTHEST = 1e-4
 """Of two float32 embeddings of unit length, entry by entry, of which one was computed on a CPU."""
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import yaml
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
 from selip.experiments.catalogue import EXPERIMENTS, check_names, experiment_file, find_benchmark, find_method
-from selip.experiments.experiment_file import read_experiment
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, to_mapping
 from selip.training.settings import RunConfig

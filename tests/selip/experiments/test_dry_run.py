@@ -8,8 +8,7 @@ from selip.experiments import dry_run
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.config import CohortConfig
 from selip.experiments.dry_run import StepTime, dry_run_lines, duration, grid_profile
-from selip.experiments.experiment_file import read_experiment
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment
 from selip.system.errors import InputError, UnavailableError
 
 

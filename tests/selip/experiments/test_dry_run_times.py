@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from selip.cohorts.phantom.generate import random_cohort
 from selip.cohorts.phantom.profiles import PROFILES
@@ -14,8 +15,7 @@ from selip.data.findings import parse_findings_text
 from selip.experiments import dry_run
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.dry_run import StepTime, time_step, workloads
-from selip.experiments.experiment_file import read_experiment, with_overrides
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment, with_overrides
 from selip.similarity.text_similarity import TextTable
 from selip.system.errors import InputError
 from selip.training import trainer
@@ -104,6 +104,17 @@ def test_time_of_a_step_is_that_of_the_trainer(config, steps_taken, tmp_path, mo
     assert 0.05 < timed.seconds < 5
     assert timed.pairs_per_second == pytest.approx(8 / timed.seconds)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_a_step_is_its_peak(config, monkeypatch):
+    step = trainer._Loop._step
+
+    def large(self, number):
+        torch.ones(2**28, dtype=torch.uint8)
+        return step(self, number)
+
+    monkeypatch.setattr(trainer._Loop, "_step", large)
+    assert 250 < time_step(find_method("clip"), config, PROFILE, limit_s=0).memory_mb < 2000
 
 
 def test_without_time_one_step_counts(config, steps_taken):

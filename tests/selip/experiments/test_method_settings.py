@@ -12,8 +12,7 @@ from baselines import METHODS
 from baselines.selip import SelipSettings, selip_settings
 from selip.cli.main import main
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.experiment_file import read_experiment
-from selip.experiments.grid import grid
+from selip.experiments.experiment_file import grid, read_experiment
 from selip.system.errors import InputError
 from selip.system.mappings import to_mapping
 from selip.training.settings import RunConfig

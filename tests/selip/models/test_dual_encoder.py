@@ -106,7 +106,7 @@ def test_embeddings_have_unit_length_and_logit_scale_is_clamped():
 
 def test_logit_scale_can_be_fixed():
     assert not model(dataclasses.replace(SMALL, logit_scale="fixed")).log_logit_scale.requires_grad
-    names = {id(p) for group in parameter_groups(model(), 1, 1, 0.1) for p in group["params"]}
+    names = {id(p) for group in parameter_groups(model(), 1, 1, 1, 0.1) for p in group["params"]}
     assert len(names) == sum(1 for p in model().parameters())
 
 
@@ -138,3 +138,11 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="no readable checkpoint"):
         load_checkpoint(path)
+
+
+def test_scalars_have_a_rate_of_their_own_and_the_scale_its_start():
+    made = model(dataclasses.replace(SMALL, logit_scale_start=20.0))
+    assert made.logit_scale.item() == pytest.approx(20)
+    rates = {id(p): group["peak"] for group in parameter_groups(made, 1, 2, 3, 0.1) for p in group["params"]}
+    assert rates[id(made.log_logit_scale)] == 3
+    assert [name for name, p in made.named_parameters() if rates[id(p)] == 3] == ["log_logit_scale"]

@@ -11,9 +11,8 @@ from selip.data.cohort import IGNORE
 from selip.data.findings import Finding
 from selip.data.nifti import Image, read_nifti
 from selip.data.template_space import mni_template
-from selip.reports.mask_findings import describe, findings_from_mask
+from selip.reports.mask_findings import describe, findings_from_mask, white_points, words_of
 from selip.reports.mask_lesions import count_left_out, is_multiple, lesions_of, side_of
-from selip.reports.mask_signal import white_points, words_of
 from selip.system.errors import InputError
 
 STEP = 2

@@ -17,14 +17,13 @@ from selip.experiments.catalogue import experiment_file
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.run_directory import RunDirectory
 from selip.system.errors import InputError
-from selip.system.files import partial_of, remove_leftovers, write_atomically
-from selip.system.locks import FILE, held, is_held
+from selip.system.files import LOCK, held, is_held, partial_of, remove_leftovers, write_atomically
 
 ROOT = Path(__file__).resolve().parents[3]
-HOLD = "import sys, time\nfrom pathlib import Path\nfrom selip.system.locks import held\n" + (
+HOLD = "import sys, time\nfrom pathlib import Path\nfrom selip.system.files import held\n" + (
     "with held(Path(sys.argv[1]), lambda holder: None):\n    print('held', flush=True)\n    time.sleep(60)\n"
 )
-COUNT = "import sys\nfrom pathlib import Path\nfrom selip.system.locks import held\nfolder = Path(sys.argv[1])\n" + (
+COUNT = "import sys\nfrom pathlib import Path\nfrom selip.system.files import held\nfolder = Path(sys.argv[1])\n" + (
     "for _ in range(200):\n    with held(folder / 'lock', lambda holder: None):\n"
     "        count = folder / 'count'\n        count.write_text(str(int(count.read_text()) + 1))\n"
 )
@@ -115,12 +114,12 @@ def test_what_killed_processes_left_is_removed_and_what_living_ones_make_is_not(
         pass
     dead = [partial_of(directory.records / "one.json"), partial_of(directory.root / "cohort")]
     write_atomically(dead[0], "half")
-    write_atomically(dead[1] / FILE, "")
+    write_atomically(dead[1] / LOCK, "")
     write_atomically(dead[1] / "volumes.csv", "half")
     made_here, kept = partial_of(directory.root / "transfer"), directory.root / ".transfer.import.partial"
     kept.mkdir()
     with ExitStack() as stack:
-        stack.enter_context(held(made_here / FILE, never))
+        stack.enter_context(held(made_here / LOCK, never))
         file = stack.enter_context(partial_of(directory.root / "log").open("xb"))
         stack.enter_context(held(Path(file.name), never))
         with directory.claimed(config, True, print):

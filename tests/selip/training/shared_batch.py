@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import sys
+import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,10 +198,25 @@ def main(cohort_folder, folder):
             found["chunked"] = three_steps("gloria", cohort, config(*BARE, "training.micro_batch=3"))
         found["resumed"] = finished(cohort, folder / "by_one.safetensors")
         killed(cohort, folder / "by_two.safetensors")
+    while rank and not (folder / "trained" / "config.yaml").exists():  # a slow process finds what the main one began
+        time.sleep(0.05)
     with mock.patch.object(experiment, "write_leaderboard", return_value=[]):  # seconds of drawing
         found["trained"] = command(*train_command(cohort_folder, folder / "trained", "--track", "tensorboard"))
     torch.save(found, folder / f"rank{rank}.pt")
 
 
+def out_of_memory(cohort_folder, out, which):
+    """A command of which process `which` runs out of memory in a step, while others wait for it without end."""
+
+    def step(loop, number):
+        if torch.distributed.get_rank() == int(which):
+            fill_memory()
+        time.sleep(600)
+
+    with mock.patch.object(trainer._Loop, "_step", step):
+        sys.argv = ["selip", *train_command(cohort_folder, out)]
+        cli.main()
+
+
 if __name__ == "__main__":
-    main(*(Path(word) for word in sys.argv[1:]))
+    main(*map(Path, sys.argv[1:3])) if len(sys.argv) == 3 else out_of_memory(*sys.argv[1:])

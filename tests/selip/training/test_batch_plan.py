@@ -70,3 +70,11 @@ def test_paired_flips_bring_the_mirror_image():
     assert np.mean(mirrored) > 0.8, "all but those cut at the end of a batch"
     assert 0.35 < made.flips[:, 0].mean() < 0.65
     assert plan(flip="paired", unique_texts=False).rows.shape == (50, 4)
+
+
+def test_normals_may_stand_in_a_batch_more_than_once():
+    most = np.array([2, 1, 1, 1, 1, 1, 1, 1, 1])
+    counts = [np.bincount(batch, minlength=9) for batch in plan(steps=200, most=most).text_ids]
+    assert max(count[0] for count in counts) == 2
+    assert max(count[1:].max() for count in counts) == 1
+    assert plan(most=np.ones(9, dtype=int)).hash == plan().hash

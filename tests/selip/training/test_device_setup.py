@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -52,6 +53,23 @@ def test_contiguous_is_the_same_up_to_rounding(model):
     assert all(weight.is_contiguous() for weight in model.volume_tower.parameters())
     inputs = torch.randn(2, 1, 16, 20, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(model.encode_input(inputs), plain.encode_input(inputs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler")
+def test_a_compiled_tower_trains_to_the_same_numbers_up_to_rounding(small_cohort, tiny_run, tmp_path):
+    found = {}
+    for choice in ("false", "true"):
+        config = read_experiment(experiment_file("quick"), [*tiny_run, f"training.compile={choice}"]).run
+        run = Run(find_method("clip"), small_cohort, config, 0, lambda embeddings: 0.0)
+        found[choice] = train(run, tmp_path / f"{choice}.safetensors")
+    graphs = torch._dynamo.utils.counters["stats"]
+    assert graphs["unique_graphs"] >= 1
+    assert graphs["calls_captured"] > 10
+    losses = {choice: [row["loss"] for row in training.history] for choice, (_, _, training) in found.items()}
+    assert losses["true"] == pytest.approx(losses["false"], rel=1e-4)
+    (plain, *_), (compiled, *_) = found.values()
+    assert plain.state_dict().keys() == compiled.state_dict().keys()
 
 
 def test_the_optimiser_has_every_trained_parameter_once(model):

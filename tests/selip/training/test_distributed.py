@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import nn
 from selip.cohorts.phantom.generate import build
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import load_checkpoint
+from selip.records.record_files import read_records
 from selip.training import distributed
 
 FILE = Path(__file__).with_name("shared_batch.py")
@@ -53,6 +55,13 @@ def launched(cohort_folder, cohort, folder):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("w") as log:
         yield subprocess.Popen([*launcher, str(FILE), cohort_folder, folder], env=environment, stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="module")
+def whole(launched, cohort, folder):
+    """The model and facts that one process comes to from the state that the two begin with."""
+    assert shared.finished(cohort, folder / "whole.safetensors") == [3, 4]
+    return load_checkpoint(folder / "whole.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +105,16 @@ def test_chunks_over_two_processes_are_one_batch(two, cohort):
     shared.assert_same_course(two[0]["chunked"], whole)
 
 
-def test_a_run_of_one_process_goes_on_in_two(two, cohort, folder):
+def test_a_run_of_one_process_goes_on_in_two(two, whole, folder):
     assert two[0]["resumed"] == [3, 4], "from the state after step 2"
-    assert shared.finished(cohort, folder / "whole.safetensors") == [3, 4]
-    (found, facts), (expected, told) = (load_checkpoint(folder / f"{name}.safetensors") for name in ("by_one", "whole"))
+    (found, facts), (expected, told) = load_checkpoint(folder / "by_one.safetensors"), whole
     assert (facts, found.config) == (told, expected.config)
     shared.assert_same_weights(found, expected)
 
 
-def test_a_run_of_two_processes_goes_on_in_one(two, cohort, folder):
+def test_a_run_of_two_processes_goes_on_in_one(two, whole, cohort, folder):
     assert shared.finished(cohort, folder / "by_two.safetensors") == [3, 4]
-    found, expected = (load_checkpoint(folder / f"{name}.safetensors")[0] for name in ("by_two", "whole"))
-    shared.assert_same_weights(found, expected)
+    shared.assert_same_weights(load_checkpoint(folder / "by_two.safetensors")[0], whole[0])
 
 
 def test_a_batch_that_cannot_be_shared_is_one_line_and_leaves_no_folder(two, folder):
@@ -125,6 +132,32 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
     assert len(list((folder / "trained" / "records").glob("*.json"))) == 1
     assert len((folder / "trained" / "log.jsonl").read_text().splitlines()) == 1
     assert len(list((folder / "trained" / "tracking" / "clip-seed0").glob("events.*"))) == 1
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_without_memory_ends_those_that_wait_for_it_without_a_launcher(which, cohort_folder, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    both = [
+        subprocess.Popen(
+            [sys.executable, str(FILE), cohort_folder, tmp_path / "out", str(which)], stderr=subprocess.PIPE, text=True,
+            env=environment | {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        said = [one.communicate(timeout=280)[1] for one in both]
+    finally:
+        for one in both:
+            one.kill()
+    assert [one.returncode for one in both] == [2, 2], said
+    line = "clip-seed0 failed: got too little memory for 3.00 GiB; lower training.batch_size"
+    assert [line in text for text in said] == [True, False]
+    (record,) = read_records(tmp_path / "out" / "records")
+    assert record.reason.startswith("got too little memory for 3.00 GiB")
 
 
 def test_work_and_errors_of_the_main_process_are_shared(two):

@@ -12,9 +12,10 @@ from selip.data.volume_batches import StoredVolumes
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment_file import read_experiment
 from selip.models import volume_towers
+from selip.models.dual_encoder import weights_hash
 from selip.models.volume_towers import Intensity
 from selip.system.errors import InputError
-from selip.training import trainer, voxel_loading
+from selip.training import trainer, training_data, voxel_loading
 from selip.training.trainer import Run, train
 from selip.training.voxel_loading import Prefetch, make_loader, place_volumes
 
@@ -112,6 +113,7 @@ def test_a_run_from_the_store_is_bit_for_bit_that_from_memory(small_cohort, tiny
     monkeypatch.setattr(trainer._Loop, "_step", watched)
     monkeypatch.setattr(volume_towers, "FIT_BYTES", 2**20)
     for limit in (["training.resident_gib=0", "training.micro_batch=4"], ["training.micro_batch=4"]):
+        monkeypatch.setattr(training_data, "_RESULTS", {})
         overrides = [*tiny_run, *limit, "training.steps=3", "training.validations=1", "augment.flip=paired"]
         config = read_experiment(experiment_file("quick"), overrides).run
         run = Run(find_method("selip"), small_cohort, config, 0, lambda embeddings: 0.0)
@@ -121,3 +123,24 @@ def test_a_run_from_the_store_is_bit_for_bit_that_from_memory(small_cohort, tiny
     assert {kind for kind, *_ in resident} == {torch.Tensor}
     assert [numbers for _, *numbers in stored] == [numbers for _, *numbers in resident]
     assert weights[0] == weights[1]
+
+
+def test_voxels_of_a_run_are_read_once_and_statistics_computed_once_a_cohort(
+    small_cohort, tiny_run, tmp_path, monkeypatch
+):
+    rows, fits, hashes, read, fit = [], [], [], Cohort.read_volumes, Intensity.fit
+    monkeypatch.setattr(Cohort, "read_volumes", lambda self, wanted: rows.extend(wanted) or read(self, wanted))
+    monkeypatch.setattr(Intensity, "fit", lambda *given: fits.append(1) or fit(*given))
+    monkeypatch.setattr(training_data, "_RESULTS", {})
+    for number, seed in enumerate((0, 0, 1, 0)):
+        if number == 3:
+            training_data._RESULTS.clear()
+        rows.clear()
+        config = read_experiment(experiment_file("quick"), list(tiny_run)).run
+        run = Run(find_method("clip"), small_cohort, config, seed, lambda embeddings: float(embeddings.volumes[0, 0]))
+        model, _, training = train(run, tmp_path / f"{number}.safetensors")
+        assert sorted(rows) == sorted([*small_cohort.rows("train"), *small_cohort.rows("val")])
+        hashes.append((training.initial_weights_hash, weights_hash(model)))
+    assert len(fits) == 2, "and once more after what was known is forgotten"
+    assert hashes[0] == hashes[1] == hashes[3]
+    assert hashes[2][0] != hashes[0][0]

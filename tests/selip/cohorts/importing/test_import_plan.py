@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.importing.adapter import Scan, StudyFiles, unfit_label
-from selip.cohorts.importing.import_plan import tidied, unfit
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts, tidied, unfit
 from selip.cohorts.importing.importer import import_studies
 
 GRID = {"shape": (8, 8, 8), "spacing_mm": (18.0, 20.0, 20.0), "workers": 1, "texts": "report"}
@@ -47,7 +46,7 @@ def test_many_groups_are_counted_in_one_line():
     assert found == ()
     (line,) = tidied(Scan(tuple(study(f"{name}{k}") for k in range(30) for name in "aA"))).problems
     assert line.startswith("30 groups of patient ids")
-    assert line.endswith("a9 = A9, ...)")
+    assert line.endswith("a9 = A9 and 20 more)")
 
 
 def test_placeholders_for_texts_become_none_and_are_counted():

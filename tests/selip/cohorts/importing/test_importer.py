@@ -17,9 +17,9 @@ import pytest
 
 from selip.cli.main import main
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import adapter_source, import_adapter, import_studies
-from selip.cohorts.importing.study_import import Piece
+from selip.cohorts.importing.study_import import StudyPiece
 from selip.data.cohort import IGNORE, ROWS_PER_SHARD, Cohort
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
@@ -102,7 +102,7 @@ import time
 from pathlib import Path
 from selip.cohorts.importing import study_import
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 import numpy as np
 
@@ -112,7 +112,7 @@ def read_piece(study, recipe):
     if number == 70:
         raise ValueError("bad file")
     time.sleep(PAUSE_S)
-    return study_import.Piece(np.random.default_rng(number).integers(0, 9, (1, 4, 4, 4), dtype=np.uint8), None, "")
+    return study_import.StudyPiece(np.random.default_rng(number).integers(0, 9, (1, 4, 4, 4), dtype=np.uint8), None, "")
 
 
 study_import.read_piece = read_piece
@@ -154,7 +154,7 @@ def test_peak_memory_does_not_grow_with_the_number_of_studies(tmp_path, monkeypa
 
     def read_piece(study, recipe):
         seed = int(study.study[1:])
-        return Piece(np.random.default_rng(seed).integers(0, 2, (1, *shape), dtype=np.uint8), None, "")
+        return StudyPiece(np.random.default_rng(seed).integers(0, 2, (1, *shape), dtype=np.uint8), None, "")
 
     monkeypatch.setattr("selip.cohorts.importing.study_import.read_piece", read_piece)
     studies = [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.import_settings import SetFacts
+from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
 from selip.cohorts.importing.study_texts import findings_source, has_text, measures_mask, study_texts
 from selip.data.findings import NORMAL_TEXT, Finding, findings_from_json, findings_to_json

@@ -20,7 +20,7 @@ from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.render import build_head, render
 from selip.data.cohort_check import check_cohort
-from selip.experiments.cohort_building import build_cohort
+from selip.experiments.cohorts import build_cohort
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
 from selip.system.progress import Report
@@ -138,7 +138,7 @@ def test_cohort_differs_in_voxels_alone(name, tmp_path):
 
 def test_a_cohort_that_knows_no_device_says_so(monkeypatch, tmp_path):
     source = CohortSource("toy", "", "", "", build=lambda *_, **__: pytest.fail("nothing may be built"))
-    monkeypatch.setattr("selip.experiments.cohort_building.find_cohort", lambda name: source)
+    monkeypatch.setattr("selip.experiments.cohorts.find_cohort", lambda name: source)
     with pytest.raises(InputError, match="got device 'cuda' for cohort 'toy'; leave --device out"):
         build_cohort(CohortConfig("toy"), tmp_path / "x", Report(), device="cuda")
 

@@ -9,9 +9,9 @@ import yaml
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
 from selip.cohorts.phantom.regions import REGIONS
 from selip.data.findings import CONTRASTS
+from selip.reports.extraction.extractor import apart
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
 from selip.reports.extraction.report_facts import Place
-from selip.reports.extraction.touching_regions import apart
 
 GUIDE_REGIONS = {
     "frontal lobe", "parietal lobe", "temporal lobe", "occipital lobe", "insula", "cingulate",
@@ -26,6 +26,7 @@ NO_PHRASES = {
     "plain",
 }  # fmt: skip
 RIGHT = {"left": "right", "l": "r", "lt": "rt"}
+OTHER_SIDE = RIGHT | {right: left for left, right in RIGHT.items()}
 languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
@@ -84,7 +85,7 @@ def test_phantom_regions_and_types_have_wording():
 def test_sides_are_written_alike():
     data = raw("en")
     for section in ("side", "direction"):
-        swapped = [" ".join(RIGHT.get(word, word) for word in phrase.split()) for phrase in data[section]["left"]]
+        swapped = [" ".join(OTHER_SIDE.get(word, word) for word in phrase.split()) for phrase in data[section]["left"]]
         assert swapped == data[section]["right"]
 
 

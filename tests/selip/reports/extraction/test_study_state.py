@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from selip.cohorts.phantom import wording
 from selip.data.findings import NORMAL_TEXT
 from selip.reports.extraction.extractor import extract
-from selip.reports.extraction.tables import as_mapping
+from selip.reports.extraction.report_facts import as_mapping
 
 NORMAL = (
     "Normal brain MRI.",
@@ -37,6 +37,7 @@ ABNORMAL = (
     "No significant change in the left frontal meningioma.",
     "No contrast was given. Infarct in the left pons.",
     "No lesion other than the left frontal meningioma.",
+    "There is no infarct except in the left pons.",
 )
 UNKNOWN = (
     "",
@@ -58,7 +59,6 @@ UNKNOWN = (
     "No haemorrhage. Possible infarct in the left thalamus.",
     "No infarct. The meningioma has been resected.",
     "Craniotomy on the left. No infarct.",
-    "There is no infarct except in the left pons.",
     "Mass not seen in the left thalamus but in the right thalamus.",
     "Infarct in the left thalamus is unlikely.",
     "Normal flow voids. Globally thickened calvarium.",

@@ -1,0 +1,56 @@
+"""Rows of a sharded zarr array read where they lie: one read and one decoding a row.
+
+A shard ends with the place and the size of each of its chunks, little-endian, and their CRC32C (zarr 3,
+sharding_indexed); a chunk that is all zeros is not there, nor is a shard of such chunks. Zarr's own selection takes
+ten times as long as the decoding of a small volume.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+from numcodecs import Zstd
+
+CHECKSUM_BYTES = 4
+NOT_THERE = 2**64 - 1
+
+
+def read_rows(folder: Path, shape: tuple[int, ...], rows_per_shard: int, rows: np.ndarray) -> np.ndarray:
+    """Rows (n, *shape) uint8 of an array whose chunks are single rows packed with zstd.
+
+    Args:
+        folder: Of the array.
+        shape: Of a row.
+        rows_per_shard: Rows in each file.
+        rows: (n,) int64, within the array.
+
+    Raises:
+        OSError, ValueError, RuntimeError: When a shard is damaged, as far as its format shows.
+    """
+    found, decoder = np.zeros((len(rows), *shape), np.uint8), Zstd()
+    shards, places = np.divmod(rows, rows_per_shard)
+    for shard in np.unique(shards):
+        file = folder.joinpath("c", str(shard), *("0" for _ in shape))
+        if not file.is_file():
+            continue
+        with file.open("rb", buffering=0) as stream:
+            index = _index(stream, rows_per_shard)
+            for number in np.flatnonzero(shards == shard):
+                start, size = index[places[number]].tolist()
+                if start != NOT_THERE:
+                    stream.seek(start)
+                    decoder.decode(stream.read(size), out=found[number])
+    return found
+
+
+def _index(stream: BinaryIO, rows_per_shard: int) -> np.ndarray:
+    """(rows_per_shard, 2) start and size of each row, in bytes."""
+    size = 16 * rows_per_shard
+    stream.seek(-size - CHECKSUM_BYTES, 2)
+    index, checksum = stream.read(size), stream.read(CHECKSUM_BYTES)
+    if google_crc32c.value(index) != int.from_bytes(checksum, "little"):
+        raise ValueError(f"the index of {stream.name} does not have its checksum")
+    return np.frombuffer(index, "<u8").reshape(rows_per_shard, 2)

@@ -1,0 +1,76 @@
+"""The page of a sweep says at which doses a difference leaves 0, and first whether it could have seen one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leaderboards.pages.dose_page import dose_frame, dose_page
+from leaderboards.scores.dose_response import read_doses
+from leaderboards.site.build import build_leaderboard
+from selip.system.errors import InputError
+
+SEEDS = range(3)
+
+
+@pytest.fixture
+def sweep(tmp_path, factory):
+    """Makes a sweep whose doses have the given skills of selip beside clip's .9."""
+
+    def make(skills, control):
+        folders = {str(n): f"wordings={n}" for n in range(len(skills))}
+        for folder, skill in [*zip(folders.values(), skills, strict=True), ("positive_control", control)]:
+            for seed in SEEDS:
+                factory.add_run(tmp_path / "doses" / folder, "clip", seed, 60)
+                factory.add_run(tmp_path / "doses" / folder, "selip", seed, 60, skill=skill)
+        doses = [{"factor": "wordings", "dose": dose, "folder": folder} for dose, folder in folders.items()]
+        facts = {"name": "x", "summary": "", "doses": doses, "contrasts": [["selip", "clip"]]}
+        (tmp_path / "doses.json").write_text(json.dumps({**facts, "positive_control": ["wordings=8"]}))
+        return tmp_path
+
+    return make
+
+
+def said(folder):
+    return [verdict.text for verdict in dose_page(read_doses(folder, 500), 500).verdicts]
+
+
+def test_doses_above_and_below_zero_are_named_after_the_control(sweep):
+    first, second, *_ = said(sweep([0.9, 2.5, 0.1], 2.5))
+    assert first.startswith("The positive control (wordings=8) is seen: selip − clip = +")
+    assert "above 0 at wordings=1; below 0 at wordings=2, of 3 doses" in second
+
+
+def test_without_its_positive_control_a_sweep_cannot_judge(sweep):
+    found = dose_page(read_doses(sweep([2.5], 0.9), 500), 500)
+    assert found.verdicts[0].kind == "warn"
+    assert found.verdicts[0].text.startswith("This sweep cannot judge: its positive control (wordings=8) is not seen")
+
+
+def test_doses_that_are_not_run_yet_are_named(sweep):
+    folder = sweep([0.9, 2.5], 2.5)
+    facts = json.loads((folder / "doses.json").read_text())
+    facts["doses"].append({"factor": "noise", "dose": "2", "folder": "noise=2"})
+    (folder / "doses.json").write_text(json.dumps(facts))
+    assert said(folder)[-1] == "Not run yet: noise=2."
+
+
+def test_the_page_its_table_and_its_figures_are_built_from_the_records_alone(sweep, real_figures):
+    folder = sweep([0.9, 2.5], 2.5)
+    names = {path.name for path in build_leaderboard(folder, n_resamples=200)}
+    assert {"doses.md", "doses.csv", "doses.tex", "index.html", "doses_abnormal_image_to_text_R_at_10.png"} <= names
+    frame = dose_frame(read_doses(folder, 200))
+    assert len(frame) == 2 * len(read_doses(folder, 200).keys)
+    assert (frame["lower"] <= frame["difference"]).all()
+    assert frame["synthetic"].all()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"name": 1}'])
+def test_an_unreadable_list_of_doses_is_one_line(text, tmp_path):
+    (tmp_path / "doses.json").write_text(text)
+    with pytest.raises(InputError, match="unreadable"):
+        build_leaderboard(tmp_path)
+    (tmp_path / "doses.json").write_text('{"name": "x", "summary": "", "doses": [], "contrasts": []}')
+    with pytest.raises(InputError, match="no scored record"):
+        build_leaderboard(tmp_path)
