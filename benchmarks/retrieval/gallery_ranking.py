@@ -173,7 +173,7 @@ class Tile:
         for part in pieces(*self.scores.shape):
             sure, row, column = self._compared(self.scores[part], own)
             close = self.exact(part.start + row, column) >= own[column]
-            found += sure.view(np.uint8).sum(axis=0, dtype=np.uint8 if len(sure) < 256 else None)
+            found += sure.view(np.uint8).sum(axis=0, dtype=np.uint8 if len(sure) < 256 else np.int64)
             found += np.bincount(column[close], minlength=len(own))
         return found
 
