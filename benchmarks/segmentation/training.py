@@ -1,31 +1,22 @@
-"""Trains a segmentation network on masks; the val part alone chooses the step and the threshold.
-
-MONAI's U-Net, the familiar reference, is trained once for all methods of a run directory.
-"""
+"""Trains a segmentation network on masks; the val part alone chooses the step and the threshold."""
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from monai.inferers import sliding_window_inference
 from monai.losses import DiceCELoss
 from torch import nn
 
-from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, dice_scores
+from benchmarks.metrics.mask_metrics import dice_scores
 from benchmarks.segmentation.masked_volumes import Cases
 from benchmarks.settings import SegmentationConfig
 from selip.system.errors import InputError
-from selip.system.files import content_hash, write_atomically
 
-UNET = "monai_unet"
 THRESHOLDS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 WINDOW_OVERLAP = 0.5
 BACKGROUND_LOGIT = -30.0  # a probability below float32's resolution at 1
@@ -186,55 +177,3 @@ def _validate(
 
 def _best(history: list[Validation]) -> Validation:
     return max(history, key=lambda validation: validation.dice)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Scores of a reference network.
-
-    Attributes:
-        scores: (n,) rows in the order of the cases, a column for each key of HIGHER_IS_BETTER.
-        history: What val saw and chose, in words.
-    """
-
-    scores: pd.DataFrame
-    history: str
-
-
-def kept_reference(
-    folder: Path | None,
-    key: Any,  # noqa: ANN401 (whatever JSON can hold)
-    item_ids: list[str],
-    train: Callable[[], Reference],
-) -> Reference:
-    """The reference from `folder`, or trained and left there, so that 20 methods do not train it 20 times.
-
-    Args:
-        folder: Where it is kept; None: nowhere.
-        key: All that it depends on.
-        item_ids: (n,) cases in order. A file of other cases, or one that is damaged, is written anew.
-        train: Makes it.
-    """
-    if folder is None:
-        return train()
-    path = folder / f"{UNET}-{content_hash(key)[:16]}.parquet"
-    known = _read_reference(path, item_ids)
-    if known is None:
-        known = train()
-        buffer = io.BytesIO()
-        table = known.scores.assign(item_id=item_ids, history=known.history)
-        table.to_parquet(buffer, index=False, write_page_checksum=True)
-        write_atomically(path, buffer.getvalue())
-    return known
-
-
-def _read_reference(path: Path, item_ids: list[str]) -> Reference | None:
-    try:
-        table = pd.read_parquet(path, page_checksum_verification=True)
-    except (OSError, ValueError):
-        return None
-    names = list(HIGHER_IS_BETTER)
-    if set(table) != {*names, "item_id", "history"} or table["item_id"].tolist() != item_ids:
-        return None
-    scores = table[names].astype(np.float64)
-    return Reference(scores, str(table["history"].iloc[0])) if np.isfinite(scores.to_numpy()).all() else None

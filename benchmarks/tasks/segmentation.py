@@ -6,7 +6,7 @@ Train gives the masks to learn from, val chooses step and threshold, and the sco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,9 @@ from benchmarks.classification.probes import Examples, fraction_mask, task_gener
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
 from benchmarks.segmentation.masked_volumes import CasePart, case_pictures, load_cases
-from benchmarks.segmentation.training import UNET, Fitted, Reference, fit_segmentation, kept_reference, predict_cases
+from benchmarks.segmentation.stage_maps import RememberedTower
+from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
+from benchmarks.segmentation.unet_reference import UNET, Reference, kept_reference
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.embeddings import check_grid
 from selip.models.scored_model import Subject
@@ -62,11 +64,13 @@ class SegmentationData:
         parts: Name of a part to its cases; the last one is scored.
         spacing_mm: Voxel edges.
         options: Settings and seed.
+        frozen: The method's tower as pretrained.
     """
 
     parts: Mapping[str, CasePart]
     spacing_mm: tuple[float, float, float]
     options: ScoreOptions
+    frozen: RememberedTower
 
     @property
     def scored(self) -> CasePart:
@@ -79,7 +83,7 @@ class SegmentationData:
         patients = train.items["patient_id"].to_numpy(object)
         examples = Examples(np.empty((len(patients), 0)), np.zeros(len(patients), np.intp), patients)
         seen = fraction_mask(examples, fraction, task_generator(self.options.seed, "segmentation"))
-        return SegmentationData({**self.parts, "train": train.of(seen)}, self.spacing_mm, self.options)
+        return replace(self, parts={**self.parts, "train": train.of(seen)})
 
     def seed(self, network: str, fraction: float) -> int:
         """Seed of a network's own weights and of the order of cases; the same for every method."""
@@ -116,11 +120,11 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     for fraction in options.segmentation.label_fractions:
         share, suffix = task.with_share(fraction), "" if fraction == 1 else f"_{100 * fraction:g}pct"
         notes[f"labels {100 * fraction:g} %"] = share.parts["train"].facts
-        unet = reference(subject, share, fraction)
+        unet = reference(subject, share, fraction, wait=False)
+        outcomes = {f"{arm}{suffix}": _arm(subject, share, arm, fraction) for arm in options.segmentation.arms}
+        unet = unet or reference(subject, share, fraction)
         notes[f"val {UNET}{suffix}"] = unet.history if unet else "left out: the grid is too small for it"
-        for arm in options.segmentation.arms:
-            outcome = _arm(subject, share, arm, fraction)
-            pool = f"{arm}{suffix}"
+        for pool, outcome in outcomes.items():
             notes[f"val {pool}"] = outcome.history
             frame, found = pool_scores(pool, task, outcome, unet)
             metrics |= found
@@ -134,7 +138,8 @@ def load_task(subject: Subject, options: ScoreOptions) -> SegmentationData:
     parts, info = fitted_parts(subject), subject.cohort.info
     check_grid(subject.model, info.shape)
     cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
-    return SegmentationData(cases, info.spacing_mm, options)
+    frozen = RememberedTower(subject.model.volume_tower, subject.cache.folder if subject.cache else None)
+    return SegmentationData(cases, info.spacing_mm, options, frozen)
 
 
 def run_network(task: SegmentationData, network: nn.Module, seed: int) -> Segmented:
@@ -148,8 +153,11 @@ def run_network(task: SegmentationData, network: nn.Module, seed: int) -> Segmen
     return Segmented(score_masks(predicted, scored.masks[:, 0].numpy(), task.spacing_mm), predicted, _history(fitted))
 
 
-def reference(subject: Subject, task: SegmentationData, fraction: float) -> Reference | None:
-    """MONAI's U-Net on `task`, kept in the subject's shared folder; None when the grid is too small for it."""
+def reference(subject: Subject, task: SegmentationData, fraction: float, wait: bool = True) -> Reference | None:
+    """MONAI's U-Net on `task`, kept in the subject's shared folder; None when the grid is too small for it.
+
+    Also None when another process is training it and this one is not to `wait`.
+    """
     info, intensity, options = subject.cohort.info, subject.model.intensity, task.options
     seed = task.seed(UNET, fraction)
     try:
@@ -166,7 +174,7 @@ def reference(subject: Subject, task: SegmentationData, fraction: float) -> Refe
         outcome = run_network(task, network, seed)
         return Reference(outcome.scores, outcome.history)
 
-    return kept_reference(subject.shared, key, task.scored.items["item_id"].tolist(), train)
+    return kept_reference(subject.shared, key, task.scored.items["item_id"].tolist(), train, wait)
 
 
 def pool_scores(
@@ -195,7 +203,8 @@ def pool_scores(
 
 def _arm(subject: Subject, task: SegmentationData, arm: str, fraction: float) -> Segmented:
     seed, width = task.seed(arm, fraction), task.options.segmentation.width
-    network = make_segmenter(subject.model.volume_tower, frozen=arm == "frozen", seed=seed, width=width)
+    tower = task.frozen if arm == "frozen" else subject.model.volume_tower
+    network = make_segmenter(tower, frozen=arm == "frozen", seed=seed, width=width)
     return run_network(task, network, seed)
 
 

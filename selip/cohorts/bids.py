@@ -34,7 +34,12 @@ SUFFIXES: Mapping[str, str] = {
     "dwi": "DWI", "trace": "DWI", "tracew": "DWI", "adc": "ADC", "adcmap": "ADC",
 }  # fmt: skip
 _NOT_ENHANCED = {"none", "no", "pre", "without", "false", "0"}
-_OTHER_MAPS = {"fa", "colfa", "b0", "sbref", "eadc", "expadc", "phase", "real", "imag"}
+_OTHER_MAPS = {"fa", "colfa", "b0", "sbref", "eadc", "expadc", "phase", "real", "imag", "gre"}
+_OTHER_MAP = re.compile(r"b0(?!\d)|t2_?star|swi|swan|phase|mip|angio|tof")
+_ENHANCED = re.compile(
+    r"^(?!.*(?:pre|non|no|un|without)(?:gd|gad|con|ce)).*(?:gd|gad|contrast|post(?:con|ce|inj))|^ce$"
+)
+_UNSURE = re.compile(r"post(?:op.*)?$")  # after contrast agent, or after an operation
 _CASE = r"(?P<case>sub-[a-z0-9+]+(?:_ses-[a-z0-9+]+)?)"
 _VOLUME = (
     r"^(?!.*(?:derivatives|sourcedata)/).*(?:^|/)(?:anat|dwi)/"
@@ -66,23 +71,33 @@ def scan(source: Path) -> Scan:
     problems += [f"{case}: a mask without volumes, left out" for case in masks]
     cases = [study.study for study in studies]
     told = [*people.problems, *people.without_examination(cases), *people.without_row(cases)]
-    return finish_scan(studies, [*_unread(listing, groups), *told, *problems, *twice], listing, LAYOUT)
+    return finish_scan(
+        studies,
+        [*_unread(listing, groups), *_of_no_contrast(listing, groups), *told, *problems, *twice],
+        listing,
+        LAYOUT,
+    )
 
 
 def contrast_of(kind: str) -> str:
     """The contrast of CONTRASTS that a BIDS file shows, or "" for none of them.
 
     Args:
-        kind: Entities and suffix, as "ce-gadolinium_run-1_T1w". T1w with an agent named in `ce` is T1c; dwi with the
-            value "adc" in any entity is ADC; maps that a reader does not call DWI (fa, b0, ...) are none.
+        kind: Entities and suffix, as "ce-gadolinium_run-1_T1w". T1w with an agent named in `ce`, or in another entity
+            ("acq-postgd"), is T1c, with "acq-post" it is none; dwi with the value "adc" in any entity is ADC; maps that
+            a reader does not call DWI (fa, b0, ...) or T2 (t2star, ...) are none.
     """
     *entities, suffix = kind.lower().split("_")
     values = dict(entity.partition("-")[::2] for entity in entities)
-    if _OTHER_MAPS & {*values.values()}:
+    if _OTHER_MAPS & {*values.values()} or any(map(_OTHER_MAP.match, values.values())):
         return ""
     contrast = SUFFIXES.get(suffix, "")
-    if contrast == "T1" and values.get("ce", "none") not in _NOT_ENHANCED:
+    if contrast == "T1" and (
+        values.get("ce", "none") not in _NOT_ENHANCED or any(map(_ENHANCED.search, values.values()))
+    ):
         return "T1c"
+    if contrast == "T1" and any(map(_UNSURE.match, values.values())):
+        return ""
     return "ADC" if contrast == "DWI" and "adc" in values.values() else contrast
 
 
@@ -102,6 +117,23 @@ def _unread(listing: Listing, groups: Sequence[Group]) -> list[str]:
     idle = sorted(name for name, is_read in found.items() if not is_read)
     why = "no anat or dwi volume of a readable name (labels are letters and digits, as sub-CON04), left out"
     return [f"{counted(idle, 'folder')} with {why} ({listed(idle)})"] if idle else []
+
+
+def _of_no_contrast(listing: Listing, groups: Sequence[Group]) -> list[str]:
+    """A line that names and counts the other files of anat and dwi of sessions that are read."""
+    read = {path: kind for group in groups for kind, path in group.files.items()}
+    folders = {path.parent for path in read}
+    others = [
+        path.name
+        for place, path in listing.files.items()
+        if path.parent in folders
+        and re.search(NIFTI, place, re.IGNORECASE)
+        and not re.search(_MASK, place, re.IGNORECASE)
+        if not (contrast_of(read[path]) if path in read else "")
+    ]
+    return [f"{counted(others, 'anat or dwi file')} of no contrast that is read, left out ({listed(others)})"] * bool(
+        others
+    )
 
 
 def _volumes(group: Group) -> tuple[dict[str, Path], list[str]]:

@@ -13,41 +13,30 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    Listing,
-    find_tables,
-    finish_scan,
-    group_files,
-    list_files,
-    pick_volumes,
-    read_table,
-    years,
-)
 from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import NORMAL_TEXT
 
 LAYOUT = "IXI002-Guys-0828-{T1, T2}.nii.gz, in one folder or in IXI-T1/ and IXI-T2/, and IXI.csv (of IXI.xls) for ages"
 _CASE = r"(?:^|/)(?P<case>IXI\d+-[A-Z]+-\d+)"
-_OTHERS = re.compile(rf"{_CASE}-(?P<kind>PD|MRA|DTI)(?:-\d+)?{NIFTI}", re.IGNORECASE)
+_OTHERS = re.compile(rf"{_CASE}-(?P<kind>PD|MRA|DTI)(?:-\d+)?{file_layout.NIFTI}", re.IGNORECASE)
 
 
 def scan(source: Path) -> Scan:
     """Examinations of IXI below `source`; raises InputError when there are none."""
-    listing = list_files(source)
-    groups, problems = group_files(listing, rf"{_CASE}-(?P<kind>T1|T2){NIFTI}")
+    listing = file_layout.list_files(source)
+    groups, problems = file_layout.group_files(listing, rf"{_CASE}-(?P<kind>T1|T2){file_layout.NIFTI}")
     ages = _ages(listing)
     studies = []
     for group in groups:
-        volumes, missing = pick_volumes(group, {"t1": "T1", "t2": "T2"})
+        volumes, missing = file_layout.pick_volumes(group, {"t1": "T1", "t2": "T2"})
         problems += missing
         studies.append(_study(group, volumes, ages))
-    return finish_scan(studies, [*_left_out(listing), *problems], listing, LAYOUT)
+    return file_layout.finish_scan(studies, [*_left_out(listing), *problems], listing, LAYOUT)
 
 
-def _study(group: Group, volumes: dict[str, Path], ages: dict[int, str]) -> StudyFiles:
+def _study(group: file_layout.Group, volumes: dict[str, Path], ages: dict[int, str]) -> StudyFiles:
     person, site, _ = group.case.split("-")
     return StudyFiles(
         patient=person.upper(),
@@ -60,21 +49,21 @@ def _study(group: Group, volumes: dict[str, Path], ages: dict[int, str]) -> Stud
     )
 
 
-def _left_out(listing: Listing) -> list[str]:
+def _left_out(listing: file_layout.Listing) -> list[str]:
     """A line for each other series, with how many there are, and one for a table that cannot be read."""
     kinds = [match["kind"].upper() for place in listing.files if (match := _OTHERS.search(place))]
     lines = [f"{kinds.count(kind)} {kind} files left out: none of our contrasts" for kind in sorted({*kinds})]
-    if find_tables(listing, r"IXI\.xlsx?$") and not find_tables(listing, r"IXI\.csv$"):
+    if file_layout.find_tables(listing, r"IXI\.xlsx?$") and not file_layout.find_tables(listing, r"IXI\.csv$"):
         lines.append("IXI.xls: not read, ages stay unknown: save it as IXI.csv")
     return lines
 
 
-def _ages(listing: Listing) -> dict[int, str]:
+def _ages(listing: file_layout.Listing) -> dict[int, str]:
     """Number of the person -> age in years with two digits after the point, where all rows agree."""
     found: dict[int, set[str]] = {}
-    for path in find_tables(listing, r"IXI\.csv$"):
-        for row in read_table(path):
-            if row.get("ixi_id", "").isdecimal() and (age := years(row.get("age", ""))):
+    for path in file_layout.find_tables(listing, r"IXI\.csv$"):
+        for row in file_layout.read_table(path):
+            if row.get("ixi_id", "").isdecimal() and (age := file_layout.years(row.get("age", ""))):
                 found.setdefault(int(row["ixi_id"]), set()).add(f"{float(age):.2f}")
     return {number: ages.pop() for number, ages in found.items() if len(ages) == 1}
 

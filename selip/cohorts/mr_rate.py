@@ -25,23 +25,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    Listing,
-    apply_split,
-    both_parts,
-    find_tables,
-    finish_scan,
-    group_files,
-    list_files,
-    read_table,
-    years,
-)
 from selip.cohorts.importing.importer import adapter_source
 from selip.data.findings import CONTRASTS
-from selip.system.errors import InputError
+from selip.system.errors import InputError, one_line
 
 LAYOUT = """mri/batch00/<study_uid>/img/<study_uid>_<series_id>.nii.gz (unzipped), metadata/batch00_metadata.csv,
     reports/batch00_reports.csv, splits.csv"""
@@ -69,7 +57,7 @@ class _Tables:
 
 def scan(source: Path) -> Scan:
     """Studies of MR-RATE below `source`; raises InputError when there are none, or a table of it cannot be read."""
-    listing = list_files(source)
+    listing = file_layout.list_files(source)
     groups, problems = _series_files(listing)
     tables = _read_tables(listing)
     patients = {study for study, facts in tables.facts.items() if facts["patient_uid"]}
@@ -81,24 +69,24 @@ def scan(source: Path) -> Scan:
     problems += [f"{several} studies with several series of a contrast: the first acquired is taken"] if several else []
     problems += [f"{silent} studies without a report"] if silent else []
     named = {study.study: tables.splits[study.study] for study in studies if study.study in tables.splits}
-    studies, moved = apply_split(studies, both_parts(named))
-    return finish_scan(studies, [*problems, *moved], listing, LAYOUT)
+    studies, moved = file_layout.apply_split(studies, file_layout.both_parts(named))
+    return file_layout.finish_scan(studies, [*problems, *moved], listing, LAYOUT)
 
 
-def _series_files(listing: Listing) -> tuple[list[Group], list[str]]:
+def _series_files(listing: file_layout.Listing) -> tuple[list[file_layout.Group], list[str]]:
     """Series by study, of the first of SPACES that is there: volumes of one study in one space."""
     for space in SPACES:
-        groups, problems = group_files(
+        groups, problems = file_layout.group_files(
             listing,
             rf"/(?P<case>[^/]+)/{space}img/(?P=case)_(?:{space})?"
-            rf"(?P<kind>(?:t1w|t2w|flair)-[a-z]+-[a-z]+(?:-\d+)?){NIFTI}",
+            rf"(?P<kind>(?:t1w|t2w|flair)-[a-z]+-[a-z]+(?:-\d+)?){file_layout.NIFTI}",
         )
         if groups:
             break
     return groups, problems
 
 
-def _study(group: Group, tables: _Tables) -> StudyFiles:
+def _study(group: file_layout.Group, tables: _Tables) -> StudyFiles:
     facts = tables.facts[group.case]
     return StudyFiles(
         patient=facts["patient_uid"],
@@ -110,7 +98,7 @@ def _study(group: Group, tables: _Tables) -> StudyFiles:
     )
 
 
-def _volumes(group: Group, numbers: Mapping[tuple[str, str], float]) -> dict[str, Path]:
+def _volumes(group: file_layout.Group, numbers: Mapping[tuple[str, str], float]) -> dict[str, Path]:
     """The first acquired series of each contrast; axial before others where the tables do not tell."""
 
     def order(series: str) -> tuple[float, bool, str]:
@@ -122,7 +110,7 @@ def _volumes(group: Group, numbers: Mapping[tuple[str, str], float]) -> dict[str
     return {contrast: volumes[contrast] for contrast in CONTRASTS if contrast in volumes}
 
 
-def _read_tables(listing: Listing) -> _Tables:
+def _read_tables(listing: file_layout.Listing) -> _Tables:
     splits = {row["study_uid"]: row for row in _rows(listing, "(?:^|/)splits")}
     facts = {study: _facts(row) for study, row in splits.items()}
     numbers = {}
@@ -139,7 +127,7 @@ def _facts(row: Mapping[str, str]) -> dict[str, str]:
     scanner = (row.get("manufacturer", ""), row.get("manufacturer'smodelname", ""))
     return {
         "patient_uid": row.get("patient_uid", ""),
-        "age": years(row.get("patient'sage", "")),
+        "age": file_layout.years(row.get("patient'sage", "")),
         "scanner": " ".join(filter(None, scanner)),
     }
 
@@ -149,10 +137,10 @@ def _report(row: Mapping[str, str]) -> str:
     return " ".join(sections) or row.get("report", "")
 
 
-def _rows(listing: Listing, name: str) -> Iterator[dict[str, str]]:
+def _rows(listing: file_layout.Listing, name: str) -> Iterator[dict[str, str]]:
     """Rows of the tables of one kind, CSV or Parquet, names of columns in lower case; those of no study are skipped."""
-    for path in find_tables(listing, rf"{name}\.(?:csv|parquet)$"):
-        rows = read_table(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    for path in file_layout.find_tables(listing, rf"{name}\.(?:csv|parquet)$"):
+        rows = file_layout.read_table(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
         if rows and not any("study_uid" in row for row in rows):
             raise InputError(f"got {path} without a column study_uid; download it again")
         yield from (row for row in rows if row.get("study_uid"))
@@ -162,8 +150,7 @@ def _read_parquet(path: Path) -> list[dict[str, str]]:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"got {path}, no Parquet table ({reason}); download it again") from error
+        raise InputError(f"got {path}, no Parquet table ({one_line(error)}); download it again") from error
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.rename(columns=str.lower).to_dict("records")
 

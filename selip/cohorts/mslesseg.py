@@ -10,43 +10,34 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    apply_split,
-    both_parts,
-    finish_scan,
-    group_files,
-    list_files,
-    pick_volumes,
-)
 from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """train/P1/T1/P1_T1_{T1, T2, FLAIR, MASK}.nii.gz (the folder T1 is a timepoint) and
     test/P74/P74_{T1, T2, FLAIR, MASK}.nii.gz"""
 _CONTRASTS = {"t1": "T1", "t2": "T2", "flair": "FLAIR"}
-_FILE = rf"(?:^|/)(?P<case>P\d+(?:_T\d+)?)_(?P<kind>T1|T2|FLAIR|MASK){NIFTI}"
+_FILE = rf"(?:^|/)(?P<case>P\d+(?:_T\d+)?)_(?P<kind>T1|T2|FLAIR|MASK){file_layout.NIFTI}"
 _PART = re.compile(r"(?:^|/)(train|test)/", re.IGNORECASE)
 
 
 def scan(source: Path) -> Scan:
     """Examinations of MSLesSeg below `source`; raises InputError when there are none."""
-    listing = list_files(source)
-    groups, problems = group_files(listing, _FILE)
+    listing = file_layout.list_files(source)
+    groups, problems = file_layout.group_files(listing, _FILE)
     studies, parts = [], {}
     for group in groups:
-        volumes, missing = pick_volumes(group, _CONTRASTS)
+        volumes, missing = file_layout.pick_volumes(group, _CONTRASTS)
         problems += missing if volumes else []
         problems += [] if "mask" in group.files else [f"{group.case}: no mask"]
         studies.append(_study(group, volumes))
         if part := _PART.search(group.place):
             parts[studies[-1].study] = part[1].lower()
-    studies, moved = apply_split(studies, both_parts(parts))
-    return finish_scan(studies, [*problems, *moved], listing, LAYOUT)
+    studies, moved = file_layout.apply_split(studies, file_layout.both_parts(parts))
+    return file_layout.finish_scan(studies, [*problems, *moved], listing, LAYOUT)
 
 
-def _study(group: Group, volumes: dict[str, Path]) -> StudyFiles:
+def _study(group: file_layout.Group, volumes: dict[str, Path]) -> StudyFiles:
     return StudyFiles(
         patient=group.case.upper().partition("_")[0],
         study=group.case.upper(),

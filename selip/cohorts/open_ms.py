@@ -11,18 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Listing,
-    find_tables,
-    finish_scan,
-    group_files,
-    list_files,
-    pick_volumes,
-    read_table,
-    years,
-)
 from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """cross_sectional_MNI/ or cross_sectional/MNI/, then patient01/{T1, T1POST, T2, FLAIR, GOLD_STANDARD}*.nii.gz,
@@ -32,20 +22,20 @@ LAYOUT_LONGITUDINAL = """longitudinal_raw/ or longitudinal/raw/, then patient01/
 _LABELS = ("multiple sclerosis plaque",)
 _CROSS = (
     r"cross_sectional[_/]MNI/(?P<case>patient\d+)/(?P<kind>T1POST|T1|T2|FLAIR|GOLD_STANDARD)"
-    rf"(?:_[^/]*)?{NIFTI}"  # the public repository appends the steps of preprocessing to the names
+    rf"(?:_[^/]*)?{file_layout.NIFTI}"  # the public repository appends the steps of preprocessing to the names
 )
-_LONGITUDINAL = rf"longitudinal[_/]raw/(?P<case>patient\d+/study\d+)_(?P<kind>T1W|T2W|FLAIR){NIFTI}"
+_LONGITUDINAL = rf"longitudinal[_/]raw/(?P<case>patient\d+/study\d+)_(?P<kind>T1W|T2W|FLAIR){file_layout.NIFTI}"
 
 
 def scan(source: Path) -> Scan:
     """Cross-sectional examinations below `source`; raises InputError when there are none."""
-    listing = list_files(source)
-    groups, problems = group_files(listing, _CROSS)
+    listing = file_layout.list_files(source)
+    groups, problems = file_layout.group_files(listing, _CROSS)
     ages = _ages(listing, r"patient_info\.csv$", "age")
     studies = []
     for group in groups:
         case = group.case.lower()
-        volumes, missing = pick_volumes(group, {"t1": "T1", "t2": "T2", "flair": "FLAIR", "t1post": "T1c"})
+        volumes, missing = file_layout.pick_volumes(group, {"t1": "T1", "t2": "T2", "flair": "FLAIR", "t1post": "T1c"})
         mask = group.files.get("gold_standard")
         if not volumes:
             problems.append(f"{case}: a mask without volumes, left out")
@@ -54,39 +44,40 @@ def scan(source: Path) -> Scan:
         name, flair = f"cross-{case}", "FLAIR" if "FLAIR" in volumes else ""
         studies.append(StudyFiles(name, name, volumes, mask, flair, labels=_LABELS, age=ages.get(_number(case), "")))
     problems += _other(listing, _LONGITUDINAL, "longitudinal", "open_ms_longitudinal")
-    return finish_scan(studies, problems, listing, LAYOUT)
+    return file_layout.finish_scan(studies, problems, listing, LAYOUT)
 
 
 def scan_longitudinal(source: Path) -> Scan:
     """Longitudinal examinations below `source`; raises InputError when there are none."""
-    listing = list_files(source)
-    groups, problems = group_files(listing, _LONGITUDINAL)
+    listing = file_layout.list_files(source)
+    groups, problems = file_layout.group_files(listing, _LONGITUDINAL)
     ages = _ages(listing, r"demographics\.csv$", "patient_age_at_first_study")
     studies = []
     for group in groups:
         person, visit = group.case.lower().split("/")
-        volumes, missing = pick_volumes(group, {"t1w": "T1", "t2w": "T2", "flair": "FLAIR"})
+        volumes, missing = file_layout.pick_volumes(group, {"t1w": "T1", "t2w": "T2", "flair": "FLAIR"})
         problems += missing
         age = ages.get(_number(person), "") if visit == "study1" else ""
         patient = f"longitudinal-{person}"
         studies.append(StudyFiles(patient, f"{patient}-{visit}", volumes, labels=_LABELS, age=age))
     problems += _other(listing, _CROSS, "cross-sectional", "open_ms")
-    return finish_scan(studies, problems, listing, LAYOUT_LONGITUDINAL)
+    return file_layout.finish_scan(studies, problems, listing, LAYOUT_LONGITUDINAL)
 
 
 def _number(case: str) -> int:
     return int(case.removeprefix("patient"))
 
 
-def _ages(listing: Listing, pattern: str, column: str) -> dict[int, str]:
+def _ages(listing: file_layout.Listing, pattern: str, column: str) -> dict[int, str]:
     """Number of the patient -> age in years."""
-    rows = [row for path in find_tables(listing, pattern) for row in read_table(path)]
-    return {int(row["patient_id"]): years(row.get(column, "")) for row in rows if row.get("patient_id", "").isdecimal()}
+    rows = [row for path in file_layout.find_tables(listing, pattern) for row in file_layout.read_table(path)]
+    known = [row for row in rows if row.get("patient_id", "").isdecimal()]
+    return {int(row["patient_id"]): file_layout.years(row.get(column, "")) for row in known}
 
 
-def _other(listing: Listing, pattern: str, what: str, name: str) -> list[str]:
+def _other(listing: file_layout.Listing, pattern: str, what: str, name: str) -> list[str]:
     """A line when the other of the two sets is there too."""
-    groups, _ = group_files(listing, pattern)
+    groups, _ = file_layout.group_files(listing, pattern)
     there = f"{len(groups)} {what} examination{'s' * (len(groups) != 1)}"
     return [f"{there} in another space, left out: import with {name}"] if groups else []
 

@@ -11,17 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    NIFTI,
-    Group,
-    apply_split,
-    both_parts,
-    finish_scan,
-    group_files,
-    list_files,
-    pick_volumes,
-)
 from selip.cohorts.importing.importer import adapter_source
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
@@ -29,30 +20,30 @@ LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ wi
 _LEVELS = {1: 1, 2: IGNORE}
 _FILE = (
     r"(?P<case>(?:(?:training|test)/)?(?:utrecht|singapore|amsterdam/[^/]+)/\d+)"
-    rf"/(?P<kind>(?:pre|orig)/(?:FLAIR|T1)|wmh){NIFTI}"
+    rf"/(?P<kind>(?:pre|orig)/(?:FLAIR|T1)|wmh){file_layout.NIFTI}"
 )
 _SPLITS = {"training": "train", "test": "test"}
 
 
 def scan(source: Path) -> Scan:
     """Examinations of the challenge below `source`; raises InputError when there are none."""
-    listing = list_files(source)
-    groups, problems = group_files(listing, _FILE)
+    listing = file_layout.list_files(source)
+    groups, problems = file_layout.group_files(listing, _FILE)
     studies, parts = [], {}
     for group in groups:
         part = "pre" if any(kind.startswith("pre/") for kind in group.files) else "orig"
-        volumes, missing = pick_volumes(group, {f"{part}/t1": "T1", f"{part}/flair": "FLAIR"})
+        volumes, missing = file_layout.pick_volumes(group, {f"{part}/t1": "T1", f"{part}/flair": "FLAIR"})
         problems += missing if volumes else []
         problems += [f"{group.case}: no pre/, orig/ taken"] if volumes and part == "orig" else []
         problems += [] if "wmh" in group.files else [f"{group.case}: no mask"]
         studies.append(_study(group, volumes))
         if split := _SPLITS.get(group.case.lower().split("/")[0]):
             parts[studies[-1].study] = split
-    studies, moved = apply_split(studies, both_parts(parts))
-    return finish_scan(studies, [*problems, *moved], listing, LAYOUT)
+    studies, moved = file_layout.apply_split(studies, file_layout.both_parts(parts))
+    return file_layout.finish_scan(studies, [*problems, *moved], listing, LAYOUT)
 
 
-def _study(group: Group, volumes: dict[str, Path]) -> StudyFiles:
+def _study(group: file_layout.Group, volumes: dict[str, Path]) -> StudyFiles:
     *folders, number = group.case.split("/")
     site = "/".join(folders[1:] if folders[0].lower() in _SPLITS else folders)
     study = "-".join((*re.findall(r"\w+", site), number))

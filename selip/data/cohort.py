@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
-from selip.system.errors import InputError
+from selip.system.errors import InputError, one_line
 from selip.system.files import canonical_json, unsealed_json
 from selip.system.shards import read_rows
 
@@ -113,8 +113,9 @@ class Cohort:
             version = facts.pop("schema_version", None)
             info = TypeAdapter(CohortInfo).validate_python(facts)
         except (ValueError, AttributeError, TypeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"got an unreadable {root / 'cohort.json'} ({reason}); build the cohort again") from error
+            raise InputError(
+                f"got an unreadable {root / 'cohort.json'} ({one_line(error)}); build the cohort again"
+            ) from error
         if version != SCHEMA_VERSION:
             raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; build the cohort again")
         paths = (root / "studies.csv", root / "volumes.csv")
@@ -212,8 +213,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"got an unreadable {path} ({reason}); build the cohort again") from error
+        raise InputError(f"got an unreadable {path} ({one_line(error)}); build the cohort again") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise InputError(f"got {path} without the columns {', '.join(missing)}; build the cohort again")

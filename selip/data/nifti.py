@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +25,15 @@ _UNREADABLE = (
 MM_OF_UNIT: Mapping[int, tuple[str, float]] = {1: ("metre", 1000.0), 3: ("micron", 0.001)}
 """Code of a unit of length in a NIfTI header -> its name and its millimetres; all other codes are millimetres."""
 HEAD_MM = (20.0, 1000.0)  # a field of view outside of this is of another unit than its header says
+ANY_MM = (5.0, 5000.0)  # the same where the header names millimetres, or no unit: crops are small
 MAX_TURN_DEGREES = 30.0  # software that aligns heads turns the sform by less; axes that change places turn by more
+MAX_STRETCH = 1.5  # between the forms: that of one head to a template is less
 CONVERTERS: Mapping[str, str] = {".dcm": "dcm2niix"} | dict.fromkeys(
     (".mha", ".mhd", ".nrrd", ".nhdr"), "SimpleITK: WriteImage(ReadImage(file), 'file.nii.gz')"
 )
+
+WHOLE = 1e-3  # to which label values are whole numbers
+LARGEST_SHARE = 0.9  # of a volume's voxels that a lesion takes
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def read_nifti(path: Path | str, *, constant_ok: bool = False) -> Image:
         tool = CONVERTERS.get(path.suffix.lower(), "DICOM: dcm2niix; others: SimpleITK")
         raise InputError(f"got {path}; allowed: NIfTI, .nii or .nii.gz; convert it ({tool})")
     try:
-        image = nib.load(path)
+        image = _load(path)
         _check_header(image, path)
         with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite and is refused below
             image = nib.as_closest_canonical(image)
@@ -81,6 +87,13 @@ def read_nifti(path: Path | str, *, constant_ok: bool = False) -> Image:
     if not constant_ok and values.min() == values.max():
         raise InputError(f"got {path}, constant (all {values.min():g}); allowed: a volume with contrast; drop it")
     return Image(np.ascontiguousarray(values), _affine_mm(image, path), path)
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    """The image of a file; one that is compressed is read to its end, where the checksum of its voxels is."""
+    image = nib.load(path)
+    packed = path.name.lower().endswith(".gz")
+    return type(image).from_bytes(gzip.decompress(path.read_bytes())) if packed else image
 
 
 def _check_header(image: nib.Nifti1Image, path: Path) -> None:
@@ -109,7 +122,7 @@ def _is_invertible(affine: NDArray[np.float64]) -> bool:
 
 
 def _check_agreement(sform: NDArray[np.float64], qform: NDArray[np.float64], path: Path) -> None:
-    """Refuses axes (3, 3) that are mirrored or turned between the two forms of a header."""
+    """Refuses axes (3, 3) that are mirrored, turned or of another length between the two forms of a header."""
     turn = _rotation(sform) @ _rotation(qform).T
     degrees = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
     if np.linalg.det(turn) < 0 or degrees > MAX_TURN_DEGREES:
@@ -117,6 +130,12 @@ def _check_agreement(sform: NDArray[np.float64], qform: NDArray[np.float64], pat
         raise InputError(
             f"got {path} whose sform and qform disagree about left and right, front and top ({how}); allowed: one "
             "orientation; set both to the true one"
+        )
+    ratios = np.linalg.norm(sform, axis=0) / np.linalg.norm(qform, axis=0)
+    if max(ratios.max(), 1 / ratios.min()) > MAX_STRETCH:
+        raise InputError(
+            f"got {path} whose sform and qform disagree about the size of a voxel (by {ratios.max():.3g} to "
+            f"{ratios.min():.3g}); allowed: one size; set both to the true one"
         )
 
 
@@ -132,10 +151,11 @@ def _affine_mm(image: nib.Nifti1Image, path: Path) -> NDArray[np.float64]:
     unit, mm = MM_OF_UNIT.get(int(image.header["xyzt_units"]) % 8, ("", 1.0))
     affine[:3] *= mm
     widest = float((np.linalg.norm(affine[:3, :3], axis=0) * image.shape[:3]).max())
-    if unit and not HEAD_MM[0] <= widest <= HEAD_MM[1]:
+    low, high = HEAD_MM if unit else ANY_MM
+    if not low <= widest <= high:
         raise InputError(
-            f"got {path}, {widest:g} mm wide by the {unit} of its header; allowed: {HEAD_MM[0]:g} to "
-            f"{HEAD_MM[1]:g} mm; set the header's unit (xyzt_units)"
+            f"got {path}, {widest:g} mm wide by the {unit or 'millimetre'} of its header; allowed: {low:g} to {high:g} "
+            "mm; set the header's unit (xyzt_units) or its affine"
         )
     return affine
 
@@ -178,12 +198,23 @@ def label_levels(image: Image, levels: Mapping[int, int]) -> NDArray[np.uint8]:
 
 
 def _above_half(image: Image) -> NDArray[np.uint8]:
-    """Level 1 where a value is above one half; a file of zeros is an empty mask, one with other values is none."""
+    """Level 1 above one half; a file of zeros is an empty mask, one of low values or interpolated labels is none."""
     found = (image.values > 0.5).astype(np.uint8)
     if image.values.any() and not found.any():
         low, high = float(image.values.min()), float(image.values.max())
         raise InputError(
             f"got mask {image.path} with values from {low:g} to {high:g} and no lesion voxel (above 0.5); allowed: "
             "lesion voxels above 0.5, or zeros alone; set lesion voxels to 1"
+        )
+    if found.mean() > LARGEST_SHARE:
+        raise InputError(
+            f"got mask {image.path} with a lesion in {found.mean():.0%} of its voxels; allowed: {LARGEST_SHARE:.0%}; "
+            "it is inverted or no lesion mask"
+        )
+    broken = image.values[(image.values > 1) & (np.abs(image.values - np.rint(image.values)) > WHOLE)]
+    if broken.size:
+        raise InputError(
+            f"got mask {image.path} with values between its labels, as {broken[0]:g}; allowed: whole labels, or shares "
+            "up to 1; resample it by nearest neighbour, or divide by its highest value"
         )
     return found

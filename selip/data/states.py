@@ -8,6 +8,7 @@ volume; where none is stored, as in the phantom, texts are true findings, and th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,18 +16,64 @@ import numpy.typing as npt
 import pandas as pd
 
 from selip.data.findings import is_normal, parse_findings_text
+from selip.data.tables import is_no_report
 
 COLUMN = "state"
 """Column of volumes.csv, of cohorts whose texts are not the truth in clauses."""
 STATES = NORMAL, ABNORMAL, UNKNOWN = ("normal", "abnormal", "unknown")
 NORMAL_LABELS = frozenset(
-    {"normal", "healthy", "healthy control", "healthy controls", "normal control", "normal controls", "no finding"}
+    {
+        "normal",
+        "healthy",
+        "healthy control",
+        "healthy controls",
+        "normal control",
+        "normal controls",
+        "no finding",
+        "no findings",
+        "no abnormality",
+        "no abnormalities",
+        "unremarkable",
+        "healthy volunteer",
+        "healthy volunteers",
+        "healthy subject",
+        "healthy subjects",
+        "within normal limits",
+        "wnl",
+        "正常",
+    }
 )
-"""Labels that say that a study is normal; letter case does not matter."""
+"""Labels that say that a study is normal; letter case, hyphens and the words of `_STUDY` do not matter."""
 UNTELLING_LABELS = frozenset(
-    {"control", "controls", "con", "ctrl", "hc", "patient", "patients", "case", "cases", "unknown", "other"}
+    {
+        "",
+        "volunteer",
+        "volunteers",
+        "subject",
+        "subjects",
+        "cn",
+        "nc",
+        "abnormal",
+        "pathological",
+        "control",
+        "controls",
+        "con",
+        "ctrl",
+        "hc",
+        "patient",
+        "patients",
+        "case",
+        "cases",
+        "unknown",
+        "other",
+    }
 )
 """Labels of groups that name no finding and do not call the study normal."""
+_STUDY = frozenset({"brain", "mri", "mr", "head", "study", "scan", "examination", "exam", "cranial"})
+_NO_FINDING = re.compile(
+    r"(?:no|not|without|negative|neg|none|free of|rule out|r/o|possible|possibly|suspected|query|unclear|suspicion)\b"
+    r"|(?:questionable|indeterminate|undetermined|unclassified|false|true)\b|non? ?(?:tumou?r|lesion|patholog)|.*\?$"
+)
 
 
 def states_of(volumes: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -50,10 +97,18 @@ def text_state(text: str) -> str:
 
 def label_state(labels: Iterable[str]) -> str:
     """State that the labels of a study say: normal when all say so, abnormal when one names a finding."""
-    known = {label.strip().lower() for label in labels} - {""}
-    if known - NORMAL_LABELS - UNTELLING_LABELS:
-        return ABNORMAL
-    return NORMAL if known and known <= NORMAL_LABELS else UNKNOWN
+    states = {_label_state(label) for label in labels if label.strip()}
+    return ABNORMAL if ABNORMAL in states else NORMAL if states == {NORMAL} else UNKNOWN
+
+
+def _label_state(label: str) -> str:
+    """Denials ("no tumour"), doubts ("possible glioma", "stroke?"), numbers and placeholders name no finding."""
+    words = " ".join(label.lower().replace("-", " ").replace("_", " ").split())
+    plain = " ".join(word for word in words.split() if word not in _STUDY)
+    if plain in NORMAL_LABELS:
+        return NORMAL
+    told = plain in UNTELLING_LABELS or is_no_report(label) or _NO_FINDING.match(words)
+    return UNKNOWN if told else ABNORMAL
 
 
 def finding_labels(labels: Iterable[str]) -> frozenset[str]:

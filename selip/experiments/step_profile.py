@@ -166,7 +166,7 @@ def _timed_steps(loop: Loop, steps: range) -> list[dict[str, float]]:
 def _targets(model: DualEncoder) -> list[Target]:
     """Functions that each part calls, whichever views a method asks for; gradients all go through one of torch."""
     return [
-        *((model.volume_tower, name, VOLUMES) for name in ("forward", "stage_maps", "pool")),
+        *((model.volume_tower, name, VOLUMES) for name in ("forward", "last_map", "stage_maps", "pool")),
         (model, "project_volumes", VOLUMES),
         *((model.text_tower, name, TEXTS) for name in ("forward", "hidden", "pool")),
         (model, "project_texts", TEXTS),

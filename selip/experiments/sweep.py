@@ -128,7 +128,7 @@ def _share_cohort(cohort: CohortConfig, out: Path, folder: Path, report: Report)
 
 
 def _listed(config: ExperimentConfig) -> Sweep:
-    """What the page of doses needs to know of the sweep beside its records."""
+    """Lists what the page of doses needs to know of the sweep beside its records."""
     names = dosed(config)
     doses = tuple(
         Dose(factor=factor, dose=str(dose), folder=name_of(factor, dose) if name_of(factor, dose) in names else BASE)

@@ -57,13 +57,17 @@ class SliceTower(nn.Module):
         maps = _last_map(self.net, images.flatten(0, 1).unsqueeze(1))
         return [maps.unflatten(0, slices.shape[:2]).permute(0, 2, 3, 4, 1)]
 
+    def last_map(self, volumes: torch.Tensor) -> torch.Tensor:
+        """The only one of `stage_maps`."""
+        return self.stage_maps(volumes)[-1]
+
     def pool(self, regions: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of the last map (B, C, i, j, k)."""
         return regions.mean((2, 3, 4))
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
-        return self.pool(self.stage_maps(volumes)[-1])
+        return self.pool(self.last_map(volumes))
 
 
 def evenly_spaced_slices(volumes: torch.Tensor, count: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
+from selip.models.packed_tokens import PackedTokens
 from selip.models.settings import ModelConfig
 from selip.similarity.sentence_embeddings import minilm_folder
 from selip.system.errors import InputError, UnavailableError
@@ -88,7 +89,11 @@ def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> set[str]:
 
 
 class ScratchTower(nn.Module):
-    """Pre-norm transformer over BPE tokens; the feature is its [CLS] output."""
+    """Pre-norm transformer over BPE tokens; the feature is its [CLS] output.
+
+    On a CPU only what is asked for is computed, the same up to rounding: nothing of padding and, for features, of the
+    last layer nothing but them. A GPU takes whole padded texts, as it would have to be waited for to count tokens.
+    """
 
     def __init__(self, vocabulary: int, width: int, layers: int) -> None:
         super().__init__()
@@ -102,7 +107,10 @@ class ScratchTower(nn.Module):
         nn.init.normal_(self.embed.weight, std=0.02)
 
     def hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Hidden states (n, L, F) of token ids (n, L) with mask (n, L)."""
+        """Hidden states (n, L, F) of token ids (n, L) with mask (n, L); those of padding say nothing."""
+        if ids.device.type == "cpu":
+            tokens = PackedTokens(mask)
+            return tokens.padded(self._packed(ids, tokens, only_first=False))
         embedded = self.embed(ids) + self.position[: ids.shape[1]]
         states: torch.Tensor = self.body(embedded, src_key_padding_mask=~mask)
         return states
@@ -113,7 +121,18 @@ class ScratchTower(nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Features (n, F) of token ids (n, L) with mask (n, L)."""
+        if ids.device.type == "cpu":
+            return self._packed(ids, PackedTokens(mask), only_first=True)
         return self.pool(self.hidden(ids, mask), mask)
+
+    def _packed(self, ids: torch.Tensor, tokens: PackedTokens, only_first: bool) -> torch.Tensor:
+        """Hidden states (T, F) of all tokens, or (n, F) of the first of each text."""
+        states = self.embed(ids.flatten()[tokens.rows]) + self.position[tokens.rows % ids.shape[1]]
+        *inner, last = self.body.layers
+        for layer in inner:
+            states = tokens.through(layer, states, only_first=False)
+        normed: torch.Tensor = self.body.norm(tokens.through(last, states, only_first))
+        return normed
 
 
 class PretrainedTower(nn.Module):

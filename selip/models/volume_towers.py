@@ -11,6 +11,7 @@ from torch import nn
 
 from selip.data.findings import CONTRASTS
 from selip.data.volume_batches import Volumes
+from selip.models.pooled_stem import can_pool_first, pooled_stem
 from selip.models.portable_tower import SPREAD_FLOOR, make_resnet, standardise
 from selip.models.repeatable_kernels import with_repeating_gradients
 from selip.models.settings import ModelConfig
@@ -137,8 +138,18 @@ class VolumeTower(nn.Module):
         net = self.net
         maps = [net.act(net.bn1(net.conv1(volumes)))]
         hidden = maps[0] if net.no_max_pool else net.maxpool(maps[0])
+        return maps + self._behind_stem(hidden)
+
+    def last_map(self, volumes: torch.Tensor) -> torch.Tensor:
+        """The last of `stage_maps`, up to rounding, sooner where no one asks for the others."""
+        if not can_pool_first(self.net, volumes):
+            return self.stage_maps(volumes)[-1]
+        return self._behind_stem(pooled_stem(self.net, volumes))[-1]
+
+    def _behind_stem(self, hidden: torch.Tensor) -> list[torch.Tensor]:
+        maps = []
         for stage in range(self.stages):
-            hidden = getattr(net, f"layer{stage + 1}")(hidden)
+            hidden = getattr(self.net, f"layer{stage + 1}")(hidden)
             maps.append(hidden)
         return maps
 
@@ -149,13 +160,13 @@ class VolumeTower(nn.Module):
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
-        return self.pool(self.stage_maps(volumes)[-1])
+        return self.pool(self.last_map(volumes))
 
 
 def make_volume_tower(config: ModelConfig) -> Any:  # noqa: ANN401 (two kinds of module)
     """The volume tower that `config.volume_tower` names.
 
-    Every tower has `features`, `stage_channels`, `stage_maps` and `pool` as VolumeTower has them.
+    Every tower has `features`, `stage_channels`, `stage_maps`, `last_map` and `pool` as VolumeTower has them.
     """
     if config.volume_tower == "open_clip_slices":
         from selip.models.slice_tower import SliceTower

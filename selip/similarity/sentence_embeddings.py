@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from selip.system.errors import InputError, UnavailableError
+from selip.system.errors import InputError, UnavailableError, one_line
 
 PACKAGED = "minilm"
 BATCH_SIZE = 128
@@ -53,9 +53,8 @@ def _encoder(model: str) -> Any:  # noqa: ANN401 (sentence-transformers is untyp
     try:
         return SentenceTransformer(source, device="cpu").eval()
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise UnavailableError(
-            f"got sentence model {model}, which cannot be loaded here ({reason}); "
+            f"got sentence model {model}, which cannot be loaded here ({one_line(error)}); "
             f"without a hub use {PACKAGED}, or the folder of a sentence-transformers model"
         ) from error
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from selip.models.pooled_stem import remember
 from selip.system.errors import InputError
 from selip.training.distributed import gathered, process_count
 
@@ -37,7 +38,8 @@ class GlobalBatchNorm(_BatchNorm):
         variances, means = gathered(self._moments(values).unsqueeze(0)).unbind(1)
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
-        self._remember(mean.detach(), variance.detach(), input.numel() // input.shape[1] * process_count())
+        if self.track_running_stats:
+            remember(self, mean, variance, input.numel() // input.shape[1] * process_count())
         scale = (variance + self.eps).rsqrt() * self.weight
         shape = (1, -1, *[1] * (input.ndim - 2))
         return ((values - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
@@ -46,14 +48,6 @@ class GlobalBatchNorm(_BatchNorm):
     def _moments(values: torch.Tensor) -> torch.Tensor:
         """(2, C): variance and mean of each channel of `values` (B, C, ...)."""
         return torch.stack(torch.var_mean(values, [0, *range(2, values.ndim)], correction=0))
-
-    @torch.no_grad()
-    def _remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
-        """Moves the running statistics towards those of a batch of `count` values a channel."""
-        if self.track_running_stats:
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
 
 
 def share_statistics(module: nn.Module, device: torch.device) -> None:

@@ -93,7 +93,7 @@ class Feed:
             views["second"] = self.model.encode_input(self._augmented(standard, draws.second.part(rows)))
         if draws.masked is not None:
             shown = inputs.masked_fill(draws.masked[rows], 0)
-            views |= {"inputs": inputs, "masked_regions": self.model.volume_tower.stage_maps(shown)[-1]}
+            views |= {"inputs": inputs, "masked_regions": self.model.volume_tower.last_map(shown)}
         return views
 
     def batch(self, draws: StepDraws, views: Mapping[str, torch.Tensor]) -> Batch:
@@ -125,7 +125,7 @@ class Feed:
         if not {"volumes", "features", "regions"} & self.fields:
             return {}
         tower = self.model.volume_tower
-        regions = tower.stage_maps(inputs)[-1]
+        regions = tower.last_map(inputs)
         features = tower.pool(regions)
         views = {"volumes": self.model.project_volumes(features), "features": features, "regions": regions}
         return {name: view for name, view in views.items() if name in self.fields}
@@ -138,9 +138,11 @@ class Feed:
         width = self._width(shown)
         numbers, back = self._there(unique), self._there(inverse)
         ids, mask = self.ids[numbers, :width], self.mask[numbers, :width]
+        if "words" not in self.fields:
+            return {"texts": self.model.encode_text(ids, mask)[back]}
         hidden = self.model.text_tower.hidden(ids, mask)
-        texts = self.model.project_texts(self.model.text_tower.pool(hidden, mask))
-        return {name: view[back] for name, view in (("texts", texts), ("words", hidden)) if name in self.fields}
+        views = {"texts": self.model.project_texts(self.model.text_tower.pool(hidden, mask)), "words": hidden}
+        return {name: view[back] for name, view in views.items() if name in self.fields}
 
     def _width(self, shown: np.ndarray) -> int:
         longest = int(self.lengths[shown].max())

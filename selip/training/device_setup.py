@@ -60,4 +60,5 @@ def arrange(tower: Any, config: TrainingConfig) -> None:  # noqa: ANN401 (two ki
         for parameter in tower.parameters():
             parameter.data = parameter.data.contiguous()
     if config.compile:
-        tower.stage_maps = torch.compile(tower.stage_maps)
+        compiled = torch.compile(tower.stage_maps)
+        tower.stage_maps, tower.last_map = compiled, lambda volumes: compiled(volumes)[-1]

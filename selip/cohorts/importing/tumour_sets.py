@@ -7,21 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import Scan, StudyFiles
-from selip.cohorts.importing.file_layout import (
-    Group,
-    Listing,
-    find_tables,
-    finish_scan,
-    group_files,
-    list_files,
-    pick_volumes,
-    read_table,
-)
 from selip.system.errors import InputError
 
 ClinicalRow = Mapping[str, str]
-Describe = Callable[[StudyFiles, Group, ClinicalRow], StudyFiles]
+Describe = Callable[[StudyFiles, file_layout.Group, ClinicalRow], StudyFiles]
 
 BRATS_CONTRASTS: Mapping[str, str] = {"t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR"}
 # Necrotic and non-enhancing core 1, oedema 2, enhancing tumour 4, which is 3 from 2023 on (arXiv:2107.02314, table 1;
@@ -64,32 +55,32 @@ def scan_tumours(
     Raises:
         InputError: Nothing of the layout is there.
     """
-    listing = list_files(root)
-    groups, problems = group_files(listing, pattern)
+    listing = file_layout.list_files(root)
+    groups, problems = file_layout.group_files(listing, pattern)
     rows, unread = clinical_rows(listing, tables)
     studies = []
     spelling: dict[str, str] = {}
     for group in groups:
-        volumes, missing = pick_volumes(group, contrasts)
+        volumes, missing = file_layout.pick_volumes(group, contrasts)
         mask = next((group.files[kind] for kind in masks if kind in group.files), None)
         study = StudyFiles(group.case, group.case, volumes, mask, levels=levels)
         study = describe(study, group, rows.get(clinical_key(group.case), {}))
         studies.append(replace(study, patient=spelling.setdefault(study.patient.lower(), study.patient)))
         problems += missing
         problems += [] if mask else [f"{group.case}: no segmentation, taken without a mask"]
-    return finish_scan(studies, [*problems, *unread], listing, layout)
+    return file_layout.finish_scan(studies, [*problems, *unread], listing, layout)
 
 
-def clinical_rows(listing: Listing, tables: str) -> tuple[dict[str, dict[str, str]], list[str]]:
+def clinical_rows(listing: file_layout.Listing, tables: str) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Rows of the clinical tables by the ids in them, and a line for each table that cannot be read.
 
     Ids are in the columns with "id" in their name; the key is their `clinical_key`. Rows of several tables are joined.
     """
     rows: dict[str, dict[str, str]] = {}
     problems = []
-    for path in find_tables(listing, tables):
+    for path in file_layout.find_tables(listing, tables):
         try:
-            table = read_table(path)
+            table = file_layout.read_table(path)
         except InputError as error:
             problems.append(str(error))
             continue

@@ -126,7 +126,7 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
         raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}; mend it, or leave the column empty")
     if age and not years(age):
         raise InputError(f"got age {age!r}; allowed: years as a number; mend it, or leave it empty")
-    labels = {label.strip() for label in record.get("labels", "").split(";")} - {""}
+    labels = {label.strip() for label in record.get("labels", "").split(";") if not is_placeholder(label)}
     if unfit := unfit_label(labels):
         raise InputError(f"got {unfit}")
     return VolumeRow(

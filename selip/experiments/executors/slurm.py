@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selip.experiments.executors.base import CORES_BESIDE_A_GPU, ExecutorOptions, Job, RunOutcome, lost, run_elsewhere
-from selip.system.errors import InputError
+from selip.system.errors import InputError, one_line
 from selip.system.progress import Report
 
 MINUTES = 24 * 60
@@ -71,8 +71,7 @@ class Slurm:
                 run_elsewhere, [job] * count, numbers, [self.threads] * count, [os.getcwd()] * count
             )
         except (RuntimeError, NameError, TypeError, ValueError, submitit.core.utils.FailedJobError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"got a submission that failed ({reason}); mend --submit") from error
+            raise InputError(f"got a submission that failed ({one_line(error)}); mend --submit") from error
 
     def _wait(self, submitted: Sequence[Any], numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         from submitit.helpers import as_completed

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-import benchmarks.segmentation.training
+import benchmarks.segmentation.unet_reference
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
 from benchmarks.segmentation.decoder import make_segmenter
 from benchmarks.segmentation.masked_volumes import Cases, best_slice, case_pictures, load_cases
-from benchmarks.segmentation.training import Reference, kept_reference
+from benchmarks.segmentation.unet_reference import Reference, kept_reference
 from benchmarks.settings import SegmentationConfig
 from benchmarks.tasks.segmentation import BENCHMARK, load_task, run_network, score_subject
 from selip.data.cohort import IGNORE, Cohort, CohortInfo
@@ -308,7 +308,7 @@ def test_the_reference_is_trained_once_and_again_when_its_file_is_damaged(tmp_pa
     assert len(made) == 1
     pd.testing.assert_frame_equal(first.scores, again.scores)
     assert first.history == again.history
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.parquet")
     whole = path.read_bytes()
     for position in range(4, len(whole), 211):  # some bytes of the format carry nothing
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 255]) + whole[position + 1 :])
@@ -327,8 +327,22 @@ def test_the_reference_is_trained_once_and_again_when_its_file_is_damaged(tmp_pa
     assert not list(tmp_path.glob(".*"))
 
 
+def test_one_process_trains_the_reference_and_another_can_do_something_else_first(tmp_path):
+    made = Reference(pd.DataFrame(0.5, index=range(1), columns=list(HIGHER_IS_BETTER)), "chosen step 1")
+
+    def train():
+        assert kept_reference(tmp_path, "a", ["x"], lambda: pytest.fail("trained twice"), wait=False) is None
+        return made
+
+    assert kept_reference(tmp_path, "a", ["x"], train, wait=False) is made
+    found = kept_reference(tmp_path, "a", ["x"], lambda: pytest.fail("trained again"), wait=False)
+    pd.testing.assert_frame_equal(found.scores, made.scores)
+
+
 def test_a_second_method_reads_the_reference(score, subject, cohort, make_subject, shared, monkeypatch):
-    monkeypatch.setattr(benchmarks.segmentation.training, "write_atomically", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        benchmarks.segmentation.unet_reference, "write_atomically", lambda *_: pytest.fail("trained again")
+    )
     other = score_subject(make_subject(cohort, shared=shared, seed=1), options(arms=("frozen",)))
     for key, metric in other.metrics.items():
         if key.endswith("/monai_unet"):

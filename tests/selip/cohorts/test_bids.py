@@ -59,6 +59,8 @@ def test_the_layout_is_read(source):
         "ADC": "sub-02_adc.nii.gz",
     }
     assert found.problems == (
+        "2 anat or dwi files of no contrast that is read, left out (sub-01_ses-1_PDw.nii.gz, "
+        "sub-02_desc-FA_dwi.nii.gz)",
         "sub-01_ses-2: 2 files of FLAIR; sub-01_ses-2_run-1_FLAIR.nii.gz taken",
         "sub-09: a mask without volumes, left out",
     )
@@ -192,3 +194,16 @@ def test_a_stroke_in_bids_is_imported(real_data, tmp_path):
     assert np.median(dwi[lesion]) > 1.3 * np.median(dwi[brain])
     assert np.median(adc[lesion]) < np.median(adc[brain])
     assert np.argwhere(lesion)[:, 0].mean() < (lesion.shape[0] - 1) / 2  # the pontine infarct is on the left
+
+
+@pytest.mark.parametrize(
+    ("kind", "contrast"),
+    [
+        ("acq-postgd_T1w", "T1c"), ("acq-mpragepostcon_T1w", "T1c"), ("rec-contrast_T1w", "T1c"), ("acq-ce_T1w", "T1c"),
+        ("acq-pregad_T1w", "T1"), ("acq-nocontrast_T1w", "T1"), ("acq-spgr_T1w", "T1"), ("acq-unenhanced_T1w", "T1"),
+        ("acq-post_T1w", ""), ("acq-postop_T1w", ""), ("acq-t2star_T2w", ""), ("acq-swi_T2w", ""),
+        ("acq-b0only_dwi", ""), ("acq-b1000_dwi", "DWI"), ("acq-fatsat_FLAIR", "FLAIR"), ("acq-grase_T2w", "T2"),
+    ],
+)  # fmt: skip
+def test_an_agent_or_another_map_in_any_entity_is_read(kind, contrast):
+    assert contrast_of(kind) == contrast

@@ -27,5 +27,22 @@ def test_values_without_a_lesion_voxel_are_no_empty_mask(value):
         label_levels(mask_of(0, value, value), {})
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((0, 255, 127.5), "between its labels, as 127.5"),
+        ((0, 99.5, 1), "as 99.5"),
+        ((1, 1, 1), "in 100% of its voxels"),
+    ],
+)
+def test_interpolated_labels_and_a_mask_of_all_voxels_are_refused(values, words):
+    with pytest.raises(InputError, match=rf"m\.nii\.gz with .*{words}.*; allowed: "):
+        label_levels(mask_of(*values), {})
+
+
+def test_shares_and_labels_that_rounding_moved_are_read():
+    assert label_levels(mask_of(0, 0.2, 0.7, 1, 1.0000001, 3), {}).ravel().tolist() == [0, 0, 1, 1, 1, 1]
+
+
 def test_a_label_that_is_declared_to_be_no_lesion_is_one():
     assert label_levels(mask_of(0, 2, 3), {2: 0, 3: IGNORE}).ravel().tolist() == [0, 0, IGNORE]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from selip.data.nifti import read_nifti, same_grid
 from selip.system.errors import InputError
 
+AFFINE = np.diag([6.0, 6, 6, 1])  # mm
+
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("signs", list(itertools.product((1, -1), repeat=3)))
@@ -193,3 +195,33 @@ def test_files_share_a_grid_only_with_the_same_voxels_at_the_same_places(head, w
     affine[0, 3] += 1
     assert not same_grid(first, read_nifti(write_nifti("c.nii", head, affine)))
     assert not same_grid(first, read_nifti(write_nifti("d.nii", head[:-1])))
+
+
+def test_a_checksum_behind_the_voxels_is_verified(write_nifti, head, tmp_path):
+    path = write_nifti("whole.nii.gz", head)
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 255
+    (tmp_path / "damaged.nii.gz").write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"unreadable or truncated .*CRC"):
+        read_nifti(tmp_path / "damaged.nii.gz")
+
+
+@pytest.mark.parametrize(("factor", "refused"), [(0.5, True), (2, True), (1.2, False)])
+def test_forms_with_voxels_of_another_size_are_refused(head, tmp_path, factor, refused):
+    image = nib.Nifti1Image(head, AFFINE)
+    image.set_sform(AFFINE, code=1)
+    image.set_qform(AFFINE @ np.diag([factor] * 3 + [1]), code=1)
+    nib.save(image, tmp_path / "x.nii.gz")
+    if not refused:
+        assert np.allclose(read_nifti(tmp_path / "x.nii.gz").spacing_mm, np.linalg.norm(AFFINE[:3, :3], axis=0))
+        return
+    with pytest.raises(InputError, match=r"disagree about the size of a voxel .*; allowed: one size"):
+        read_nifti(tmp_path / "x.nii.gz")
+
+
+@pytest.mark.parametrize("scale", [0.001, 1000])
+def test_a_size_that_no_head_has_is_refused_without_a_unit_too(head, tmp_path, scale):
+    image = nib.Nifti1Image(head, AFFINE @ np.diag([scale] * 3 + [1]))
+    nib.save(image, tmp_path / "x.nii.gz")
+    with pytest.raises(InputError, match=r"mm wide by the millimetre of its header; allowed: 5 to 5000 mm"):
+        read_nifti(tmp_path / "x.nii.gz")

@@ -126,3 +126,15 @@ def test_a_pair_in_doubt_is_never_flipped_and_the_others_are_drawn_as_ever():
         assert plan.flips[plan.rows != 0].any()
         everything = plan_batches(ids[1:], table.twin, np.ones_like(can), **options)
         assert everything.hash == plan_batches(ids[1:], table.twin, **options).hash
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Righ frontal lesion of the brain.", "Lefft thalamus shows high signal.", "Rigth-sided glioma of the brain.",
+        "Lesion of the dominant hemisphere of the brain.", "The non-dominant lobe shows a lesion.",
+        "Sinistral lesion of the brain.", "sin. frontal lobe meningioma",
+    ],
+)  # fmt: skip
+def test_a_misspelt_or_hidden_side_is_not_flipped(text):
+    assert not can_flip(text)

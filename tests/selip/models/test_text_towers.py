@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from selip.models.settings import ModelConfig
-from selip.models.text_towers import Tokens, make_text_tower, make_tokens
+from selip.models.text_towers import ScratchTower, Tokens, make_text_tower, make_tokens
 from selip.similarity import sentence_embeddings
 from selip.system.errors import InputError
 
@@ -66,3 +66,29 @@ def test_a_tower_that_cannot_be_had_is_one_line_with_alternatives(name):
     with pytest.raises(InputError, match="scratch, minilm") as caught:
         make_tokens(ModelConfig(text_tower=name), TEXTS)
     assert "\n" not in str(caught.value)
+
+
+def plain_hidden(tower, ids, mask):
+    """The judge: torch's encoder on padded texts."""
+    return tower.body(tower.embed(ids) + tower.position[: ids.shape[1]], src_key_padding_mask=~mask)
+
+
+def gradients_of(tower, states):
+    tower.zero_grad()
+    (states * torch.linspace(-1, 2, states.numel(), dtype=states.dtype).view_as(states)).sum().backward()
+    return [states.detach(), *(one.grad for one in tower.parameters())]
+
+
+@pytest.mark.parametrize("lengths", [[5, 9, 1, 9], [1, 1, 1], [7]])
+@pytest.mark.parametrize("width", [9, 12])
+def test_without_padding_states_features_and_gradients_are_those_of_torch(lengths, width):
+    torch.manual_seed(0)
+    tower = ScratchTower(50, 64, 2).double()
+    mask = torch.arange(width) < torch.tensor(lengths)[:, None]
+    ids = torch.randint(4, 50, mask.shape) * mask
+    kept = mask.unsqueeze(-1)
+    for found, expected in [
+        (tower(ids, mask), plain_hidden(tower, ids, mask)[:, 0]),
+        (tower.hidden(ids, mask) * kept, plain_hidden(tower, ids, mask) * kept),
+    ]:
+        torch.testing.assert_close(gradients_of(tower, found), gradients_of(tower, expected), rtol=1e-9, atol=1e-9)
