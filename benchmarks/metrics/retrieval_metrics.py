@@ -57,9 +57,9 @@ def rank_metrics(query: IntArray, own: npt.NDArray, at_least: IntArray) -> dict[
     return found
 
 
-def pieces(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Rows of a table, as many at once as PIECE_ENTRIES are."""
-    size = max(1, PIECE_ENTRIES // max(1, n_columns))
+def pieces(n_rows: int, n_columns: int, times: int = 1) -> Iterator[slice]:
+    """Rows of a table, as many at once as `times` PIECE_ENTRIES are."""
+    size = max(1, times * PIECE_ENTRIES // max(1, n_columns))
     return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 

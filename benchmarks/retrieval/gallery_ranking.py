@@ -77,7 +77,7 @@ def _gather_leaders(tile: Tile, truth: Relevance, of_volumes: Leaders, of_texts:
     edge = of_volumes.score[columns, -1] - tile.margin
     if not np.isfinite(edge).all():
         edge = _edge(tile.scores[rows], axis=0)[columns] - 2 * tile.margin
-    for part in pieces(len(rows), tile.scores.shape[1]):
+    for part in pieces(len(rows), tile.scores.shape[1], LEADERS_SELDOM):
         scores = tile.scores[rows[part]][:, columns]
         row, column = np.nonzero(scores >= edge)
         of_volumes.add(columns[column], *_judged(tile, truth, rows[part][row], columns[column]))
@@ -109,6 +109,8 @@ def _by_chance(n_positives: IntArray, weight: FloatArray, n_candidates: int) -> 
 COSINE_STEP = 1e-7
 TILE_ENTRIES = 2**24  # 64 MiB; larger products are no faster
 PAIRS_AT_ONCE = 2**8  # what they are summed from stays in the caches
+COUNTED_POSITIVES = 32  # of a text with more, the scores are sorted once
+LEADERS_SELDOM = 16  # pieces at once: each time, those of all volumes are sorted anew
 SHARE_TO_SUM_ALL = 1 / 16  # a tile of which more than this is close is cheaper as one product in float64
 FLOAT32_ROUNDING = 2.0**-24
 Steps = npt.NDArray[np.float32]
@@ -179,12 +181,28 @@ class Tile:
 
     def reach_rows(self, row: IntArray, own: Steps) -> IntArray:
         """(P,) volumes that score at least `own` (P,) with each of `row` (P,), texts of the tile."""
-        found = np.zeros(len(own), dtype=np.int64)
-        for part in pieces(len(row), self.scores.shape[1]):
-            sure, pair, column = self._compared(self.scores[row[part]], own[part, None])
-            close = self.exact(row[part][pair], column) >= own[part][pair]
-            found[part] = true_in_rows(sure) + np.bincount(pair[close], minlength=len(sure))
+        found, by_row = np.zeros(len(own), dtype=np.int64), np.argsort(row, kind="stable")
+        counts = np.bincount(row, minlength=len(self.scores))
+        few = np.flatnonzero(counts[row] <= COUNTED_POSITIVES)
+        for part in pieces(len(few), self.scores.shape[1]):
+            at = few[part]
+            sure, pair, column = self._compared(self.scores[row[at]], own[at, None])
+            close = self.exact(row[at][pair], column) >= own[at][pair]
+            found[at] = true_in_rows(sure) + np.bincount(pair[close], minlength=len(sure))
+        for number in np.flatnonzero(counts > COUNTED_POSITIVES).tolist():
+            at = by_row[counts[:number].sum() :][: counts[number]]
+            found[at] = self._reach_row(number, own[at])
         return found
+
+    def _reach_row(self, row: int, own: Steps) -> IntArray:
+        """(n,) volumes that score at least `own` (n,) with one text: sorted once, those near any of `own` exact."""
+        order = np.argsort(self.scores[row])
+        ranked, size = self.scores[row][order], len(order)
+        low, high = (np.searchsorted(ranked, own + shift) for shift in (-self.margin, self.margin))
+        opened = np.bincount(low, minlength=size + 1) - np.bincount(high, minlength=size + 1)
+        near = np.flatnonzero(np.cumsum(opened[:-1]))
+        exact = np.sort(self.exact(np.full(len(near), row), order[near]))
+        return size - high + np.searchsorted(near, high) - np.searchsorted(exact, own)
 
     def _compared(self, scores: Steps, own: Steps) -> tuple[BoolArray, IntArray, IntArray]:
         """(p, N) scores that reach `own` whatever the rounding, and rows and columns of those that might."""

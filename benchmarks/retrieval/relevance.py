@@ -45,12 +45,12 @@ class Relevance:
     @property
     def known_texts(self) -> BoolArray:
         """(T,) texts whose relevance is known."""
-        return np.isfinite(self.of_text).all(axis=1)
+        return np.isfinite(self.of_text.sum(axis=1))
 
     @property
     def known_volumes(self) -> BoolArray:
         """(N,) volumes whose truth is known."""
-        return np.isfinite(self.of_set).all(axis=1)[self.set_of_volume]
+        return np.isfinite(self.of_set.sum(axis=1))[self.set_of_volume]
 
     def of_pairs(self, text: IntArray, volume: IntArray) -> FloatArray:
         """(P,) relevance of each text to the volume beside it."""
@@ -58,7 +58,7 @@ class Relevance:
 
     def bounds(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
         """The `ideal_and_chance` of each volume (N,), and of each text (T,); NaN where unknown."""
-        texts, sets = np.flatnonzero(self.known_texts), np.flatnonzero(np.isfinite(self.of_set).all(axis=1))
+        texts, sets = np.flatnonzero(self.known_texts), np.flatnonzero(np.isfinite(self.of_set.sum(axis=1)))
         count = np.bincount(self.set_of_volume, minlength=len(self.of_set))[sets]
         of_sets = _bounds(self.of_set, sets, self.of_text[texts], np.ones(len(texts), dtype=np.int64))
         of_texts = _bounds(self.of_text, texts, self.of_set[sets[count > 0]], count[count > 0])

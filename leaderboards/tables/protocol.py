@@ -102,11 +102,13 @@ def _devices(board: BenchmarkRecords) -> str:
 
 def _how(board: BenchmarkRecords, n_resamples: int) -> list[tuple[str, str]]:
     """The making of intervals and groups."""
-    text = f"95 %, percentile, {n_resamples} paired resamples of patients, and of seeds where there are several"
+    text = f"95 %; patients by {n_resamples} paired resamples, percentile"
+    if not board.describes_runs:
+        text += "; seeds by the spread of their values, Student's t with the degrees of freedom of both"
     if len(board.seeds) > 1 and resamples_of(n_resamples) != n_resamples:
         text += f" (medians and metrics of classification that no row is ranked by: {resamples_of(n_resamples)})"
     groups = "rows share a letter when the 95 % interval of their paired difference holds 0 (not adjusted)"
-    return [("intervals", text), ("groups", groups)]
+    return [("intervals", text), *([] if board.describes_runs else [("groups", groups)])]
 
 
 def notes(board: BenchmarkRecords) -> list[tuple[str, str]]:

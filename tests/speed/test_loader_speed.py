@@ -27,9 +27,9 @@ def by_nibabel(paths):
     return np.stack([np.asarray(nib.load(path).dataobj) for path in paths])
 
 
-@pytest.mark.parametrize("split", ["all", "train"])
+@pytest.mark.parametrize("split", ["all", "train", "shuffled"])
 def test_a_split_against_nibabel(benchmark, against, small_cohort, files, split):
-    rows = small_cohort.rows(split)
+    rows = np.random.default_rng(0).permutation(len(files)) if split == "shuffled" else small_cohort.rows(split)
     ours, reference = lambda: small_cohort.read_volumes(rows), lambda: by_nibabel([files[row] for row in rows])
     found, expected, ratio = against("nibabel_file_by_file", ours, reference, rounds=5)
     np.testing.assert_array_equal(found, expected)

@@ -68,6 +68,7 @@ def recall_at_5_by_top_k(queries, candidates, positive):
     return torch.cat(found)
 
 
+@pytest.mark.timeout(900)
 def test_both_directions_of_20000_take_a_third_of_recall_at_5_by_top_k_in_one(against):
     size = 20_000
     volumes, texts, labels, weight = unit_vectors(size), unit_vectors(size, 1), np.arange(size), np.ones(size)
@@ -76,6 +77,7 @@ def test_both_directions_of_20000_take_a_third_of_recall_at_5_by_top_k_in_one(ag
         "top_k_in_one_direction",
         lambda: search(volumes, texts, labels, unknown(size, size), weight),
         lambda: recall_at_5_by_top_k(torch.from_numpy(volumes), torch.from_numpy(texts), positive),
+        rounds=2,
     )
     assert forth["R@5"].mean() == pytest.approx(float(expected.mean()), abs=1e-4)
     assert ratio > 3

@@ -50,7 +50,7 @@ from selip.system.files import LOCK, held, remove_leftovers
 PROBLEMS_SHOWN = 20
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
+Counted = Callable[[int, int], None]
 
 
 def import_adapter(
@@ -60,7 +60,7 @@ def import_adapter(
     *,
     root: Path | None = None,
     centre: Centre | None = None,
-    progress: Progress | None = None,
+    progress: Counted | None = None,
     say: Say = lambda line: None,
     **options: Any,  # noqa: ANN401 (each field of Recipe has its own type)
 ) -> Cohort:
@@ -93,7 +93,7 @@ def import_studies(
     out: Path | str,
     *,
     root: Path | None = None,
-    progress: Progress | None = None,
+    progress: Counted | None = None,
     say: Say = lambda line: None,
     **options: Any,  # noqa: ANN401
 ) -> Cohort:

@@ -58,6 +58,7 @@ def test_search_gives_the_metrics_of_exact_cosines(spread, n_texts, known, monke
     """From spread-out embeddings to ones that are all the same; from many volumes a text to one."""
     monkeypatch.setattr(gallery_ranking, "TILE_ENTRIES", 1900)
     monkeypatch.setattr(retrieval_metrics, "PIECE_ENTRIES", 500)
+    monkeypatch.setattr(gallery_ranking, "COUNTED_POSITIVES", 2)
     volumes, texts = unit_vectors(120, spread=spread), unit_vectors(n_texts, seed=1, spread=spread)
     volumes[:30] = volumes[30:60]
     label = np.random.default_rng(2).permutation(np.arange(120) % n_texts)

@@ -54,13 +54,13 @@ def test_perfect_embeddings_score_one(make_embeddings):
             for name in retrieval_metrics.RANK_METRICS:
                 metric = found[f"{pool}/{direction}_{name}"]
                 assert (metric.value, metric.lower, metric.upper) == (1, 1, 1)
-    assert found["abnormal/hard_negative_side"].value == 1
+    assert found["side_swapped/wins"].value == 1
 
 
 def test_random_embeddings_score_chance(make_embeddings):
     found = retrieval.score(make_embeddings(150, seed=3), ScoreOptions(n_resamples=1000, confidence=0.999)).metrics
     names = [f"{pool}/image_to_text_{name}" for pool in ("all", "abnormal") for name in METRICS]
-    names += [f"abnormal/hard_negative_{edit}" for edit in ("side", "polarity", "removed")]
+    names += [f"{edit}/wins" for edit in ("side_swapped", "signal_swapped", "finding_removed")]
     for name in names:
         metric = found[name]
         assert metric.lower <= found[f"{name}/chance"].value <= metric.upper, name
@@ -76,7 +76,7 @@ def test_constant_embeddings_never_win(make_embeddings):
     assert found["all/image_to_text_R@10"].value == 0
     assert found["all/image_to_text_median_rank"].value == found["all/image_to_text/candidates"].value
     assert found["abnormal/text_to_image_R@10"].value == 0
-    assert found["abnormal/hard_negative_side"].value == 0
+    assert found["side_swapped/wins"].value == 0
 
 
 def test_majority_answer_is_the_commonest_training_text(make_embeddings):
