@@ -1,6 +1,6 @@
 """Data sets of known truth, with seeds and patients that both spread: what intervals hold, and how often a family errs.
 
-`python tests/oracles/seed_simulation.py` prints the tables of docs/pages/explanation/statistics.md (two minutes).
+`python tests/oracles/seed_simulation.py` prints tables as those of docs/pages/explanation/statistics.md (minutes).
 """
 
 from __future__ import annotations
