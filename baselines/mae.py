@@ -37,8 +37,10 @@ class MaskedVoxels(nn.Module):
     def decode(self, regions: torch.Tensor) -> torch.Tensor:
         """Predicted input (B, 1, I, J, K) float32 from the last map (B, C, i, j, k); what sticks out is cut off."""
         right, front, top = self.shape
-        predicted: torch.Tensor = self.decoder(regions.float())[:, :, :right, :front, :top]
-        return predicted
+        # One matrix product: torch's transposed convolution takes eight times as long on a CPU.
+        voxels = regions.float().movedim(1, -1) @ self.decoder.weight.flatten(1) + self.decoder.bias
+        blocks = voxels.unflatten(-1, self.decoder.kernel_size).permute(0, 1, 4, 2, 5, 3, 6)
+        return blocks.flatten(5, 6).flatten(3, 4).flatten(1, 2)[:, None, :right, :front, :top]
 
     def forward(self, batch: Batch) -> Loss:
         """Mean squared error on the hidden voxels of a batch."""

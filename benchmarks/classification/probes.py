@@ -146,11 +146,12 @@ def fit_linear(train: Examples, val: Examples, n_classes: int) -> Probe:
     """Standardised L2 logistic regression (multinomial), C chosen on val.
 
     The vectors are rotated into the span of the training ones. With an L2 penalty the solution lies there, so this
-    changes nothing but the time when there are fewer examples than dimensions.
+    changes nothing but the time, and pays when there are twice as many dimensions as examples.
     """
     scaler = StandardScaler().fit(train.vectors)
     standard = scaler.transform(train.vectors)
-    basis = np.linalg.svd(standard, full_matrices=False)[2].T if len(standard) < standard.shape[1] else None
+    is_wide = 2 * len(standard) <= standard.shape[1]
+    basis = np.linalg.svd(standard, full_matrices=False)[2].T if is_wide else None
 
     def prepared(vectors: FloatArray) -> FloatArray:
         scaled: FloatArray = scaler.transform(vectors)

@@ -1,4 +1,4 @@
-"""Resamples of patients and seeds, evaluated all at once.
+"""Resamples of patients, evaluated all at once.
 
 A resample is a row of counts: how often each patient was drawn. A statistic of all resamples and all columns of a
 table is then a matrix product of counts and per-patient sums.
@@ -145,8 +145,24 @@ def patient_sums(columns: FloatArray, codes: IntArray) -> FloatArray:
     return sums
 
 
-def replicates_of(resamplers: Sequence[Resampler], n_patients: int, n_resamples: int, seed: int) -> FloatArray:
-    """(R, C) statistic of every resample, averaged over the drawn seeds.
+class Replicates(NamedTuple):
+    """Statistics of some seeds of training on the same patients, and how they move when the patients are drawn anew.
+
+    Attributes:
+        values: (K, C) of each seed on all patients.
+        cases: (R, C) mean over the seeds in each resample of the patients.
+        noise: (C,) variance, over those resamples, of one seed's statistic less the mean over seeds; 0 for one seed.
+    """
+
+    values: FloatArray
+    cases: FloatArray
+    noise: FloatArray
+
+
+def replicates_of(resamplers: Sequence[Resampler], n_patients: int, n_resamples: int, seed: int) -> Replicates:
+    """Statistics of every seed of training on the same draws of the patients.
+
+    Resamples in which a column is not defined add nothing to its noise.
 
     Args:
         resamplers: One for each seed of training.
@@ -154,20 +170,21 @@ def replicates_of(resamplers: Sequence[Resampler], n_patients: int, n_resamples:
         n_resamples: Number R of resamples.
         seed: Seed of the resamples.
     """
-    parts = []
-    for patient_counts, seed_counts in _draws(n_patients, len(resamplers), n_resamples, seed):
-        drawn = zip(seed_counts.T, resamplers, strict=True)
-        parts.append(sum(share[:, None] * resampler(patient_counts) for share, resampler in drawn) / len(resamplers))
-    return np.concatenate(parts)
+    values = np.stack([resampler(np.ones((1, n_patients)))[0] for resampler in resamplers])
+    own, parts, squares = values - values.mean(axis=0), [], np.zeros(values.shape[1])
+    for counts in _draws(n_patients, values.size, n_resamples, seed):
+        drawn = np.stack([resampler(counts) for resampler in resamplers])
+        parts.append(drawn.mean(axis=0))
+        squares += np.nansum((drawn - parts[-1] - own[:, None]) ** 2, axis=(0, 1))
+    return Replicates(values, np.concatenate(parts), squares / n_resamples / max(1, len(values) - 1))
 
 
-def _draws(n_patients: int, n_seeds: int, n_resamples: int, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Counts of patients (r, P) and of seeds (r, K) for each resample, in chunks of bounded memory."""
-    patient_rng, seed_rng = np.random.default_rng(seed).spawn(2)
-    chunk = max(1, _CHUNK_ENTRIES // n_patients)
+def _draws(n_patients: int, n_values: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
+    """Counts of patients (r, P) in each resample, in chunks whose `n_values` a resample fit a bounded memory."""
+    rng = np.random.default_rng(seed).spawn(1)[0]
+    chunk = max(1, _CHUNK_ENTRIES // max(n_patients, n_values))
     for start in range(0, n_resamples, chunk):
-        size = min(chunk, n_resamples - start)
-        yield _counts(patient_rng, size, n_patients), _counts(seed_rng, size, n_seeds)
+        yield _counts(rng, min(chunk, n_resamples - start), n_patients)
 
 
 def _counts(rng: np.random.Generator, n_rows: int, n_units: int) -> FloatArray:
@@ -188,18 +205,6 @@ def percentile_bounds(replicates: FloatArray, n_patients: int, confidence: float
         tail = (1 - confidence) / 2
         bounds[:, known] = np.nanquantile(replicates[:, known], [tail, 1 - tail], axis=0)
     return bounds
-
-
-def two_sided_p_values(replicates: FloatArray, n_patients: int) -> FloatArray:
-    """(C,) twice the smaller share of replicates (R, C) on either side of 0, at least 2 / (R + 1), at most 1.
-
-    One is added to count and R, as the sample is itself one of the draws (Davison & Hinkley 1997, ch. 4). Resamples in
-    which a column is not defined are left out. NaN where none is left, and with fewer than two patients.
-    """
-    known = np.isfinite(replicates).sum(axis=0)
-    below, above = np.count_nonzero(replicates <= 0, axis=0), np.count_nonzero(replicates >= 0, axis=0)
-    p_values = np.minimum(1.0, 2 * (np.minimum(below, above) + 1) / (known + 1))
-    return np.where((known > 0) & (n_patients > 1), p_values, np.nan)
 
 
 def check_finite(values: npt.ArrayLike, name: str) -> None:

@@ -2,6 +2,10 @@
 
 Each edit leaves every other word as it was, and clauses in their canonical order, so that only the meaning tells the
 two texts apart. A text that an edit cannot change (no side word, no polarity, one finding only) has no such negative.
+
+Balanced against the text prior: the pairs in which train has the true text more often weigh as much in all as those in
+which it has the edited one more often. So "the commoner one", an answer that sees no volume, scores .5. Where all pairs
+fall on one side nothing can be balanced, and what that answer scores is the floor.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +62,21 @@ def remove_finding(text: str) -> list[str]:
 
 
 EDITS: Mapping[str, Callable[[str], list[str]]] = MappingProxyType(
-    {
-        "hard_negative_side": swap_side,
-        "hard_negative_polarity": swap_polarity,
-        "hard_negative_removed": remove_finding,
-    }
+    {"side_swapped": swap_side, "signal_swapped": swap_polarity, "finding_removed": remove_finding}
 )
+WINS = "wins"
+
+
+class Wins(NamedTuple):
+    """Items (rows of the pool) that an edit can change, with the weight of each.
+
+    `won` and `prior` are shares of its edits that the true text beats: by cosine, and by how often train has it.
+    """
+
+    rows: IntArray
+    weight: FloatArray
+    won: FloatArray
+    prior: FloatArray
 
 
 def _is_canonical(text: str, clauses: tuple[Clause, ...]) -> bool:
@@ -70,37 +84,40 @@ def _is_canonical(text: str, clauses: tuple[Clause, ...]) -> bool:
 
 
 def win_rates(
-    texts: Sequence[str], volumes: npt.NDArray, bank: TextBank, frequency: Counter[str]
-) -> dict[str, FloatArray]:
-    """Share of its edits that the true text of each item beats; a tie is no win.
+    edit: Callable[[str], list[str]],
+    texts: Sequence[str],
+    volumes: npt.NDArray,
+    bank: TextBank,
+    frequency: Counter[str],
+) -> Wins:
+    """Share of its edits that the true text of each item beats; a tie is no win, and half a one for the prior.
 
     Args:
+        edit: One of EDITS.
         texts: (N,) true text of each item.
         volumes: (N, E) embeddings of the items.
         bank: Embeddings of the texts and their edits.
-        frequency: Text to its number of training volumes, empty when unknown. It gives the majority answer, blind to
-            the volume: the text that training has more often wins.
-
-    Returns:
-        For each of EDITS, and with "/chance" and "/majority", (N,) shares of edits beaten; NaN where there is no edit.
+        frequency: Text to its number of training volumes, empty when unknown.
     """
-    columns = {}
-    for name, edit in EDITS.items():
-        pairs = [(item, text, other) for item, text in enumerate(texts) for other in edit(text)]
-        item = np.array([pair[0] for pair in pairs], dtype=np.intp)
-        true, edited = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
-        won = exact_steps(volumes[item], bank.of(true)) > exact_steps(volumes[item], bank.of(edited))
-        commoner = np.array([frequency[a] > frequency[b] for a, b in zip(true, edited, strict=True)], dtype=bool)
-        columns[name] = _mean_by_item(won, item, len(texts))
-        columns[f"{name}/chance"] = _mean_by_item(np.full(len(item), 0.5), item, len(texts))
-        if frequency:
-            columns[f"{name}/majority"] = _mean_by_item(commoner, item, len(texts))
-    return columns
+    pairs = [(item, text, other) for item, text in enumerate(texts) for other in edit(text)]
+    item = np.array([pair[0] for pair in pairs], dtype=np.intp)
+    true, edited = [pair[1] for pair in pairs], [pair[2] for pair in pairs]
+    won = exact_steps(volumes[item], bank.of(true)) > exact_steps(volumes[item], bank.of(edited))
+    favoured = np.sign([frequency[a] - frequency[b] for a, b in zip(true, edited, strict=True)])
+    rows, place, n_edits = np.unique(item, return_inverse=True, return_counts=True)
+    weight = balanced(1 / n_edits[place], favoured)
+    mass = np.bincount(place, weight)
+    shares = (np.bincount(place, weight * values) / mass for values in (won, (1 + favoured) / 2))
+    return Wins(rows, mass, *shares)
 
 
-def _mean_by_item(values: npt.NDArray, item: IntArray, n_items: int) -> FloatArray:
-    with np.errstate(invalid="ignore"):
-        return np.bincount(item, values, n_items) / np.bincount(item, minlength=n_items)
+def balanced(weights: FloatArray, favoured: npt.NDArray) -> FloatArray:
+    """Weights (n,) with which the favoured (1) and the disfavoured (-1) have the same mass; ties (0) keep theirs."""
+    masses = {side: weights[favoured == side].sum() for side in (-1, 1)}
+    if not all(masses.values()):
+        return weights
+    factors = {side: sum(masses.values()) / 2 / mass for side, mass in masses.items()} | {0: 1.0}
+    return weights * np.array([factors[side] for side in favoured])
 
 
 def _sentence(clause: Clause) -> str:

@@ -104,7 +104,7 @@ def summarise_classification(
     if not metrics:
         return {}
     statistic = joined([resampler_for(frame, name, kind) for name, kind in metrics.items()])
-    intervals, _ = intervals_of([statistic], frame["patient_id"].nunique(), **options.resampling)
+    intervals = intervals_of([statistic], frame["patient_id"].nunique(), **options.resampling)
     found = {}
     for (name, kind), interval in zip(metrics.items(), intervals, strict=True):
         if np.isfinite(interval.value):

@@ -1,8 +1,7 @@
-"""Intervals of many rows of a table and of their differences, from the same draws of seeds and patients.
+"""Intervals of many rows of a table and of their differences, from the same draws of patients.
 
 One row at a time, `benchmarks.statistics.intervals` draws and multiplies anew for every method, metric and pair. Here
-all methods and metrics are columns of one table for each seed, so the draws are made once and every difference is a
-subtraction.
+all methods, metrics and differences are columns of one table for each seed, so the draws are made once.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics.resampling import Resampler, joined, percentile_bounds, side_by_side, two_sided_p_values
-from benchmarks.statistics.intervals import Difference, Interval, intervals_of, shared_patients
+from benchmarks.metrics.resampling import Resampler, joined, replicates_of, side_by_side
+from benchmarks.statistics.intervals import Difference, Interval, differences_of, shared_patients
 from benchmarks.statistics.pool_statistics import PER_ITEM, resampler_for, table_of
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
@@ -36,7 +35,7 @@ class RowIntervals:
     differences: Mapping[tuple[str, str, str], Difference]
 
 
-def hierarchical_columns(
+def row_intervals(
     frames_by_row: Mapping[str, Sequence[pd.DataFrame]],
     metrics: Sequence[str],
     pairs: Sequence[tuple[str, str]] | None = None,
@@ -45,14 +44,14 @@ def hierarchical_columns(
     statistic: str = "mean",
     confidence: float = 0.95,
 ) -> RowIntervals:
-    """`hierarchical_bootstrap` of every row, and of the difference of every pair on the same draws, in one pass.
+    """`interval_over_seeds` of every row, and of the difference of every pair on the same draws, in one pass.
 
     Each result is that of one row or pair at a time with the same seed, to rounding. Two resampled values that differ
     by less than 1e-12 of their size are equal here, since the columns of one matrix product need not round alike.
 
     Args:
         frames_by_row: Per-item scores of one pool, one frame a seed, for each row, with the columns that
-            `hierarchical_bootstrap` asks for. The k-th frames of all rows are of one seed; their items may differ,
+            `interval_over_seeds` asks for. The k-th frames of all rows are of one seed; their items may differ,
             their patients not.
         metrics: Metrics to summarise, all by the same statistic.
         pairs: Rows (a, b) to subtract, a - b; None for every pair, in the order of the rows.
@@ -67,19 +66,14 @@ def hierarchical_columns(
     pairs = list(combinations(frames_by_row, 2)) if pairs is None else list(pairs)
     _check(frames_by_row, pairs)
     patients = shared_patients([frame for frames in frames_by_row.values() for frame in frames])
-    resamplers = _resampler_by_seed(frames_by_row, metrics, statistic)
-    found, replicates = intervals_of(resamplers, len(patients), n_resamples, seed, confidence)
-    values, blocks = np.array([[interval.value for interval in found]]), {}
-    for place, row in enumerate(frames_by_row):
-        columns = slice(place * len(metrics), (place + 1) * len(metrics))
-        blocks[row] = (values[:, columns], replicates[:, columns])
+    places = {row: place * len(metrics) for place, row in enumerate(frames_by_row)}
+    subtracted = [(places[a] + column, places[b] + column) for a, b in pairs for column in range(len(metrics))]
+    resamplers = [_with_gaps(one, subtracted) for one in _resampler_by_seed(frames_by_row, metrics, statistic)]
+    found = differences_of(replicates_of(resamplers, len(patients), n_resamples, seed), len(patients), confidence)
     names = [(row, metric) for row in frames_by_row for metric in metrics]
-    differences: dict[tuple[str, str, str], Difference] = {}
-    for a, b in pairs:
-        value, gaps = (_gap(ours, theirs) for ours, theirs in zip(blocks[a], blocks[b], strict=True))
-        rows = _differences(value[0], gaps, len(patients), confidence)
-        differences |= {(a, b, metric): row for metric, row in zip(metrics, rows, strict=True)}
-    return RowIntervals(dict(zip(names, found, strict=True)), differences)
+    gaps = [(a, b, metric) for a, b in pairs for metric in metrics]
+    intervals = (Interval(*one[:3]) for one in found[: len(names)])
+    return RowIntervals(dict(zip(names, intervals, strict=True)), dict(zip(gaps, found[len(names) :], strict=True)))
 
 
 def _resampler_by_seed(
@@ -94,17 +88,17 @@ def _resampler_by_seed(
     ]
 
 
-def _differences(values: FloatArray, gaps: FloatArray, n_patients: int, confidence: float) -> list[Difference]:
-    """Each metric's difference (C,) with bounds and p-value from its replicates (R, C)."""
-    p_values = two_sided_p_values(gaps, n_patients)
-    numbers = zip(values, *percentile_bounds(gaps, n_patients, confidence), p_values, strict=True)
-    return [Difference(*map(float, row)) for row in numbers]
+def _with_gaps(resampler: Resampler, subtracted: Sequence[tuple[int, int]]) -> Resampler:
+    """The columns of a statistic, then the differences of some of them; what is equal to rounding differs by 0."""
+    first, second = np.array(subtracted, dtype=np.intp).reshape(-1, 2).T
 
+    def statistic(counts: FloatArray) -> FloatArray:
+        columns = resampler(counts)
+        gaps = columns[:, first] - columns[:, second]
+        gaps[np.abs(gaps) <= _ROUNDING * np.abs(columns[:, first])] = 0.0
+        return np.concatenate([columns, gaps], axis=1)
 
-def _gap(a: FloatArray, b: FloatArray) -> FloatArray:
-    gap = a - b
-    gap[np.abs(gap) <= _ROUNDING * np.abs(a)] = 0.0
-    return gap
+    return statistic
 
 
 def _check(frames_by_row: Mapping[str, Sequence[pd.DataFrame]], pairs: Sequence[tuple[str, str]]) -> None:

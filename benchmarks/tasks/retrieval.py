@@ -19,7 +19,7 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.metrics.retrieval_metrics import NDCG
 from benchmarks.retrieval.declaration import DECLARED, IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import METRICS, search
-from benchmarks.retrieval.hard_negatives import EDITS, win_rates
+from benchmarks.retrieval.hard_negatives import EDITS, WINS, win_rates
 from benchmarks.retrieval.relevance import relevance
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise
@@ -39,16 +39,19 @@ POLICIES = {
     "ties": "count against us: at the same cosine (to 1e-7) a non-positive ranks ahead, and an edited text beats the "
     "true one",
     "pools": "all; abnormal: without volumes that are normal or of unknown state; macro: all, each distinct text with "
-    "the same weight; contrast_X: abnormal volumes of contrast X; each pool is its own gallery",
+    "the same weight; contrast_X: abnormal volumes of contrast X; seen, unseen: abnormal volumes by whether train has "
+    "their combinations of lesion type and place, where the cohort tells; each pool is its own gallery",
     "chance": "exact expectation under a random ranking of the same gallery; median_rank: median of the mixture over "
     "items; hard negatives: 0.5",
     "majority": "texts in order of their frequency in train, the same for every volume; none for text_to_image, where "
-    "all volumes would tie; hard negatives: the text that is commoner in train wins",
+    "all volumes would tie; hard negatives: the text that is commoner in train wins, and a tie is half a win",
     NDCG: "relevance from the true findings that the contrast shows: a third each for region, side of that region and "
     "lesion type; symmetric best match of the two sets; a text has the mean over its volumes; gain = relevance; "
     "volumes of unknown truth are left out of it",
-    "hard_negatives": "abnormal pool; share of edits with a lower cosine than the true text: left and right exchanged, "
-    "signal polarity exchanged, one finding removed (each in turn)",
+    "hard_negatives": "abnormal volumes whose text an edit can change; share of edits with a lower cosine than the "
+    "true text: side_swapped (left and right), signal_swapped (polarity), finding_removed (one, each in turn); pairs "
+    "whose true text is the commoner in train weigh as much as those whose edited text is, so that the majority answer "
+    "scores 0.5; where all pairs are of one kind what it scores is the floor",
     "interval": "percentile bootstrap over patients with all their volumes; none for fewer than two patients; the "
     "volumes of a text share its text_to_image outcome, so where one text prevails (normal, in pool all) read macro",
 }
@@ -94,8 +97,12 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
         facts = _facts(items, columns, set(embeddings.train_texts))
         notes[f"pool {pool.name}"] = facts + unknown_note(states_of(embeddings.items.iloc[pool.rows]))
-        own = own_columns(columns)
-        frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
+        frames.append(_table(items, columns))
+        if pool.name == ABNORMAL:
+            for items, columns in hard_negatives(embeddings, bank, pool):
+                found = summarise(items, columns, options)
+                metrics |= {f"{items['pool'].iloc[0]}/{name}": metric for name, metric in found.items()}
+                frames.append(_table(items, columns))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
 
 
@@ -127,7 +134,7 @@ def score_pool(embeddings: Embeddings, bank: TextBank, pool: Pool) -> tuple[pd.D
 
     Returns:
         The items (pool, item_id, patient_id, contrast, site, text, weight), and the columns (n,): METRICS in both
-        directions and hard negatives, with their "/chance" and "/majority", and "/candidates" of each direction.
+        directions with their "/chance" and "/majority", and "/candidates" of each direction.
     """
     source = embeddings.items.iloc[pool.rows].reset_index(drop=True)
     volumes = embeddings.volumes[pool.rows]
@@ -143,11 +150,28 @@ def score_pool(embeddings: Embeddings, bank: TextBank, pool: Pool) -> tuple[pd.D
     if frequency:
         answer, _ = search(*_majority(texts, frequency, len(source)), label, truth, weight)
         columns |= {f"{IMAGE_TO_TEXT}_{name}/majority": answer[name] for name in METRICS}
-    if pool.name == "abnormal":
-        columns |= win_rates(list(source["text"]), volumes, bank, frequency)
     for direction, gallery in ((IMAGE_TO_TEXT, texts), (TEXT_TO_IMAGE, source)):
         columns[f"{direction}/candidates"] = np.full(len(source), float(len(gallery)))
     return items, columns
+
+
+def hard_negatives(
+    embeddings: Embeddings, bank: TextBank, pool: Pool
+) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
+    """Items and columns as of `score_pool`, a pool for each of EDITS that can change a text."""
+    source = embeddings.items.iloc[pool.rows].reset_index(drop=True)
+    texts, volumes, frequency = list(source["text"]), embeddings.volumes[pool.rows], Counter(embeddings.train_texts)
+    for name, edit in EDITS.items():
+        found = win_rates(edit, texts, volumes, bank, frequency)
+        if len(found.rows):
+            items = _items(source.iloc[found.rows].reset_index(drop=True), Pool(name, found.rows), found.rows)
+            columns = {WINS: found.won, f"{WINS}/chance": np.full(len(items), 0.5)}
+            yield items.assign(weight=found.weight), columns | ({f"{WINS}/majority": found.prior} if frequency else {})
+
+
+def _table(items: pd.DataFrame, columns: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """Per-item scores of a pool, without references."""
+    return pd.concat([items, pd.DataFrame(own_columns(columns))], axis=1)
 
 
 def _items(source: pd.DataFrame, pool: Pool, label: IntArray) -> pd.DataFrame:
@@ -184,16 +208,13 @@ def _facts(items: pd.DataFrame, columns: Mapping[str, FloatArray], train_texts: 
     unknown = np.isnan(columns[f"{IMAGE_TO_TEXT}_{NDCG}"]).sum()
     if unknown:
         facts += f"; {unknown} volumes of unknown truth have no {NDCG}"
-    for name in EDITS:
-        if name in columns:
-            facts += f"; {name}: {np.isfinite(columns[name]).sum()} volumes have such an edit"
     return facts
 
 
 BENCHMARK = Benchmark(
     name="retrieval",
     summary="find the text of a volume and the volumes of a text; graded relevance; hard negatives",
-    protocol_version="1",
+    protocol_version="2",
     source="recall as in CLIP (arXiv:2103.00020) and SeLIP (arXiv:2503.19801); policies in the benchmark's notes",
     score=score_subject,
     declared=DECLARED,

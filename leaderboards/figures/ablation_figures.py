@@ -19,7 +19,7 @@ from leaderboards.tables.cells import form_of, number_text
 from leaderboards.tables.document import Picture
 
 MIX, LAMBDA = "similarity.mix", "methods.selip.kl_weight"
-WEIGHTS = ("similarity.weight_syntax", "similarity.weight_semantic")
+MIX_WEIGHT_KEYS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
 Cells = dict[tuple[float, float], pd.Series]
 """(syntax weight, semantic weight) -> entry of the tidy frame."""
@@ -67,14 +67,14 @@ def mix_cells(study: AblationStudy) -> Cells:
 
 def _kind(settings: Mapping[str, object], changes: Mapping[str, object]) -> str:
     """The mix that an ablation has when it changes nothing else; "" when it changes something else."""
-    if changes and set(changes) <= {MIX, *WEIGHTS}:
+    if changes and set(changes) <= {MIX, *MIX_WEIGHT_KEYS}:
         return str(settings.get(MIX))
     return ""
 
 
 def _weights(settings: Mapping[str, object], kind: str) -> tuple[float, float]:
     alone = {"syntax": (1.0, 0.0), "semantic": (0.0, 1.0)}
-    syntax, semantic = (float(str(settings.get(key, "nan"))) for key in WEIGHTS)
+    syntax, semantic = (float(str(settings.get(key, "nan"))) for key in MIX_WEIGHT_KEYS)
     return alone.get(kind, (syntax, semantic))
 
 

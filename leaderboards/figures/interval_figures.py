@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -45,9 +45,7 @@ def _interval_plot(
     board: BenchmarkRecords, here: pd.DataFrame, one: DeclaredFigure, panels: dict[str, str], order: str
 ) -> Picture:
     """Dots with whiskers, one panel a metric; `order` is the metric that ranks the rows."""
-    declared = board.declared
-    floor, words = next(iter(declared.floors.items()), ("", ""))
-    levels = {metric: board.reference(metric, floor) for metric in panels}
+    levels = {metric: board.levels(metric) for metric in panels}
 
     def draw() -> Figure:
         n_rows = len(ordered(board, order))
@@ -57,13 +55,14 @@ def _interval_plot(
         for axes, (metric, text) in zip(axes_of, panels.items(), strict=True):
             _draw_intervals(axes, ordered(board, order), here[here[KEY] == metric])
             axes.set_title(text, fontsize=10 if shape[1] < 3 else 8.5)
-            _draw_floor(axes, levels[metric], words, beside=shape[1] > 1)
+            _draw_levels(axes, levels[metric], beside=shape[1] > 1)
         if here[["value", "lower", "upper"]].stack().between(0, 1).all():
             axes_of[-1].set_xlim(-0.02, 1.02)
         return plots.titled(figure, board.synthetic, one.title)
 
     rings = " Small rings: single seeds." if len(board.seeds) > 1 else ""
-    said = f"; dashed line: {words}" if any(level is not None for level in levels.values()) else ""
+    words = dict.fromkeys(name for found in levels.values() for name in found)
+    said = "".join(f"; {look} line: {name}" for look, name in zip(("dashed", "dotted"), words, strict=False))
     return Picture(one.name, one.title, f"Dot and 95 % interval{said}.{rings}", draw)
 
 
@@ -81,12 +80,11 @@ def _draw_intervals(axes: Axes, rows: Sequence[MethodRow], entries: pd.DataFrame
     plots.name_rows(axes, [row.label for row in rows])
 
 
-def _draw_floor(axes: Axes, level: float | None, words: str, beside: bool) -> None:
-    """A dashed line at the floor; its number stands above the panel, or below where panels stand beside each other."""
-    if level is None:
-        return
-    axes.axvline(level, color=plots.ALARM, linestyle="--", linewidth=1.2)
-    text = f"{words} {level:.3f}"
+def _draw_levels(axes: Axes, levels: Mapping[str, float], beside: bool) -> None:
+    """Lines at chance and majority; their numbers stand above the panel, or below where panels stand beside others."""
+    for line, level in zip(("--", ":"), levels.values(), strict=False):
+        axes.axvline(level, color=plots.ALARM, linestyle=line, linewidth=1.2)
+    text = ", ".join(f"{words} {level:.3f}" for words, level in levels.items())
     if beside:
         axes.set_xlabel(text, fontsize=8, color=plots.ALARM)
     else:
@@ -115,21 +113,20 @@ def _map_plot(
 ) -> Picture:
     """One metric of every method in every pool of a pattern, with the floor as the last line."""
     pattern, title = next(iter(one.panels.items()))
-    floor, words = next(iter(board.declared.floors.items()), ("", ""))
     columns = expanded({pattern: "*"}, panels)
     labels = {(row.method, row.ablation): row.label for row in ordered(board, order)}
     names = [labels[key] for key in zip(here["method"], here["ablation"], strict=True)]
     here = here.assign(label=names, pool=here[KEY].map(columns))
     grid = here.pivot(index="label", columns="pool", values="value").reindex(labels.values())
-    levels = {name: board.reference(key, floor) for key, name in columns.items()}
-    if any(level is not None for level in levels.values()):
-        grid.loc[words] = pd.Series(levels, dtype=float)
+    levels = pd.DataFrame({name: board.levels(key) for key, name in columns.items()})
+    grid = pd.concat([grid, levels])
 
     def draw() -> Figure:
         figure = plots.new_figure(1.1 + plots.ROW_INCHES * 1.15 * len(grid))
         axes = plots.draw_heat_map(figure, grid, ".2f", vmin=0, vmax=1)
-        axes.axhline(len(grid) - 1, color=plots.INK, linewidth=1.5)
+        axes.axhline(len(grid) - len(levels), color=plots.INK, linewidth=1.5)
         axes.set(xlabel="", ylabel="")
         return plots.titled(figure, board.synthetic, title)
 
-    return Picture(one.name, one.title, f"{one.caption}; {words} in the last line.", draw)
+    said = f"; {' and '.join(levels.index)} in the last lines" if len(levels) else ""
+    return Picture(one.name, one.title, f"{one.caption}{said}.", draw)

@@ -47,7 +47,7 @@ def draw_forest(
 ) -> None:
     """Paired differences in `unit` below each other: dot (filled or not) and interval, 0 dashed."""
     for place, (comparison, solid) in enumerate(zip(comparisons, filled, strict=True)):
-        value, lower, upper, _ = comparison.difference
+        value, lower, upper = comparison.difference[:3]
         axes.plot([lower, upper], [place, place], color=ACCENT, linewidth=2)
         axes.plot(value, place, "o", ms=6.5, color=ACCENT, mfc=None if solid else PAPER)
     axes.axvline(0, color=ALARM, linestyle="--", linewidth=1.2)

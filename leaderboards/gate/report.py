@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from benchmarks.statistics.intervals import Interval
 from leaderboards.gate.comparison import Side
-from leaderboards.gate.quality_gate import CONFIDENCE, LEVEL, Gate, GateLine, seed_policy
+from leaderboards.gate.difference import CONFIDENCE
+from leaderboards.gate.quality_gate import LEVEL, Gate, GateLine, seed_policy
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, bounds_text, form_of, number_text
@@ -20,19 +21,22 @@ from leaderboards.tables.protocol import cohort_facts, titled
 SCHEMA_VERSION = 1
 GATE_COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
 _RULE = (
-    "pass: the lower bound of the difference is at or above minus the margin; regress: the upper bound is under it and "
-    f"Holm's adjustment over all lines agrees (one-sided, {LEVEL:g}); inconclusive: the interval straddles it"
+    "pass: the lower bound of the difference is at or above minus the margin; regress: the loss is over the margin, "
+    f"and that anything was lost is sure (one-sided p at most {LEVEL:g} after Holm over the lines of the benchmark); "
+    "inconclusive: anything else"
 )
 
 
 def cells_of(line: GateLine) -> tuple[str, ...]:
     """A line as text, in the order of COLUMNS; more is better in the difference, whatever the metric."""
-    declared, form = line.pair.reference_board.declared, form_of(line.key)
+    declared, form = line.pair.reference_board.declared, form_of(line.guarded.keys[0])
     reference, candidate, margin = (number_text(value, form) for value in (line.reference, line.candidate, line.margin))
     sign = "+" if line.difference.value > 0 else ""
     bounds = bounds_text(Estimate(*line.difference), form) or "no interval"
     difference = f"{sign}{number_text(line.difference.value, form)} {bounds}"
-    name = f"{pool_words(declared, line.key)}, {metric_words(declared, line.key)}"
+    keys = line.guarded.keys
+    name = ", ".join(dict.fromkeys(pool_words(declared, key) for key in keys)) + ", "
+    name += ("mean of " if len(keys) > 1 else "") + "; ".join(metric_words(declared, key) for key in keys)
     return line.pair.label, declared.label, name, reference, candidate, difference, margin, line.outcome
 
 
@@ -45,10 +49,9 @@ def summary(gate: Gate) -> str:
 
 def policy(gate: Gate) -> list[tuple[str, str]]:
     """The making of the verdicts, subject and text."""
-    seeds = dict.fromkeys(seed_policy(*line.pair.seeds) for line in gate.lines)
     found = [
-        ("intervals", f"{CONFIDENCE:.0%}, percentile, {gate.n_resamples} paired resamples of patients"),
-        ("seeds", "; ".join(seeds)),
+        ("intervals", f"{CONFIDENCE:.0%}, Student's t, over seeds and {gate.n_resamples} paired resamples of patients"),
+        ("seeds", "; ".join(seed_policy(gate.lines))),
         ("verdict", _RULE),
         ("margin", "the larger of an absolute loss and a share of the reference's value"),
     ]
@@ -116,7 +119,7 @@ def gate_junit(gate: Gate) -> str:
         for subject, text in _origin(side, facts):
             ElementTree.SubElement(properties, "property", {"name": subject, "value": text})
     for line in gate.lines:
-        where = {"classname": f"{line.pair.benchmark}.{line.pair.label}", "name": line.key}
+        where = {"classname": f"{line.pair.benchmark}.{line.pair.label}", "name": line.guarded.name}
         case = ElementTree.SubElement(suite, "testcase", where)
         if line.outcome != "pass":
             kind = "failure" if line.outcome == "regress" else "skipped"
@@ -143,7 +146,7 @@ def gate_json(gate: Gate) -> str:
 
 
 def _line_mapping(line: GateLine) -> dict[str, object]:
-    metric = line.pair.reference.scored[0].metrics[line.key]
+    metric = line.pair.reference.scored[0].metrics[line.guarded.keys[0]]
     seeds = dict(zip(("reference", "candidate"), line.pair.seeds, strict=True))
     return {
         "method": line.pair.reference.method,
@@ -151,7 +154,8 @@ def _line_mapping(line: GateLine) -> dict[str, object]:
         "candidate_method": line.pair.candidate.method,
         "candidate_ablation": line.pair.candidate.ablation,
         "benchmark": line.pair.benchmark,
-        "metric": line.key,
+        "metric": line.guarded.name,
+        "keys": list(line.guarded.keys),
         "higher_is_better": metric.higher_is_better,
         "n_patients": metric.n_patients,
         "seeds": seeds,
@@ -159,6 +163,7 @@ def _line_mapping(line: GateLine) -> dict[str, object]:
         "candidate": line.candidate,
         "difference": dict(zip(Interval._fields, _finite(line.difference), strict=True)),
         "margin": line.margin,
+        "seed_sd": line.spread.sd if math.isfinite(line.spread.sd) else None,
         "p_holm": line.p_holm,
         "outcome": line.outcome,
     }

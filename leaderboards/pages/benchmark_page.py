@@ -8,13 +8,15 @@ from itertools import chain
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
 from leaderboards.figures.training_curves import training_plots
+from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.ablation_study import AblationStudy
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words
-from leaderboards.scores.paired_differences import declared_contrasts, differences_to
+from leaderboards.scores.paired_differences import differences_to
 from leaderboards.tables.ablation_tables import ablation_table, ablation_verdicts
 from leaderboards.tables.benchmark_tables import detail_tables, main_tables
 from leaderboards.tables.cells import PageTable, Verdict
+from leaderboards.tables.contrast_verdicts import joint_controls
 from leaderboards.tables.difference_tables import declared_table, reference_table, spread_table
 from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import facts, runs_of, titled
@@ -22,13 +24,12 @@ from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
 from leaderboards.tables.verdicts import (
     board_verdicts,
     headline_verdicts,
-    joint_controls,
     on_what_is_missing,
     ranking_verdicts,
 )
 
 NOTHING_TO_COMPARE = "No two complete rows to compare."
-GROUPS = "Rows that share a group letter are not separable; on the page the first group is set in bold."
+GROUPS = "Rows that share a group letter are not separable in it; on the page the first group is set in bold."
 
 
 def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Page:
@@ -47,6 +48,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
         Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
         Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
         *([Block("Figures", figures=figures)] if figures else []),
+        *([tuning] if trainings and (tuning := tuning_block(board)) else []),
         *(
             Block(f"Details: {sheet.declared.label}", tables=found, small=True)
             for sheet in sheets
@@ -81,25 +83,23 @@ def ablation_part(study: AblationStudy, n_resamples: int) -> Page:
 def _lead(sheets: Sequence[BenchmarkScores]) -> str:
     found = [sheet.headline.name for sheet in sheets if sheet.headline]
     ranked = f" Rows in order of {'; '.join(found)}." if found else ""
-    return f"Value [lower, upper].{ranked} {GROUPS}"
+    return f"Value [lower, upper].{ranked} {GROUPS if any(sheet.groups for sheet in sheets) else ''}".strip()
 
 
 def _difference_tables(sheets: Sequence[BenchmarkScores], n_resamples: int) -> list[PageTable]:
-    further = [
-        comparison
-        for sheet in sheets
-        for key in sheet.declared.compared
-        for comparison in declared_contrasts(sheet.board, key, n_resamples)
-    ]
-    contrasts = [*(comparison for sheet in sheets for comparison in sheet.contrasts), *further]
-    tables = [declared_table(contrasts)] if contrasts else []
+    contrasts = [c for sheet in sheets for c in (*sheet.contrasts, *sheet.beside)]
+    declared = len(sheets[0].board.contrasts)
+    over = f"the {declared} contrasts that were declared, by metric"
+    if len(sheets) > 1:
+        over = f"the {declared} contrasts that were declared on each of {len(sheets)} benchmarks"
+    tables = [declared_table(contrasts, over)] if contrasts else []
     tables += [table for sheet in sheets if (table := _reference_table(sheet, n_resamples))]
     return [*tables, *(table for sheet in sheets if (table := spread_table(sheet)))]
 
 
 def _reference_table(sheet: BenchmarkScores, n_resamples: int) -> PageTable | None:
     """Every method minus clip, where a benchmark declares more metrics to compare than the one that ranks."""
-    clip, compared = sheet.board.row("clip"), sheet.declared.compared
+    clip, compared = sheet.board.row("clip"), sheet.declared.co_primary
     if clip is None or sheet.headline is None or not compared:
         return None
     keys = {key: metric_words(sheet.declared, key) for key in (sheet.headline.key, *compared)}

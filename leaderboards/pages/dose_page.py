@@ -14,12 +14,13 @@ from leaderboards.scores.dose_response import BASE, CONTROL, Dose, DoseResponse
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict
+from leaderboards.tables.contrast_verdicts import shown_difference
 from leaderboards.tables.difference_tables import difference_cell
 from leaderboards.tables.document import Block, Page, Picture
 from leaderboards.tables.protocol import cohort_facts, titled
-from leaderboards.tables.verdicts import shown_difference
+from leaderboards.tables.verdicts import on_runs_alone
 
-COLUMNS = ("factor", "dose", "contrast", "metric", "difference", "lower", "upper", "p_holm", "seeds", "synthetic",
+DOSE_COLUMNS = ("factor", "dose", "contrast", "metric", "difference", "lower", "upper", "p_holm", "seeds", "synthetic",
            "cohort", "split_fingerprint")  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def dose_frame(found: DoseResponse) -> pd.DataFrame:
             one.factor, one.dose, f"{contrast[0]} - {contrast[1]}", key, value, lower, upper, comparison.p_holm,
             len(board.seeds), board.synthetic, board.cohort_name, board.facts.split_fingerprint,
         ))  # fmt: skip
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+    return pd.DataFrame(lines, columns=list(DOSE_COLUMNS))
 
 
 def _all(found: DoseResponse) -> Iterator[tuple[Dose, tuple[str, str], str, Comparison]]:
@@ -74,6 +75,7 @@ def _metric(found: DoseResponse, key: str) -> str:
 
 
 def _verdicts(found: DoseResponse) -> Iterator[Verdict]:
+    yield from on_runs_alone(next(iter(found.boards.values())))
     yield _on_control(found)
     for key in found.keys:
         for contrast in found.sweep.contrasts[:1]:
@@ -103,7 +105,7 @@ def _on_doses(found: DoseResponse, key: str, contrast: tuple[str, str]) -> Itera
     known = [(one, c) for one in found.sweep.doses if (c := found.of(one.folder, key, contrast))]
     if not known:
         return
-    named = {}
+    named: dict[str, str] = {}
     for word, sign in (("above", 1), ("below", -1)):
         at = [f"{one.factor}={one.dose}" for one, c in known if c.separates and sign * c.gain.value > 0]
         named |= {word: ", ".join(dict.fromkeys(at))} if at else {}

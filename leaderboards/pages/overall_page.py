@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask
 from leaderboards.scores.headlines import metric_words
@@ -25,6 +26,7 @@ from leaderboards.tables.cells import (
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
+from leaderboards.tables.verdicts import on_runs_alone
 
 NOT_INDEPENDENT = (
     "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
@@ -40,12 +42,13 @@ def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resample
     blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), [plot] if plot else [])]
     if contrasts:
         title = "Declared contrasts, ranking metric of each benchmark"
-        blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, title, "each family of benchmarks")]))
+        blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, _OVER, title)]))
     title = titled("All tasks", board)
     about = [*cohort_facts(board), *_facts(overall, sheets, n_resamples)]
     return Page("overall", "All tasks", title, board.synthetic, _verdicts(overall, sheets), about, blocks)
 
 
+_OVER = "all that were declared on the benchmarks of a page"
 _LEAD = (
     "The declared metric of each task, value [lower, upper]. A method with a hole is listed with what it lacks and has "
     "no average rank."
@@ -64,16 +67,16 @@ def _facts(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int
             "Holm's steps over all pairs, at .05",
         ),
         ("independence", NOT_INDEPENDENT),
-        ("intervals", f"95 %, percentile, {n_resamples} resamples; see the page of each family"),
+        ("intervals", f"95 %, {n_resamples} resamples; see the page of each family"),
     ]
 
 
 def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
-    found = []
+    found = on_runs_alone(sheets[0].board)
     left_out = [label for label in overall.labels if overall.lacking[label]]
-    if overall.ranks is None:
+    if overall.ranks is None and not found:
         found.append(Verdict("warn", "No method has every task, so there are no average ranks."))
-    else:
+    elif overall.ranks:
         best, rank = next(iter(overall.ranks.ranks.items()))
         n_methods, n_tasks = len(overall.ranks.ranks), len(overall.tasks)
         found.append(Verdict("plain", f"Best average rank: {best}, {rank:.2f} of {n_methods}, over {n_tasks} tasks."))
@@ -81,9 +84,9 @@ def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdi
     if left_out:
         text = f"Not ranked, for want of a task: {', '.join(left_out)}. What each lacks stands below."
         found.append(Verdict("plain", text))
-    found.append(Verdict("warn", NOT_INDEPENDENT))
+    found += [Verdict("warn", NOT_INDEPENDENT)] if overall.ranks else []
     seeds = min(len(sheet.board.seeds) for sheet in sheets)
-    if seeds < SEEDS_FOR_A_TEST:
+    if SEEDS_FOR_A_SPREAD <= seeds < SEEDS_FOR_A_TEST:
         text = f"{seeds} seed{'s' if seeds > 1 else ''}: no sign-flip test over seeds, which needs {SEEDS_FOR_A_TEST}."
         found.append(Verdict("plain", text))
     return found
@@ -115,10 +118,11 @@ def _rank_table(overall: Overall, sheets: Sequence[BenchmarkScores]) -> PageTabl
     best = {task.name: _best(overall, task.name, task.higher_is_better) for task in overall.tasks}
     lines = []
     for label in overall.labels:
-        cells = [_cell(overall, label, task, best[task.name]) for task in overall.tasks]
+        cells = [_cell(overall, label, task, best[task.name] if ranks else math.nan) for task in overall.tasks]
         lines.append(Line((Cell(label), number_cell(ranks.get(label), "hundredth"), *cells), label=label))
     columns = ("method", "average rank", *(task.name for task in overall.tasks))
-    caption = f"{len(overall.tasks)} tasks; ranks over the {len(ranks)} methods that have them all. Strong: the best."
+    caption = f"{len(overall.tasks)} tasks"
+    caption += f"; ranks over the {len(ranks)} methods that have them all. Strong: the best." if ranks else "."
     boards = {sheet.name: sheet.board for sheet in sheets}
     facets = (None, None, *(facet_of(boards[task.benchmark], task.key) for task in overall.tasks))
     return PageTable("Methods by tasks", caption, columns, tuple(lines), facets)

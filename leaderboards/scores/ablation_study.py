@@ -20,7 +20,7 @@ from selip.system.mappings import dotted
 
 UNREGISTERED = Ablation("other", "", ())
 """Stands for an ablation that is not registered here."""
-Registry = Mapping[str, Ablation]
+AblationsByName = Mapping[str, Ablation]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class AblationStudy:
     @property
     def keys(self) -> tuple[str, ...]:
         """The compared metrics, that which ranks first."""
-        return (self.headline.key, *self.board.declared.compared)
+        return (self.headline.key, *self.board.declared.co_primary)
 
     @property
     def compared(self) -> list[tuple[Ablated, Comparison]]:
@@ -104,7 +104,7 @@ def study_of(board: BenchmarkRecords, n_resamples: int, method: str = FULL) -> A
     ablated, headline = ablations_of(board, method), headline_of(board.records)
     if ablated is None or headline is None:
         return None
-    keys = (headline.key, *board.declared.compared)
+    keys = (headline.key, *board.declared.co_primary)
     registry, full = all_ablations(), ablated.row(method)
     settings = next((settings_of(record) for record in ablated.records if not record.ablation), {})
     rows = sorted((row for row in ablated.rows if row.ablation), key=lambda row: _place(row.ablation, registry))
@@ -138,7 +138,12 @@ def _changes(board: BenchmarkRecords, row: MethodRow, settings: Mapping[str, Any
 
 
 def _differences(
-    board: BenchmarkRecords, rows: Sequence[MethodRow], full: MethodRow, key: str, n_resamples: int, registry: Registry
+    board: BenchmarkRecords,
+    rows: Sequence[MethodRow],
+    full: MethodRow,
+    key: str,
+    n_resamples: int,
+    registry: AblationsByName,
 ) -> dict[str, Comparison]:
     """Each scored row minus the full one, or minus the row that it is declared against; Holm over all rows."""
     found = {row.ablation: row for row in rows if not row.hole}
@@ -148,12 +153,14 @@ def _differences(
     return {comparison.a: comparison for comparison in adjusted(compared, family=len(rows))}
 
 
-def _reference(row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: Registry) -> MethodRow | None:
+def _reference(
+    row: MethodRow, found: Mapping[str, MethodRow], full: MethodRow, registry: AblationsByName
+) -> MethodRow | None:
     against = registry.get(row.ablation, UNREGISTERED).against
     return found.get(against) if against else full
 
 
-def _place(name: str, registry: Registry) -> tuple[int, int, str]:
+def _place(name: str, registry: AblationsByName) -> tuple[int, int, str]:
     """Groups in the order of the registry, ablations of a group together; unknown names last."""
     if name not in registry:
         return len(registry), 0, name

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
 from selip.records.declaration import Declared
 from selip.records.metric_key import MetricKey
 from selip.records.record import CohortFacts, Record
 from selip.records.record_files import read_per_item, read_records
-from selip.system.errors import InputError
 
 FULL = "selip"
 """The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
@@ -95,6 +94,11 @@ class BenchmarkRecords:
         return {method: tuple(two for one, two in pairs if one == method) for method, _ in pairs}
 
     @property
+    def describes_runs(self) -> bool:
+        """True with too few seeds to say anything of others."""
+        return len(self.seeds) < SEEDS_FOR_A_SPREAD
+
+    @property
     def complete(self) -> tuple[MethodRow, ...]:
         """Rows without a hole."""
         return tuple(row for row in self.rows if not row.hole)
@@ -139,6 +143,17 @@ class BenchmarkRecords:
         beside = MetricKey.parse(key).beside(name)
         found = (record.metrics.get(beside) for record in self.records)
         return next((metric.value for metric in found if metric), None)
+
+    def levels(self, key: str) -> dict[str, float]:
+        """Names and values of what a trained method must clear in a metric: the first declared floor and majority."""
+        named = self.declared.floors
+        values = {name: self.reference(key, name) for name in (*[*named][:1], "majority") if name in named}
+        return {named[name]: value for name, value in values.items() if value is not None}
+
+    def floor(self, key: str) -> tuple[str, float] | None:
+        """The higher of the levels, or the lower one where less is better; None without any."""
+        best = max if self.is_higher_better(key) else min
+        return best(self.levels(key).items(), key=lambda level: level[1], default=None)
 
     def floors(self, keys: Iterable[str]) -> dict[str, str]:
         """Declared references that one of the metrics has beside it, and their names, in order."""
@@ -216,7 +231,6 @@ def _assembled(
 def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> MethodRow:
     mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
     scored = [record for record in mine if record.status == "ok"]
-    _check_one_per_seed(scored)
     reasons: dict[str, list[int]] = {}
     for seed in sorted(set(seeds) - {record.seed for record in scored}):
         lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
@@ -228,12 +242,3 @@ def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _check_one_per_seed(scored: Sequence[Record]) -> None:
-    for one, two in pairwise(scored):
-        if one.seed == two.seed:
-            raise InputError(
-                f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
-                f"{two.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
-            )

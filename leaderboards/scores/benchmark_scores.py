@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.statistics.significance import AverageRanks, friedman_ranks
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, methods_of
 from leaderboards.scores.headlines import Headline, headline_of, metric_words, pool_words, task_keys
-from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, standing_of
+from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, declared_contrasts, standing_of
 from leaderboards.scores.tidy_table import KEY, Estimate, estimate_of, tidy
 from selip.records.declaration import Declared
 
@@ -19,7 +19,8 @@ from selip.records.declaration import Declared
 class BenchmarkScores:
     """One benchmark without ablations; headline and standing are None when no record was scored.
 
-    The contrasts are those declared, on the metric that ranks, Holm-adjusted over the family of benchmarks.
+    The contrasts are those declared, on the metric that ranks, Holm-adjusted over the family of benchmarks; `beside`
+    are the same on the co-primary metrics, adjusted by metric.
     """
 
     board: BenchmarkRecords
@@ -27,6 +28,7 @@ class BenchmarkScores:
     standing: Standing | None
     frame: pd.DataFrame
     contrasts: Sequence[Comparison] = ()
+    beside: Sequence[Comparison] = ()
 
     @property
     def name(self) -> str:
@@ -42,6 +44,10 @@ class BenchmarkScores:
     def groups(self) -> dict[str, str]:
         """Group letters of the rows, by label."""
         return self.standing.groups if self.standing else {}
+
+    def evidence(self, first: str, second: str) -> list[Comparison]:
+        """A declared contrast on the metric that ranks and on every co-primary one."""
+        return [c for c in (*self.contrasts, *self.beside) if (c.a, c.b) == (first, second) and c.known]
 
     def estimate(self, row: MethodRow, key: str) -> Estimate:
         """Value and bounds of a complete row in a metric that it has."""
@@ -60,18 +66,14 @@ def _sheet(board: BenchmarkRecords, n_resamples: int) -> BenchmarkScores:
     headline = headline_of(board.records)
     standing = standing_of(board, headline.key, n_resamples) if headline else None
     frame = tidy(board, n_resamples, known=[standing] if standing else [])
-    return BenchmarkScores(board, headline, standing, frame)
+    beside = [c for key in board.declared.co_primary for c in declared_contrasts(board, key, n_resamples)]
+    return BenchmarkScores(board, headline, standing, frame, beside=beside if headline else ())
 
 
 def _with_holm(sheets: Sequence[BenchmarkScores]) -> list[BenchmarkScores]:
-    """The sheets with their declared contrasts, adjusted over all of the family."""
+    """The sheets with their declared contrasts, adjusted over all of the family, run or not."""
     raw = [sheet.standing.declared(sheet.board.contrasts) if sheet.standing else [] for sheet in sheets]
-    planned = sum(
-        {first, second} <= {row.label for row in sheet.board.rows}
-        for sheet in sheets
-        if sheet.headline
-        for first, second in sheet.board.contrasts
-    )
+    planned = sum(len(sheet.board.contrasts) for sheet in sheets)
     every = iter(adjusted([comparison for found in raw for comparison in found], family=planned))
     return [replace(sheet, contrasts=[next(every) for _ in found]) for sheet, found in zip(sheets, raw, strict=True)]
 
@@ -107,7 +109,7 @@ class Overall:
 
 
 def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
-    """Methods by tasks, from the sheets of all benchmarks."""
+    """Methods by tasks, from the sheets of all benchmarks; without ranks where they describe runs."""
     sheets = [sheet for sheet in sheets if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
     entries = {found: numbers for sheet in sheets for found, numbers in _entries(sheet).items()}
@@ -121,7 +123,7 @@ def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
     }
     whole = Overall(tuple(tasks), entries, tuple(labels), lacking, None)
     scores = whole.scores()
-    if scores.empty:
+    if scores.empty or any(sheet.board.describes_runs for sheet in sheets):
         return whole
     ranks = friedman_ranks(scores, [task.higher_is_better for task in tasks])
     order = [*ranks.ranks, *(label for label in labels if lacking[label])]

@@ -17,9 +17,10 @@ Recall is the hit rate in both. Ours is stricter in two policies: identical text
 and ties count against the method, also in acc5, which needs five classes. Their linear probe is trained by gradient
 descent on unit-length embeddings, ours is a logistic regression on standardised ones.
 
-Ours without a counterpart there: MRR, median_rank, mAP@R, R-precision, nDCG, hard negatives, the macro pool; AUROC,
-AUPRC, F1, MCC, ECE; probes of features, nearest neighbours and shares of the labels; few_shot, fine_tune, segmentation;
-intervals and references. Theirs without one here: mean_average_precision (several labels an image) and captioning.
+Ours without a counterpart there: MRR, median_rank, mAP@R, R-precision, nDCG, the macro pool and those of hard
+negatives; AUROC, AUPRC, F1, MCC, ECE; probes of features, nearest neighbours and shares of the labels; few_shot,
+fine_tune, segmentation; intervals and references. Theirs without one here: mean_average_precision (several labels an
+image) and captioning.
 """
 
 from __future__ import annotations
@@ -138,8 +139,8 @@ def _result(record: Record, pool: str, task: str, metrics: dict[str, float], lan
 def _counterparts(board: BenchmarkRecords, record: Record) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Pool, their task and their metrics of one record."""
     for pool in dict.fromkeys(MetricKey.parse(key).pool for key in record.metrics):
-        if board.benchmark == RETRIEVAL and pool != "macro":
-            yield pool, "zeroshot_retrieval", _recalls(record, pool)
+        if board.benchmark == RETRIEVAL and pool != "macro" and (recalls := _recalls(record, pool)):
+            yield pool, "zeroshot_retrieval", recalls
         elif board.benchmark in CLASSIFICATIONS:
             task, model, prefix = CLASSIFICATIONS[board.benchmark]
             balanced = record.metrics.get(f"{pool}/{model}balanced_accuracy")

@@ -55,14 +55,21 @@ def check_names(records: Sequence[Record]) -> None:
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split, contrasts or, in an ablation, configuration.
+    """Refuses records of different schema, protocol, cohort, split, contrasts, configuration, and two of one cell.
 
     Raises:
         InputError: Names the first two that differ.
     """
     check_same(records, PROTOCOL | SHARED | DECLARED)
     configured: dict[str, Record] = {}
+    scored: dict[tuple[str, str, int], Record] = {}
     for record in records:
+        cell = record.method, record.ablation, record.seed
+        if record.status == "ok" and (one := scored.setdefault(cell, record)) is not record:
+            raise InputError(
+                f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
+                f"{record.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
+            )
         same = configured.setdefault(record.ablation, record)
         if record.config_hash != same.config_hash:
             raise InputError(

@@ -16,17 +16,11 @@ from selip.records.record import CohortFacts, Record
 
 @dataclass(frozen=True)
 class Headline:
-    """The metric (`pool/metric`) that methods are ranked by on a benchmark, and its name in words.
-
-    A trained method must clear `floor`, a reference, by `clears` times.
-    """
+    """The metric (`pool/metric`) that methods are ranked by on a benchmark, and its name in words."""
 
     key: str
     name: str
     higher_is_better: bool = True
-    floor: str = "chance"
-    floor_name: str = "chance"
-    clears: float = 1.0
 
     @property
     def metric(self) -> str:
@@ -50,12 +44,6 @@ class Headline:
         """The bound of an interval on the better side."""
         return upper if self.higher_is_better else lower
 
-    def is_clear(self, bound: float, floor: float) -> bool:
-        """True where the worse bound of an interval is clear of the floor."""
-        if self.clears == 1:
-            return self.beyond(bound, floor)
-        return bound >= self.clears * floor if self.higher_is_better else bound <= floor / self.clears
-
 
 def headline_of(records: Sequence[Record]) -> Headline | None:
     """The declared metric in the first of its pools that the records of one benchmark have; None without any."""
@@ -65,8 +53,7 @@ def headline_of(records: Sequence[Record]) -> Headline | None:
     key = MetricKey.parse(keys[0])
     statistic = words(declared, key.statistic)
     name = declared.headline_label or f"{statistic} ({declared.label}, {words(declared, key.pool)})"
-    floor = next(iter(declared.floors), "")
-    return Headline(keys[0], name, declared.higher_is_better, floor, declared.floors.get(floor, ""), declared.clears)
+    return Headline(keys[0], name, declared.higher_is_better)
 
 
 def task_keys(records: Sequence[Record]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.table_intervals import row_intervals
 from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
 from leaderboards.scores.headlines import task_keys
 from leaderboards.scores.paired_differences import Standing
@@ -49,9 +49,8 @@ def tidy(
     """One line a complete row x metric, and one line without a number for each row with a hole.
 
     With one seed, value and interval are those of the record. With several, the value is the mean over seeds, `lower`
-    and `upper` are from the hierarchical bootstrap (seed, then patient), `case_lower` and `case_upper` from patients
-    alone with the seeds held, and `seed_sd` is the spread of the seeds' values alone. A metric of fewer items than its
-    benchmark asks for has no number.
+    and `upper` are over seeds and patients, `case_lower` and `case_upper` from patients alone with the seeds held, and
+    `seed_sd` is that of the seeds' values alone. A metric of fewer items than its benchmark asks for has no number.
 
     `keys` are the metrics to keep, all where None. Metrics of the `known` standings need no second pass over resamples.
     """
@@ -177,7 +176,7 @@ def _batches(board: BenchmarkRecords, kept: Mapping[str, Sequence[str]]) -> list
 
 def _bounds(batch: _Batch, frames: Mapping[str, Sequence[pd.DataFrame]], n_resamples: int) -> Bounds:
     names = {MetricKey.parse(key).metric: key for key in batch.keys}
-    found = hierarchical_columns(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
+    found = row_intervals(frames, list(names), (), n_resamples=n_resamples, statistic=batch.statistic)
     return {(label, names[name]): (one.lower, one.upper) for (label, name), one in found.intervals.items()}
 
 

@@ -100,7 +100,7 @@ def _place(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> str:
     """The place of a row without average rank in the first benchmark that it has one in."""
     for sheet, row in rows:
         places = ranked(sheet.board, _key(sheet))
-        if row in places and sheet.headline:
+        if row in places and sheet.headline and not sheet.board.describes_runs:
             return f"{places.index(row) + 1} of {len(places)} in {sheet.headline.name}"
     return ""
 
@@ -123,7 +123,7 @@ def _scores(rows: Sequence[tuple[BenchmarkScores, MethodRow]]) -> PageTable:
             Cell(sheet.declared.label),
             Cell(f"{metric_words(sheet.declared, key)} · {pool_words(sheet.declared, key)}", prose=True),
             metric_cell(sheet.estimate(row, key), key),
-            Cell(f"{places.index(row) + 1} of {len(places)}"),
+            Cell(MISSING if sheet.board.describes_runs else f"{places.index(row) + 1} of {len(places)}"),
             Cell(sheet.groups.get(row.label, MISSING)),
         )
         lines.append(Line(cells))

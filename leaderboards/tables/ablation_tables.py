@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.ablation_study import Ablated, AblationStudy, mean_of
 from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.headlines import capital, metric_words, pool_words
@@ -25,14 +26,13 @@ from leaderboards.tables.cells import (
     metric_cell,
     number_cell,
 )
+from leaderboards.tables.contrast_verdicts import beside_words, shown_difference
 from leaderboards.tables.difference_tables import difference_cell
 from leaderboards.tables.verdicts import (
-    beside_words,
     on_convergence,
     on_seeds,
     on_skipped,
     on_what_is_missing,
-    shown_difference,
 )
 
 START = {"weights": "other weights", "batches": "other batches", "steps": "other steps"}
@@ -57,11 +57,10 @@ def ablation_table(study: AblationStudy) -> PageTable:
     empty = [Cell(MISSING)] * 4
     lines.append(Line((Cell("chance"), *empty[:2], *_beside(chance, empty[:3]), *empty), kind="reference"))
     caption = (
-        f"Difference: ablation − {study.full_name} in {first}, paired over patients and seeds; two-sided "
-        f"bootstrap p; Holm over the {len(study.ablations)} ablations that were run, failed ones too. Start: what of "
-        "the initial weights, the batches or the steps is of necessity not "
-        f"{study.full_name}'s. "
-        f"{capital(pool_words(board.declared, study.headline.key))} volumes."
+        f"Difference: ablation − {study.full_name} in {first}, paired over patients and seeds; two-sided p, from "
+        f"{SEEDS_FOR_A_SPREAD} seeds on; Holm over the {len(study.ablations)} ablations that were run or failed. "
+        "Start: what of the initial weights, the batches or the steps is of necessity not "
+        f"{study.full_name}'s. {capital(pool_words(board.declared, study.headline.key))} volumes."
     )
     scored, *rest = (facet_of(board, key) for key in keys)
     facets = (None, None, None, scored, DIFFERENCE, None, None, *rest, None, None, None, None)
@@ -143,7 +142,7 @@ def _fields(study: AblationStudy, row: MethodRow, one: Ablated | None) -> list[d
     lines = []
     for entry in _entries(study, row).to_dict("records"):
         found = one.differences.get(entry[KEY]) if one else None
-        value, lower, upper, p_value = found.difference if found else (math.nan,) * 4
+        value, lower, upper, p_value = found.difference[:4] if found else (math.nan,) * 4
         numbers = {"difference": value, "difference_lower": lower, "difference_upper": upper, "p": p_value}
         lines.append(entry | about | numbers | {"p_holm": found.p_holm if found else math.nan})
     return lines
@@ -170,7 +169,7 @@ def ablation_verdicts(study: AblationStudy) -> list[Verdict]:
         *_on_differences(study),
         *_on_smallest(study),
         *on_skipped(study.board),
-        on_seeds(study.board),
+        *on_seeds(study.board),
         *_on_start(study),
         *on_convergence(study.board),
     ]
@@ -185,7 +184,7 @@ def _on_full(study: AblationStudy) -> list[Verdict]:
 
 def _on_differences(study: AblationStudy) -> list[Verdict]:
     """Names the ablations that differ after Holm's adjustment, in their direction, and those that do not."""
-    if not study.compared:
+    if not study.compared or study.board.describes_runs:
         return []
     n_ablations, name = len(study.ablations), study.headline.name
     over = f"after Holm's adjustment over {n_ablations} ablation{'s' if n_ablations > 1 else ''}"
@@ -207,7 +206,7 @@ def _on_differences(study: AblationStudy) -> list[Verdict]:
 
 
 def _on_smallest(study: AblationStudy) -> list[Verdict]:
-    if not study.compared:
+    if not study.compared or study.board.describes_runs:
         return []
     smallest = sorted(comparison.smallest for _, comparison in study.compared)
     low, high = (f"{value:.3f}" for value in (smallest[0], smallest[-1]))

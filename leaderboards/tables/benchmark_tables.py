@@ -32,7 +32,7 @@ def main_tables(sheet: BenchmarkScores) -> list[PageTable]:
     if sheet.headline is None:
         return [_unscored_table(sheet)]
     found = _declared_tables(sheet, sheet.headline, detail=False) or [_overview_table(sheet, sheet.headline)]
-    return [with_groups(found[0], sheet.groups), *found[1:]]
+    return [with_groups(found[0], sheet.groups) if sheet.groups else found[0], *found[1:]]
 
 
 def detail_tables(sheet: BenchmarkScores) -> list[PageTable]:

@@ -118,10 +118,10 @@ class PageTable:
 def facet_of(board: BenchmarkRecords, key: str) -> Facet:
     """The subject of a column of a metric, `pool/metric`."""
     declared = board.declared
-    floor, statistic = next(iter(declared.floors), ""), MetricKey.parse(key).statistic
+    floor, statistic = board.floor(key), MetricKey.parse(key).statistic
     return Facet(
         declared.label, pool_words(declared, key), words(declared, statistic),
-        board.is_higher_better(key), board.reference(key, floor),
+        board.is_higher_better(key), floor[1] if floor else None,
     )  # fmt: skip
 
 

@@ -12,11 +12,13 @@ from leaderboards.scores.tidy_table import KEY, Estimate
 from leaderboards.tables.cells import DIFFERENCE, MISSING, Cell, Line, PageTable, facet_of, form_of, number_cell
 
 
-def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contrasts", over: str = "") -> PageTable:
+def declared_table(contrasts: Sequence[Comparison], over: str, title: str = "Declared contrasts") -> PageTable:
     """The contrasts fixed before any run, one line a contrast and metric, with the Holm-adjusted p-value.
 
-    `over` is what Holm's adjustment is over; "" for all lines, or each metric where they are of one benchmark.
+    `over` is what Holm's adjustment is over.
     """
+    if not any(c.is_tested for c in contrasts):
+        return _described_table(contrasts, title)
     over_seeds = any(pd.notna(c.p_seeds) for c in contrasts)
     lines = tuple(
         Line((
@@ -25,20 +27,27 @@ def declared_table(contrasts: Sequence[Comparison], title: str = "Declared contr
             difference_cell(c),
             number_cell(c.p_holm, "p"),
             *([number_cell(c.p_seeds, "p")] if over_seeds else []),
-            Cell(("yes" if c.differs else "no") if c.known else MISSING),
-            number_cell(c.smallest if c.known else None, "spread"),
+            Cell(("yes" if c.differs else "no") if c.is_tested else MISSING),
+            number_cell(c.smallest, "spread"),
         ))
         for c in contrasts
     )  # fmt: skip
-    several = len({c.benchmark for c in contrasts}) > 1
     flips = ("p (sign flip)",) if over_seeds else ()
     columns = ("contrast", "metric", "difference", "p (Holm)", *flips, "separated", "smallest detectable")
-    caption = "Fixed before any run. Paired over patients and seeds; two-sided bootstrap p, Holm over "
-    caption += over or (f"the {len(contrasts)} lines of the table" if several else "each metric")
-    caption += ". Sign flip: exact, over seeds alone." if over_seeds else "."
+    caption = f"Fixed before any run. Paired over patients and seeds; two-sided p, Holm over {over}, run or not."
+    caption += " Sign flip: exact, over seeds alone." if over_seeds else ""
     caption += " Separated: the interval leaves out 0 and Holm's p is at most .05."
-    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05."
+    caption += " Smallest detectable: the true difference that this comparison would find with 80 % power at .05, the "
+    caption += "spread of seeds included, before Holm's adjustment."
     return PageTable(title, caption, columns, lines, (None, None, DIFFERENCE, *([None] * (len(columns) - 3))))
+
+
+def _described_table(contrasts: Sequence[Comparison], title: str) -> PageTable:
+    lines = tuple(Line((Cell(c.name), Cell(c.metric), difference_cell(c))) for c in contrasts)
+    caption = (
+        "Fixed before any run. So few seeds describe runs: intervals are over patients alone, and nothing is tested."
+    )
+    return PageTable(title, caption, ("contrast", "metric", "difference"), lines, (None, None, DIFFERENCE))
 
 
 def reference_table(reference: str, comparisons: Mapping[str, Sequence[Comparison]]) -> PageTable:
@@ -49,7 +58,9 @@ def reference_table(reference: str, comparisons: Mapping[str, Sequence[Compariso
         Line((Cell(f"{label} − {reference}"), *(cells.get((label, metric), Cell(MISSING)) for metric in comparisons)))
         for label in labels
     )
+    tested = any(c.is_tested for found in comparisons.values() for c in found)
     caption = "Paired, strong where the interval leaves out 0. Exploratory: not adjusted for how many there are."
+    caption = caption if tested else "Paired, of these runs alone: nothing is tested."
     facets = (None, *([DIFFERENCE] * len(comparisons)))
     return PageTable(f"Differences to {reference}", caption, ("contrast", *comparisons), lines, facets)
 

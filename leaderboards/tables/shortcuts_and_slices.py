@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.intervals import interval_over_seeds
 from leaderboards.scores.benchmark_records import FULL, MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, pool_words, task_keys
@@ -120,7 +120,7 @@ def slices_of(sheet: BenchmarkScores, headline: Headline, row: MethodRow, n_resa
     statistic, found = row.scored[0].metrics[key].statistic, []
     for by, value, chosen in _groups(frames[0]) if frames else ():
         parts = [frame[frame["item_id"].isin(chosen["item_id"])] for frame in frames]
-        score = Estimate(*hierarchical_bootstrap(parts, metric, n_resamples, statistic=statistic))
+        score = Estimate(*interval_over_seeds(parts, metric, n_resamples, statistic=statistic))
         found.append(Slice(row.label, by, value, len(chosen), chosen["patient_id"].nunique(), score))
     return found
 

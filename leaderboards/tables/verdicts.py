@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.ablation_study import TERMS
-from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
-from leaderboards.scores.headlines import Headline
-from leaderboards.scores.paired_differences import ALPHA, SEEDS_FOR_A_TEST, Comparison, ranked
-from leaderboards.tables.cells import Verdict, estimate_text, form_of, number_text
+from leaderboards.scores.headlines import Headline, metric_words
+from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
+from leaderboards.tables.cells import Verdict, estimate_text, form_of
+from leaderboards.tables.contrast_verdicts import contrast_verdicts
 from selip.records.record import Training
 
 FEW_PATIENTS = 20
-_TIMES = {1.0: "above", 2.0: "at least twice"}
+SEEDS_FOR_A_CLAIM = 10
 
 
 def headline_verdicts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """The sentences on the one benchmark of a page: controls, the first contrast, the ranking, and the floor."""
-    methods = [method for method in sheet.board.controls if sheet.board.row(method)]
-    return [
-        *(verdict for method in methods for verdict in _on_controls(method, sheet, headline)),
-        *_on_first(sheet, headline),
-        *ranking_verdicts(sheet, headline),
-    ]
+    """The sentences on the one benchmark of a page: controls, the other contrasts, the ranking, and the floor."""
+    return [*contrast_verdicts(sheet, headline), *ranking_verdicts(sheet, headline)]
 
 
 def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = False) -> list[Verdict]:
@@ -34,144 +29,54 @@ def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = F
     return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named)]
 
 
-def joint_controls(sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
-    """Says first, and plainly, on which benchmarks of a page a null control does as well as what it is a control of."""
-    methods = dict.fromkeys(method for sheet in sheets for method in sheet.board.controls if sheet.board.row(method))
-    return [verdict for method in methods for verdict in _joint(method, sheets)]
-
-
-def _joint(method: str, sheets: Sequence[BenchmarkScores]) -> list[Verdict]:
-    heads = [(sheet, sheet.headline) for sheet in sheets if sheet.headline]
-    compared = {headline.name: found for sheet, headline in heads if (found := _controls(method, sheet))}
-    equal = {
-        name: ", ".join(f"{c.b} {'(better)' if c.gain.upper < 0 else ''}".strip() for c in lost)
-        for name, controls in compared.items()
-        if (lost := [c for c in controls if not c.gain.lower > 0])
-    }
-    if equal:
-        said = "; ".join(f"{names} in {name}" for name, names in equal.items())
-        text = f"{method} is not above its controls: as far as these data can tell, as good are {said}. "
-        return [Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps there.")]
-    if compared:
-        return [Verdict("good", f"{method} is above every control that was run in {'; '.join(compared)}.")]
-    return []
-
-
-def _controls(method: str, sheet: BenchmarkScores) -> list[Comparison]:
-    """A method minus each of its controls, where there is an interval."""
-    return [c for c in sheet.contrasts if c.known and c.a == method and c.b in sheet.board.controls.get(method, ())]
-
-
-def _on_controls(method: str, sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """Says first, and plainly, when a null control does as well as what it is a control of."""
-    controls, found, better = _controls(method, sheet), [], beside_words(headline, True)
-    equal = [c for c in controls if not (c.differs and c.gain.value > 0)]
-    if equal:
-        said = "; ".join(f"{c.b} {_standing(c)} ({c.name} = {shown_difference(c)})" for c in equal)
-        text = f"{method} is not {better} its controls in {headline.name}: {said}. "
-        found.append(Verdict("warn", f"{text}These runs do not show that {_claim(method)} helps."))
-    elif controls:
-        listed = "; ".join(f"{c.name} = {shown_difference(c)}" for c in controls)
-        text = f"{method} is {better} every control that was run in {headline.name} ({listed})."
-        found.append(Verdict("good", text))
-    lacking = [name for name in sheet.board.controls[method] if name not in {c.b for c in controls}]
-    if lacking:
-        text = f"Controls not compared here: {', '.join(lacking)}. What they would explain is not ruled out."
-        found.append(Verdict("plain", text))
-    return found
-
-
-def _claim(method: str) -> str:
-    """The thing that a method's controls are there to doubt."""
-    return "report similarity itself" if method == FULL else f"what {method} adds"
-
-
-def beside_words(headline: Headline, is_better: bool) -> str:
-    """Beside what a method stands: above where more is better."""
-    if headline.higher_is_better:
-        return "above" if is_better else "below"
-    return "better than" if is_better else "worse than"
-
-
-def _on_first(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """The first declared contrast in words."""
-    found = next((c for c in sheet.contrasts if c.known and (c.a, c.b) in sheet.board.contrasts[:1]), None)
-    if found is None:
-        return []
-    if not found.separates:
-        said = "the data do not separate them"
-    elif found.p_holm > ALPHA:
-        said = "the interval leaves out 0, but not after Holm's adjustment"
-    else:
-        said = f"{found.a} is {beside_words(headline, found.gain.value > 0)} {found.b}"
-    smallest = f"a true difference of {found.smallest:.3f} would be found with 80 % power"
-    return [Verdict("plain", f"{found.name} = {shown_difference(found)} in {headline.name}: {said}; {smallest}.")]
-
-
 def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    key, rows, groups = headline.key, ranked(sheet.board, headline.key), sheet.groups
-    if not rows:
+    key, rows = headline.key, ranked(sheet.board, headline.key)
+    if not rows or sheet.board.describes_runs:
         return []
-    floor = sheet.board.reference(key, headline.floor)
-    leads = "Highest" if headline.higher_is_better else "Lowest"
+    leads, floor = "Highest" if headline.higher_is_better else "Lowest", sheet.board.floor(key)
     text = f"{leads} {headline.name}: {rows[0].label}, {estimate_text(sheet.estimate(rows[0], key), form_of(key))}"
-    text += f" where {headline.floor_name} is {floor:.3f}." if floor is not None else "."
-    letter = groups.get(rows[0].label, "")[:1]
-    together = [row.label for row in rows[1:] if letter and letter in groups.get(row.label, "")]
+    text += " where {} is {:.3f}".format(*floor) if floor else ""
+    for other in sheet.declared.co_primary:
+        for row in ranked(sheet.board, other)[:1]:
+            score = estimate_text(sheet.estimate(row, other), form_of(other))
+            text += f"; {metric_words(sheet.declared, other)}: {row.label}, {score}"
+    letter = sheet.groups.get(rows[0].label, "")[:1]
+    together = [row.label for row in rows[1:] if letter and letter in sheet.groups.get(row.label, "")]
     if together:
-        text += f" Not separable from it: {', '.join(together)}."
-    return [Verdict("plain", text)]
+        text += f". Not separable from {rows[0].label} in the first: {', '.join(together)}"
+    return [Verdict("plain", f"{text}.")]
 
 
 def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[Verdict]:
-    """The rows that are clear of chance (or of an empty mask), and those that are not though they were trained."""
-    floor = sheet.board.reference(headline.key, headline.floor)
-    if floor is None:
+    """The rows that are clear of the floor, and those that are not though they were trained."""
+    level = sheet.board.floor(headline.key)
+    if level is None:
         return []
-    name, rows = headline.floor_name, ranked(sheet.board, headline.key)
+    (name, floor), rows = level, ranked(sheet.board, headline.key)
     bounds = {row.label: sheet.estimate(row, headline.key)[1:] for row in rows}
     trained = {row.label for row in rows for record in row.scored if record.training and record.training.steps}
-    worse = {label: headline.worse_of(*ends) for label, ends in bounds.items()}
-    holding = [label for label, (lower, upper) in bounds.items() if lower <= floor <= upper]
-    beyond = [label for label, bound in worse.items() if headline.is_clear(bound, floor)]
-    short = [
-        label for label, (lower, upper) in bounds.items() if headline.beyond(floor, headline.better_of(lower, upper))
-    ]
-    high = headline.higher_is_better
-    clear = f"clear of {name}" if headline.clears == 1 else f"{headline.clears:g} times clear of {name}"
-    if high and headline.clears in _TIMES:
-        clear = f"{_TIMES[headline.clears]} {name}"
-    sentences = [
-        ("good", f"{'Lower' if high else 'Upper'} bound {clear}", beyond),
-        ("plain", f"Interval holds {name}, as it should without training", [n for n in holding if n not in trained]),
-        ("warn", f"Trained, yet the interval holds {name}", [n for n in holding if n in trained]),
-        ("warn", f"{'Below' if high else 'Worse than'} {name}, which calls for a reason", short),
-    ]
+    beyond = [label for label, ends in bounds.items() if headline.beyond(headline.worse_of(*ends), floor)]
+    short = [label for label, ends in bounds.items() if headline.beyond(floor, headline.better_of(*ends))]
+    holding = [label for label in bounds if label not in {*beyond, *short}]
     after = f" ({headline.name})" if named else ""
-    return [Verdict(kind, f"{text}{after}: {', '.join(names)}.") for kind, text, names in sentences if names]
-
-
-def _standing(comparison: Comparison) -> str:
-    if comparison.differs:
-        return "does better"
-    unsure = " (the interval leaves out 0, but not after Holm's adjustment)" if comparison.separates else ""
-    return f"does as well, as far as these data can tell{unsure}"
-
-
-def shown_difference(comparison: Comparison) -> str:
-    """A difference with its interval and adjusted p-value, as in a sentence."""
-    value, lower, upper, _ = comparison.difference
-    return f"{value:+.3f} [{lower:+.3f}, {upper:+.3f}], Holm p {number_text(comparison.p_holm, 'p')}"
+    untrained = [label for label in (*holding, *short) if label not in trained]
+    sentences = [
+        ("good", f"Interval clear of the floor, {name} {floor:.3f}{after}", beyond),
+        ("plain", f"Not trained, and not clear of {name} {floor:.3f}{after}", untrained),
+        ("warn", f"Trained, yet the interval holds {name} {floor:.3f}{after}", [n for n in holding if n in trained]),
+        ("warn", f"Trained, yet worse than {name} {floor:.3f}{after}", [n for n in short if n in trained]),
+    ]
+    return [Verdict(kind, f"{text}: {', '.join(names)}.") for kind, text, names in sentences if names]
 
 
 def board_verdicts(board: BenchmarkRecords) -> list[Verdict]:
     """Sentences on the rows of a benchmark whatever the metric: skipped ones, seeds, equal terms, convergence."""
-    return [*on_skipped(board), on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
+    return [*on_skipped(board), *on_seeds(board), *on_equal_terms(board), *on_convergence(board)]
 
 
 def on_what_is_missing(board: BenchmarkRecords) -> list[Verdict]:
     """Sentences to be read before any number: patients, and runs, that are too few."""
-    found = []
+    found = on_runs_alone(board)
     counts = [metric.n_patients for record in board.records for metric in record.metrics.values()]
     if counts and max(counts) < FEW_PATIENTS:
         number_of = "one patient" if max(counts) == 1 else f"at most {max(counts)} patients"
@@ -195,18 +100,29 @@ def on_skipped(board: BenchmarkRecords) -> list[Verdict]:
     return [Verdict("plain", f"Not scored here, with the reason: {listed}.")] if listed else []
 
 
-def on_seeds(board: BenchmarkRecords) -> Verdict:
-    """Says what the seeds allow."""
-    if len(board.seeds) == 1:
-        text = (
-            "One seed: intervals cover the choice of patients only. There is no test over seeds, and another seed may "
-            "order the methods otherwise."
-        )
-        return Verdict("warn", text)
-    text = f"{len(board.seeds)} seeds: intervals cover seeds and patients (hierarchical: seed, then patient)."
-    if len(board.seeds) < SEEDS_FOR_A_TEST:
-        text += f" A sign-flip test over seeds needs at least {SEEDS_FOR_A_TEST} and is not made."
-    return Verdict("plain", text)
+def on_runs_alone(board: BenchmarkRecords) -> list[Verdict]:
+    """Says first that a page of one or two seeds describes runs."""
+    if not board.describes_runs:
+        return []
+    seeds, runs = ("Two seeds", "two runs") if len(board.seeds) > 1 else ("One seed", "one run")
+    text = (
+        f"{seeds}: this page describes {runs} of each method and says nothing of others. Intervals cover the choice of "
+        "patients alone, and another seed may order the methods otherwise. Nothing is ranked, lettered, tested or "
+        f"called different: that takes {SEEDS_FOR_A_SPREAD} seeds, and a headline claim {SEEDS_FOR_A_CLAIM}."
+    )
+    return [Verdict("warn", text)]
+
+
+def on_seeds(board: BenchmarkRecords) -> list[Verdict]:
+    """Says what the seeds allow, where there are enough of them to say anything."""
+    n_seeds = len(board.seeds)
+    if board.describes_runs:
+        return []
+    text = f"{n_seeds} seeds: intervals cover seeds and patients."
+    if n_seeds < SEEDS_FOR_A_TEST:
+        text += f" Provisional: a headline claim needs {SEEDS_FOR_A_CLAIM} seeds, and a sign-flip test over seeds "
+        text += f"{SEEDS_FOR_A_TEST}."
+    return [Verdict("plain", text)]
 
 
 def on_equal_terms(board: BenchmarkRecords) -> list[Verdict]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from selip.cli.options import CohortFolder, NewFolder, registered
+from selip.cli.options import CohortFolder, NewFolder, Source, registered
 from selip.experiments.config import CohortConfig
 from selip.system.errors import InputError
 from selip.system.mappings import parse_pairs
@@ -49,7 +49,7 @@ def cohort_import(
             help="An imported cohort of 'selip list cohorts', as table or brats2020.", callback=registered("cohorts")
         ),
     ],
-    source: Annotated[Path, typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.")],
+    source: Source,
     out: NewFolder,
     root: Annotated[Path | None, typer.Option(help="For table: folder of its paths; default: the CSV's.")] = None,
     like: Annotated[Path | None, typer.Option(help="Checkpoint or cohort whose grid to use.")] = None,

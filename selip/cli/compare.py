@@ -35,8 +35,8 @@ def compare_command(
 ) -> None:
     """Say whether CANDIDATE is worse than REFERENCE by more than a margin, on the same patients.
 
-    Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the metric that ranks each
-    benchmark, in every method that takes training steps.
+    Exit codes: 0 pass, 1 regress, 2 the two may not be compared, 3 inconclusive. Guarded is the mean of the co-primary
+    metrics of each benchmark, or the one that ranks it, in every method that takes training steps.
     """
     named = _two(methods, update_reference) if methods else ()
     if not update_reference:

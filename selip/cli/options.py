@@ -11,6 +11,8 @@ import typer
 from selip.experiments.catalogue import check_name
 from selip.system.errors import InputError
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
 
 def registered(what: str) -> Callable[[str], str]:
     """Checks that a name is one of the registered "methods", "benchmarks" or "cohorts", as `what` says."""
@@ -33,6 +35,14 @@ def _cohort(path: Path | None) -> Path | None:
 def _checkpoint(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"got {path}, which is no readable checkpoint (no such file); name one of 'selip train'")
+    return path
+
+
+def _source(path: Path) -> Path:
+    if path.name.lower().endswith(ARCHIVES):
+        raise InputError(f"got source {path}, an archive; unpack it first")
+    if not path.exists():
+        raise InputError(f"got no source {path}; name the folder that you downloaded, or a CSV file for table")
     return path
 
 
@@ -60,6 +70,10 @@ Records = Annotated[
     Path, typer.Argument(help="A run directory, or any folder with records/.", callback=existing_records)
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what was begun in --out.")]
+Source = Annotated[
+    Path,
+    typer.Argument(help="What to import: the folder you downloaded; for table, a CSV file.", callback=_source),
+]
 Split = Annotated[str, typer.Option(help="train, val, test or all.")]
 Threads = Annotated[int, typer.Option(help="Threads of a run; 0: one on a CPU. Another number rounds sums otherwise.")]
 Track = Annotated[str, typer.Option(help="Log losses to tensorboard, wandb or mlflow; the numbers are the same.")]

@@ -25,7 +25,6 @@ from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError, one_line
 from selip.system.files import canonical_json, unsealed_json
-from selip.system.shards import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,6 +188,8 @@ class Cohort:
         Raises:
             InputError: When the store is damaged.
         """
+        from selip.system.shards import read_rows  # it brings codecs along, which nobody needs to look at a folder
+
         store, wanted = self.store(array), np.asarray(rows, dtype=np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < store.shape[0]:
             raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {store.shape[0]} {array}")

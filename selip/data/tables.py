@@ -28,6 +28,14 @@ _PLACEHOLDERS = {
     "report not available", "report unavailable", "report pending", "see report", "see above", "as above",
     "same as above", "无", "未知", "暂无",
 }  # fmt: skip
+_NO_REPORT_WORDS = frozenset({
+    "report", "text", "a", "the", "is", "was", "this", "study", "no", "not", "yet", "none", "available",
+    "unavailable", "pending", "awaiting", "awaited", "to", "follow", "follows", "dictated", "reported",
+    "unreported", "done", "performed", "see", "attached", "attachment", "pacs", "ris", "above", "below",
+    "previous", "prior", "earlier", "before", "previously", "as", "same", "cancelled", "canceled", "redacted",
+    "withheld", "draft", "test", "tba", "tbd", "dummy", "sample", "placeholder", "left", "blank", "error",
+    "ref", "value", "siehe", "oben", "keine", "angabe", "befund", "folgt",
+})  # fmt: skip
 _SIGNS = " .,;:!?#\"'()[]{}<>*_-–—"
 
 
@@ -56,7 +64,7 @@ def parse_table(text: str, path: Path) -> FileTable:
     _, header = numbered[0] if numbered else (1, [])
     _check_widths(numbered, len(header), path)
     named = [k for k, name in enumerate(header) if name or any(record[k] for _, record in numbered)]
-    columns = tuple(header[k].lower() for k in named)
+    columns = tuple(_visible(unicodedata.normalize("NFKC", header[k])).strip().lower() for k in named)
     _check_once(columns, path)
     rows = tuple({column: record[k] for column, k in zip(columns, named, strict=True)} for _, record in numbered[1:])
     return FileTable(path, columns, rows, tuple(number for number, _ in numbered[1:]))
@@ -87,15 +95,25 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_no_report(text: str) -> bool:
-    """True when a text is no report: a placeholder, or without any letter ("0")."""
-    return is_placeholder(text) or not any(character.isalpha() for character in text)
+    """True when a text is no report: a placeholder ("report to follow", "xxx"), or without any letter ("0")."""
+    words = re.findall(r"[^\W_]+", text.casefold())
+    if not any(character.isalpha() for character in text):
+        return True
+    told = is_placeholder(text) or _NO_REPORT_WORDS.issuperset(words)
+    return told or (len({*"".join(words)}) == 1 and len("".join(words)) > 1)
 
 
 def id_key(name: str) -> str:
-    """An id without what people and programs change in it: letter case, Unicode form, space around, leading zeros."""
+    """An id without what people and programs change in it: letter case, Unicode form, dashes, space, zeros around."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
-    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", " ".join(visible.split()))
+    visible = re.sub(r"(?<=\d)\.0+$", "", " ".join(_visible(folded).split()))  # "1.0" is how a number is written
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", visible)
+
+
+def _visible(text: str) -> str:
+    """A text without signs that nobody sees, and with one dash for all."""
+    kinds = ((character, unicodedata.category(character)) for character in text)
+    return "".join("-" if kind == "Pd" else character for character, kind in kinds if kind != "Cf")
 
 
 def _records(text: str, path: Path) -> list[list[str]]:

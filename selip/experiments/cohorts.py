@@ -20,10 +20,9 @@ from selip.system.progress import Report
 from selip.training.regime import regime_facts
 from selip.training.settings import RunConfig
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 MAX_VOXELS = 2**27  # 512 voxels along each edge
 
-Grid = tuple[tuple[int, int, int], tuple[float, float, float]]
+GridSize = tuple[tuple[int, int, int], tuple[float, float, float]]
 
 
 def open_or_build(config: CohortConfig, folder: Path, report: Report) -> Cohort:
@@ -77,7 +76,7 @@ def import_cohort(
     name: str,
     source: Path,
     out: Path,
-    grid: Grid,
+    grid: GridSize,
     report: Report,
     **options: Any,  # noqa: ANN401 (root, and the fields of selip.cohorts.importing.import_plan.Recipe)
 ) -> Cohort:
@@ -86,10 +85,6 @@ def import_cohort(
     Raises:
         InputError: When the cohort cannot be imported, something in `source` is wrong, or no study came through.
     """
-    if source.name.lower().endswith(ARCHIVES):
-        raise InputError(f"got source {source}, an archive; unpack it first")
-    if not source.exists():
-        raise InputError(f"got no source {source}; name the folder that you downloaded, or a CSV file for table")
     cohort = find_cohort(name)
     if cohort.import_from is None:
         raise InputError(f"got cohort {name!r}, which is not imported; use 'selip cohort build {name}'")
@@ -115,7 +110,7 @@ def rebuild_command(arguments: Sequence[str]) -> str:
     return shlex.join(["selip", *kept])
 
 
-def grid_like(path: Path) -> Grid:
+def grid_like(path: Path) -> GridSize:
     """Grid of a cohort folder or of a checkpoint's cohort."""
     if path.is_dir():
         info = Cohort.open(path).info
@@ -126,7 +121,7 @@ def grid_like(path: Path) -> Grid:
     return facts.shape, facts.spacing_mm
 
 
-def parse_grid(shape: str, spacing_mm: str) -> Grid:
+def parse_grid(shape: str, spacing_mm: str) -> GridSize:
     """Grid of "64,64,24" and "3,3.5,6"; raises InputError when either is not three positive numbers."""
     try:
         voxels = tuple(int(part) for part in shape.split(","))

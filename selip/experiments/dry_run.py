@@ -43,7 +43,7 @@ MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
 WIDTH = 110
 NAMES_SHOWN = 6
-LEFT_OUT = (
+NOT_ESTIMATED = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
 )
@@ -140,7 +140,7 @@ def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]
         total += seconds
         yield f"  {_step(timed)}; {len(members)} runs in {duration(seconds)}: {_names(members)}"
     yield f"about {duration(total)} of training steps for all runs, one after the other"
-    yield LEFT_OUT
+    yield NOT_ESTIMATED
 
 
 def _step(timed: StepTime) -> str:

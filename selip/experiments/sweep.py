@@ -66,14 +66,7 @@ def run_sweep(
 ) -> list[Path]:  # fmt: skip
     """Runs what is not done yet of every dose in `out`/doses, and writes the page of doses and differences.
 
-    Args:
-        config: An experiment with doses.
-        out: Run directory of the sweep.
-        resume: Whether `out` may hold a part of it already.
-        command: What the user typed.
-        report: Where progress goes.
-        execute: Executes runs by their numbers in the plan of a dose.
-        most: Runs to do at most, over all doses. None: all.
+    Arguments are those of `run_experiment`; `most` is over all doses.
 
     Returns:
         The files of the page of doses.

@@ -43,10 +43,8 @@ DRAWS = 0  # seed of the draws
 def tuning_experiment(config: ExperimentConfig, n_trials: int, given: Iterable[str]) -> ExperimentConfig:
     """The experiment whose runs are the trials of `config`.
 
-    Args:
-        config: The experiment that is tuned for.
-        n_trials: Trials of every method, the default settings among them.
-        given: Keys that the user set: "seeds" and "cohort.seed" are left as they are where they are among them.
+    Every method has `n_trials`, the default settings among them. Of the keys that the user set, `given`, "seeds" and
+    "cohort.seed" are left as they are.
 
     Raises:
         InputError: When no method of the experiment can be tuned: scores are those of retrieval.

@@ -62,11 +62,10 @@ class Declared(_Strict):
         pools: Pools that are tasks of their own, in order; empty for every pool.
         transfer_pools: Pools whose volumes are those of the second cohort.
         ranked: Whether its tasks join the average ranks.
-        floors: References beside its metrics to their names; a trained method must clear the first.
-        clears: How many times the first floor is clear of it.
+        floors: References beside its metrics to their names; a trained method must clear the first, and "majority".
         trained_floors: Floors that the settings of a run decide, so that those of an ablation may differ.
         fewest_items: Metrics, without their pools, to the fewest items from which they have a number on a page.
-        compared: Metrics whose differences between methods are tested beside those of the headline.
+        co_primary: Metrics beside the headline on equal terms, in its direction: a sentence needs all of them.
         tables: Columns of its page; empty for the headline by pool, then all that is found.
         figures: Figures of its page; empty for the intervals of the headline.
         words: Names, as of pools and statistics, to what a reader calls them.
@@ -84,10 +83,9 @@ class Declared(_Strict):
     transfer_pools: tuple[str, ...] = ()
     ranked: bool = True
     floors: dict[str, str] = {"chance": "chance"}
-    clears: float = 1.0
     trained_floors: tuple[str, ...] = ()
     fewest_items: dict[str, int] = {}
-    compared: tuple[str, ...] = ()
+    co_primary: tuple[str, ...] = ()
     tables: tuple[DeclaredTable, ...] = ()
     figures: tuple[DeclaredFigure, ...] = ()
     words: dict[str, str] = {}

@@ -90,7 +90,8 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
     """
     studies = cohort.studies.set_index("study_id")
     if READ_FINDINGS in studies:
-        studies = studies.assign(findings=studies[READ_FINDINGS], labels="")
+        labels = "" if cohort.info.synthetic else studies["labels"]
+        studies = studies.assign(findings=studies[READ_FINDINGS], labels=labels)
     table = cohort.volumes.iloc[rows]
     shown = [
         _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
@@ -119,7 +120,7 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
     model = model.to(data.contrasts.device)
     part = cohort.volumes.iloc[cohort.rows("train")][["text", "contrast", "sha256"]]
-    known = content_hash([part.to_numpy().tolist(), cohort.info.shape, str(data.contrasts.device)])
+    known = content_hash([part.to_numpy().tolist(), data.texts.texts, cohort.info.shape, str(data.contrasts.device)])
     statistics = _once([known, config.intensity], lambda: _fitted(model, data))
     for statistic, value in zip(model.intensity.buffers(), statistics, strict=True):
         statistic.copy_(value)

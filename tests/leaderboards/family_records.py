@@ -86,7 +86,7 @@ def metric(items: pd.DataFrame, name: str, statistic: str, chance: float, metada
     """A metric with an interval of few resamples, chance and metadata beside."""
     facts = {"n_patients": items["patient_id"].nunique(), "n_items": len(items)}
     facts |= {"higher_is_better": statistic not in LOWER_IS_BETTER, "statistic": statistic}
-    found = intervals_of([resampler_for(items, name, statistic)], facts["n_patients"], 60, 0, 0.95)[0][0]
+    found = intervals_of([resampler_for(items, name, statistic)], facts["n_patients"], 60, 0, 0.95)[0]
     beside = {"chance": chance, "metadata": metadata}
     return {
         name: Metric(value=found.value, lower=found.lower, upper=found.upper, **facts),

@@ -10,7 +10,7 @@ from selip.data.findings import NORMAL_TEXT
 from selip.records.record import Metric
 
 CONTRASTS = ("T1", "T2", "FLAIR")
-SIDES = {"hard_negative_side": 0.2, "hard_negative_polarity": 0.35, "hard_negative_removed": 0.1}
+EDITS = {"side_swapped": 0.2, "signal_swapped": 0.35, "finding_removed": 0.1}
 CUTS = (1, 5, 10)
 
 
@@ -43,8 +43,6 @@ def make_scores(items: pd.DataFrame, skill: float, rng: np.random.Generator, har
         scores[f"{direction}_median_rank"] = rank
         scores[f"{direction}_MRR"] = 1 / rank
         scores[f"{direction}_nDCG@10"] = 1 / np.log2(1 + rank)
-    for name, gain in SIDES.items():
-        scores[name] = (rng.random(len(items)) < 0.5 + gain * np.tanh(skill)).astype(float)
     return scores
 
 
@@ -57,12 +55,16 @@ def make_per_item(skill: float, seed: int, n_patients: int) -> pd.DataFrame:
     counts = scores.groupby("text")["text"].transform("size")
     pools = {"all": scores, "abnormal": abnormal, "macro": scores.assign(weight=1 / counts)}
     pools |= {f"contrast_{name}": abnormal[abnormal["contrast"] == name] for name in CONTRASTS}
+    rng = np.random.default_rng([seed, int(1000 * skill) % 2**31, 1])
+    for name, gain in EDITS.items():
+        won = (rng.random(len(abnormal)) < 0.5 + gain * np.tanh(skill)).astype(float)
+        pools[name] = abnormal[list(items.columns)].assign(wins=won)
     return pd.concat([frame.assign(pool=pool) for pool, frame in pools.items()], ignore_index=True)
 
 
 def _chance(name: str, frame: pd.DataFrame) -> float:
     gallery = frame["text"].nunique() if name.startswith("image_to_text") else len(frame)
-    if name.startswith("hard_negative"):
+    if name == "wins":
         return 0.5
     if name.endswith("median_rank"):
         return (gallery + 1) / 2
@@ -74,19 +76,21 @@ def _chance(name: str, frame: pd.DataFrame) -> float:
 def make_metrics(per_item: pd.DataFrame) -> dict[str, Metric]:
     """Metrics with chance and majority beside, intervals from few resamples."""
     metrics = {}
-    names = [c for c in per_item.columns if c.startswith(("image_to_text", "text_to_image", "hard_negative"))]
+    names = [c for c in per_item.columns if c.startswith(("image_to_text", "text_to_image", "wins"))]
     for pool, frame in per_item.groupby("pool"):
-        facts = {"n_patients": frame["patient_id"].nunique(), "n_items": len(frame)}
+        frame, facts = frame.dropna(axis=1), {"n_patients": frame["patient_id"].nunique(), "n_items": len(frame)}
         for direction, gallery in (("image_to_text", frame["text"].nunique()), ("text_to_image", len(frame))):
             metrics[f"{pool}/{direction}/candidates"] = Metric(value=gallery, **facts)
         for statistic in ("mean", "median"):
-            chosen = [name for name in names if name.endswith("median_rank") == (statistic == "median")]
+            chosen = [n for n in names if n in frame and n.endswith("median_rank") == (statistic == "median")]
+            if not chosen:
+                continue
             found = bootstrap_columns(frame[chosen], frame["weight"], frame["patient_id"], 200, statistic=statistic)
             kind = facts | {"higher_is_better": statistic == "mean", "statistic": statistic}
             for name, (value, lower, upper) in zip(chosen, found, strict=True):
                 bounds = {"lower": lower, "upper": upper} if np.isfinite(lower) else {}
                 metrics[f"{pool}/{name}"] = Metric(value=value, **bounds, **kind)
                 metrics[f"{pool}/{name}/chance"] = Metric(value=_chance(name, frame), **kind)
-                if not name.startswith("hard_negative"):
+                if name != "wins":
                     metrics[f"{pool}/{name}/majority"] = Metric(value=0.01 if statistic == "mean" else 40.0, **kind)
     return metrics

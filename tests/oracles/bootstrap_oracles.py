@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.metrics.resampling import difference_of, two_sided_p_values
-from benchmarks.statistics.intervals import Difference, bootstrap_columns, intervals_of, shared_patients
+from benchmarks.metrics.resampling import difference_of, replicates_of
+from benchmarks.statistics.intervals import bootstrap_columns, differences_of, shared_patients
 from benchmarks.statistics.pool_statistics import resampler_for
 
 
@@ -16,9 +16,8 @@ def patient_bootstrap(values, weights, patients, n_resamples=10_000, seed=0, sta
 
 
 def paired_difference(a_frames, b_frames, metric, n_resamples=10_000, seed=0, statistic="mean", confidence=0.95):
-    """Mean over seeds of metric(a) - metric(b), paired: the same seeds and patients are drawn for both."""
+    """Mean over seeds of metric(a) - metric(b), paired: the same patients are drawn for both."""
     patients = shared_patients([*a_frames, *b_frames])
     a, b = ([resampler_for(frame, metric, statistic) for frame in frames] for frames in (a_frames, b_frames))
     paired = [difference_of(*pair) for pair in zip(a, b, strict=True)]
-    intervals, replicates = intervals_of(paired, len(patients), n_resamples, seed, confidence)
-    return Difference(*intervals[0], float(two_sided_p_values(replicates, len(patients))[0]))
+    return differences_of(replicates_of(paired, len(patients), n_resamples, seed), len(patients), confidence)[0]

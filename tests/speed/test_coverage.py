@@ -10,14 +10,12 @@ import pandas as pd
 import pytest
 from bootstrap_oracles import paired_difference, patient_bootstrap
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap
-from benchmarks.statistics.significance import friedman_ranks, sign_flip, smallest_detectable_difference
+from benchmarks.statistics.significance import friedman_ranks, sign_flip
 
 pytestmark = pytest.mark.speed
 
 N_SETS, N_RESAMPLES, N_PATIENTS = 1000, 2000, 200
 MONTE_CARLO = 3 * np.sqrt(0.05 * 0.95 / N_SETS)  # three standard errors of a share near .05 or .95
-COVERED_BY_SHARE_OF_SEEDS = {0.0: 0.95, 0.25: 0.94, 0.5: 0.91, 0.75: 0.86, 0.95: 0.77}
 
 
 def measured(benchmark, name, outcomes):
@@ -71,43 +69,6 @@ def two_methods(trial, shift):
 def test_paired_test_holds_its_level(benchmark):
     share = measured(benchmark, "rejected", (two_methods(trial, 0.0).p_value < 0.05 for trial in range(N_SETS)))
     assert abs(share - 0.05) < MONTE_CARLO
-
-
-def test_smallest_detectable_difference_is_found_four_times_in_five(benchmark):
-    smallest = float(np.mean([smallest_detectable_difference(two_methods(trial, 0.0)) for trial in range(50)]))
-    trials = range(50, 50 + 2 * N_SETS)
-    share = measured(benchmark, "found", (two_methods(trial, smallest).p_value < 0.05 for trial in trials))
-    benchmark.extra_info["difference"] = smallest
-    assert abs(share - 0.8) < 0.03
-
-
-def seeds_cover(trial, n_seeds, share_of_seeds):
-    """Seeds share their patients; `share_of_seeds` is the seeds' part of the variance of the mean over seeds."""
-    rng = np.random.default_rng([trial, n_seeds])
-    item_sd = 0.5
-    case_variance = (1 + item_sd**2 / n_seeds) / N_PATIENTS
-    seed_sd = np.sqrt(n_seeds * case_variance * share_of_seeds / (1 - share_of_seeds))
-    names, patient = [f"p{n}" for n in range(N_PATIENTS)], rng.normal(0, 1, N_PATIENTS)
-    frames = [
-        pd.DataFrame(
-            {"patient_id": names, "weight": 1.0, "score": patient + shift + rng.normal(0, item_sd, N_PATIENTS)}
-        )
-        for shift in rng.normal(0, seed_sd, n_seeds)
-    ]
-    _, lower, upper = hierarchical_bootstrap(frames, "score", N_RESAMPLES, seed=trial)
-    return lower <= 0 <= upper
-
-
-@pytest.mark.parametrize(("share_of_seeds", "figure"), COVERED_BY_SHARE_OF_SEEDS.items())
-def test_interval_over_three_seeds_covers_what_its_docstring_says(benchmark, share_of_seeds, figure):
-    share = measured(benchmark, "covered", (seeds_cover(trial, 3, share_of_seeds) for trial in range(N_SETS)))
-    assert share == pytest.approx(figure, abs=3 * np.sqrt(figure * (1 - figure) / N_SETS) + 0.005)
-    assert f"{figure:.2f}"[1:] in hierarchical_bootstrap.__doc__
-
-
-def test_interval_over_ten_seeds_covers(benchmark):
-    share = measured(benchmark, "covered", (seeds_cover(trial, 10, 0.5) for trial in range(N_SETS)))
-    assert 0.92 <= share <= 0.97
 
 
 @pytest.mark.parametrize("n_seeds", [6, 10])

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from bootstrap_oracles import paired_difference
 
-from benchmarks.statistics.intervals import hierarchical_bootstrap
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.intervals import interval_over_seeds
+from benchmarks.statistics.table_intervals import row_intervals
 
 pytestmark = pytest.mark.speed
 
@@ -34,7 +34,7 @@ def board():
 def one_at_a_time(frames, rows, pairs):
     """Interval of each row, and of each pair's difference."""
     return (
-        [hierarchical_bootstrap(frames[name], "R@10") for name in rows],
+        [interval_over_seeds(frames[name], "R@10") for name in rows],
         [paired_difference(frames[a], frames[b], "R@10") for a, b in pairs],
     )
 
@@ -44,7 +44,7 @@ def test_all_rows_and_pairs_take_less_than_5_seconds(benchmark, against):
     rows, pairs = list(frames)[:2], list(itertools.combinations(frames, 2))[::10]
     found, (some_rows, some_pairs), ratio = against(
         "one_at_a_time",
-        lambda: hierarchical_columns(frames, METRICS),
+        lambda: row_intervals(frames, METRICS),
         lambda: one_at_a_time(frames, rows, pairs),
         N_METHODS / len(rows) * len(METRICS),
     )

@@ -24,9 +24,11 @@ from selip.system.errors import InputError
 NIFTI = r"\.nii(?:\.gz)?$"
 LARGEST_TABLE_MB = 64
 OLDEST = 130
-_AGE = re.compile(r"[<>~]?=?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*(?P<unit>[a-z]*)\.?(?:\s*old)?", re.IGNORECASE)
+_AGE = re.compile(
+    r"[<>~]?=?\s*(?P<number>\d+(?:[.,]\d+)?)\s*\+?\s*(?P<unit>[a-z岁]*(?:/o)?)\.?(?:\s*old)?", re.IGNORECASE
+)
 _YEARS: Mapping[str, float] = {
-    **dict.fromkeys(("y", "yr", "year", "a"), 1.0),
+    **dict.fromkeys(("y", "yr", "year", "a", "yo", "y/o", "an", "jahr", "jahre", "岁"), 1.0),
     **dict.fromkeys(("m", "mo", "mth", "mon", "month"), 1 / 12),
     **dict.fromkeys(("w", "wk", "week"), 7 / 365.25),
     **dict.fromkeys(("d", "day"), 1 / 365.25),
@@ -215,7 +217,7 @@ def years(text: str, per_unit: float = 1.0) -> str:
 
 def years_per(words: str) -> float:
     """Years of the first unit of time in `words` ("months", "Y", "age in weeks"), 0 when there is none."""
-    known = (_YEARS.get(word.rstrip("s")) for word in re.findall(r"[a-z]+", words.lower()))
+    known = (_YEARS.get(word.rstrip("s")) for word in re.findall(r"[a-z岁]+(?:/o)?", words.lower()))
     return next((each for each in known if each), 0.0)
 
 

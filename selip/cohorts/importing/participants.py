@@ -24,7 +24,7 @@ SESSION_COLUMNS = ("session_id", "session", "ses_id", "ses")
 VISIT_COLUMNS = ("visit_id", "visit", "timepoint", "wave")  # sessions only where a participant has several rows
 _TABLE = re.compile(r"(?:^|/)(?:(?P<person>sub-[^/_]+)_)?(?P<kind>participants|sessions)\.tsv$", re.IGNORECASE)
 
-Key = tuple[str, str]
+RowKey = tuple[str, str]
 """Participant ("sub-01") and session ("1", or "" for all of them) in lower case, the session without leading zeros."""
 
 
@@ -37,7 +37,7 @@ class People:
         problems: What was not understood, one line each.
     """
 
-    rows: Mapping[Key, Mapping[str, str]]
+    rows: Mapping[RowKey, Mapping[str, str]]
     problems: tuple[str, ...] = ()
 
     def of(self, case: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ class People:
         bare = [case for case in cases if self.rows and not self._keys(case)]
         return [f"{counted(bare, 'examination')} without a row in participants.tsv ({listed(bare)})"] * bool(bare)
 
-    def _keys(self, case: str) -> list[Key]:
+    def _keys(self, case: str) -> list[RowKey]:
         """Keys of the rows of an examination, the participant's first; without a session, of the only session."""
         person, _, session = case.lower().partition("_")
         keys = [key for key in dict.fromkeys([(person, ""), (person, _session(session))]) if key in self.rows]
@@ -73,7 +73,7 @@ def read_people(listing: Listing) -> People:
     Raises:
         InputError: A table or a sidecar cannot be read, or a table does not name its participants.
     """
-    said: defaultdict[Key, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    said: defaultdict[RowKey, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     problems: list[str] = []
     for path in find_tables(listing, _TABLE.pattern):
         match = _TABLE.search(path.as_posix())
@@ -91,7 +91,7 @@ def read_people(listing: Listing) -> People:
     )
 
 
-def _keyed(path: Path, person: str, kind: str) -> list[tuple[Key, dict[str, str]]]:
+def _keyed(path: Path, person: str, kind: str) -> list[tuple[RowKey, dict[str, str]]]:
     """Each row of a table with its key, placeholders emptied."""
     table = [
         {column: "" if is_placeholder(value) else value for column, value in row.items()} for row in read_table(path)
@@ -143,7 +143,7 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:  # noqa: ANN401 (whatever J
     return value.items() if isinstance(value, dict) else ()
 
 
-def _only(keys: Iterable[Key]) -> list[Key]:
+def _only(keys: Iterable[RowKey]) -> list[RowKey]:
     found = [*keys]
     return found if len(found) == 1 else []
 
@@ -161,5 +161,5 @@ def _session(name: str) -> str:
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 
 
-def _case(key: Key) -> str:
+def _case(key: RowKey) -> str:
     return "_ses-".join(filter(None, key))

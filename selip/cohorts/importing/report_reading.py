@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selip.cohorts.importing.adapter import StudyFiles
 from selip.data.languages import is_foreign, language_of
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state
+from selip.data.tables import id_key
 from selip.reports.extraction.extractor import LANGUAGES, Extraction, extract
 from selip.system.errors import listed
 
@@ -63,15 +64,20 @@ def reading_lines(readings: Sequence[tuple[str, ReportReading]], language: str) 
 
 
 def label_lines(studies: Sequence[StudyFiles]) -> list[str]:
-    """Lines of an import on labels that neither call a study normal nor name a finding, as "control"."""
-    labels = Counter(label for study in studies for label in sorted({*study.labels}) if label_state([label]) == UNKNOWN)
-    if not labels:
-        return []
-    first = ", ".join(f"{label} {count}" for label, count in labels.most_common(SHOWN))
+    """Lines of an import on labels that say neither normal nor a finding, as "control", or are spelt in two ways."""
+    labels = Counter(label for study in studies for label in sorted({*study.labels}))
+    idle = [f"{label} {count}" for label, count in labels.most_common() if label_state([label]) == UNKNOWN]
+    spelt: defaultdict[str, list[str]] = defaultdict(list)
+    for label in sorted(labels):
+        spelt[id_key(label)].append(label)
+    twice = [" / ".join(some) for some in spelt.values() if len(some) > 1]
+    total = sum(count for label, count in labels.items() if label_state([label]) == UNKNOWN)
     return [
-        f"{labels.total()} labels say neither normal nor a finding: {first}; nothing follows from them, so name the "
-        "finding, or normal"
-    ]
+        f"{total} labels say neither normal nor a finding: {', '.join(idle[:SHOWN])}; nothing follows from them, so "
+        "name the finding, or normal"
+    ] * bool(idle) + [
+        f"{len(twice)} labels are spelt in several ways: {listed(twice)}; each spelling is a class, so write one"
+    ] * bool(twice)
 
 
 def _counts_line(readings: Sequence[tuple[str, ReportReading]]) -> str:

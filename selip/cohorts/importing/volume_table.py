@@ -19,7 +19,8 @@ OPTIONAL = ("findings", "mask", "labels", "split", "site", "age")
 STUDY_FIELDS = ("patient", "report", "labels", "split", "site", "age")
 CONTRAST_ALIASES: Mapping[str, str] = {
     "t1w": "T1", "t1n": "T1", "t2w": "T2", "fla": "FLAIR", "t2f": "FLAIR", "t2flair": "FLAIR", "trace": "DWI",
-    "t1ce": "T1c", "t1gd": "T1c", "t1post": "T1c", "t1wks": "T1c",
+    "t1ce": "T1c", "t1gd": "T1c", "t1post": "T1c", "t1wks": "T1c", "t1postgd": "T1c",
+    "t1postcontrast": "T1c", "t1+c": "T1c",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def _known_region(name: str) -> str:
     return name
 
 
-Region = Annotated[
+RegionName = Annotated[
     str, AfterValidator(_known_region), WithJsonSchema({"type": "string", "enum": [*sorted(AREAS), ELSEWHERE]})
 ]
 LesionType = Annotated[
@@ -50,7 +50,7 @@ class PlaceAnswer(_Quoted):
     """Place of a lesion."""
 
     side: Literal["left", "right", "bilateral", "midline", "unspecified"]
-    region: Region
+    region: RegionName
 
 
 class SignalAnswer(_Quoted):

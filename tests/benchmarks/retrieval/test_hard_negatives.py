@@ -80,19 +80,46 @@ def test_wins_ties_and_missing_edits():
         [ONE, right, low, NORMAL_TEXT], {ONE: [1.0, 0], right: [0, 1.0], low: [1.0, 0], NORMAL_TEXT: [-1.0, 0]}
     )
     volumes = np.array([[0.6, -0.8], [-0.8, 0.6], [0.0, 1.0]])
-    found = win_rates([ONE, ONE, NORMAL_TEXT], volumes, bank, Counter([ONE, low, low]))
-    np.testing.assert_array_equal(found["hard_negative_side"], [1, 0, np.nan])
-    np.testing.assert_array_equal(found["hard_negative_polarity"], [0, 0, np.nan])  # blind to polarity: a tie, no win
-    np.testing.assert_array_equal(found["hard_negative_side/chance"], [0.5, 0.5, np.nan])
-    np.testing.assert_array_equal(found["hard_negative_side/majority"], [1, 1, np.nan])
-    np.testing.assert_array_equal(found["hard_negative_polarity/majority"], [0, 0, np.nan])
-    assert np.isnan(found["hard_negative_removed"]).all()
+    texts, frequency = [ONE, ONE, NORMAL_TEXT], Counter([ONE, low, low])
+    side, polarity = (win_rates(edit, texts, volumes, bank, frequency) for edit in (swap_side, swap_polarity))
+    np.testing.assert_array_equal(side.rows, [0, 1])
+    np.testing.assert_array_equal(side.won, [1, 0])
+    np.testing.assert_array_equal(polarity.won, [0, 0])  # blind to polarity: a tie, no win
+    np.testing.assert_array_equal(side.prior, [1, 1])  # all of one kind: the floor
+    np.testing.assert_array_equal(polarity.prior, [0, 0])
+    assert not len(win_rates(remove_finding, texts, volumes, bank, frequency).rows)
 
 
 def test_an_item_scores_the_share_of_its_edits():
     first, second = remove_finding(TWO)
     vectors = {TWO: [1.0, 0], first: [0.6, 0.8], second: [0.8, -0.6]}
-    vectors |= {text: [0.0, -1.0] for text in (*swap_side(TWO), *swap_polarity(TWO))}
-    found = win_rates([TWO], np.array([[0.8, 0.6]]), bank_of(vectors, vectors), Counter())
-    assert found["hard_negative_removed"] == 0.5  # cosines .80 against .96 and .28
-    assert "hard_negative_removed/majority" not in found
+    found = win_rates(remove_finding, [TWO], np.array([[0.8, 0.6]]), bank_of(vectors, vectors), Counter())
+    assert (found.won, found.weight, found.prior) == (0.5, 1, 0.5)  # cosines .80 against .96 and .28; no prior
+
+
+def answer(texts, vectors, frequency, seed=0):
+    """Win rate of a model and of the prior on polarity, with the weights of the items."""
+    every = sorted({*texts, *(swap_polarity(text)[0] for text in texts)})
+    bank = bank_of(every, {text: vectors(text) for text in every})
+    volumes = np.random.default_rng(seed).normal(size=(len(texts), 2)) if seed else np.tile([1.0, 0.0], (len(texts), 1))
+    found = win_rates(swap_polarity, texts, volumes, bank, frequency)
+    return [np.average(values, weights=found.weight) for values in (found.won, found.prior)]
+
+
+def test_an_answer_from_the_texts_alone_scores_a_half_however_common_one_of_them_is():
+    """Nine volumes in ten are bright, in train and in test; what sees no volume and says bright would win .9."""
+    low = swap_polarity(ONE)[0]
+    other = swap_polarity("at left pons shows high signal")[0]
+    texts = [ONE] * 18 + [low] * 2 + [other] * 3  # of the last train has neither
+    frequency = Counter([ONE] * 90 + [low] * 10)
+
+    def commoner(text):
+        share = frequency[text] / 100
+        return [share, (1 - share**2) ** 0.5]
+
+    won, prior = answer(texts[:20], commoner, frequency)
+    assert won == prior == pytest.approx(0.5)
+    assert answer(texts, commoner, frequency)[1] == pytest.approx(0.5)
+    bright = lambda text: [0.9, 0.4] if "high" in text else [0.1, 0.9]  # noqa: E731
+    assert answer(texts[:20], bright, frequency)[0] == pytest.approx(0.5)
+    assert answer(texts[:20], bright, Counter())[0] == pytest.approx(0.9)  # without the prior nothing is balanced

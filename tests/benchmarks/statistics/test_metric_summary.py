@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.statistics.intervals import hierarchical_bootstrap
+from benchmarks.statistics.intervals import interval_over_seeds
 from benchmarks.statistics.metric_summary import CLASS_POLICIES, summarise_classification
 from selip.records.record import Metric
 from selip.system.errors import InputError
@@ -60,7 +60,7 @@ def test_a_record_and_its_table_are_enough_to_find_the_numbers_again(tmp_path):
     table = pd.read_parquet(tmp_path / "items.parquet").sample(frac=1, random_state=0)
     for name, metric in found.items():
         again = Metric.model_validate_json(metric.model_dump_json())
-        interval = hierarchical_bootstrap([table], name, statistic=again.statistic, **OPTIONS.resampling)
+        interval = interval_over_seeds([table], name, statistic=again.statistic, **OPTIONS.resampling)
         np.testing.assert_allclose(interval, (metric.value, metric.lower, metric.upper), rtol=1e-10, atol=1e-12)
 
 

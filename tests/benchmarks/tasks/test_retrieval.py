@@ -54,13 +54,13 @@ def test_perfect_embeddings_score_one(make_embeddings):
             for name in retrieval_metrics.RANK_METRICS:
                 metric = found[f"{pool}/{direction}_{name}"]
                 assert (metric.value, metric.lower, metric.upper) == (1, 1, 1)
-    assert found["abnormal/hard_negative_side"].value == 1
+    assert found["side_swapped/wins"].value == 1
 
 
 def test_random_embeddings_score_chance(make_embeddings):
     found = retrieval.score(make_embeddings(150, seed=3), ScoreOptions(n_resamples=1000, confidence=0.999)).metrics
     names = [f"{pool}/image_to_text_{name}" for pool in ("all", "abnormal") for name in METRICS]
-    names += [f"abnormal/hard_negative_{edit}" for edit in ("side", "polarity", "removed")]
+    names += [f"{edit}/wins" for edit in ("side_swapped", "signal_swapped", "finding_removed")]
     for name in names:
         metric = found[name]
         assert metric.lower <= found[f"{name}/chance"].value <= metric.upper, name
@@ -76,7 +76,7 @@ def test_constant_embeddings_never_win(make_embeddings):
     assert found["all/image_to_text_R@10"].value == 0
     assert found["all/image_to_text_median_rank"].value == found["all/image_to_text/candidates"].value
     assert found["abnormal/text_to_image_R@10"].value == 0
-    assert found["abnormal/hard_negative_side"].value == 0
+    assert found["side_swapped/wins"].value == 0
 
 
 def test_majority_answer_is_the_commonest_training_text(make_embeddings):
@@ -195,3 +195,26 @@ def test_notes_name_every_policy(make_embeddings):
     notes = retrieval.score(make_embeddings(5), QUICK).notes
     assert {"ties", "duplicates", "pools", "chance", "majority", "nDCG@10", "hard_negatives", "interval"} <= set(notes)
     assert all(isinstance(note, str) and "\n" not in note for note in notes.values())
+
+
+def test_seen_and_unseen_combinations_are_pools_where_the_cohort_tells_them(make_embeddings):
+    embeddings = make_embeddings(40, volumes="perfect")
+    abnormal = embeddings.items["text"] != NORMAL_TEXT
+    parts = np.where(abnormal, np.where(np.arange(len(abnormal)) % 4, "seen", "unseen"), "")
+    told = replace(embeddings, items=embeddings.items.assign(combination=parts))
+    rows = {pool.name: pool.rows for pool in pools(told.items)}
+    assert set(rows["seen"]) | set(rows["unseen"]) == set(rows["abnormal"])
+    assert not set(rows["seen"]) & set(rows["unseen"])
+    found = retrieval.score(told, QUICK).metrics
+    assert found["unseen/image_to_text_R@1"].n_items == len(rows["unseen"])
+    assert not any(pool.name in {"seen", "unseen"} for pool in pools(embeddings.items))
+
+
+def test_a_gallery_of_hundreds_is_ranked_like_a_small_one(make_embeddings):
+    """A tile of 256 texts or more counts in wider numbers."""
+    embeddings = make_embeddings(300, contrasts=("FLAIR",))
+    texts = [f"at place {number} shows high signal" for number in range(300)]
+    told = replace(embeddings, items=embeddings.items.assign(text=texts))
+    found = retrieval.score(told, QUICK).metrics
+    for direction, expected in zip(DIRECTIONS, recall_by_loop(told, range(300), 10), strict=True):
+        assert found[f"all/{direction}_R@10"].value == pytest.approx(expected)

@@ -7,19 +7,20 @@ import shutil
 from dataclasses import replace
 from hashlib import sha256
 
+import numpy as np
 import pytest
-from bootstrap_oracles import paired_difference, patient_bootstrap
+from scipy.stats import t
 
 from benchmarks.statistics.intervals import Interval
-from leaderboards.gate.comparison import Pair, Side, read_side
-from leaderboards.gate.margins import Margin
+from leaderboards.gate.comparison import Pair, Side, pairs_of, read_side
+from leaderboards.gate.difference import SeedSpread, judged, measured, pooled_spread
+from leaderboards.gate.margins import Guarded, Margin
 from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy
 from selip.records.record_files import read_records
 from selip.system.errors import InputError
 from selip.system.files import sealed_json, unsealed_json
 
 KEY = "abnormal/image_to_text_R@10"
-METRIC = "image_to_text_R@10"
 
 
 def made(factory, folder, *runs, n_patients=24, **changes):
@@ -34,29 +35,27 @@ def only(gate):
     return line
 
 
-def judged(lower, upper, margin=0.05, p_holm=0.0):
-    """A line with this interval."""
-    return GateLine(None, KEY, 0.5, 0.5, Interval((lower + upper) / 2, lower, upper), margin, p_holm, p_holm).outcome
+def verdict(value, lower, p_holm=0.0, margin=0.05):
+    """The outcome of a line with this loss."""
+    guarded, interval = Guarded(KEY, (KEY,), Margin(margin)), Interval(value, lower, 2 * value - lower)
+    return GateLine(None, guarded, 0.5, 0.5 + value, interval, SeedSpread(0.03, 32), p_holm).outcome
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "outcome"),
+    ("value", "lower", "p_holm", "outcome"),
     [
-        (-0.05, 0.10, "pass"),
-        (0.10, 0.20, "pass"),
-        (-0.051, 0.10, "inconclusive"),
-        (-0.20, -0.05, "inconclusive"),
-        (-0.20, -0.051, "regress"),
-        (math.nan, math.nan, "inconclusive"),
+        (0.02, -0.05, 0.9, "pass"),
+        (0.15, 0.10, 1.0, "pass"),
+        (-0.01, -0.051, 0.4, "inconclusive"),
+        (-0.051, -0.09, LEVEL, "regress"),
+        (-0.051, -0.09, 1.01 * LEVEL, "inconclusive"),  # chance would give it, over so many lines
+        (-0.05, -0.09, 0.0, "inconclusive"),  # a loss for sure, and within the margin
+        (-0.03, -0.04, 0.0, "pass"),
+        (math.nan, math.nan, 1.0, "inconclusive"),
     ],
 )
-def test_the_interval_against_the_margin_decides(lower, upper, outcome):
-    assert judged(lower, upper) == outcome
-
-
-def test_holm_turns_a_regress_that_chance_would_give_into_inconclusive():
-    assert judged(-0.2, -0.06, p_holm=LEVEL) == "regress"
-    assert judged(-0.2, -0.06, p_holm=1.01 * LEVEL) == "inconclusive"
+def test_margin_and_certainty_decide(value, lower, p_holm, outcome):
+    assert verdict(value, lower, p_holm) == outcome
 
 
 def test_a_side_passes_against_itself_without_any_spread(tmp_path, factory):
@@ -67,8 +66,7 @@ def test_a_side_passes_against_itself_without_any_spread(tmp_path, factory):
 
 
 def test_much_worse_regresses_and_much_better_passes(tmp_path, factory):
-    good = made(factory, tmp_path / "good", ("selip", 0, 2.0))
-    poor = made(factory, tmp_path / "poor", ("selip", 0, 0.0))
+    good, poor = (three_seeds(factory, tmp_path / name, skill) for name, skill in (("good", 50.0), ("poor", 0.0)))
     assert compare(good, poor, {}, n_resamples=500).exit_code == 1
     assert compare(poor, good, {}, n_resamples=500).exit_code == 0
 
@@ -83,8 +81,7 @@ def test_turning_the_sides_turns_the_difference(tmp_path, factory):
 
 
 def test_where_lower_is_better_more_ranks_are_a_loss(tmp_path, factory):
-    good = made(factory, tmp_path / "good", ("selip", 0, 2.0))
-    poor = made(factory, tmp_path / "poor", ("selip", 0, 0.0))
+    good, poor = (three_seeds(factory, tmp_path / name, skill) for name, skill in (("good", 50.0), ("poor", 0.0)))
     margins = {"retrieval": {"image_to_text_median_rank": Margin(absolute=1.0)}}
     line = compare(good, poor, margins, n_resamples=200).lines[1]
     assert line.candidate > line.reference
@@ -92,28 +89,64 @@ def test_where_lower_is_better_more_ranks_are_a_loss(tmp_path, factory):
     assert line.outcome == "regress"
 
 
-def test_the_same_several_seeds_are_drawn_with_the_patients(tmp_path, factory):
-    runs = [[("selip", seed, skill) for seed in (0, 1, 2)] for skill in (1.3, 1.0)]
-    reference, candidate = (made(factory, tmp_path / str(n), *side) for n, side in enumerate(runs))
-    frames = [
-        side.boards["retrieval"].frames(side.boards["retrieval"].row("selip"), KEY) for side in (candidate, reference)
-    ]
-    judge = paired_difference(*frames, METRIC, n_resamples=300)
-    assert only(compare(reference, candidate, {}, n_resamples=300)).difference == pytest.approx(judge[:3])
+def three_seeds(factory, folder, skill, method="selip", seeds=(0, 1, 2)):
+    return made(factory, folder, *((method, seed, skill) for seed in seeds))
 
 
-def test_other_seeds_are_averaged_within_each_side(tmp_path, factory):
-    """A mean over seeds of a mean over items is the mean of the items' means: the judge bootstraps those."""
-    reference = made(factory, tmp_path / "r", ("selip", 0, 1.3), ("selip", 1, 1.3))
-    candidate = made(factory, tmp_path / "c", ("selip", 5, 1.0))
-    boards = [side.boards["retrieval"] for side in (reference, candidate)]
-    (one, two), (new,) = (board.frames(board.row("selip"), KEY) for board in boards)
-    assert list(one["item_id"]) == list(two["item_id"]) == list(new["item_id"])
-    gaps = new[METRIC] - (one[METRIC] + two[METRIC].to_numpy()).to_numpy() / 2
-    judge = patient_bootstrap(gaps, new["weight"], new["patient_id"], n_resamples=300)
-    assert only(compare(reference, candidate, {}, n_resamples=300)).difference == pytest.approx(judge)
-    assert "no spread between seeds" in seed_policy([0, 1], [5])
-    assert "drawn with the patients" in seed_policy([0, 1], [0, 1])
+def test_guarded_is_the_mean_of_the_co_primary_metrics(tmp_path, factory):
+    good, poor = (three_seeds(factory, tmp_path / name, skill) for name, skill in (("good", 1.3), ("poor", 1.0)))
+    line = only(compare(good, poor, {}, n_resamples=200))
+    assert line.guarded.name == "co_primary"
+    names = [f"{way}_{name}" for name in ("R@10", "nDCG@10") for way in ("image_to_text", "text_to_image")]
+    assert sorted(line.guarded.keys) == sorted(f"abnormal/{name}" for name in names)
+    (row,) = good.boards["retrieval"].rows
+    found = [record.metrics[f"abnormal/{name}"].value for record in row.scored for name in names]
+    assert line.reference == pytest.approx(np.mean(found))
+    assert line.difference.value == pytest.approx(line.candidate - line.reference)
+
+
+def measured_of(reference, candidate):
+    (pair,), _ = pairs_of(reference, candidate)
+    return measured(pair, (KEY,), 4000)
+
+
+def test_other_seeds_are_independent_and_their_spread_is_pooled(tmp_path, factory):
+    reference = three_seeds(factory, tmp_path / "r", 1.3)
+    candidate = three_seeds(factory, tmp_path / "c", 1.0, seeds=(3, 4, 5, 6))
+    one = measured_of(reference, candidate)
+    values = [side.boards["retrieval"].rows[0].values(KEY) for side in (reference, candidate)]
+    assert one.own == pytest.approx([np.var(found, ddof=1) for found in values])
+    assert (one.runs, one.shared) == ((3, 4), 0.0)
+    alone = pooled_spread([one], Margin())
+    assert alone == (pytest.approx(np.sqrt((2 * one.own[0] + 3 * one.own[1]) / 5)), 5)
+    steadied = pooled_spread([one], Margin(seed_sd=alone.sd / 2, seed_df=5))
+    assert steadied == (pytest.approx(alone.sd * np.sqrt((1 + 0.25) / 2)), 10)
+    assert pooled_spread([one], Margin(seed_sd=alone.sd / 9, seed_df=50)) == alone  # clearly larger: it stands alone
+    interval, p_value = judged(one, alone)
+    error = np.sqrt(one.patients + alone.sd**2 * (1 / 3 + 1 / 4))
+    df = 1 / ((1 - one.patients / error**2) / 5 + one.patients / error**2 / (one.n_patients - 1))
+    assert interval[1:] == pytest.approx(t.interval(0.95, df, one.value, error))
+    assert p_value == pytest.approx(t.cdf(one.value / error, df))
+
+
+def test_runs_that_were_not_changed_share_all_of_their_luck_and_others_none(tmp_path, factory):
+    reference = three_seeds(factory, tmp_path / "r", 1.3)
+    same = measured_of(reference, three_seeds(factory, tmp_path / "same", 1.3))
+    anew = measured_of(reference, three_seeds(factory, tmp_path / "anew", 1.2999))
+    assert (same.value, same.patients, same.shared) == (0.0, 0.0, 1.0)
+    assert anew.shared < 0.4
+    assert judged(same, SeedSpread(0.03, 32)) == (Interval(0.0, 0.0, 0.0), 1.0)
+
+
+def test_one_seed_has_the_spread_of_the_margins_file_and_without_it_none(tmp_path, factory):
+    reference, candidate = (three_seeds(factory, tmp_path / str(n), n, seeds=(n,)) for n in (1, 2))
+    one = measured_of(reference, candidate)
+    spread = pooled_spread([one], Margin(seed_sd=0.03, seed_df=32))
+    assert spread == (0.03, 32)
+    wide, narrow = (judged(one, found)[0] for found in (spread, pooled_spread([one], Margin())))
+    assert wide.upper - wide.lower > narrow.upper - narrow.lower > 0
+    lines = compare(reference, candidate, {}, n_resamples=100).lines
+    assert seed_policy(lines) == ["retrieval co_primary: 1 and 1 seeds, SD 0.032 with 32 degrees of freedom"]
 
 
 def test_one_patient_decides_nothing(tmp_path, factory):
@@ -131,13 +164,6 @@ def test_what_took_no_step_or_was_skipped_on_both_sides_is_left_out(tmp_path, fa
     assert [line.pair.label for line in gate.lines] == ["selip"]
     assert any("random_init on retrieval: takes no training step" in text for text in gate.left_out)
     assert any("no text tower" in text for text in gate.left_out)
-
-
-def test_resamples_grow_with_the_lines_so_that_holm_can_reach_its_level(tmp_path, factory):
-    side = made(factory, tmp_path, ("selip", 0, 1.3), ("clip", 0, 0.9), ("clip_x2", 0, 0.9))
-    gate = compare(side, side, {}, n_resamples=10)
-    assert gate.n_resamples == 300
-    assert len(gate.lines) / (gate.n_resamples + 1) < LEVEL
 
 
 def test_a_folder_of_records_and_a_single_record_are_sides_too(tmp_path, factory):

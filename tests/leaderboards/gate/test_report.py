@@ -76,7 +76,7 @@ def test_the_json_has_the_numbers(gate):
             line.margin,
         )
         assert entry["seeds"] == {"reference": [0], "candidate": [0]}
-    assert "no spread between seeds" in found["policy"]["seeds"]
+    assert "1 and 1 seeds, SD 0.032 with 32 degrees of freedom" in found["policy"]["seeds"]
 
 
 def test_without_an_interval_json_has_null_and_the_page_says_so(tmp_path, factory):

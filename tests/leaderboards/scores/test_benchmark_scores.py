@@ -11,7 +11,7 @@ from leaderboards.figures.plots import STYLE
 from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import Overall, RankedTask, families_of, overall_of
+from leaderboards.scores.benchmark_scores import Overall, RankedTask, families_of, overall_frame, overall_of
 
 N = 40
 
@@ -43,17 +43,33 @@ def test_ranks_are_those_of_the_table(overall):
 
 
 def test_a_method_that_wins_everywhere_has_rank_one(tmp_path, factory):
-    for method, skill in (("best", 6.0), ("worst", 0.0)):
-        factory.add_family_run(tmp_path, "segmentation", method, skill=skill)
-        factory.add_family_run(tmp_path, "fine_tune", method, skill=skill)
+    for seed in (0, 1, 2):
+        for method, skill in (("best", 6.0), ("worst", 0.0)):
+            factory.add_family_run(tmp_path, "segmentation", method, seed, skill=skill)
+            factory.add_family_run(tmp_path, "fine_tune", method, seed, skill=skill)
     found = overall_of(sheets(tmp_path))
     assert found.ranks.ranks == {"best": 1.0, "worst": 2.0}
     assert "2 methods on 3 tasks" in found.ranks.note
 
 
+def test_one_seed_has_no_ranks_and_no_sentence_on_them(tmp_path, factory):
+    for method, skill in (("best", 6.0), ("worst", 0.0)):
+        factory.add_family_run(tmp_path, "segmentation", method, skill=skill)
+        factory.add_family_run(tmp_path, "fine_tune", method, skill=skill)
+    members = sheets(tmp_path)
+    found = overall_of(members)
+    assert found.ranks is None
+    page = overall_part(found, members, N)
+    assert page.verdicts[0].text.startswith("One seed: this page describes one run of each method")
+    assert not any(word in verdict.text for verdict in page.verdicts for word in ("average rank", "Friedman", "Best"))
+    assert not any(cell.strong for line in page.blocks[0].tables[0].lines for cell in line.cells)
+    assert overall_frame(found)["average_rank"].isna().all()
+
+
 def test_no_complete_method_gives_no_ranks(tmp_path, factory):
-    factory.add_family_run(tmp_path, "segmentation", "one", n_patients=8)
-    factory.add_family_run(tmp_path, "fine_tune", "two", n_patients=8)
+    for seed in (0, 1, 2):
+        factory.add_family_run(tmp_path, "segmentation", "one", seed, n_patients=8)
+        factory.add_family_run(tmp_path, "fine_tune", "two", seed, n_patients=8)
     found = overall_of(sheets(tmp_path))
     assert found.ranks is None
     assert rank_plot(found, True) is None

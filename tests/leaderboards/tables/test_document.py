@@ -54,20 +54,20 @@ def markdown_rows(folder, name):
 
 def test_both_pages_show_the_records_numbers(run_dir, built):
     metrics = read_boards(run_dir)["retrieval"].row("selip").scored[0].metrics
-    row = markdown_rows(built, "selip")[0][2:]
+    row = markdown_rows(built, "selip")[0][1:]
     html = next(row for row in read_html(built).rows if row[0] == "selip")
     for place, metric in enumerate(RANKINGS):
         found = metrics[f"abnormal/image_to_text_{metric}"]
         digits = 1 if metric == "median_rank" else 3
         value, interval = f"{found.value:.{digits}f}", f"[{found.lower:.{digits}f}, {found.upper:.{digits}f}]"
         assert row[place] == f"{value} {interval}"
-        assert html[2 + 2 * place : 4 + 2 * place] == [value, interval]
+        assert html[1 + 2 * place : 3 + 2 * place] == [value, interval]
 
 
 def test_chance_majority_and_sizes_stand_below_the_methods(built):
-    assert markdown_rows(built, "chance")[0][4] == "0.185"
-    assert markdown_rows(built, "majority")[0][4] == "0.010"
-    assert markdown_rows(built, "n volumes")[0][4] == "54 of 18 patients"
+    assert markdown_rows(built, "chance")[0][3] == "0.185"
+    assert markdown_rows(built, "majority")[0][3] == "0.010"
+    assert markdown_rows(built, "n volumes")[0][3] == "54 of 18 patients"
     assert "54 candidates, 1 seed." in (built / "retrieval.md").read_text()
 
 

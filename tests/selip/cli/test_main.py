@@ -292,7 +292,7 @@ def test_a_doctor_asked_for_a_gpu_refuses_a_machine_without(command, monkeypatch
         (["cohort", "build", "phantom", "--device", "cuda:99", "--out", "x"], "got device 'cuda:99'; allowed: cpu"),
         (["cohort", "build", "table", "--out", "x"], "cohort import table"),
         (["cohort", "import", "phantom", ".", "--out", "x"], "cohort build phantom"),
-        (["cohort", "import", "table", "a.csv", "--out", "x", "--shape", "a,b"], "three positive numbers"),
+        (["cohort", "import", "table", ".", "--out", "x", "--shape", "a,b"], "three positive numbers"),
         (["cohort", "import", "table", "scans.tar.gz", "--out", "x"], "unpack it first"),
         (["cohort", "check", "nowhere"], "no cohort.json"),
         (["run", "quick", "--out", "x", "seeds=[]"], "at least one"),

@@ -123,6 +123,13 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path, content):
         read_table(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("name", ["Report", "report\u200b", "ｒｅｐｏｒｔ", "\ufeffreport", "report\xa0"])
+def test_a_column_is_named_whatever_its_letters_look_like(name):
+    assert parse_table(f"study,{name}\na,b\n", HERE).columns == ("study", "report")
+    with pytest.raises(InputError, match="column 'report' twice"):
+        parse_table(f"report,{name}\na,b\n", HERE)
+
+
 def test_an_empty_file_is_a_table_of_nothing():
     assert fields_of(parse_table("", HERE)) == [()]
 
@@ -134,7 +141,38 @@ def test_placeholders_are_no_report(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["Normal.", "No lesion", "N", "No abnormality", "Unknown lesion", "未见异常", "Nanotrauma", "x"]
+    "text",
+    [
+        "Report to follow.",
+        "xxx",
+        "not yet reported",
+        "See PACS",
+        "as before",
+        "#REF!",
+        "[redacted]",
+        "siehe oben",
+        "TBA",
+    ],
+)
+def test_texts_that_stand_for_a_report_are_none(text):
+    assert is_no_report(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Normal.",
+        "No change to report",
+        "Left MCA",
+        "See above: infarct",
+        "No lesion",
+        "N",
+        "No abnormality",
+        "Unknown lesion",
+        "未见异常",
+        "Nanotrauma",
+        "x",
+    ],
 )
 def test_words_are_a_report(text):
     assert not is_placeholder(text)
@@ -158,6 +196,8 @@ def test_a_number_is_a_value_and_no_report(text):
         "Ｍüller-１",
         "Müller\u200b-1",
         "\ufeffMüller-1",
+        "Müller–1",
+        "Müller-1.0",
     ],
 )
 def test_spellings_of_one_id_have_one_key(other):

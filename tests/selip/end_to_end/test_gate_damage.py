@@ -156,7 +156,7 @@ def test_the_same_model_passes_and_another_seed_is_no_alarm(trained, reference, 
     assert compare(reference, scored(trained, tmp_path / "same", trained.cohort), {}).exit_code == 0
     sides = [trained.records(f"selip-seed{seed}", tmp_path / f"seed{seed}") for seed in (0, 1)]
     gate = compare(*sides, {})
-    print([(line.key, line.difference, line.margin, line.outcome) for line in gate.lines])
+    print([(line.guarded.name, line.difference, line.margin, line.outcome) for line in gate.lines])
     assert gate.outcome in ("pass", "inconclusive")
 
 
@@ -181,5 +181,5 @@ def test_another_split_is_refused(trained, reference, tmp_path):
 def test_a_fresh_quick_run_is_no_alarm_against_the_committed_one(trained, tmp_path):
     """What docs/ci does, on this machine and with the present code."""
     gate = compare(read_side(COMMITTED), trained.records("*-seed0", tmp_path / "fresh"), {})
-    print([(line.pair.label, line.key, line.difference, line.margin, line.outcome) for line in gate.lines])
+    print([(line.pair.label, line.guarded.name, line.difference, line.margin, line.outcome) for line in gate.lines])
     assert gate.outcome in ("pass", "inconclusive")

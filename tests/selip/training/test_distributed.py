@@ -134,6 +134,7 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
     assert len(list((folder / "trained" / "tracking" / "clip-seed0").glob("events.*"))) == 1
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("which", [0, 1])
 def test_one_without_memory_ends_those_that_wait_for_it_without_a_launcher(which, cohort_folder, tmp_path):
     with socket.socket() as free:
@@ -147,7 +148,11 @@ def test_one_without_memory_ends_those_that_wait_for_it_without_a_launcher(which
         )
         for rank in range(2)
     ]  # fmt: skip
-    said = [one.communicate(timeout=200)[1] for one in both]
+    try:
+        said = [one.communicate(timeout=280)[1] for one in both]
+    finally:
+        for one in both:
+            one.kill()
     assert [one.returncode for one in both] == [2, 2], said
     line = "clip-seed0 failed: got too little memory for 3.00 GiB; lower training.batch_size"
     assert [line in text for text in said] == [True, False]

@@ -18,7 +18,7 @@ from selip.cli.main import main
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
-from selip.cohorts.importing.report_reading import ReportReading, read_report, reading_lines
+from selip.cohorts.importing.report_reading import ReportReading, label_lines, read_report, reading_lines
 from selip.cohorts.importing.study_texts import study_texts
 from selip.data.cohort import VOLUME_COLUMNS, Cohort
 from selip.data.cohort_check import check_cohort, state_line
@@ -173,6 +173,13 @@ def one_of_each(tmp_path, volumes_of):
     said = []
     scan = Scan(studies, ("lost: no volume",))
     return import_studies(SetFacts("each"), scan, tmp_path / "out", say=said.append, **GRID), said
+
+
+def test_labels_that_are_spelt_in_several_ways_are_named():
+    studies = [StudyFiles(f"p{n}", f"s{n}", {}, labels=(label,)) for n, label in enumerate(("glioma", "Glioma", "MS"))]
+    (line,) = label_lines(studies)
+    assert line == "1 labels are spelt in several ways: Glioma / glioma; each spelling is a class, so write one"
+    assert label_lines(studies[1:]) == []
 
 
 def test_each_thing_that_is_dropped_guessed_or_not_understood_has_one_line_with_its_count(one_of_each):
