@@ -16,6 +16,8 @@ masked input. So it is a floor, not the best that masking can do. The volume pro
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -31,7 +33,8 @@ class MaskedVoxels(nn.Module):
         channels, *cells = sizes.regions
         right, front, top = (-(-size // cell) for size, cell in zip(sizes.shape, cells, strict=True))
         # Kernel = stride: a linear layer from each cell to its own voxels, that is SimMIM's 1x1 convolution + shuffle.
-        self.decoder = nn.ConvTranspose3d(channels, 1, kernel_size=(right, front, top), stride=(right, front, top))
+        cell = (right, front, top)
+        self.decoder: Any = nn.ConvTranspose3d(channels, 1, kernel_size=cell, stride=cell)
         self.shape = sizes.shape
 
     def decode(self, regions: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,16 @@ _TABLES = (
         "answer without the volume, the text that is commoner in train, scores what the majority does.",
     ),
     DeclaredTable(
+        title="Combinations of lesion type and place that train has, and that it lacks",
+        columns={
+            f"{part}/{way}_{name}": f"{part}, {words} {name}"
+            for name in ("R@10", NDCG)
+            for part in ("seen", "unseen")
+            for way, words in DIRECTIONS.items()
+        },
+        caption="Abnormal volumes; each part is its own gallery with its own chance.",
+    ),
+    DeclaredTable(
         title="All volumes",
         columns={f"all/{name}": head for name, head in _SMALL.items()},
         caption="Abnormal and normal; every normal text is the same candidate.",

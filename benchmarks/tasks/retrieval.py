@@ -39,7 +39,8 @@ POLICIES = {
     "ties": "count against us: at the same cosine (to 1e-7) a non-positive ranks ahead, and an edited text beats the "
     "true one",
     "pools": "all; abnormal: without volumes that are normal or of unknown state; macro: all, each distinct text with "
-    "the same weight; contrast_X: abnormal volumes of contrast X; each pool is its own gallery",
+    "the same weight; contrast_X: abnormal volumes of contrast X; seen, unseen: abnormal volumes by whether train has "
+    "their combinations of lesion type and place, where the cohort tells; each pool is its own gallery",
     "chance": "exact expectation under a random ranking of the same gallery; median_rank: median of the mixture over "
     "items; hard negatives: 0.5",
     "majority": "texts in order of their frequency in train, the same for every volume; none for text_to_image, where "

@@ -103,8 +103,8 @@ def text_table(cohort: Cohort, rows: np.ndarray) -> TextTable:
         return TextTable.of(volumes["text"].tolist())
     stored = dict(zip(cohort.studies["study_id"], cohort.studies[READ_FINDINGS], strict=True))
     said = [
-        findings_text(clauses_of(findings_from_json(stored[study]), contrast))
-        for study, contrast in zip(volumes["study_id"], volumes["contrast"], strict=True)
+        findings_text(clauses_of(findings_from_json(stored[study]), contrast)) if stored[study] else text
+        for study, contrast, text in zip(volumes["study_id"], volumes["contrast"], volumes["text"], strict=True)
     ]
     return TextTable.of(volumes["text"].tolist(), said)
 

@@ -90,7 +90,8 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
     """
     studies = cohort.studies.set_index("study_id")
     if READ_FINDINGS in studies:
-        studies = studies.assign(findings=studies[READ_FINDINGS], labels="")
+        labels = "" if cohort.info.synthetic else studies["labels"]
+        studies = studies.assign(findings=studies[READ_FINDINGS], labels=labels)
     table = cohort.volumes.iloc[rows]
     shown = [
         _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)

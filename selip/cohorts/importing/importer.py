@@ -37,8 +37,8 @@ from selip.cohorts.importing.import_plan import (
 from selip.cohorts.importing.report_reading import ReportReading, label_lines, reading_lines
 from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
-from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, study_texts
-from selip.data.cohort import Cohort, CohortInfo
+from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, read_findings, study_texts
+from selip.data.cohort import READ_FINDINGS, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
 from selip.data.states import COLUMN as STATE
@@ -125,7 +125,8 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", {"volumes.csv": (STATE,)}) as writer:
+        columns = {"volumes.csv": (STATE,), "studies.csv": (READ_FINDINGS,) if recipe.texts == "report" else ()}
+        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", columns) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / QUARANTINE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
@@ -224,6 +225,7 @@ def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str,
         "findings": found.findings,
         "labels": json.dumps(sorted({*study.labels})),
         "age": study.age,
+        READ_FINDINGS: read_findings(found),
     }
 
 

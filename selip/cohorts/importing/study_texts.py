@@ -90,6 +90,14 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -
     )
 
 
+def read_findings(found: StudyTexts) -> str:
+    """Findings that were read from the report as JSON, for texts that are reports; "" where nothing was understood."""
+    reading = found.reading
+    if reading is None or reading.found is None or reading.state == UNKNOWN:
+        return ""
+    return findings_to_json([_in_contrasts(finding, [*found.texts]) for finding in reading.found.findings()])
+
+
 def findings_source(counts: Mapping[str, int]) -> str:
     """`CohortInfo.findings_source` of counts by key of SOURCE_WORDS."""
     return "+".join(source for source in (GIVEN, EXTRACTED, MASKS) if counts.get(source))

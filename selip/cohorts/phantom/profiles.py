@@ -146,7 +146,7 @@ PROFILES: Mapping[str, Profile] = {
         ),
         Profile(
             "reports",
-            n_patients=900,
+            n_patients=2400,
             shape=(32, 40, 16),
             spacing_mm=(5.6, 5.4, 10.0),
             slice_samples=2,

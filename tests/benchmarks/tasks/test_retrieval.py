@@ -195,3 +195,26 @@ def test_notes_name_every_policy(make_embeddings):
     notes = retrieval.score(make_embeddings(5), QUICK).notes
     assert {"ties", "duplicates", "pools", "chance", "majority", "nDCG@10", "hard_negatives", "interval"} <= set(notes)
     assert all(isinstance(note, str) and "\n" not in note for note in notes.values())
+
+
+def test_seen_and_unseen_combinations_are_pools_where_the_cohort_tells_them(make_embeddings):
+    embeddings = make_embeddings(40, volumes="perfect")
+    abnormal = embeddings.items["text"] != NORMAL_TEXT
+    parts = np.where(abnormal, np.where(np.arange(len(abnormal)) % 4, "seen", "unseen"), "")
+    told = replace(embeddings, items=embeddings.items.assign(combination=parts))
+    rows = {pool.name: pool.rows for pool in pools(told.items)}
+    assert set(rows["seen"]) | set(rows["unseen"]) == set(rows["abnormal"])
+    assert not set(rows["seen"]) & set(rows["unseen"])
+    found = retrieval.score(told, QUICK).metrics
+    assert found["unseen/image_to_text_R@1"].n_items == len(rows["unseen"])
+    assert not any(pool.name in {"seen", "unseen"} for pool in pools(embeddings.items))
+
+
+def test_a_gallery_of_hundreds_is_ranked_like_a_small_one(make_embeddings):
+    """A tile of 256 texts or more counts in wider numbers."""
+    embeddings = make_embeddings(300, contrasts=("FLAIR",))
+    texts = [f"at place {number} shows high signal" for number in range(300)]
+    told = replace(embeddings, items=embeddings.items.assign(text=texts))
+    found = retrieval.score(told, QUICK).metrics
+    for direction, expected in zip(DIRECTIONS, recall_by_loop(told, range(300), 10), strict=True):
+        assert found[f"all/{direction}_R@10"].value == pytest.approx(expected)

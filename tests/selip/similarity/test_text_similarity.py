@@ -177,3 +177,31 @@ def test_config_refuses(values):
 def test_config_names_the_nearest():
     with pytest.raises(InputError, match=r"similarity.semantic 'ontolgy'.*did you mean 'ontology'"):
         SimilarityConfig(semantic="ontolgy")
+
+
+def test_a_report_has_the_clauses_of_what_was_read_from_it():
+    reports = ["High signal in the left insula.", "The pons is bright. No mass.", "Normal brain."]
+    said = ["at left insula shows high signal", "at pons shows high signal", NORMAL_TEXT]
+    table = TextTable.of(reports, said)
+    flipped = "High signal in the right insula."
+    clauses = dict(zip(table.texts, table.clauses, strict=True))
+    assert clauses[reports[0]] == (Clause("left insula", "high signal"),)
+    assert clauses[flipped] == (Clause("right insula", "high signal"),)
+    assert clauses[reports[2]] == ()
+    assert [table.texts[one] for one in table.twin[table.ids(reports)]] == [flipped, *reports[1:]]
+    similarity = TextSimilarity.of(table, SimilarityConfig())(torch.from_numpy(table.ids(reports)))
+    expected = similarity_of_texts(said, said, SimilarityConfig())
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+
+
+def test_a_text_that_stands_for_several_readings_has_all_their_clauses():
+    table = TextTable.of(["one report"] * 2, ["at pons shows high signal", "at insula shows low signal"])
+    assert table.clauses == ((Clause("insula", "low signal"), Clause("pons", "high signal")),)
+
+
+def test_texts_that_say_their_own_clauses_make_the_same_table():
+    texts = random_texts(np.random.default_rng(5), 40)
+    one, other = TextTable.of(texts), TextTable.of(texts, texts)
+    assert one.texts == other.texts
+    assert [set(clauses) for clauses in one.clauses] == [set(clauses) for clauses in other.clauses]
+    assert (one.twin == other.twin).all()

@@ -20,8 +20,10 @@ from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import adapter_source, import_adapter, import_studies
 from selip.cohorts.importing.study_import import StudyPiece
-from selip.data.cohort import IGNORE, ROWS_PER_SHARD, Cohort
+from selip.data.cohort import IGNORE, READ_FINDINGS, ROWS_PER_SHARD, Cohort
 from selip.data.cohort_check import check_cohort
+from selip.data.findings import Clause
+from selip.similarity.text_similarity import text_table
 from selip.system.errors import InputError
 
 GRID = {"shape": (4, 4, 4), "spacing_mm": (30.0, 30.0, 30.0)}
@@ -392,3 +394,18 @@ def test_the_command_shows_what_it_did_and_leaves_workers_out_of_the_record(tmp_
     assert "got 1 of 3 studies" in said[1].err
     assert "--workers" not in Cohort.open(tmp_path / "out0").info.command
     assert Cohort.open(tmp_path / "out0").info.command.startswith("selip cohort import table ")
+
+
+def test_reports_as_texts_are_alike_by_what_was_read_from_them(tmp_path):
+    said = ("T1 shows low signal in the left thalamus.", "Hypointensity on T1 in the thalamus on the left.", "Invoice.")
+    studies = [
+        replace(study, report=report) for study, report in zip(make_studies(tmp_path / "in", 3), said, strict=True)
+    ]
+    cohort = import_studies(SET, Scan(studies), tmp_path / "out", **PLAIN)
+    assert list(cohort.volumes["text"]) == list(said)
+    table = text_table(cohort, np.arange(3))
+    clauses = dict(zip(table.texts, table.clauses, strict=True))
+    assert clauses[said[0]] == clauses[said[1]] == (Clause("left thalamus", "low signal"),)
+    assert clauses[said[2]] == (Clause("", "Invoice"),), "a text in which nothing was read stands for itself"
+    extracted = import_studies(SET, Scan(studies), tmp_path / "other", **(PLAIN | {"texts": "extracted"}))
+    assert READ_FINDINGS not in extracted.studies
