@@ -72,7 +72,7 @@ def reworded(finding: Finding, wordings: int, rng: np.random.Generator) -> Findi
 
     def other(term: str, terms: Mapping[str, Sequence[str]]) -> str:
         ways = terms.get(term, (term,))[:wordings]
-        return ways[rng.integers(len(ways))]
+        return ways[int(rng.integers(len(ways)))]
 
     signals = {
         contrast: _PATTERN.sub(lambda found: other(found[0], _SIGNALS), phrase)
