@@ -16,6 +16,8 @@ masked input. So it is a floor, not the best that masking can do. The volume pro
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -31,14 +33,17 @@ class MaskedVoxels(nn.Module):
         channels, *cells = sizes.regions
         right, front, top = (-(-size // cell) for size, cell in zip(sizes.shape, cells, strict=True))
         # Kernel = stride: a linear layer from each cell to its own voxels, that is SimMIM's 1x1 convolution + shuffle.
-        self.decoder = nn.ConvTranspose3d(channels, 1, kernel_size=(right, front, top), stride=(right, front, top))
+        cell = (right, front, top)
+        self.decoder: Any = nn.ConvTranspose3d(channels, 1, kernel_size=cell, stride=cell)
         self.shape = sizes.shape
 
     def decode(self, regions: torch.Tensor) -> torch.Tensor:
         """Predicted input (B, 1, I, J, K) float32 from the last map (B, C, i, j, k); what sticks out is cut off."""
         right, front, top = self.shape
-        predicted: torch.Tensor = self.decoder(regions.float())[:, :, :right, :front, :top]
-        return predicted
+        # One matrix product: torch's transposed convolution takes eight times as long on a CPU.
+        voxels = regions.float().movedim(1, -1) @ self.decoder.weight.flatten(1) + self.decoder.bias
+        blocks = voxels.unflatten(-1, self.decoder.kernel_size).permute(0, 1, 4, 2, 5, 3, 6)
+        return blocks.flatten(5, 6).flatten(3, 4).flatten(1, 2)[:, None, :right, :front, :top]
 
     def forward(self, batch: Batch) -> Loss:
         """Mean squared error on the hidden voxels of a batch."""

@@ -150,7 +150,8 @@ def fit_linear(train: Examples, val: Examples, n_classes: int) -> Probe:
     """
     scaler = StandardScaler().fit(train.vectors)
     standard = scaler.transform(train.vectors)
-    basis = np.linalg.qr(standard.T)[0] if 2 * len(standard) <= standard.shape[1] else None
+    is_wide = 2 * len(standard) <= standard.shape[1]
+    basis = np.linalg.svd(standard, full_matrices=False)[2].T if is_wide else None
 
     def prepared(vectors: FloatArray) -> FloatArray:
         scaled: FloatArray = scaler.transform(vectors)

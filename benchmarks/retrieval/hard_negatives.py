@@ -107,8 +107,8 @@ def win_rates(
     rows, place, n_edits = np.unique(item, return_inverse=True, return_counts=True)
     weight = balanced(1 / n_edits[place], favoured)
     mass = np.bincount(place, weight)
-    shares = (np.bincount(place, weight * values) / mass for values in (won, (1 + favoured) / 2))
-    return Wins(rows, mass, *shares)
+    won, prior = (np.bincount(place, weight * values) / mass for values in (won, (1 + favoured) / 2))
+    return Wins(rows.astype(np.int64), mass, won, prior)
 
 
 def balanced(weights: FloatArray, favoured: npt.NDArray) -> FloatArray:

@@ -8,6 +8,7 @@ from itertools import chain
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
 from leaderboards.figures.training_curves import training_plots
+from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.ablation_study import AblationStudy
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words
@@ -47,6 +48,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
         Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
         Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
         *([Block("Figures", figures=figures)] if figures else []),
+        *([tuning] if trainings and (tuning := tuning_block(board)) else []),
         *(
             Block(f"Details: {sheet.declared.label}", tables=found, small=True)
             for sheet in sheets

@@ -97,5 +97,5 @@ def read_doses(run_dir: Path, n_resamples: int) -> DoseResponse:
 
 def _compared(board: BenchmarkRecords, n_resamples: int) -> dict[str, list[Comparison]]:
     headline = headline_of(board.records)
-    keys = dict.fromkeys([*([headline.key] if headline else []), *board.declared.compared])
+    keys = dict.fromkeys([*([headline.key] if headline else []), *board.declared.co_primary])
     return {key: declared_contrasts(board, key, n_resamples) for key in keys}

@@ -49,6 +49,8 @@ def cohort_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
         ("cohort", _described(scored, record.cohort)),
         ("cohort hash", record.cohort.content_hash),
         ("split fingerprint", record.split_fingerprint),
+        ("tuning", _tuning(board)),
+        *([("scored part", f"{record.part}: for tuning, no result")] if record.part != "test" else []),
     ]
     if record.trained_on is None:
         return found
@@ -59,6 +61,17 @@ def cohort_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
         ("training split fingerprint", record.trained_on_split_fingerprint),
         ("contrasts", _contrasts(record.config)),
     ]
+
+
+def _tuning(board: BenchmarkRecords) -> str:
+    """The budget of tuning in words; most comparisons have none, and say so."""
+    found = {record.method: record.tuning for record in board.records if record.tuning}
+    if not found:
+        return "none: every method has the settings of the experiment"
+    budgets = sorted({len(facts.trials) for facts in found.values()})
+    others = sorted({record.method for record in board.records} - set(found))
+    beside = f"; not tuned: {', '.join(others)}" if others else ""
+    return f"{' or '.join(map(str, budgets))} trials of each of {', '.join(sorted(found))}, on other seeds{beside}"
 
 
 _ROLES = (

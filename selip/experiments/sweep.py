@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def run_sweep(
                 break
             folder = out / "doses" / name
             report.line(f"dose {name}")
-            on_main(lambda one=experiment, where=folder: _share_cohort(one.cohort, out, where, report))
+            on_main(partial(_share_cohort, experiment.cohort, out, folder, report))
             try:
                 run_experiment(experiment, folder, True, command, report, counted, counted.left)
             except InputError as error:

@@ -46,8 +46,8 @@ class PackedTokens:
         queries = F.linear(asking, weight[:width], bias[:width])
         keys_and_values = self.padded(F.linear(asked, weight[width:], bias[width:])).chunk(2, 2)
         padded = (queries.unsqueeze(1) if one_each else self.padded(queries), *keys_and_values)
-        heads = [part.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for part in padded]
-        found = F.scaled_dot_product_attention(*heads, attn_mask=self.mask[:, None, None]).transpose(1, 2).flatten(2)
-        rows = found.flatten(0, 1)
+        query, key, value = (part.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for part in padded)
+        found = F.scaled_dot_product_attention(query, key, value, attn_mask=self.mask[:, None, None])
+        rows = found.transpose(1, 2).flatten(2).flatten(0, 1)
         projected: torch.Tensor = attention.out_proj(rows if one_each else rows[self.rows])
         return projected

@@ -103,7 +103,7 @@ class ScratchTower(nn.Module):
         layer = nn.TransformerEncoderLayer(
             width, width // 32, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
-        self.body = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+        self.body: Any = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
         nn.init.normal_(self.embed.weight, std=0.02)
 
     def hidden(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -72,3 +72,17 @@ def test_blocks_are_hidden_whole_and_as_often_as_is_set(settings):
 
 def test_learns_no_text():
     assert not METHOD.learns_text
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 8), (17, 13, 7)])
+def test_decoder_and_its_gradients_are_those_of_the_transposed_convolution(shape):
+    made = MaskedVoxels(Sizes(4, (6, 2, 3, 2), 16, shape))
+    regions = torch.randn(2, 6, 2, 3, 2)
+    right, front, top = shape
+    found, expected = made.decode(regions), made.decoder(regions)[:, :, :right, :front, :top]
+    weights = torch.randn(found.shape)
+    for one, other in zip(
+        *(torch.autograd.grad((out * weights).sum(), [*made.parameters()]) for out in (found, expected)), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

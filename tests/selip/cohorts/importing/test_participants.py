@@ -146,7 +146,7 @@ def test_rows_of_nobody_and_examinations_without_a_row_are_named_and_counted(rea
     assert rows_line.startswith(
         "14 rows of a participant or session that is not here (sub-01_ses-2, sub-con-04_ses-1, "
     )
-    assert rows_line.endswith("sub-x17_ses-1 and 2 more)")
+    assert rows_line.endswith("sub-x17_ses-1 and 4 more)")
     assert cases_line == "2 examinations without a row in participants.tsv (sub-01_ses-3, sub-09)"
     assert people.without_examination(["sub-01_ses-1", "sub-01_ses-2"]) != []
     nobody = read({"participants.tsv": "participant_id\n"})
