@@ -106,9 +106,9 @@ def win_rates(
     favoured = np.sign([frequency[a] - frequency[b] for a, b in zip(true, edited, strict=True)])
     rows, place, n_edits = np.unique(item, return_inverse=True, return_counts=True)
     weight = balanced(1 / n_edits[place], favoured)
-    mass = np.bincount(place, weight)
-    won, prior = (np.bincount(place, weight * values) / mass for values in (won, (1 + favoured) / 2))
-    return Wins(rows.astype(np.int64), mass, won, prior)
+    mass: FloatArray = np.bincount(place, weight).astype(np.float64)
+    share_won, prior = (np.bincount(place, weight * values) / mass for values in (won, (1 + favoured) / 2))
+    return Wins(rows.astype(np.int64), mass, share_won, prior)
 
 
 def balanced(weights: FloatArray, favoured: npt.NDArray) -> FloatArray:

@@ -18,7 +18,7 @@ DEFAULT = "default"
 
 
 def tuning_block(board: BenchmarkRecords) -> Block | None:
-    """How the settings of the methods were tuned; None where nothing was."""
+    """Account of how the settings of the methods were tuned; None where nothing was."""
     found = {record.method: record.tuning for record in board.records if record.tuning}
     if not found:
         return None
