@@ -55,7 +55,7 @@ class RememberedTower(nn.Module):
         """Maps (B, C, i, j, k), channels last in memory, of volumes (B, 1, I, J, K); see VolumeTower."""
         keys = [sha256(volume.numpy().data).digest() for volume in volumes.cpu().contiguous()]
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
-        asked = torch.tensor([*fresh.values()], device=volumes.device)
+        asked = torch.tensor([*fresh.values()], dtype=torch.int64).to(volumes.device)
         rows = dict(zip(fresh, self._encoded(volumes[asked]), strict=True)) if fresh else {}
         for key, row in rows.items():
             self._keep(key, row)

