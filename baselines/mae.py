@@ -40,10 +40,14 @@ class MaskedVoxels(nn.Module):
     def decode(self, regions: torch.Tensor) -> torch.Tensor:
         """Predicted input (B, 1, I, J, K) float32 from the last map (B, C, i, j, k); what sticks out is cut off."""
         right, front, top = self.shape
-        # One matrix product: torch's transposed convolution takes eight times as long on a CPU.
-        voxels = regions.float().movedim(1, -1) @ self.decoder.weight.flatten(1) + self.decoder.bias
+        decoded: torch.Tensor = (self._product if regions.device.type == "cpu" else self.decoder)(regions.float())
+        return decoded[:, :, :right, :front, :top]
+
+    def _product(self, regions: torch.Tensor) -> torch.Tensor:
+        """The decoder as one matrix product, in an eighth of the time of a CPU's transposed convolution."""
+        voxels = regions.movedim(1, -1) @ self.decoder.weight.flatten(1) + self.decoder.bias
         blocks = voxels.unflatten(-1, self.decoder.kernel_size).permute(0, 1, 4, 2, 5, 3, 6)
-        return blocks.flatten(5, 6).flatten(3, 4).flatten(1, 2)[:, None, :right, :front, :top]
+        return blocks.flatten(5, 6).flatten(3, 4).flatten(1, 2).unsqueeze(1)
 
     def forward(self, batch: Batch) -> Loss:
         """Mean squared error on the hidden voxels of a batch."""

@@ -55,7 +55,8 @@ class RememberedTower(nn.Module):
         """Maps (B, C, i, j, k), channels last in memory, of volumes (B, 1, I, J, K); see VolumeTower."""
         keys = [sha256(volume.numpy().data).digest() for volume in volumes.cpu().contiguous()]
         fresh = {key: row for row, key in enumerate(keys) if key not in self._known}
-        rows = dict(zip(fresh, self._encoded(volumes[list(fresh.values())]), strict=True)) if fresh else {}
+        asked = torch.tensor([*fresh.values()], device=volumes.device)
+        rows = dict(zip(fresh, self._encoded(volumes[asked]), strict=True)) if fresh else {}
         for key, row in rows.items():
             self._keep(key, row)
         sizes = [math.prod(shape) for shape in self._shapes]

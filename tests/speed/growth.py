@@ -96,7 +96,7 @@ def draw(found: Mapping[str, Growth], file: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for number, (name, growth) in enumerate(found.items()):
-        axes.loglog(growth.sizes, growth.seconds, marker="osv^D"[number % 5], ms=4, lw=1, label=name)
+        axes.loglog(growth.sizes, growth.seconds, marker="osv^DPX"[number % 7], ms=4, lw=1, label=name)
     axes.loglog((100, 100_000), (0.01, 10), "--", color="grey", label="in proportion")
     axes.set(xlabel="work: patients, texts, candidates, runs or contrasts", ylabel="CPU seconds of one thread")
     figure.legend(loc="outside right upper", fontsize=7, frameon=False)
