@@ -65,7 +65,7 @@ def test_sign_flip_of_too_little():
 
 
 def test_smallest_detectable_difference_is_2_8_standard_errors_and_more_where_seeds_are_few():
-    many, few = Difference(0.3, 0, 1, 0.5, 1.0), Difference(0.3, 0, 1, 0.5, 1.0, df=2)
+    many, few = Difference(0.3, 0, 1, 0.5, 1.0, np.inf), Difference(0.3, 0, 1, 0.5, 1.0, df=2)
     assert smallest_detectable_difference(many) == pytest.approx(2.801585, abs=1e-6)
     assert smallest_detectable_difference(few) == pytest.approx(4.3027 + 1.0607, abs=1e-3)  # tables of Student's t
     assert smallest_detectable_difference(many._replace(error=2.0)) == pytest.approx(2 * 2.801585, abs=1e-5)
