@@ -20,6 +20,7 @@ from selip.data.cohort import Cohort
 from selip.data.findings import Finding, findings_from_json, is_normal
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, finding_labels, states_of
 from selip.models.scored_model import Subject
+from selip.reports.ontology import ontology
 from selip.system.errors import UnavailableError
 
 MIN_PATIENTS = 5
@@ -136,7 +137,9 @@ def glioma_grade(volume: Shown) -> str | None:
 
 def lobe_of(region: str) -> str | None:
     """Lobe or structure that a region (without side) belongs to; None for a diffuse or unknown one."""
-    return LOBES.get(region.lower())
+    name = region.lower()
+    above = ontology().path.get(ontology().region.get(name, name), ())
+    return next((LOBES[one] for one in (name, *reversed(above)) if one in LOBES), None)
 
 
 TASKS = (

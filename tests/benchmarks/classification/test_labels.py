@@ -74,6 +74,9 @@ def test_a_volume_whose_text_is_normal_shows_no_label_of_its_study():
 def test_every_region_of_the_phantom_has_a_structure_and_a_diffuse_change_has_none():
     assert all(lobe_of(region) for region in REGIONS)
     assert lobe_of(ATROPHY_REGION) is None
+    assert lobe_of("Postcentral gyrus") == "parietal lobe"
+    assert lobe_of("pons") == "brainstem"
+    assert lobe_of("planet") is None
 
 
 def test_classes_with_few_patients_in_train_or_test_are_left_out_and_named():

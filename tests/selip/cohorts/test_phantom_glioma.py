@@ -201,7 +201,7 @@ def test_sinuses_are_bright_and_not_in_the_mask(looks):
     assert np.median(bare) > np.median(volumes)
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", GLIOMA_PROFILES)
 def test_profiles_have_the_grid_of_the_phantom(name):
     own, phantom = GLIOMA_PROFILES[name], PROFILES[name]
     assert (own.shape, own.spacing_mm, own.noise) == (phantom.shape, phantom.spacing_mm, phantom.noise)

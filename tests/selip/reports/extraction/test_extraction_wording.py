@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, KINDS
-from selip.cohorts.phantom.regions import REGIONS
+from selip.cohorts.phantom.regions import REGIONS, whole_of
 from selip.data.findings import CONTRASTS
 from selip.reports.extraction.extractor import apart
 from selip.reports.extraction.lexicon import LANGUAGES, lexicon, sentences
@@ -78,7 +78,8 @@ def test_both_languages_have_the_same_function_words():
 
 
 def test_phantom_regions_and_types_have_wording():
-    assert {*REGIONS, ATROPHY_REGION} <= set(lexicon("en").area)
+    wholes = {whole_of(region) for region in REGIONS}  # a part is read as the lobe that it belongs to
+    assert {*wholes, ATROPHY_REGION} <= set(lexicon("en").area)
     assert set(KINDS) <= set(raw("en")["type"])
 
 
