@@ -40,7 +40,7 @@ from benchmarks.metrics.resampling import (
     replicates_of,
     resampler_of,
 )
-from benchmarks.statistics.pool_statistics import resampler_for
+from benchmarks.statistics.pool_statistics import limits_of, resampler_for
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
@@ -55,6 +55,11 @@ class Interval(NamedTuple):
     value: float
     lower: float
     upper: float
+
+    def within(self, low: float, high: float) -> Interval:
+        """The interval without what lies beyond the limits of its metric; NaN stays."""
+        known = math.isfinite(self.lower)
+        return self._replace(lower=max(low, self.lower), upper=min(high, self.upper)) if known else self
 
 
 class Difference(NamedTuple):
@@ -141,7 +146,8 @@ def interval_over_seeds(
     """
     patients = shared_patients(frames)
     resamplers = [resampler_for(frame, metric, statistic) for frame in frames]
-    return intervals_of(resamplers, len(patients), n_resamples, seed, confidence)[0]
+    found = intervals_of(resamplers, len(patients), n_resamples, seed, confidence)[0]
+    return found.within(*limits_of(frames, metric, statistic))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

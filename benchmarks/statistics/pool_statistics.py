@@ -23,6 +23,21 @@ PER_ITEM = ("mean", "median")
 LOWER_IS_BETTER = frozenset({"median", "ece"})
 
 
+def limits_of(frames: Sequence[pd.DataFrame], metric: str, statistic: str) -> tuple[float, float]:
+    """Lowest and highest value that a metric can have: an interval by Student's t may not reach beyond them.
+
+    Args:
+        frames: Per-item scores.
+        metric: The metric; one whose name ends in "_mm" has no highest value.
+        statistic: One of STATISTICS. A mean or median of items has the limits of shares where all items are shares.
+    """
+    if statistic not in PER_ITEM:
+        return (-1.0 if statistic == "mcc" else 0.0), 1.0
+    values = np.concatenate([frame[metric].to_numpy(np.float64) for frame in frames])
+    low = 0.0 if not (values < 0).any() else -np.inf
+    return low, 1.0 if low == 0 and not (values > 1).any() and not metric.endswith("_mm") else np.inf
+
+
 def resampler_for(frame: pd.DataFrame, metric: str, statistic: str) -> Resampler:
     """The statistic (R, 1) of one metric; the counts that it takes are of the patients in sorted order.
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.metrics.resampling import Resampler, joined, replicates_of, side_by_side
 from benchmarks.statistics.intervals import Difference, Interval, differences_of, shared_patients
-from benchmarks.statistics.pool_statistics import PER_ITEM, resampler_for, table_of
+from benchmarks.statistics.pool_statistics import PER_ITEM, limits_of, resampler_for, table_of
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
@@ -72,7 +72,8 @@ def row_intervals(
     found = differences_of(replicates_of(resamplers, len(patients), n_resamples, seed), len(patients), confidence)
     names = [(row, metric) for row in frames_by_row for metric in metrics]
     gaps = [(a, b, metric) for a, b in pairs for metric in metrics]
-    intervals = (Interval(*one[:3]) for one in found[: len(names)])
+    limits = [limits_of(frames_by_row[row], metric, statistic) for row, metric in names]
+    intervals = (Interval(*one[:3]).within(*ends) for one, ends in zip(found, limits, strict=False))
     return RowIntervals(dict(zip(names, intervals, strict=True)), dict(zip(gaps, found[len(names) :], strict=True)))
 
 

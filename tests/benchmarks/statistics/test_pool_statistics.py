@@ -9,9 +9,9 @@ import pytest
 from bootstrap_oracles import paired_difference, patient_bootstrap
 from sklearn import metrics as sk
 
-from benchmarks.metrics.resampling import replicates_of, two_sided_p_values
+from benchmarks.metrics.resampling import replicates_of
 from benchmarks.statistics.intervals import interval_over_seeds
-from benchmarks.statistics.pool_statistics import PER_ITEM, STATISTICS, known_items, resampler_for
+from benchmarks.statistics.pool_statistics import PER_ITEM, STATISTICS, known_items, limits_of, resampler_for
 from benchmarks.statistics.table_intervals import row_intervals
 from selip.records.record import Statistic
 from selip.system.errors import InputError
@@ -167,14 +167,6 @@ def test_known_items_do_not_hang_on_the_model():
     np.testing.assert_array_equal(known_items(frame, "truth", "mean"), frame["truth"].notna())
 
 
-def test_p_values_count_only_resamples_in_which_there_is_a_value():
-    replicates = np.full((99, 3), 1.0)
-    replicates[50:, 1] = np.nan
-    replicates[:, 2] = np.nan
-    np.testing.assert_allclose(two_sided_p_values(replicates, 5), [2 / 100, 2 / 51, np.nan])
-    assert np.isnan(two_sided_p_values(replicates, 1)).all()
-
-
 def test_what_there_is_no_statistic_for_is_refused():
     with pytest.raises(InputError, match=r"got statistic 'mode'; allowed: mean, median, auroc, .*, ece; choose"):
         interval_over_seeds([task()], "mode", 10, statistic="mode")
@@ -183,3 +175,31 @@ def test_what_there_is_no_statistic_for_is_refused():
     frame = task().rename(columns=lambda name: name.replace("score:", "linear_score:"))
     with pytest.raises(InputError, match="got 'linear_auprc' in a pool"):
         resampler_for(frame, "linear_auprc", "auprc")
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "statistic", "expected"),
+    [
+        ([0.0, 1.0, np.nan], "R@10", "mean", (0, 1)),
+        ([1.0, 40.0], "median_rank", "median", (0, np.inf)),
+        ([0.0, 0.5], "hd95_mm", "mean", (0, np.inf)),
+        ([-0.5, 0.5], "difference", "mean", (-np.inf, np.inf)),
+        ([], "auroc", "auroc", (0, 1)),
+        ([], "mcc", "mcc", (-1, 1)),
+    ],
+)
+def test_limits_of_a_metric_are_those_of_its_items_or_its_formula(values, metric, statistic, expected):
+    assert limits_of([pd.DataFrame({metric: values})], metric, statistic) == expected
+
+
+def test_an_interval_over_seeds_stays_within_the_limits_of_its_metric():
+    frames = [
+        pd.DataFrame({"patient_id": list("abcdef"), "weight": 1.0, "hit": [1.0] * (6 - k) + [0.0] * k})
+        for k in (0, 2, 0)
+    ]
+    found = interval_over_seeds(frames, "hit", n_resamples=200)
+    assert found.lower >= 0
+    assert found.upper == 1
+    rows = row_intervals({"x": frames, "y": frames}, ["hit"], n_resamples=200)
+    assert rows.intervals["x", "hit"].upper == 1
+    assert np.isnan(interval_over_seeds([frames[1].iloc[:1]], "hit", n_resamples=50).upper)
