@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from selip.cohorts.phantom import wording
@@ -16,6 +16,7 @@ from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.data.findings import NORMAL_TEXT, findings_text, parse_findings_text, swap_sides
+from selip.data.sides import can_flip
 from selip.reports.extraction.extractor import LANGUAGES, extract
 from selip.reports.extraction.lexicon import lexicon
 from selip.system.errors import InputError
@@ -129,6 +130,7 @@ def test_any_text_gives_facts_with_spans_inside_it(text, language):
 @given(radiology)
 @settings(max_examples=150, deadline=None)
 def test_swapping_sides_of_a_text_swaps_those_of_its_facts(text):
+    assume(can_flip(text))  # "not right" may be wrong or a side: such a text is not flipped
     assert as_set(extract(swap_sides(text))) == swapped(as_set(extract(text)))
 
 
