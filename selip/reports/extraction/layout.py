@@ -39,6 +39,8 @@ _MARKUP = re.compile(
     r"|(?P<line>\\\.br\\|\\[nr]|_x000D_\r?\n?|\r\n?|[\x0b\x0c\x85\u2028\u2029])|\\t",
     re.IGNORECASE,
 )
+_BOXES = re.compile(r"(?:\[ ?\]|[☐□])(?:(?!\[[ xX]?\])[^☐□☑☒✓✔\n])*|\[[xX]\]|[☑☒✓✔]")
+"""A box that is not ticked, with what stands behind it up to the next box or line; the mark of one that is."""
 _MARKER = re.compile(r"\s*(?:[-–—•·*+>#]\s|\(?\d{1,2}[.)](?:\s|[A-Za-z]))")
 
 
@@ -76,8 +78,12 @@ class Layout:
 
 
 def unmarked(text: str) -> str:
-    """`text`, as long as it is, with spaces and line breaks in place of its markup."""
-    return _MARKUP.sub(_blank, text) if _ODD.search(text) else text
+    """`text`, as long as it is, with spaces and line breaks in place of its markup.
+
+    Of a form with boxes it keeps what is ticked: what is not says nothing, as a heading does.
+    """
+    plain = _MARKUP.sub(_blank, text) if _ODD.search(text) else text
+    return _BOXES.sub(lambda found: ";".ljust(len(found[0])), plain)
 
 
 def _blank(match: re.Match[str]) -> str:

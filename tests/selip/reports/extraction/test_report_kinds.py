@@ -29,3 +29,22 @@ def test_the_other_types_of_an_alternative_are_said():
     types = {lesion.lesion_type for lesion in extract("Meningioma or metastasis in the left frontal lobe.").uncertain}
     assert types == {"meningioma", "metastasis"}
     assert [(place.side, place.region) for place in doubt.places] == [("left", "frontal lobe")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[ ] infarct [x] mass in the left thalamus",
+        "[] infarct\n[X] mass in the left thalamus",
+        "☐ infarct ☐ left frontal haemorrhage ☑ mass in the left thalamus",
+        "☒ mass in the left thalamus □ infarct in the pons.",
+    ],
+)
+def test_of_a_form_only_what_is_ticked_is_read(text):
+    found = extract(text)
+    assert [(place.region, place.side) for lesion in found.lesions for place in lesion.places] == [("thalamus", "left")]
+
+
+def test_a_form_in_which_nothing_is_ticked_says_nothing():
+    found = extract("[ ] infarct\n[ ] mass\n[ ] normal")
+    assert (found.lesions, found.normal) == ((), False)
