@@ -43,7 +43,7 @@ def test_a_difference_by_patient_is_the_one_of_the_gate(found):
     ours = measured(pair, guarded.keys, 4000)
     theirs = power.difference(*(tables[methods.index(method)] for method in ("clip", "selip")))
     assert theirs.value == pytest.approx(ours.value, abs=1e-6)
-    assert theirs.patients == pytest.approx(ours.patients, rel=0.15)
+    assert theirs.patients == pytest.approx(ours.patients, abs=0.02 * sum(ours.own))  # small beside the seeds' spread
     assert theirs.own == pytest.approx(ours.own, rel=1e-4)
     assert theirs.runs == ours.runs == (3, 3)
     assert ours.shared < 0.2  # two methods of one seed have nothing in common but their first weights
