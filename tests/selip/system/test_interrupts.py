@@ -26,6 +26,7 @@ def app(**_):
         raise {error} from error
 
 cli.app = app
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background is deaf to it
 main()
 """
 
