@@ -23,7 +23,8 @@ SHAPE = (32, 48, 16)
 EACH_ONCE = """
     AccumulateGrad AddBackward0 AvgPool2DBackward0 CatBackward0 CloneBackward0 CopySlices DivBackward0 ExpandBackward0
     GeluBackward0 LeakyReluBackward0 MulBackward0 MulBackward1 PermuteBackward0 ReluBackward0 RepeatBackward0
-    SelectBackward0 SliceBackward0 SqueezeBackward1 TBackward0 TransposeBackward0 UnsafeViewBackward0 UnsqueezeBackward0 ViewBackward0
+    SelectBackward0 SliceBackward0 SqueezeBackward1 TBackward0 TransposeBackward0 UnsafeViewBackward0
+    UnsqueezeBackward0 ViewBackward0
 """
 """Gradients that are gathered, copied or computed entry by entry."""
 DETERMINISTIC = {
