@@ -9,7 +9,7 @@ from bootstrap_oracles import paired_difference, patient_bootstrap
 
 from benchmarks.statistics.significance import sign_flip, smallest_detectable_difference
 
-N_SETS, N_RESAMPLES, N_PATIENTS = 200, 500, 150
+N_SETS, N_RESAMPLES, N_PATIENTS, N_SEEDS = 200, 500, 150, 3
 
 
 def within(share, expected):
@@ -35,21 +35,27 @@ def test_interval_of_a_binary_metric_covers_with_unequal_patients():
 
 
 def paired_sets(shift):
-    """Differences of two methods on the same patients, whose errors are shared in part; b is `shift` better."""
+    """Differences of two methods on the same patients over N_SEEDS, errors shared in part; b is `shift` better."""
     for trial in range(N_SETS):
         rng = np.random.default_rng([trial, 1])
         patients = np.repeat(np.arange(N_PATIENTS), rng.integers(1, 6, N_PATIENTS))
         own = rng.normal(0, 0.3, (2, N_PATIENTS))[:, patients] + rng.normal(0, 0.5, (2, len(patients)))
         both = own + rng.normal(0, 1, N_PATIENTS)[patients] + np.array([[0], [shift]])
-        a, b = (pd.DataFrame({"patient_id": patients, "weight": 1.0, "score": scores}) for scores in both)
-        yield paired_difference([b], [a], "score", N_RESAMPLES, seed=trial)
+        luck = rng.normal(0, 0.05, (N_SEEDS, 2, 1)) + rng.normal(0, 0.2, (N_SEEDS, *both.shape))
+        a, b = zip(*([_frame(patients, scores) for scores in seed] for seed in both + luck), strict=True)
+        yield paired_difference(b, a, "score", N_RESAMPLES, seed=trial)
+
+
+def _frame(patients, scores):
+    return pd.DataFrame({"patient_id": patients, "weight": 1.0, "score": scores})
 
 
 def test_paired_test_holds_its_level_and_finds_the_smallest_detectable_difference():
     null = list(paired_sets(0.0))
     assert within(np.mean([found.p_value < 0.05 for found in null]), 0.05)
     smallest = float(np.mean([smallest_detectable_difference(found) for found in null]))
-    assert within(np.mean([found.p_value < 0.05 for found in paired_sets(smallest)]), 0.8)
+    power = np.mean([found.p_value < 0.05 for found in paired_sets(smallest)])
+    assert 0.6 < power < 0.9, "0.8 where seeds are many; with three, p-values of Behrens and Fisher find it less often"
 
 
 @pytest.mark.parametrize("n_seeds", [6, 8])
