@@ -13,7 +13,7 @@ import pandas as pd
 from benchmarks.retrieval.gallery_ranking import search
 from benchmarks.retrieval.relevance import Relevance
 from benchmarks.statistics.intervals import bootstrap_columns, holm
-from benchmarks.statistics.table_intervals import hierarchical_columns
+from benchmarks.statistics.table_intervals import row_intervals
 from selip.cohorts.phantom.anatomy import build_atlas
 from selip.cohorts.phantom.generate import cohort_info, lesion_points, study_rows
 from selip.cohorts.phantom.patients import draw_studies
@@ -148,7 +148,7 @@ def _frames(methods: int) -> Mapping[str, list[pd.DataFrame]]:
 
 def _rows(size: int, _: Path) -> Work:
     frames = _frames(size // 3)
-    return lambda: hierarchical_columns(frames, ["score"], (), n_resamples=1000)
+    return lambda: row_intervals(frames, ["score"], (), n_resamples=1000)
 
 
 def _contrasts(size: int, _: Path) -> Work:
@@ -156,7 +156,7 @@ def _contrasts(size: int, _: Path) -> Work:
     pairs = list(islice(permutations(frames, 2), size))
 
     def work() -> list[float]:
-        found = hierarchical_columns(frames, ["score"], pairs, n_resamples=1000).differences
+        found = row_intervals(frames, ["score"], pairs, n_resamples=1000).differences
         return holm([difference.p_value for difference in found.values()])
 
     return work
