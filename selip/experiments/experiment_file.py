@@ -154,10 +154,10 @@ def grid(config: ExperimentConfig) -> list[tuple[str, str, int, RunConfig]]:
 
 
 def _run_of(config: ExperimentConfig, method: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """The configuration of a run of `method`: the experiment's, what was tuned, the recipe's own, then `overrides`."""
+    """The configuration of a run of `method`: the experiment's, the recipe's own, what was tuned, then `overrides`."""
     tuned = config.tuned.methods.get(method) if config.tuned else None
     chosen = _as_overrides(tuned.settings) if tuned else []
-    return _settled(with_overrides(config.run, [*chosen, *find_method(method).overrides, *overrides]))
+    return _settled(with_overrides(config.run, [*find_method(method).overrides, *chosen, *overrides]))
 
 
 def _as_overrides(settings: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ table, their paired differences share a figure. A cohort that several doses have
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
@@ -41,11 +42,11 @@ def dosed(config: ExperimentConfig) -> dict[str, ExperimentConfig]:
     found = {BASE: plain}
     for factor, doses in config.doses.items():
         for dose in doses:
-            experiment = _with(plain, {factor: dose})
+            experiment = _with(plain, [f"{factor}={json.dumps(dose)}"])
             if experiment != plain:
                 found[name_of(factor, dose)] = experiment
     if config.positive_control:
-        found[CONTROL] = _with(plain, dict(one.split("=", 1) for one in config.positive_control))
+        found[CONTROL] = _with(plain, config.positive_control)
     return found
 
 
@@ -54,10 +55,10 @@ def name_of(factor: str, dose: object) -> str:
     return f"{factor}={dose}".replace("/", "_")
 
 
-def _with(plain: ExperimentConfig, settings: dict[str, Any]) -> ExperimentConfig:
+def _with(plain: ExperimentConfig, overrides: Sequence[str]) -> ExperimentConfig:
     values = to_mapping(plain)
-    for key, value in settings.items():
-        apply_override(values, f"{key}={value}", expand)
+    for override in overrides:
+        apply_override(values, override, expand)
     return from_mapping(ExperimentConfig, values)
 
 

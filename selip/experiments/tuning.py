@@ -59,11 +59,19 @@ def tuning_experiment(config: ExperimentConfig, n_trials: int, given: Iterable[s
         config, cohort=cohort, transfer=None, evaluate_on=None, methods=methods, ablations=(), contrasts=(),
         seeds=config.seeds if "seeds" in given else SEEDS, benchmarks=("retrieval",), part="val", tuned=None,
         trials=tuple(
-            Trial(f"trial_{trial}", name, draw_settings(name, find_method(name).space, trial, DRAWS))
+            Trial(f"trial_{trial}", name, _drawn(name, trial))
             for trial in range(1, n_trials)
             for name in methods
         ),
     )  # fmt: skip
+
+
+def _drawn(name: str, trial: int) -> dict[str, float]:
+    """The settings of a trial, less those that the recipe of the method fixes."""
+    method = find_method(name)
+    fixed = {one.partition("=")[0] for one in method.overrides}
+    drawn = draw_settings(name, method.space, trial, DRAWS)
+    return {key: value for key, value in drawn.items() if key not in fixed}
 
 
 def is_tunable(name: str) -> bool:

@@ -42,12 +42,20 @@ def test_one_factor_changes_at_a_time_and_the_dose_that_is_there_is_not_run_twic
         ({"training.batch_sise": (4,)}, "batch_sise"),
         ({"training.batch_size": (1,)}, "batch_size >= 2"),
         ({"cohort.patients": ("many",)}, "cohort.patients='many'"),
+        ({"cohort": (3,)}, "cohort"),
     ],
 )
 def test_a_wrong_factor_or_dose_is_refused_before_anything_runs(doses, said, tmp_path):
     with pytest.raises(InputError, match=said):
         run_sweep(replace(PLAIN, doses=doses), tmp_path / "x", False, ["selip"], Report(), None)
     assert not (tmp_path / "x").exists()
+
+
+def test_doses_may_be_null_or_lists_and_a_control_that_is_no_setting_is_refused():
+    found = dosed(replace(PLAIN, doses={"training.micro_batch": (None, 4), "model.pooled_shape": ([2, 2, 2],)}))
+    assert list(found) == ["base", "training.micro_batch=4", "model.pooled_shape=[2, 2, 2]"]
+    with pytest.raises(InputError, match="write key=value"):
+        dosed(replace(PLAIN, positive_control=("patients",)))
 
 
 def test_runs_are_counted_over_all_doses():

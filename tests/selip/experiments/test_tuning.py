@@ -17,7 +17,7 @@ from selip.experiments.experiment_file import grid
 from selip.experiments.tuning import METRICS, chosen, is_tunable, score_of, tuning_experiment, with_tuned
 from selip.records.record_files import read_record
 from selip.system.errors import InputError
-from selip.system.mappings import from_mapping, to_mapping
+from selip.system.mappings import dotted, from_mapping, to_mapping
 from selip.training.search_space import SHARED, Span, draw_settings, on_edge
 
 ASKED = ExperimentConfig("x", methods=("selip", "clip", "siglip", "simclr", "random_init"))
@@ -43,14 +43,20 @@ def test_shared_settings_are_drawn_alike_for_every_method_and_own_ones_apart():
 def test_every_space_is_of_settings_that_the_method_has(name):
     method = find_method(name)
     settings = draw_settings(name, method.space, 1, 0)
-    config = replace(ASKED, methods=(name,), trials=(Trial("trial_1", name, settings),))
-    (*_, run) = grid(config)[-1]
-    for key, value in settings.items():
-        found = to_mapping(run)
-        for part in key.split("."):
-            found = found[part]
-        recipe = [one for one in method.overrides if one.startswith(f"{key}=")]
-        assert found == (float(recipe[0].partition("=")[2]) if recipe and key not in settings else value)
+    (*_, run) = grid(replace(ASKED, methods=(name,), trials=(Trial("trial_1", name, settings),)))[-1]
+    found = dotted(to_mapping(run))
+    assert {key: found[key] for key in settings} == settings
+
+
+@pytest.mark.parametrize("name", [name for name in registered_names("methods") if is_tunable(name)])
+def test_a_tuned_run_is_that_of_the_chosen_trial_and_keeps_what_its_recipe_fixes(name):
+    config = tuning_experiment(replace(ASKED, methods=(name,)), 2, ("seeds",))
+    (trial,) = config.trials
+    fixed = {one.partition("=")[0] for one in find_method(name).overrides}
+    assert not fixed & trial.settings.keys()
+    best = TunedMethod("trial_1", trial.settings, 0.5, (), {"trial_1": 0.5}, {})
+    tuned = replace(ASKED, methods=(name,), tuned=Tuning("x", CohortConfig(), (1,), 2, "", {name: best}))
+    assert grid(tuned)[0][-1] == grid(config)[-1][-1]
 
 
 def test_methods_get_as_many_trials_and_those_without_texts_none():
