@@ -67,9 +67,9 @@ class DoseResponse:
 
     @property
     def can_judge(self) -> bool | None:
-        """True where the positive control shows a gain in any metric; None where there is none to look at."""
+        """True where the positive control shows a gain in every metric; None where there is none to look at."""
         found = [one for key in self.keys if (one := self.control(key))]
-        return any(one.separates and one.gain.value > 0 for one in found) if found else None
+        return all(one.separates and one.gain.value > 0 for one in found) if found else None
 
 
 def read_doses(run_dir: Path, n_resamples: int) -> DoseResponse:
