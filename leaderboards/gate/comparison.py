@@ -50,7 +50,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
+class RecordPair:
     """One method with one ablation on one benchmark, or one of each side: their rows, and the boards of these."""
 
     benchmark: str
@@ -119,7 +119,7 @@ def one_row(side: Side, label: str) -> Side:
     return replace(side, boards=found, row=label)
 
 
-def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
+def pairs_of(reference: Side, candidate: Side) -> tuple[list[RecordPair], list[str]]:
     """Rows that are scored on both sides, and what is not guarded, with the reason.
 
     A row that took no training step is not guarded: its score is the luck of its initial weights.
@@ -129,12 +129,12 @@ def pairs_of(reference: Side, candidate: Side) -> tuple[list[Pair], list[str]]:
             when a row has no counterpart, or a score on one side only.
     """
     _check_sides(reference, candidate)
-    pairs: list[Pair] = []
+    pairs: list[RecordPair] = []
     left_out: dict[tuple[str, str], list[str]] = {}
     for name, board in reference.boards.items():
         other = candidate.boards[name]
         for ours, theirs in zip(board.rows, other.rows, strict=True):
-            pair = Pair(name, ours, theirs, board, other)
+            pair = RecordPair(name, ours, theirs, board, other)
             reason = _left_out(pair)
             if reason:
                 left_out.setdefault((pair.label, reason), []).append(name)
@@ -177,7 +177,7 @@ def _scoring(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in dotted(parts).items() if key not in _NOT_SCORING}
 
 
-def _left_out(pair: Pair) -> str:
+def _left_out(pair: RecordPair) -> str:
     """The reason why a row is not guarded; "" when it is."""
     rows = (pair.reference, pair.candidate)
     if all(row.skipped for row in rows):
@@ -192,7 +192,7 @@ def _left_out(pair: Pair) -> str:
     return "takes no training step" if trained and not any(trained) else ""
 
 
-def _check_definitions(pair: Pair) -> None:
+def _check_definitions(pair: RecordPair) -> None:
     ours, theirs = (
         {key: counts_of(key, row.scored[0].metrics[key]) for key in metric_keys(row.scored[:1])}
         for row in (pair.reference, pair.candidate)

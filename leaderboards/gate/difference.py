@@ -24,7 +24,7 @@ from scipy.stats import t
 from benchmarks.metrics.resampling import Replicates, Resampler, difference_of, mean_of, replicates_of
 from benchmarks.statistics.intervals import Interval, pooled_df, shared_patients
 from benchmarks.statistics.pool_statistics import resampler_for
-from leaderboards.gate.comparison import Pair
+from leaderboards.gate.comparison import RecordPair
 from leaderboards.gate.margins import Margin
 from selip.records.metric_key import MetricKey
 
@@ -61,7 +61,7 @@ class Measured:
     shared: float
 
 
-def measured(pair: Pair, keys: Sequence[str], n_resamples: int) -> Measured:
+def measured(pair: RecordPair, keys: Sequence[str], n_resamples: int) -> Measured:
     """The mean of some metrics of one pair of rows on the same resamples of the patients."""
     reference, candidate = (_resamplers(pair, keys, side) for side in (0, 1))
     n_patients = len(shared_patients([frame for side in pair.frames(keys[0]) for frame in side]))
@@ -78,13 +78,13 @@ def measured(pair: Pair, keys: Sequence[str], n_resamples: int) -> Measured:
     return Measured(value, max(cases - noise, 0.0), n_patients, runs, (own[0], own[1]), shared)
 
 
-def _resamplers(pair: Pair, keys: Sequence[str], side: int) -> list[Resampler]:
+def _resamplers(pair: RecordPair, keys: Sequence[str], side: int) -> list[Resampler]:
     """Mean of the metrics of each seed of a side, more is better."""
     frames = zip(*(pair.frames(key)[side] for key in keys), strict=True)
     return [mean_of([_better(pair, key, frame) for key, frame in zip(keys, found, strict=True)]) for found in frames]
 
 
-def _better(pair: Pair, key: str, frame: pd.DataFrame) -> Resampler:
+def _better(pair: RecordPair, key: str, frame: pd.DataFrame) -> Resampler:
     metric = pair.reference.scored[0].metrics[key]
     found = resampler_for(frame, MetricKey.parse(key).metric, metric.statistic)
     return found if metric.higher_is_better else lambda counts: -found(counts)

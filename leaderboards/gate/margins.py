@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from leaderboards.gate.comparison import Pair
+from leaderboards.gate.comparison import RecordPair
 from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import headline_of, metric_keys
 from selip.system.errors import InputError
@@ -66,7 +66,7 @@ class Guarded:
     keys: tuple[str, ...]
     margin: Margin
 
-    def lacking(self, pair: Pair) -> str:
+    def lacking(self, pair: RecordPair) -> str:
         """The first of the metrics that the rows of a pair do not have; "" for none."""
         return next((key for key in self.keys if key not in pair.reference.scored[0].metrics), "")
 

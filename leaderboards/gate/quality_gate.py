@@ -23,7 +23,7 @@ from statistics import fmean
 from typing import Literal
 
 from benchmarks.statistics.intervals import Interval, holm
-from leaderboards.gate.comparison import Pair, Side, pairs_of
+from leaderboards.gate.comparison import RecordPair, Side, pairs_of
 from leaderboards.gate.difference import Measured, SeedSpread, judged, measured, pooled_spread
 from leaderboards.gate.margins import Guarded, Margins, guarded_metrics
 from leaderboards.scores.benchmark_records import MethodRow
@@ -46,7 +46,7 @@ class GateLine:
     its interval is made; `p_holm` is the one-sided p-value that nothing was lost, adjusted over the benchmark's lines.
     """
 
-    pair: Pair
+    pair: RecordPair
     guarded: Guarded
     reference: float
     candidate: float
@@ -141,7 +141,7 @@ def seed_policy(lines: Sequence[GateLine]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _lines(family: Sequence[tuple[Pair, Guarded, Measured]]) -> list[GateLine]:
+def _lines(family: Sequence[tuple[RecordPair, Guarded, Measured]]) -> list[GateLine]:
     """The lines of one benchmark: spreads pooled by metric, p-values adjusted over all."""
     pools: dict[Guarded, list[Measured]] = {}
     for _, guarded, one in family:
@@ -155,13 +155,13 @@ def _lines(family: Sequence[tuple[Pair, Guarded, Measured]]) -> list[GateLine]:
     ]
 
 
-def _line(pair: Pair, guarded: Guarded, difference: Interval, spread: SeedSpread, p_holm: float) -> GateLine:
+def _line(pair: RecordPair, guarded: Guarded, difference: Interval, spread: SeedSpread, p_holm: float) -> GateLine:
     reference, candidate = (_value(row, guarded) for row in (pair.reference, pair.candidate))
     _check_scores(pair, guarded, difference.value, reference, candidate)
     return GateLine(pair, guarded, reference, candidate, difference, spread, p_holm)
 
 
-def _check_scores(pair: Pair, guarded: Guarded, found: float, reference: float, candidate: float) -> None:
+def _check_scores(pair: RecordPair, guarded: Guarded, found: float, reference: float, candidate: float) -> None:
     """Refuses per-item scores that are not those of the records' values."""
     recorded = candidate - reference
     if not pair.reference.scored[0].metrics[guarded.keys[0]].higher_is_better:

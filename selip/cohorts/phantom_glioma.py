@@ -28,7 +28,7 @@ from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom.generate import CITATION, LICENCE, cohort_info, write_cohort
 from selip.cohorts.phantom.lesions import Kind, Sign
 from selip.cohorts.phantom.patients import PATIENT_STREAM, DrawnLesion, Focus, Points, Study, draw_lesion, generator
-from selip.cohorts.phantom.physics import Site
+from selip.cohorts.phantom.physics import Scanner
 from selip.cohorts.phantom.profiles import PROFILES, Profile, resolve
 from selip.data.cohort import Cohort
 
@@ -39,7 +39,7 @@ AGES = (20, 80)
 # Where it has a clear side: the largest would reach across the midline from the occipital lobe.
 PLACES = ("frontal lobe", "parietal lobe", "temporal lobe", "insula")
 RADIUS_MM = (15.0, 28.0)
-SITE = Site("site-g", tr=0.93, te=1.12, ti=0.97, gain=3.1, bias=1.5, noise=1.4)
+SITE = Scanner("site-g", tr=0.93, te=1.12, ti=0.97, gain=3.1, bias=1.5, noise=1.4)
 
 
 @dataclass(frozen=True)

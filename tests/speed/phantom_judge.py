@@ -15,7 +15,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 
 from selip.cohorts.phantom.patients import PATIENT_STREAM, STUDY_STREAM, generator
-from selip.cohorts.phantom.physics import SEQUENCES, TISSUES, Site, Tissue, signal
+from selip.cohorts.phantom.physics import SEQUENCES, TISSUES, Scanner, Tissue, signal
 from selip.data.volumes import percentile_minmax
 
 CONTROL_POINTS = (5, 6, 5)
@@ -136,7 +136,7 @@ def scan(fractions, names, study, profile, seed):
     tissues = [jittered(name, profile, patient) for name in names]
     tr, te, ti = 1 + rng.normal(0, profile.timing_jitter, 3) * (1, 1, 0.25)
     site = study.site
-    site = Site(site.name, site.tr * tr, site.te * te, site.ti * ti, site.gain, site.bias, site.noise)
+    site = Scanner(site.name, site.tr * tr, site.te * te, site.ti * ti, site.gain, site.bias, site.noise)
     bend = rng.normal(0, profile.bias * site.bias, 9)
     axes = [np.linspace(-1, 1, n) for n in profile.shape]
     order = [name for name in study.contrasts if not SEQUENCES[name].diffusion]

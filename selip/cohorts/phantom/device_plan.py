@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from selip.cohorts.phantom.draws import Scan, draw_pose, draw_scan, tissues_of
+from selip.cohorts.phantom.draws import Acquisition, draw_acquisition, draw_pose, tissues_of
 from selip.cohorts.phantom.patients import STUDY_STREAM, DrawnLesion, Focus, Study
 from selip.cohorts.phantom.physics import TISSUES, weights_of
 from selip.cohorts.phantom.profiles import Profile
@@ -103,7 +103,7 @@ def plan_studies(studies: Sequence[Study], profile: Profile, seed: int, device: 
     order = sorted(range(len(studies)), key=lambda index: -len(strokes[index]))
     ordered = [studies[index] for index in order]
     poses = [draw_pose(study, profile, seed) for study in ordered]
-    scans = [draw_scan(study, profile, seed) for study in ordered]
+    acquisitions = [draw_acquisition(study, profile, seed) for study in ordered]
     images = tuple(weights_of((TISSUES["csf"],), profile.contrasts))
     n_tissues = max(len(tissues_of(study)) for study in studies)
     n_lesions = max(len(study.lesions) for study in studies)
@@ -115,9 +115,9 @@ def plan_studies(studies: Sequence[Study], profile: Profile, seed: int, device: 
         control_mm=_floats([pose.control_mm for pose in poses], device),
         ventricles_mm=_floats([pose.ventricles_mm for pose in poses], device),
         sulci=_floats([pose.sulci for pose in poses], device),
-        weights=_floats([_weights(scan, images, n_tissues) for scan in scans], device),
-        bend=_floats([scan.bend for scan in scans], device),
-        sigma=_floats([scan.sigma for scan in scans], device),
+        weights=_floats([_weights(scan, images, n_tissues) for scan in acquisitions], device),
+        bend=_floats([scan.bend for scan in acquisitions], device),
+        sigma=_floats([scan.sigma for scan in acquisitions], device),
         strokes=_together([strokes[index] for index in order], n_tissues, n_lesions, device),
     )
 
@@ -131,7 +131,7 @@ def _noise_seed(study: Study, seed: int) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def _weights(scan: Scan, images: Sequence[str], n_tissues: int) -> np.ndarray:
+def _weights(scan: Acquisition, images: Sequence[str], n_tissues: int) -> np.ndarray:
     """(W, C) with zeros for what the study does not have."""
     weights = np.zeros((len(images), n_tissues), np.float32)
     for image, values in scan.weights.items():

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES
 from selip.cohorts.phantom.patients import PATIENT_STREAM, STUDY_STREAM, Study, generator
-from selip.cohorts.phantom.physics import BIAS_TERMS, TISSUES, Site, Tissue, weights_of
+from selip.cohorts.phantom.physics import BIAS_TERMS, TISSUES, Scanner, Tissue, weights_of
 from selip.cohorts.phantom.profiles import Profile
 
 CONTROL_POINTS = (5, 6, 5)
@@ -40,7 +40,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Acquisition:
     """State of the scanner in a study, and the patient in it.
 
     Attributes:
@@ -92,7 +92,7 @@ def tissues_of(study: Study) -> tuple[str, ...]:
     return (*NORMAL_TISSUES, *dict.fromkeys(tissue for lesion in drawn for tissue, _ in lesion.kind.layers))
 
 
-def draw_scan(study: Study, profile: Profile, seed: int) -> Scan:
+def draw_acquisition(study: Study, profile: Profile, seed: int) -> Acquisition:
     """Scanner of the study, with the tissue values of its patient."""
     rng = generator(seed, STUDY_STREAM, study.index).spawn(1)[0]
     patient = generator(seed, PATIENT_STREAM, study.patient).spawn(2)[1]
@@ -101,7 +101,7 @@ def draw_scan(study: Study, profile: Profile, seed: int) -> Scan:
     timing = 1 + rng.normal(0, profile.timing_jitter, 3) * np.array([1, 1, 0.25])
     weights = weights_of(values, study.contrasts, _retimed(study.site, timing))
     bend = rng.normal(0, profile.bias * study.site.bias, BIAS_TERMS)
-    return Scan(weights, bend, profile.noise * study.site.noise, rng)
+    return Acquisition(weights, bend, profile.noise * study.site.noise, rng)
 
 
 def _jittered(names: Sequence[str], profile: Profile, rng: np.random.Generator) -> list[Tissue]:
@@ -113,6 +113,6 @@ def _jittered(names: Sequence[str], profile: Profile, rng: np.random.Generator) 
     return [Tissue(*values) for values in (np.array([NOMINAL[name] for name in names]) * factors).tolist()]
 
 
-def _retimed(site: Site, factors: np.ndarray) -> Site:
+def _retimed(site: Scanner, factors: np.ndarray) -> Scanner:
     tr, te, ti = (float(factor) for factor in factors)
     return replace(site, tr=site.tr * tr, te=site.te * te, ti=site.ti * ti)

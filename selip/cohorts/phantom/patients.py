@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selip.cohorts.phantom.lesions import ATROPHY_REGION, Kind, kinds_shown, phrase
-from selip.cohorts.phantom.physics import SITES, Site
+from selip.cohorts.phantom.physics import SITES, Scanner
 from selip.cohorts.phantom.prevalence import Combination, held_out, pick_kind, pick_region
 from selip.cohorts.phantom.profiles import Profile
 from selip.cohorts.phantom.regions import REGIONS, parts_of, sides_of, whole_of
@@ -79,7 +79,7 @@ class Study:
     index: int
     patient: int
     visit: int
-    site: Site
+    site: Scanner
     age: int
     contrasts: tuple[str, ...]
     lesions: tuple[DrawnLesion, ...]
@@ -138,7 +138,7 @@ def _studies_of(patient: int, profile: Profile, seed: int, points: Points) -> It
         yield replace(second, contrasts=_draw_contrasts(profile, rng))
 
 
-def _draw_site(rng: np.random.Generator) -> Site:
+def _draw_site(rng: np.random.Generator) -> Scanner:
     return SITES[rng.integers(len(SITES))]
 
 

@@ -96,7 +96,7 @@ SEQUENCES: Mapping[str, Timing] = {
 
 
 @dataclass(frozen=True)
-class Site:
+class Scanner:
     """A scanner: how its timing, coil, receiver and noise differ from the nominal ones (factors)."""
 
     name: str
@@ -109,19 +109,19 @@ class Site:
 
 
 SITES = (
-    Site("site-a"),
-    Site("site-b", tr=1.05, te=1.08, ti=1.01, gain=1.6, bias=1.4, noise=0.8),
-    Site("site-c", tr=0.96, te=0.93, ti=0.99, gain=0.5, bias=0.7, noise=1.3),
-    Site("site-d", te=1.04, ti=1.005, gain=2.4, bias=1.8, noise=1.1),
+    Scanner("site-a"),
+    Scanner("site-b", tr=1.05, te=1.08, ti=1.01, gain=1.6, bias=1.4, noise=0.8),
+    Scanner("site-c", tr=0.96, te=0.93, ti=0.99, gain=0.5, bias=0.7, noise=1.3),
+    Scanner("site-d", te=1.04, ti=1.005, gain=2.4, bias=1.8, noise=1.1),
 )
 
 
-def signal(tissue: Tissue, timing: Timing, site: Site = SITES[0]) -> float:
+def signal(tissue: Tissue, timing: Timing, site: Scanner = SITES[0]) -> float:
     """Signal of a tissue in a sequence without diffusion weighting, arbitrary unit, signed before the magnitude."""
     return float(_signals((tissue,), timing, site)[0])
 
 
-def _signals(tissues: Sequence[Tissue], timing: Timing, site: Site) -> np.ndarray:
+def _signals(tissues: Sequence[Tissue], timing: Timing, site: Scanner) -> np.ndarray:
     """`signal` of each tissue (C,)."""
     t1, t2, density, agent = np.array([(one.t1_ms, one.t2_ms, one.density, one.agent) for one in tissues]).T
     rate = 1 / t1 + (RELAXIVITY * agent if timing.agent else 0.0)
@@ -132,7 +132,7 @@ def _signals(tissues: Sequence[Tissue], timing: Timing, site: Site) -> np.ndarra
     return signals
 
 
-def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Site = SITES[0]) -> dict[str, np.ndarray]:
+def weights_of(tissues: Sequence[Tissue], contrasts: Sequence[str], site: Scanner = SITES[0]) -> dict[str, np.ndarray]:
     """Image to the weight (C,) float32 of each tissue in it, signed, normal white matter near 1.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from selip.cohorts.phantom.anatomy import NORMAL_TISSUES, Atlas
-from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_pose, draw_scan, tissues_of
+from selip.cohorts.phantom.draws import CONTROL_POINTS, Pose, draw_acquisition, draw_pose, tissues_of
 from selip.cohorts.phantom.patients import DrawnLesion, Focus, Study
 from selip.cohorts.phantom.physics import adc_map, bias_field, mixed, rician
 from selip.cohorts.phantom.profiles import Profile
@@ -182,7 +182,7 @@ def _average_slices(samples: np.ndarray, profile: Profile) -> np.ndarray:
 
 def scan(head: Head, study: Study, profile: Profile, seed: int) -> Mapping[str, np.ndarray]:
     """Images (I, J, K) float32 by contrast, with the tissue values of the patient and the faults of the scanner."""
-    drawn, gain = draw_scan(study, profile, seed), study.site.gain
+    drawn, gain = draw_acquisition(study, profile, seed), study.site.gain
     field = bias_field(_unit_grid(profile), drawn.bend).astype(np.float32)
     images = {}
     for name, weights in drawn.weights.items():

@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import t
 
 from benchmarks.statistics.intervals import Interval
-from leaderboards.gate.comparison import Pair, Side, pairs_of, read_side
+from leaderboards.gate.comparison import RecordPair, Side, pairs_of, read_side
 from leaderboards.gate.difference import SeedSpread, judged, measured, pooled_spread
 from leaderboards.gate.margins import Guarded, Margin
 from leaderboards.gate.quality_gate import LEVEL, GateLine, compare, seed_policy
@@ -284,4 +284,4 @@ def test_lost_per_item_scores_are_named(tmp_path, factory):
     board = side.boards["retrieval"]
     bare = replace(side, boards={"retrieval": replace(board, items={})})
     assert "no per-item scores of selip on retrieval" in refused(side, bare)
-    assert Pair("retrieval", *board.rows, *board.rows, board, board).label == "selip"
+    assert RecordPair("retrieval", *board.rows, *board.rows, board, board).label == "selip"
