@@ -16,7 +16,7 @@ import yaml
 
 from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_method
-from selip.experiments.config import ExperimentConfig, Trial, TunedMethod, Tuning
+from selip.experiments.config import CohortConfig, ExperimentConfig, Trial, TunedMethod, Tuning
 from selip.experiments.executors.base import Execute
 from selip.experiments.experiment import claimed, execute_cells
 from selip.experiments.experiment_file import plan
