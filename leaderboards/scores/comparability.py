@@ -71,10 +71,11 @@ def check_comparable(records: Sequence[Record]) -> None:
                 f"{record.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
             )
         same = configured.setdefault(record.ablation, record)
-        if record.config_hash != same.config_hash:
+        hashes = [one.common_hash or one.config_hash for one in (same, record)]
+        if hashes[0] != hashes[1]:
             raise InputError(
-                f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
-                f"{record.run_id}); {_ONE_TABLE}"
+                f"got configurations {hashes[0][:12]} (run {same.run_id}) and {hashes[1][:12]} (run {record.run_id}); "
+                f"{_ONE_TABLE}"
             )
 
 

@@ -112,6 +112,7 @@ class Planned:
         ablation: Name of the ablation, "" for none.
         seed: Seed.
         config: Configuration of the run, the ablation's change in it.
+        common: The same before the method's recipe, a trial or tuning lay theirs over it: what all methods share.
         record_ids: Benchmark name to run id.
         facts: Fields of its records that the experiment and the method decide: settings, contrasts, controls.
     """
@@ -120,6 +121,7 @@ class Planned:
     ablation: str
     seed: int
     config: RunConfig
+    common: RunConfig
     record_ids: dict[str, str]
     facts: dict[str, Any]
 
@@ -189,7 +191,9 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
             for name, protocol in protocols.items()
         }
         facts = {"settings": own, **declared, "tuning": _tuning_of(config, method)}
-        cells.append(Planned(method, ablation, seed, run, ids, facts))
+        changed = find_ablation(ablation).overrides if ablation in config.ablations else ()
+        common = _settled(with_overrides(config.run, changed))
+        cells.append(Planned(method, ablation, seed, run, common, ids, facts))
     return cells
 
 

@@ -118,9 +118,11 @@ class Record(_Strict):
 
     `cohort` is what was scored. `trained_on` is the cohort that the model was trained on and its step chosen on; None
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
-    there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
-    second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
-    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned.
+    there was none. `common_hash` is that of `config` before the method's recipe and tuning laid theirs over it, which
+    the records of a table share. `settings` are the method's own. `contrasts` are the pairs of methods whose
+    difference, first minus second, the experiment tests, and `controls` those second ones that are a control of the
+    first. `part` is what was scored of the cohort. `tuning` is how its settings were tuned; None: they are the
+    experiment's, untuned.
     """
 
     schema_version: Literal[1] = 1
@@ -141,6 +143,7 @@ class Record(_Strict):
     trained_on_split_fingerprint: str = ""
     config: dict[str, Any]
     config_hash: str
+    common_hash: str = ""
     settings: dict[str, Any]
     contrasts: tuple[tuple[str, str], ...]
     controls: tuple[str, ...]
