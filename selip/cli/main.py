@@ -19,6 +19,7 @@ from selip.cli.evaluate import evaluate_command, search_command
 from selip.cli.machine import doctor_command, profile_command
 from selip.cli.options import AsJson, Records
 from selip.cli.run import run_command, train_command, tune_command
+from selip.cli.score import score_command
 from selip.cli.sharing import export_app, pull_command, push_command
 from selip.cli.texts import extract_command, similarity_command
 from selip.system.environment import is_first_process
@@ -38,6 +39,7 @@ app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("score")(score_command)
 app.command("search")(search_command)
 app.add_typer(cohort_app, name="cohort")
 app.command("compare")(compare_command)
@@ -91,7 +93,9 @@ def leaderboard(
 
 @app.command("list")
 def list_registered(
-    what: Annotated[Literal["methods", "benchmarks", "cohorts", "experiments", "ablations"], typer.Argument()],
+    what: Annotated[
+        Literal["methods", "benchmarks", "cohorts", "encoders", "experiments", "ablations"], typer.Argument()
+    ],
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, each with one line and its source."""

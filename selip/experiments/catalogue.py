@@ -11,6 +11,7 @@ from baselines import METHODS
 from baselines.ablations import Ablation, all_ablations
 from benchmarks import BENCHMARKS
 from selip.cohorts import COHORTS
+from selip.models.encoders import ENCODERS
 from selip.system.errors import InputError
 from selip.system.mappings import read_mapping
 from selip.system.registry import Registry, check_registered, described, load, registered, unknown
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.benchmark import Benchmark
     from selip.cohorts.cohort_source import CohortSource
     from selip.experiments.config import ExperimentConfig
+    from selip.models.encoder import EncoderKind
     from selip.training.method import Method
 
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
@@ -26,6 +28,7 @@ REGISTRIES: dict[str, tuple[Registry, str]] = {
     "methods": (METHODS, "selip.methods"),
     "benchmarks": (BENCHMARKS, "selip.benchmarks"),
     "cohorts": (COHORTS, "selip.cohorts"),
+    "encoders": (ENCODERS, "selip.encoders"),
 }
 """Registries with the entry-point group that third parties extend each by."""
 
@@ -62,6 +65,12 @@ def find_cohort(name: str) -> CohortSource:
     return source
 
 
+def find_encoder(name: str) -> EncoderKind:
+    """The registered kind of encoder `name`."""
+    kind: EncoderKind = load(*REGISTRIES["encoders"], name)
+    return kind
+
+
 def find_ablation(name: str) -> Ablation:
     """The registered ablation `name`; raises InputError when there is none."""
     known = all_ablations()
@@ -71,7 +80,7 @@ def find_ablation(name: str) -> Ablation:
 
 
 def check_name(what: str, name: str) -> None:
-    """Raises InputError when none of the "methods", "benchmarks" or "cohorts", as `what` says, has that name."""
+    """Raises InputError when nothing of the registry `what`, as "methods", has that name."""
     check_registered(*REGISTRIES[what], name)
 
 

@@ -178,6 +178,7 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
         "contrasts": config.contrasts,
         "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
         "part": config.part,
+        "terms": content_hash({**to_mapping(config.run), "methods": {}}),
     }
     cells = []
     for method, ablation, seed, run in grid(config):

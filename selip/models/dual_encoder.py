@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from selip.data.volume_batches import scoring_device
+from selip.models.encoder import VolumeBatch, Wants
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower
 from selip.models.volume_towers import Intensity, make_volume_tower
@@ -26,7 +27,7 @@ MAX_LOGIT_SCALE = 100.0
 
 
 class DualEncoder(nn.Module):
-    """Volumes and texts into one space of unit vectors."""
+    """Volumes and texts into one space of unit vectors: an Encoder."""
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], tokens: Tokens) -> None:
         super().__init__()
@@ -46,6 +47,16 @@ class DualEncoder(nn.Module):
         return self.log_logit_scale.exp()
 
     @property
+    def wants(self) -> Wants:
+        """Volumes on the grid of training; `check_grid` refuses others."""
+        return Wants(shape=self.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """The place of the weights."""
+        return self.log_logit_scale.device
+
+    @property
     def learning_log_scale(self) -> torch.Tensor | None:
         """Logarithm of the logit scale; None where the last backward did not reach it: fixed, or not in the loss."""
         return None if self.log_logit_scale.grad is None else self.log_logit_scale
@@ -59,6 +70,18 @@ class DualEncoder(nn.Module):
         """Features (B, F) before projection, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
         features: torch.Tensor = self.volume_tower(self.intensity(volumes, contrasts))
         return features
+
+    def features(self, batch: VolumeBatch) -> torch.Tensor:
+        """Features (B, F) before projection."""
+        return self.volume_features(batch.voxels, batch.contrasts)
+
+    def encode_volumes(self, batch: VolumeBatch) -> torch.Tensor:
+        """Embeddings (B, E) of unit length."""
+        return self.project_volumes(self.features(batch))
+
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Embeddings (n, E) of unit length, on the CPU."""
+        return embed_texts(self, texts)
 
     def encode_volume(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, E) of unit length, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""

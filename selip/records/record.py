@@ -111,6 +111,30 @@ class TuningFacts(_Strict):
     trials: dict[str, float | None]
 
 
+class EncoderFacts(_Strict):
+    """An encoder that was not trained by the run that scored it.
+
+    Attributes:
+        kind: Kind of encoder, as "open_clip".
+        spec: Its whole name, as the user gave it, without the folder of a file.
+        weights_hash: SHA-256 (hex) of its weights, or of what it answered with.
+        wants: What it wants of a volume.
+        settings: Settings of its kind: slices, window and the like.
+        origin: Where it comes from, as far as the user said.
+        licence: Its terms, as far as the user said.
+        note: What a reader is to know.
+    """
+
+    kind: str
+    spec: str
+    weights_hash: str
+    wants: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    origin: str = ""
+    licence: str = ""
+    note: str = "external: not trained on equal terms here"
+
+
 class Record(_Strict):
     """One run on one benchmark. See the module's docstring.
 
@@ -118,7 +142,8 @@ class Record(_Strict):
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
     there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
     second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
-    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned.
+    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned. `terms` is
+    a hash of what all methods of the experiment were trained with; `encoder` is what came from outside to be scored.
     """
 
     schema_version: Literal[1] = 1
@@ -144,6 +169,8 @@ class Record(_Strict):
     controls: tuple[str, ...]
     part: Literal["test", "val"] = "test"
     tuning: TuningFacts | None = None
+    terms: str = ""
+    encoder: EncoderFacts | None = None
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}
     training: Training | None = None
