@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from selip.cli.options import Checkpoint, Records
+from selip.cli.options import Checkpoint, NewFolder, Records
+from selip.system.mappings import parse_pairs
 
 export_app = typer.Typer(
-    no_args_is_help=True, help="Write a tower for MONAI, or results for readers of CLIP_benchmark."
+    no_args_is_help=True,
+    help="Write a tower for MONAI, embeddings and the texts to embed, or results for readers of CLIP_benchmark.",
 )
 PLACE = "A folder, or OWNER/NAME of the Hugging Face hub (hf:OWNER/NAME where a folder is called alike)."
 
@@ -73,3 +76,39 @@ def export_results_command(
     results = results_of(directory, language)
     write_results(results, out)
     typer.echo(f"{out}: {len(results)} results")
+
+
+Like = Annotated[Path | None, typer.Option(help="A run directory whose cohorts and benchmarks are taken.")]
+OneCohort = Annotated[Path | None, typer.Option("--cohort", help="A cohort folder.")]
+
+
+@export_app.command("texts")
+def export_texts_command(
+    out: Annotated[Path, typer.Option("--out", help="A .json file, a list.")],
+    cohort: OneCohort = None,
+    like: Like = None,
+) -> None:
+    """List the texts that benchmarks ask a text side: those to embed for 'selip score --embeddings'."""
+    from selip.experiments.embedding_export import texts_asked
+    from selip.experiments.scoring import place_of
+    from selip.system.files import write_atomically
+
+    texts = texts_asked(place_of(cohort, None, like, (), ()))
+    write_atomically(out, json.dumps(texts, indent=0, ensure_ascii=False) + "\n")
+    typer.echo(f"{out}: {len(texts)} texts")
+
+
+@export_app.command("embeddings")
+def export_embeddings_command(
+    encoder: Annotated[str, typer.Argument(help="KIND:WHAT, of 'selip list encoders', as checkpoint:FILE.")],
+    out: NewFolder,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value of its kind, as slices=8.")] = None,
+    cohort: OneCohort = None,
+    like: Like = None,
+) -> None:
+    """Export the embeddings of a cohort's volumes and of the texts that benchmarks ask, for 'score --embeddings'."""
+    from selip.experiments.embedding_export import export_embeddings
+    from selip.experiments.scoring import place_of
+
+    for path in export_embeddings(encoder, parse_pairs(settings or []), place_of(cohort, None, like, (), ()), out):
+        typer.echo(str(path))

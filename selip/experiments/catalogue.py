@@ -106,6 +106,8 @@ def check_names(config: ExperimentConfig) -> None:
             raise InputError(
                 f"got ablation {name} without the method {ablation.method}, which it is compared to; add it to methods"
             )
+    if config.run.model.init and not Path(config.run.model.init).is_file():
+        raise InputError(f"got model.init={config.run.model.init}, no such file; name a file of weights")
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
         if cohort and cohort.path:
             facts_file(Path(cohort.path))

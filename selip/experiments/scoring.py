@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from selip.records.record import EncoderFacts, Record, cell_label
 from selip.records.record_files import write_record
 from selip.system.environment import git_commit, now, package_versions
 from selip.system.errors import InputError, UnavailableError
-from selip.system.files import content_hash
+from selip.system.files import content_hash, partial_of
 from selip.system.mappings import to_mapping
 from selip.system.memory import peak_memory_mb
 from selip.system.progress import Report
@@ -152,10 +153,16 @@ def _common(facts: EncoderFacts, place: Place, name: str, command: Sequence[str]
     }
 
 
-def write_scores(out: Path, scored: Sequence[Scored]) -> list[Path]:
-    """Writes the records of a scored encoder into `out`/records."""
+def write_scores(out: Path, scored: Sequence[Scored]) -> None:
+    """Writes the records of a scored encoder into `out`/records, all of them or none."""
     check_free(out)
-    return [write_record(out / "records", one.record, one.score.per_item if one.score else None) for one in scored]
+    partial = partial_of(out.resolve())
+    try:
+        for one in scored:
+            write_record(partial / "records", one.record, one.score.per_item if one.score else None)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def score_checkpoint(path: Path, place: Place, report: Report, command: Sequence[str] = ()) -> list[Scored]:

@@ -33,7 +33,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.config, self.shape, self.tokens = config, shape, tokens
         self.intensity = Intensity(config.intensity, shape)
-        self.volume_tower: Any = make_volume_tower(config)  # see there for what every tower has
+        self.volume_tower: Any = make_volume_tower(config, shape)  # see there for what every tower has
         self.text_tower: Any = make_text_tower(config, tokens)
         self.volume_projection = nn.Linear(self.volume_tower.features, config.embedding_size, bias=False)
         self.text_projection = nn.Linear(self.text_tower.features, config.embedding_size, bias=False)
@@ -182,7 +182,7 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     try:
         tensors, metadata = read_sealed(path)
         facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
-        bare = replace(facts.model, slices=replace(facts.model.slices, weights=""))  # the file holds the weights
+        bare = replace(facts.model, slices=replace(facts.model.slices, weights=""), init="")  # the file holds the weights
         model = DualEncoder(bare, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:

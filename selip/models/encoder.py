@@ -157,7 +157,7 @@ def no_text_side(name: str) -> UnavailableError:
 
 def logit_scale_of(encoder: Any) -> float:  # noqa: ANN401 (part of the protocol that an encoder may lack)
     """The logit scale of an encoder."""
-    return float(getattr(encoder, "logit_scale", CLIP_LOGIT_SCALE))
+    return float(torch.as_tensor(getattr(encoder, "logit_scale", CLIP_LOGIT_SCALE)).detach())
 
 
 def tower_of(encoder: Any) -> Any:  # noqa: ANN401 (towers are of several kinds)

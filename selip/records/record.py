@@ -68,6 +68,7 @@ class Training(_Strict):
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
         precision: Of training: "no" is float32, "tf32" float32 with products that CUDA may round, "bf16" bfloat16.
+        init: SHA-256 (hex) of the file of weights that the common tower started from; "" for random weights.
         own_tower: Volume tower that the method brought in place of the common one; "" for the common one.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
@@ -81,6 +82,7 @@ class Training(_Strict):
     initial_weights_hash: str
     batch_order_hash: str
     precision: str = "no"
+    init: str = ""
     own_tower: str = ""
     target_entropy: float | None = None
     target_diagonal: float | None = None

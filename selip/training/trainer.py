@@ -97,6 +97,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         steps=run.config.training.steps if run.method.prepare else 0,
         chosen_step=0,
         initial_weights_hash=weights_hash(common),
+        init=file_hash(Path(run.config.model.init)) if run.config.model.init and not run.method.tower else "",
         own_tower=model.config.volume_tower if run.method.tower else "",
         batch_order_hash=plan.hash,
         precision=precision_of(run.config.training),

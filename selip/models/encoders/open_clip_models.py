@@ -61,7 +61,7 @@ class OpenClipEncoder:
             self.model, self.preprocess, self.tokenizer = _parts(name, settings)
         self.model.eval().to(self.device)
         self.weights_hash = tensors_hash(self.model.state_dict())
-        self.logit_scale = float(self.model.logit_scale.exp())
+        self.logit_scale = float(self.model.logit_scale.detach().exp())
 
     def encode_volumes(self, batch: VolumeBatch) -> torch.Tensor:
         """Pooled vectors (B, E) of the slices of volumes."""
