@@ -17,7 +17,7 @@ from selip.cli.cohort import app as cohort_app
 from selip.cli.compare import compare_command
 from selip.cli.evaluate import evaluate_command, search_command
 from selip.cli.machine import doctor_command, profile_command
-from selip.cli.options import AsJson, Records
+from selip.cli.options import AsJson, existing_records
 from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.score import score_command
 from selip.cli.sharing import export_app, pull_command, push_command
@@ -80,14 +80,18 @@ def version(
 
 @app.command()
 def leaderboard(
-    directory: Records,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard.")] = None,
+    directories: Annotated[list[Path], typer.Argument(help="Run directories, or any folders with records/.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard of one.")
+    ] = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write index.html, the page, too.")] = True,
 ) -> None:
-    """Write the leaderboard of a run directory again, from its records alone."""
-    from leaderboards.site.build import build_leaderboard
+    """Write the leaderboard of a run directory again, or one of several, from their records alone."""
+    for path in directories:
+        existing_records(path)
+    from selip.experiments import api
 
-    for path in build_leaderboard(directory, out, html=html):
+    for path in api.leaderboard(*directories, out=out, html=html):
         typer.echo(str(path))
 
 

@@ -182,7 +182,9 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     try:
         tensors, metadata = read_sealed(path)
         facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
-        bare = replace(facts.model, slices=replace(facts.model.slices, weights=""), init="")  # the file holds the weights
+        bare = replace(
+            facts.model, slices=replace(facts.model.slices, weights=""), init=""
+        )  # the file holds the weights
         model = DualEncoder(bare, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
