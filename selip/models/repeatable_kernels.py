@@ -165,7 +165,8 @@ def repeat_exactly() -> None:
     """Chooses kernels that repeat their numbers, for the process; an operation without one is an error of torch.
 
     On a GPU attention takes the plain path, as kernels of fused attention add up in any order, and float32 is float32:
-    torch rounds convolutions to TF32 unless told not to. A CPU's fused attention repeats and stays.
+    torch rounds convolutions to TF32 unless told not to. A CPU's fused attention repeats and is taken, whatever was
+    chosen before.
     """
     os.environ.setdefault(WORKSPACE, ENVIRONMENT[WORKSPACE])  # for who does not come by the command line
     torch.use_deterministic_algorithms(True)
@@ -173,11 +174,11 @@ def repeat_exactly() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined, unused-ignore]
     torch.backends.cudnn.benchmark = False  # it chooses by the clock
     _allow_tf32(False)
-    if scoring_device().type != "cpu":
-        torch.backends.cuda.enable_math_sdp(True)
-        for choose in (torch.backends.cuda.enable_flash_sdp, torch.backends.cuda.enable_mem_efficient_sdp):
-            choose(False)
-        torch.backends.cuda.enable_cudnn_sdp(False)
+    fused = scoring_device().type == "cpu"
+    backends = torch.backends.cuda
+    backends.enable_math_sdp(True)
+    for choose in (backends.enable_flash_sdp, backends.enable_mem_efficient_sdp, backends.enable_cudnn_sdp):
+        choose(fused)
 
 
 def kernel_choices() -> list[bool]:

@@ -45,15 +45,12 @@ DETERMINISTIC = {
 @pytest.fixture
 def as_on_cuda(monkeypatch):
     """Fake CUDA tensors, under the kernels that repeat_exactly chooses for a GPU."""
-    cuda = torch.backends.cuda
-    chosen = (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_cudnn_sdp)
-    before = (cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.cudnn_sdp_enabled())
     monkeypatch.setattr(repeatable_kernels, "scoring_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(repeatable_kernels, "_placed", lambda content, shape, device: torch.empty(shape, device=device))
     repeat_exactly()
     yield
-    for choose, enabled in zip(chosen, before, strict=True):
-        choose(enabled)
+    monkeypatch.undo()
+    repeat_exactly()
 
 
 def gradients(network, inputs):
