@@ -20,7 +20,7 @@ from selip.cli.machine import doctor_command, profile_command
 from selip.cli.options import AsJson, existing_records
 from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.score import score_command
-from selip.cli.sharing import export_app, pull_command, push_command
+from selip.cli.sharing import export_app, pull_command, push_command, submit_command, verify_command
 from selip.cli.texts import extract_command, similarity_command
 from selip.system.environment import is_first_process
 from selip.system.errors import (
@@ -49,6 +49,8 @@ app.command("profile")(profile_command)
 app.command("pull")(pull_command)
 app.command("push")(push_command)
 app.command("similarity")(similarity_command)
+app.command("submit")(submit_command)
+app.command("verify")(verify_command)
 app.command("doctor")(doctor_command)
 
 

@@ -1,4 +1,4 @@
-"""The `selip push`, `selip pull` and `selip export` commands: models and results for others."""
+"""The `selip push`, `pull`, `submit`, `verify` and `export` commands: models and results for others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from selip.cli.options import Checkpoint, NewFolder, Records
+from selip.system.errors import InputError
 from selip.system.mappings import parse_pairs
 
 export_app = typer.Typer(
@@ -89,8 +90,8 @@ def export_texts_command(
     like: Like = None,
 ) -> None:
     """List the texts that benchmarks ask a text side: those to embed for 'selip score --embeddings'."""
-    from selip.experiments.embedding_export import texts_asked
-    from selip.experiments.scoring import place_of
+    from selip.experiments.external.embedding_export import texts_asked
+    from selip.experiments.external.scoring import place_of
     from selip.system.files import write_atomically
 
     texts = texts_asked(place_of(cohort, None, like, (), ()))
@@ -107,8 +108,37 @@ def export_embeddings_command(
     like: Like = None,
 ) -> None:
     """Export the embeddings of a cohort's volumes and of the texts that benchmarks ask, for 'score --embeddings'."""
-    from selip.experiments.embedding_export import export_embeddings
-    from selip.experiments.scoring import place_of
+    from selip.experiments.external.embedding_export import export_embeddings
+    from selip.experiments.external.scoring import place_of
 
     for path in export_embeddings(encoder, parse_pairs(settings or []), place_of(cohort, None, like, (), ()), out):
         typer.echo(str(path))
+
+
+def submit_command(
+    run: Records,
+    out: Annotated[Path, typer.Option("--out", help="New file, FILE.zip.")],
+    texts: Annotated[bool, typer.Option("--texts", help="With the report texts of the test volumes.")] = False,
+) -> None:
+    """Pack records and per-item scores of a run into one file, for a leaderboard of others: no voxels, no texts."""
+    from leaderboards.gate.submission import submit
+
+    typer.echo(f"{out}: {submit(run, out, texts)} records")
+
+
+def verify_command(file: Annotated[Path, typer.Argument(help="A file of 'selip submit'.")]) -> None:
+    """Check a submission: hashes, protocol, completeness, and every number again from its per-item scores.
+
+    Exit code 2 when something is not so. It says what nobody can check from the file alone.
+    """
+    from leaderboards.gate.submission import verify
+    from selip.experiments.catalogue import protocol_versions
+
+    found = verify(file, protocol_versions())
+    for line in found.unchecked:
+        typer.echo(f"not checked: {line}")
+    for line in found.wrong:
+        typer.echo(f"wrong: {line}")
+    typer.echo(f"{len(found.records)} records, {found.recomputed} metrics with their intervals computed again")
+    if found.wrong:
+        raise InputError(f"got {file} with {len(found.wrong)} faults, first: {found.wrong[0]}; do not merge it")

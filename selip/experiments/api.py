@@ -139,7 +139,7 @@ def evaluate(
     Raises:
         InputError: When something is wrong with the encoder or what it answers.
     """
-    from selip.experiments import scoring
+    from selip.experiments.external import scoring
 
     if out is not None:
         scoring.check_free(Path(out))

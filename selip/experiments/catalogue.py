@@ -14,7 +14,7 @@ from selip.cohorts import COHORTS
 from selip.models.encoders import ENCODERS
 from selip.system.errors import InputError
 from selip.system.mappings import read_mapping
-from selip.system.registry import Registry, check_registered, described, load, registered, unknown
+from selip.system.registry import Registry, check_registered, declared, described, load, registered, unknown
 
 if TYPE_CHECKING:
     from benchmarks.benchmark import Benchmark
@@ -87,6 +87,11 @@ def check_name(what: str, name: str) -> None:
 def registered_names(what: str) -> list[str]:
     """Names of all registered "methods", "benchmarks", "cohorts" or "ablations", those of third parties last."""
     return list(all_ablations()) if what == "ablations" else list(registered(*REGISTRIES[what]))
+
+
+def protocol_versions() -> dict[str, str]:
+    """The protocol version of each benchmark that is ours, which is not imported for it."""
+    return {name: declared(target).get("protocol_version", "") for name, target in BENCHMARKS.items()}
 
 
 def check_names(config: ExperimentConfig) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from selip.experiments.opened_encoders import open_encoder
+from selip.experiments.external.opening import open_encoder
 from selip.models.embeddings import embed_cohort, embed_volumes
 from selip.models.encoder import VolumeBatch, Wants
 from selip.models.encoders import ENCODERS

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.benchmark import Score
+from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.cohort_writer import check_free
 from selip.data.contrast_mapping import resolve_reading, without_left_out
@@ -21,10 +22,10 @@ from selip.experiments.cohorts import open_cohorts
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment import score_options
 from selip.experiments.experiment_file import read_experiment
-from selip.experiments.opened_encoders import CHECKPOINT, board_name, open_encoder
+from selip.experiments.external.opening import CHECKPOINT, board_name, hash_of, open_encoder
 from selip.experiments.run_record import cohort_facts, unscored_record
 from selip.experiments.sharing import records_of
-from selip.models.dual_encoder import DualEncoder, load_checkpoint, weights_hash
+from selip.models.dual_encoder import DualEncoder, load_checkpoint
 from selip.models.embeddings import check_grid
 from selip.models.encoder import Checked, Encoder, Wants
 from selip.models.repeatable_kernels import repeat_exactly
@@ -34,7 +35,7 @@ from selip.records.record_files import write_record
 from selip.system.environment import git_commit, now, package_versions
 from selip.system.errors import InputError, UnavailableError
 from selip.system.files import content_hash, partial_of
-from selip.system.mappings import to_mapping
+from selip.system.mappings import from_mapping, to_mapping
 from selip.system.memory import peak_memory_mb
 from selip.system.progress import Report
 
@@ -62,8 +63,7 @@ def score(
         encoder, facts = open_encoder(encoder, settings, place.cohort)
     else:
         kind = type(encoder).__name__
-        hashed = weights_hash(encoder) if isinstance(encoder, torch.nn.Module) else ""
-        facts = EncoderFacts(kind="object", spec=kind, weights_hash=hashed, wants=to_mapping(encoder.wants))
+        facts = EncoderFacts(kind="object", spec=kind, weights_hash=hash_of(encoder), wants=to_mapping(encoder.wants))
         encoder = encoder if isinstance(encoder, DualEncoder) else Checked(encoder, kind)
     place = replace(place, cohort=read_for(encoder.wants, place.cohort, contrasts))
     return score_encoder(encoder, facts, place, report, name, command=command)
@@ -178,10 +178,12 @@ def score_checkpoint(path: Path, place: Place, report: Report, command: Sequence
     beside = next(iter(records_of(path, facts)), None) if own else None
     note = f"trained by selip on {'this' if own else 'another'} cohort: {facts.method}, seed {facts.seed}, "
     note += f"step {facts.step}; its terms are not known here"
-    about = EncoderFacts(kind=CHECKPOINT, spec=f"{CHECKPOINT}:{path.name}", weights_hash=weights_hash(model), note=note)
+    about = EncoderFacts(kind=CHECKPOINT, spec=f"{CHECKPOINT}:{path.name}", weights_hash=hash_of(model), note=note)
     common: dict[str, Any] = {}
     if beside:
         common = {key: getattr(beside, key) for key in (*OF_A_RUN, "config", "config_hash")} | {"encoder": None}
+        scoring = from_mapping(EvaluationConfig, beside.config["evaluation"])
+        place = replace(place, config=replace(place.config, evaluation=scoring))
     return score_encoder(model, about, place, report, f"{facts.method}_{path.stem}", common, texts, command)
 
 

@@ -14,8 +14,8 @@ import torch
 from selip.data.cohort_writer import check_free
 from selip.experiments.catalogue import find_benchmark
 from selip.experiments.experiment import score_options
-from selip.experiments.opened_encoders import open_encoder
-from selip.experiments.scoring import Place
+from selip.experiments.external.opening import open_encoder
+from selip.experiments.external.scoring import Place
 from selip.models.embeddings import embed_volumes
 from selip.models.encoder import VolumeBatch, Wants, logit_scale_of
 from selip.models.encoders.embedding_files import write_embeddings

@@ -8,8 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_encoder, registered_names
+from selip.models.dual_encoder import weights_hash
 from selip.models.encoder import Checked, Encoder, EncoderKind, plain_settings
 from selip.records.record import EncoderFacts
 from selip.system.errors import InputError
@@ -39,9 +42,14 @@ def facts_of(encoder: Any, kind: EncoderKind, argument: str, settings: Any) -> E
     own = {key: value for key, value in plain_settings(said).items() if key not in wants}
     return EncoderFacts(
         kind=kind.name, spec=f"{kind.name}:{_short(argument)}", wants=wants,
-        weights_hash=getattr(encoder, "weights_hash", ""), settings=_plain(own), origin=said.get("origin", ""),
+        weights_hash=hash_of(encoder), settings=_plain(own), origin=said.get("origin", ""),
         licence=said.get("licence", ""),
     )  # fmt: skip
+
+
+def hash_of(encoder: Any) -> str:  # noqa: ANN401
+    """SHA-256 (hex) of the weights of an encoder, or of what it answers with; "" where it does not say."""
+    return weights_hash(encoder) if isinstance(encoder, nn.Module) else str(getattr(encoder, "weights_hash", ""))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
