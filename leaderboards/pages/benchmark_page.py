@@ -7,6 +7,7 @@ from itertools import chain
 
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
+from leaderboards.figures.sweep_figures import sweep_plots
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.ablation_study import AblationStudy
@@ -72,7 +73,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
 
 def ablation_part(study: AblationStudy, n_resamples: int) -> Page:
     """The ablations of a method."""
-    board, drawn = study.board, ablation_plots(study)
+    board, drawn = study.board, [*ablation_plots(study), *sweep_plots(study)]
     lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
     lead += f" Ablations by group, below {study.full_name}."
     blocks = [Block("Results", lead, [ablation_table(study)], small=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -37,7 +37,7 @@ class ModelConfig:
     Attributes:
         volume_tower: MONAI 3D ResNet of this depth ("resnet10", "resnet18", "resnet50"), "open_clip_slices", or
             "monai:CLASS", any network of MONAI.
-        tower_arguments: Arguments of "monai:CLASS" that differ from the network's own defaults.
+        tower_arguments: Arguments of "monai:CLASS" that differ from the network's own defaults, as "init_filters=16".
         init: File of weights that the volume tower starts from, for every method alike; "" is random weights.
         width: Channels of its first stage (MONAI's standard networks: 64).
         stages: Stages in use, 2 to 4; fewer keep a finer map, for small grids.
@@ -61,7 +61,7 @@ class ModelConfig:
     """
 
     volume_tower: Annotated[str, Field(pattern="^(resnet10|resnet18|resnet50|open_clip_slices|monai:.+)$")] = "resnet18"
-    tower_arguments: dict[str, Any] = field(default_factory=dict)
+    tower_arguments: tuple[str, ...] = ()
     init: str = ""
     width: PositiveInt = 32
     stages: Literal[2, 3, 4] = 4

@@ -15,6 +15,7 @@ from selip.models.pooled_stem import can_pool_first, pooled_stem
 from selip.models.portable_tower import SPREAD_FLOOR, make_resnet, standardise
 from selip.models.repeatable_kernels import with_repeating_gradients
 from selip.models.settings import ModelConfig
+from selip.system.mappings import parse_pairs
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
@@ -177,7 +178,7 @@ def make_volume_tower(config: ModelConfig, shape: tuple[int, int, int]) -> Any: 
         from selip.models.monai_towers import MonaiTower
 
         cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
-        return MonaiTower(config.volume_tower.removeprefix(MONAI), config.tower_arguments, shape, cells)
+        return MonaiTower(config.volume_tower.removeprefix(MONAI), parse_pairs(config.tower_arguments), shape, cells)
     return VolumeTower(config)
 
 

@@ -123,7 +123,8 @@ def test_masks_and_class_probabilities_get_rows(command, small_cohort, tmp_path)
     pd.DataFrame(rows, columns=["volume_id", "task", "class", "probability"]).to_csv(tmp_path / "s.csv", index=False)
     code, _, error = command("score", "--scores", tmp_path / "s.csv", *given, "--out", tmp_path / "scores")
     assert code == 2
-    assert error.startswith("selip: got")
+    assert "nothing to score" in error, "the cohort is too small for a task, or the class is unknown"
+    assert not (tmp_path / "scores").exists()
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,7 @@ def test_external_rows_stand_beside_a_run_and_in_no_contrast(finished_run, same,
 
 
 def test_an_encoder_scored_on_another_cohort_is_refused(finished_run, scored):
-    with pytest.raises(InputError, match="settings of scoring|cohort"):
+    with pytest.raises(InputError, match="cohort hashes"):
         read_boards([finished_run, _changed(scored, scored.parent / "moved")])
 
 

@@ -10,7 +10,7 @@ from selip.models.dual_encoder import load_checkpoint
 from selip.models.monai_towers import file_hash
 from selip.training.trainer import Run, train
 
-TOWER = ("model.volume_tower=monai:SegResNet", "model.tower_arguments={init_filters: 8, blocks_down: [1, 1]}")
+TOWER = ("model.volume_tower=monai:SegResNet", "model.tower_arguments=[init_filters=8, 'blocks_down=[1, 1]']")
 
 
 def trained(cohort, tiny_run, out, method, *overrides):
