@@ -169,14 +169,10 @@ def train_command(
     track: Track = "",
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
-    grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
-    config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
-    check_names(config)
-    _check_early(config, out, resume)
-    from selip.experiments.executors.local import Local
-    from selip.experiments.experiment import run_experiment
+    from selip.experiments import api
 
+    given = {"seed": seed, "experiment": experiment, "resume": resume, "threads": threads, "track": track}
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads), track=track)
+        checkpoint = api.train(method, cohort, out, overrides or [], **given, command=_command(), report=report)
     if is_first_process():
-        typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
+        typer.echo(str(checkpoint))

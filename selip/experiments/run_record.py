@@ -53,7 +53,6 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         "trained_on_split_fingerprint": trained_on.info.split_fingerprint if trained_on else "",
         "config": resolved,
         "config_hash": content_hash(resolved),
-        "common_hash": content_hash({**resolved, "run": to_mapping(cell.common)}),
         "versions": package_versions(),
         "device": torch.cuda.get_device_name()
         if torch.cuda.is_available()
