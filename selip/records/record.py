@@ -16,7 +16,7 @@ from selip.records.metric_key import MetricKey
 SCHEMA_VERSION = 1
 Statistic = Literal[
     "mean", "median", "auroc", "auprc", "macro_auroc", "macro_auprc", "accuracy", "balanced_accuracy", "macro_f1",
-    "mcc", "ece",
+    "mcc", "ece", "spearman", "mae",
 ]  # fmt: skip
 """How the per-item table becomes the value of a metric; benchmarks/statistics/pool_statistics.py has one for each."""
 
