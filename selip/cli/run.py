@@ -49,8 +49,8 @@ def run_command(
     """Train a grid of methods on one split, score them and write the leaderboard."""
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
-    if config.doses and track:
-        raise InputError("got --track for a sweep; leave it out, or track the experiment of one dose")
+    if (config.doses or config.folds) and track:
+        raise InputError("got --track for a sweep or folds; leave it out, or track the experiment of one dose or fold")
     if tuned:
         from selip.experiments.tuning import with_tuned
 
@@ -68,11 +68,15 @@ def run_command(
 def _pages(
     config: ExperimentConfig, out: Path, resume: bool, report: Report, execute: Execute, most: int | None, track: str
 ) -> list[Path]:
-    """Runs an experiment or a sweep and returns the files of its leaderboard."""
+    """Runs an experiment, a sweep or an experiment in folds, and returns the files of its leaderboard."""
     if config.doses:
         from selip.experiments.sweep import run_sweep
 
         return run_sweep(config, out, resume, _command(), report, execute, most)
+    if config.folds and not config.fold:
+        from selip.experiments.folds import run_folds
+
+        return run_folds(config, out, resume, _command(), report, execute, most)
     from selip.experiments.experiment import run_experiment
 
     return run_experiment(config, out, resume, _command(), report, execute, most, track)
@@ -147,6 +151,8 @@ def _dry_run(config: ExperimentConfig) -> None:
 
     for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
+    if config.folds and not config.fold:
+        typer.echo(f"this for each of {config.folds} folds")
     if config.doses:
         from selip.experiments.sweep import dosed
 
@@ -174,9 +180,8 @@ def train_command(
     check_names(config)
     _check_early(config, out, resume)
     from selip.experiments.executors.local import Local
-    from selip.experiments.experiment import run_experiment
 
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads), track=track)
+        _pages(config, out, resume, report, Local(1, threads), None, track)
     if is_first_process():
         typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))

@@ -118,7 +118,9 @@ class Record(_Strict):
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
     there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
     second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
-    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned.
+    scored of the cohort. `fold` is "2 of 5" for one fold, "5 pooled" for all of them out of fold, "" for the cohort's
+    own split. `texts` are "measured" where they were measured on masks, no reports. `tuning` is how its settings were
+    tuned; None: they are the experiment's, untuned.
     """
 
     schema_version: Literal[1] = 1
@@ -143,6 +145,8 @@ class Record(_Strict):
     contrasts: tuple[tuple[str, str], ...]
     controls: tuple[str, ...]
     part: Literal["test", "val"] = "test"
+    fold: str = ""
+    texts: Literal["", "measured"] = ""
     tuning: TuningFacts | None = None
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}

@@ -38,7 +38,7 @@ def test_a_number_that_the_features_tell_is_predicted_and_metadata_do_not_know_i
     rank, error = (found.metrics[f"edss/features_ridge_{kind}"] for kind in ("spearman", "mae"))
     assert rank.value > 0.8
     assert (rank.higher_is_better, error.higher_is_better) == (True, False)
-    assert error.value < 0.3 * found.metrics["edss/features_ridge_mae/majority"].value
+    assert error.value < 0.6 * found.metrics["edss/features_ridge_mae/majority"].value
     assert abs(found.metrics["edss/features_ridge_spearman/metadata"].value) < 0.4
     assert "in points" in found.notes["task edss"]
     truth, column = found.per_item["truth"], found.per_item["features_ridge_predicted"]
