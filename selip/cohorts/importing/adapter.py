@@ -24,6 +24,7 @@ import numpy as np
 
 from selip.data.cohort import IGNORE as IGNORE
 from selip.data.cohort_declaration import CohortDeclaration
+from selip.data.nifti import Image
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class StudyFiles:
         age: Years.
         place: Region ("" where unknown) and side that a table gives, for what the mask shows; None where it gives none.
         own: Column `label:NAME`, `value:NAME` or `fold` to its value.
+        reader: Reads a contrast, or "mask", of a set that is no NIfTI; its paths may then be folders. None: NIfTI.
     """
 
     patient: str
@@ -61,6 +63,7 @@ class StudyFiles:
     age: str = ""
     place: tuple[str, str] | None = None
     own: Mapping[str, str] = field(default_factory=dict)
+    reader: Callable[[Path, str], Image] | None = None
 
 
 @dataclass(frozen=True)
