@@ -6,6 +6,8 @@ through a record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -175,10 +177,20 @@ class Record(_Strict):
     @model_validator(mode="after")
     def _direction_as_declared(self) -> Record:
         for key, metric in self.metrics.items():
-            ranks = any(MetricKey.parse(key).matches(pattern) for pattern in self.declared.headline)
-            if ranks and metric.higher_is_better != self.declared.higher_is_better:
+            if metric.higher_is_better != in_declared_direction({key: metric}, self.declared)[key].higher_is_better:
                 raise ValueError(f"{key} is not of the direction that {self.benchmark} declares for its headline")
         return self
+
+
+def in_declared_direction(metrics: Mapping[str, Metric], declared: Declared) -> dict[str, Metric]:
+    """Metrics by `pool/metric`, the headlines and their references in the direction that a benchmark declares."""
+    side = {"higher_is_better": declared.higher_is_better}
+    return {key: one.model_copy(update=side) if _is_headline(key, declared) else one for key, one in metrics.items()}
+
+
+def _is_headline(key: str, declared: Declared) -> bool:
+    plain = replace(MetricKey.parse(key), reference="")
+    return any(plain.matches(pattern) for pattern in declared.headline)
 
 
 def cell_label(method: str, ablation: str, seed: int) -> str:

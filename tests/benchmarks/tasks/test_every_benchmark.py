@@ -17,6 +17,8 @@ from selip.models.dual_encoder import DualEncoder, weights_hash
 from selip.models.scored_model import Subject
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens
+from selip.records.metric_key import MetricKey
+from selip.records.record import in_declared_direction
 from selip.system.registry import load
 
 EVERY = {name: load(BENCHMARKS, "selip.benchmarks", name) for name in BENCHMARKS}
@@ -70,7 +72,13 @@ def test_a_score_is_whole_of_the_test_part_and_the_same_again(name, subject):
     for key, metric in score.metrics.items():
         assert re.fullmatch(r"[^/]+/.+", key), "POOL/METRIC"
         assert metric.lower is None or metric.lower <= metric.value <= metric.upper
-    assert {"pool", "item_id", "patient_id"} <= {*score.per_item.columns}
+    directed = in_declared_direction(score.metrics, EVERY[name].declared)
+    headlines = [
+        key for key in directed if any(MetricKey.parse(key).matches(one) for one in EVERY[name].declared.headline)
+    ]
+    assert headlines, "a metric that ranks the methods"
+    assert {directed[key].higher_is_better for key in headlines} == {EVERY[name].declared.higher_is_better}
+    assert {"pool", "item_id", "patient_id", "contrast", "site", "text", "weight"} <= {*score.per_item.columns}
     tables = [cohort.studies for cohort in (subject.cohort, subject.transfer)]
     tested = {patient for table in tables for patient in table["patient_id"][table["split"] == "test"]}
     assert {*score.per_item["patient_id"]} <= tested
