@@ -11,4 +11,6 @@ BENCHMARKS = {
     "few_shot": "benchmarks.tasks.few_shot:BENCHMARK",
     "fine_tune": "benchmarks.tasks.fine_tune:BENCHMARK",
     "segmentation": "benchmarks.tasks.segmentation:BENCHMARK",
+    "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
+    "robustness": "benchmarks.tasks.robustness:BENCHMARK",
 }

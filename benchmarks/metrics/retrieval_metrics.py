@@ -153,3 +153,22 @@ def chance_median_rank(n_positives: IntArray, weights: FloatArray, n_candidates:
     for count in np.unique(n_positives):
         survival += weights[n_positives == count].sum() * first_rank_survival(int(count), n_candidates)
     return float((survival <= 0.5 * survival[0] * (1 + 1e-9)).argmax())
+
+
+def ranked_rows(scores: npt.NDArray, positive: BoolArray) -> dict[str, FloatArray]:
+    """R@10 and MRR of each row of a table that fits into memory, with "/chance"; ties count against it.
+
+    Args:
+        scores: (n, m) of each query and candidate.
+        positive: (n, m), one at least in each row.
+
+    Raises:
+        InputError: When a score is not finite.
+    """
+    check_finite(scores, "scores")
+    best = np.where(positive, scores, -np.inf).max(axis=1, keepdims=True)
+    rank = 1.0 + ((scores >= best) & ~positive).sum(axis=1)
+    counts, place = np.unique(positive.sum(axis=1), return_inverse=True)
+    expected = [chance(int(count), scores.shape[1]) for count in counts]
+    beside = {f"{name}/chance": np.array([one[name] for one in expected])[place] for name in ("R@10", "MRR")}
+    return {"R@10": (rank <= 10).astype(np.float64), "MRR": 1 / rank} | beside

@@ -130,6 +130,17 @@ def exact_steps(a: npt.NDArray, b: npt.NDArray) -> Steps:
     return _whole(cosines)
 
 
+def stepped(volumes: npt.NDArray, texts: npt.NDArray) -> FloatArray:
+    """(N, T) cosines in whole steps of all volumes and texts, for galleries that fit into memory.
+
+    Raises:
+        InputError: When a cosine is not finite.
+    """
+    cosines = volumes.astype(np.float64) @ texts.astype(np.float64).T
+    check_finite(cosines, "cosines")
+    return np.rint(cosines / COSINE_STEP)
+
+
 def _whole(cosines: FloatArray) -> Steps:
     return np.rint(cosines / COSINE_STEP).astype(np.float32)
 

@@ -12,7 +12,7 @@ from benchmarks.benchmark import ScoreOptions
 from benchmarks.metrics.resampling import joined
 from benchmarks.statistics.intervals import Interval, bootstrap_columns, intervals_of
 from benchmarks.statistics.pool_statistics import LOWER_IS_BETTER, known_items, resampler_for
-from selip.records.metric_key import MetricKey
+from selip.records.metric_key import MetricKey, own_columns
 from selip.records.record import Metric, Statistic
 from selip.system.arrays import FloatArray
 
@@ -58,6 +58,26 @@ def summarise(
             patients = items["patient_id"][np.isfinite(columns[name])]
             metrics[name] = metric_of(interval, patients, statistic, has_interval=not MetricKey.named(name).reference)
     return {name: metrics[name] for name in defined}
+
+
+def summarise_pool(
+    pool: str, items: pd.DataFrame, columns: Mapping[str, FloatArray], options: ScoreOptions
+) -> tuple[dict[str, Metric], pd.DataFrame]:
+    """Means of the columns as `POOL/NAME`, and the per-item table of the pool.
+
+    Args:
+        pool: Name of the pool.
+        items: (n,) rows with volume_id, patient_id, contrast, site and text; each has the same weight.
+        columns: As of `summarise`; references are kept in the table where the options ask for them.
+        options: How the intervals are made.
+    """
+    table = items.rename(columns={"volume_id": "item_id"})
+    table = table[["item_id", "patient_id", "contrast", "site", "text"]].reset_index(drop=True).assign(weight=1.0)
+    table.insert(0, "pool", pool)
+    found = summarise(table, columns, options)
+    kept = columns if options.keep_references else own_columns(columns)
+    frame = pd.concat([table, pd.DataFrame(dict(kept))], axis=1)
+    return {f"{pool}/{name}": metric for name, metric in found.items()}, frame
 
 
 def metric_of(interval: Interval, patients: pd.Series, statistic: str, has_interval: bool) -> Metric:
