@@ -13,4 +13,6 @@ BENCHMARKS = {
     "segmentation": "benchmarks.tasks.segmentation:BENCHMARK",
     "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
     "robustness": "benchmarks.tasks.robustness:BENCHMARK",
+    "study_level": "benchmarks.tasks.study_level:BENCHMARK",
+    "unseen": "benchmarks.tasks.unseen:BENCHMARK",
 }
