@@ -97,7 +97,7 @@ def make_image_tower(config: SliceConfig) -> Any:  # noqa: ANN401 (open_clip is 
     layers = open_clip.get_model_config(config.model)["vision_cfg"].get("layers")
     size = None if isinstance(layers, list) else config.image_size  # a ResNet's map takes any size as it is
     try:
-        with _without_log():
+        with without_log():
             model = open_clip.create_model(
                 config.model, pretrained=config.weights or None, force_image_size=size, pretrained_text=False
             )
@@ -146,7 +146,7 @@ def _unavailable(config: SliceConfig, error: Exception) -> UnavailableError:
 
 
 @contextmanager
-def _without_log() -> Iterator[None]:
+def without_log() -> Iterator[None]:
     """Silences logging, as a failed download is told in one line and not in the hub's own retries."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

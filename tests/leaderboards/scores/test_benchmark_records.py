@@ -34,14 +34,6 @@ def test_two_of_a_kind_are_never_one_table(tmp_path, factory, changes, first, se
     assert second in line
 
 
-def test_configurations_of_one_table_agree_but_for_what_recipes_and_tuning_laid_over_them(tmp_path, factory):
-    factory.add_run(tmp_path, "clip", config_hash="a", common_hash="same")
-    factory.add_run(tmp_path, "selip", config_hash="b", common_hash="same")
-    assert len(read_boards(tmp_path)["retrieval"].rows) == 2
-    factory.add_run(tmp_path, "clip_x2", config_hash="a", common_hash="another")
-    assert "got configurations same (run clip" in refused(tmp_path)
-
-
 def test_another_cohort_is_refused_also_in_a_failed_record(tmp_path, factory):
     factory.add_run(tmp_path, "clip")
     assert len(read_boards(tmp_path)["retrieval"].rows) == 1

@@ -51,4 +51,4 @@ def test_it_is_tuned_and_a_tuned_sweep_over_lambda_and_batch_compares_methods_of
     assert "No positive control was scored" in page
     assert "best score" in page
     records = read_records(out / "doses" / "base" / "records")
-    assert len({one.common_hash for one in records}) == 1 < len({one.config_hash for one in records})
+    assert len({one.terms for one in records}) == 1 < len({one.config_hash for one in records})
