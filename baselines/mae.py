@@ -12,6 +12,10 @@ last map to its voxels. SimMIM fills in a learned token and takes the L1 norm (p
 filling is zero and the norm is MAE's. The convolutions are dense: they see zeros at hidden voxels, which the sparse
 ones of SparK (Tian et al. 2023, arXiv:2301.03580) skip, and the BatchNorm statistics that the tower keeps are those of
 masked input. So it is a floor, not the best that masking can do. The volume projection is not trained.
+
+Its features may be no better than untrained ones. Looked for in pilots on a cohort that is never reported, and not the
+cause: the share that is hidden, and statistics of masked input (batch norm was fitted anew on whole volumes). What a
+hidden block leaves to predict of standardised voxels is mostly smooth gain and noise, which is in `caveat`.
 """
 
 from __future__ import annotations
@@ -78,4 +82,6 @@ METHOD = Method(
     prepare=prepare,
     views=("masked",),
     settings=MaskSettings,
+    caveat="voxels are standardised by the training part, so what is hidden leaves mostly smooth gain and noise to "
+    "predict: its features may read place and side no better than untrained ones",
 )
