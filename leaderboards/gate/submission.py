@@ -37,7 +37,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of a submission found.
+    """The outcome of checking a submission.
 
     Attributes:
         records: Its records.
@@ -144,7 +144,7 @@ def _on_protocol(records: Sequence[Record], protocols: Mapping[str, str]) -> Ite
 
 
 def _together(folder: Path, records: Sequence[Record]) -> list[str]:
-    """What keeps the records off one page, and benchmarks that a method lacks."""
+    """List what keeps the records off one page, and benchmarks that a method lacks."""
     try:
         boards_of(folder, records)
     except InputError as error:

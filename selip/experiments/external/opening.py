@@ -37,7 +37,7 @@ def open_encoder(spec: str, settings: Mapping[str, Any], cohort: Cohort) -> tupl
 
 
 def facts_of(encoder: Any, kind: EncoderKind, argument: str, settings: Any) -> EncoderFacts:  # noqa: ANN401
-    """What a record says of an encoder."""
+    """Facts of an encoder for its records."""
     said, wants = asdict(settings), to_mapping(encoder.wants)
     own = {key: value for key, value in plain_settings(said).items() if key not in wants}
     return EncoderFacts(

@@ -42,7 +42,7 @@ from selip.system.progress import Report
 
 @dataclass(frozen=True)
 class Scored:
-    """What an encoder scored on one benchmark: its record, and its score unless it was skipped."""
+    """The outcome of an encoder on one benchmark: its record, and its score unless it was skipped."""
 
     record: Record
     score: Score | None
@@ -199,7 +199,7 @@ def read_for(wants: Wants, cohort: Cohort, contrasts: Mapping[str, str | None] |
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how encoders are scored: the cohorts, and an experiment with benchmarks and settings of scoring."""
+    """The place of scoring: the cohorts, and an experiment with benchmarks and settings of scoring."""
 
     cohort: Cohort
     transfer: Cohort | None
