@@ -49,7 +49,7 @@ def pool_scores(
     }
     items = scored.items.copy()
     items.insert(0, "pool", pool)
-    own = own_columns(columns)
+    own = columns if options.keep_references else own_columns(columns)
     metrics = {
         f"{pool}/{name}": metric.model_copy(
             update={"higher_is_better": HIGHER_IS_BETTER[MetricKey.named(name).metric.removeprefix("median_")]}

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.labels import TASKS, TaskData, load_tasks
+from benchmarks.classification.class_tasks import TASKS, own_tasks
+from benchmarks.classification.labels import TaskData, load_tasks
 from benchmarks.classification.predictions import (
     POLICIES,
     Answers,
@@ -35,7 +36,8 @@ from selip.records.record import Metric
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-TUNED = ("lesion_type", "glioma_grade")
+TUNED = ("lesion_type", "study_label", "glioma_grade")
+"""Beside the tasks that the cohort declares."""
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.1
 VALIDATIONS = 5
@@ -93,9 +95,10 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     Raises:
         InputError: When there is no task, the part to score is not test, or the training diverges.
     """
-    given = getattr(subject.model, "probabilities", None)
-    wanted = tuple(subject.model.tasks) if given else TUNED  # type: ignore[attr-defined]
-    tasks, notes = load_tasks(subject, fitted_parts(subject), [task for task in TASKS if task.name in wanted])
+    given, own = getattr(subject.model, "probabilities", None), own_tasks(subject.cohort)
+    names = subject.model.tasks if given else (*TUNED, *(task.name for task in own))  # type: ignore[attr-defined]
+    wanted = [task for task in (*TASKS, *own) if task.name in names]
+    tasks, notes = load_tasks(subject, fitted_parts(subject), wanted)
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:

@@ -31,7 +31,7 @@ from leaderboards.tables.verdicts import (
 )
 
 NOTHING_TO_COMPARE = "No two complete rows to compare."
-GROUPS = "Rows that share a group letter are not separable in it; on the page the first group is set in bold."
+GROUPS = "Rows that share a group letter are not separable in it; the first group is bold."
 
 
 def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, trainings: bool = False) -> Page:

@@ -15,7 +15,9 @@ from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.dose_response import DOSES, read_doses
 from leaderboards.scores.tidy_table import to_csv
+from leaderboards.site.answer import size_of
 from leaderboards.site.cards import cards_of, configurations_of
+from leaderboards.site.first_screen import FirstScreen, first_screen_of
 from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
@@ -68,7 +70,8 @@ def build_leaderboard(
     files |= _pages(parts)
     if html:
         ranks = overall.ranks.ranks if overall and overall.ranks else {}
-        files["index.html"] = to_html(_site(sheets, parts, ranks), _left(run_dir / "leaderboard" / "examples"))
+        first = first_screen_of(families, overall)
+        files["index.html"] = to_html(_site(sheets, parts, ranks, first), _left(run_dir / "leaderboard" / "examples"))
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
@@ -86,8 +89,10 @@ def build_doses(
     files: dict[str, bytes | str] = {"doses.csv": to_csv(dose_frame(found)), **_pages([part])}
     if html:
         board = next(iter(found.boards.values()))
-        sheets = [sheet for sheets in families_of({board.benchmark: board}, n_resamples).values() for sheet in sheets]
-        files["index.html"] = to_html(_site(sheets, [part], {}), [])
+        families = families_of({board.benchmark: board}, n_resamples)
+        sheets = [sheet for members in families.values() for sheet in members]
+        first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], [], [])
+        files["index.html"] = to_html(_site(sheets, [part], {}, first), [])
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
@@ -119,7 +124,9 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float]) -> Site:
+def _site(
+    sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float], first: FirstScreen
+) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)
@@ -127,4 +134,5 @@ def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mappi
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
     configurations = configurations_of(sheets)
     cards = cards_of(sheets, ranks, configurations)
-    return Site(title, any(part.synthetic for part in parts), about, parts, cards, configurations)
+    synthetic = any(part.synthetic for part in parts)
+    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations)

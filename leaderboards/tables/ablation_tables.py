@@ -75,7 +75,7 @@ def _full_line(study: AblationStudy) -> Line:
         return Line((name,), reason, kind)
     about = (name, Cell(MISSING), Cell("nothing", prose=True))
     cells = _beside(_metric_cells(study, study.full), [Cell(MISSING)] * 3)
-    return Line((*about, *cells, *_training_cells(study.full), Cell(MISSING)), top=True)
+    return Line((*about, *cells, *_training_cells(study.full), Cell(MISSING)))
 
 
 def _line(study: AblationStudy, one: Ablated) -> Line:

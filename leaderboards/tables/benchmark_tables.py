@@ -23,7 +23,7 @@ from leaderboards.scores.headlines import (
 from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, facet_of, hole_lines, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, facet_of, hole_lines, metric_cell
 from selip.records.declaration import DeclaredTable
 from selip.records.metric_key import STATISTICS, MetricKey
 
@@ -33,7 +33,9 @@ def main_tables(sheet: BenchmarkScores) -> list[PageTable]:
     if sheet.headline is None:
         return [_unscored_table(sheet)]
     found = _declared_tables(sheet, sheet.headline, detail=False) or [_overview_table(sheet, sheet.headline)]
-    return [with_groups(found[0], sheet.groups) if sheet.groups else found[0], *found[1:]]
+    if sheet.groups:
+        found[0] = with_groups(found[0], sheet.groups, facet_of(sheet.board, sheet.headline.key))
+    return found
 
 
 def detail_tables(sheet: BenchmarkScores) -> list[PageTable]:
@@ -201,17 +203,21 @@ def ordered(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     return first + [row for row in board.complete if row not in first]
 
 
-def with_groups(table: PageTable, groups: dict[str, str]) -> PageTable:
-    """Adds the group letters as second column and marks the lines of the best group."""
+def with_groups(table: PageTable, groups: dict[str, str], grouped: Facet) -> PageTable:
+    """Adds the group letters as second column; in the column that is grouped the first group is strong."""
     first = next(iter(groups.values()), "")[:1]
 
     def lettered(line: Line) -> Line:
         if line.reason:
             return line
         letters = groups.get(line.label, "")
-        cells = (line.cells[0], Cell(letters or MISSING), *line.cells[1:])
-        return replace(line, cells=cells, top=bool(letters) and first in letters)
+        is_first = bool(letters) and first in letters
+        cells = [
+            replace(cell, strong=is_first and facet == grouped)
+            for cell, facet in zip(line.cells, table.facets, strict=True)
+        ]
+        return replace(line, cells=(cells[0], Cell(letters or MISSING), *cells[1:]))
 
     columns = (table.columns[0], "group", *table.columns[1:])
-    facets = (None, *table.facets) if table.facets else ()
-    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines), facets=facets)
+    lines = tuple(lettered(line) for line in table.lines)
+    return replace(table, columns=columns, lines=lines, facets=(None, *table.facets))

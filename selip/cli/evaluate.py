@@ -55,6 +55,7 @@ def evaluate_command(
         typer.echo(json.dumps({key: metric.model_dump() for key, metric in score.metrics.items()}, indent=1))
     else:
         Console().print(_as_table(score, f"{benchmark} on {cohort} ({split})"))
+    _warn([f"{name} {note}" for name, note in score.notes.items() if note.startswith("left out")])
 
 
 def _as_table(score: Score, title: str) -> Table:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from leaderboards.gate.quality_gate import Gate
     from selip.data.cohort import Cohort
+    from selip.experiments.config import ExperimentConfig
+    from selip.experiments.executors.base import Execute
     from selip.models.dual_encoder import DualEncoder
     from selip.models.encoder import Encoder
     from selip.records.record import Record
@@ -86,10 +88,27 @@ def train(
     if launched_processes() == 1:  # a folder is refused before torch is loaded
         RunDirectory(Path(out)).check(config, resume)
     from selip.experiments.executors.local import Local
+
+    run_grid(config, Path(out), resume, command, report or Report(), Local(1, threads), None, track)
+    return Path(out) / "checkpoints" / f"{method}-seed{seed}.safetensors"
+
+
+def run_grid(
+    config: ExperimentConfig, out: Path, resume: bool, command: Sequence[str], report: Report, execute: Execute,
+    most: int | None, track: str,
+) -> list[Path]:  # fmt: skip
+    """Runs an experiment, a sweep or an experiment in folds, and returns the files of its leaderboard."""
+    if config.doses:
+        from selip.experiments.sweep import run_sweep
+
+        return run_sweep(config, out, resume, command, report, execute, most)
+    if config.folds and not config.fold:
+        from selip.experiments.folds import run_folds
+
+        return run_folds(config, out, resume, command, report, execute, most)
     from selip.experiments.experiment import run_experiment
 
-    run_experiment(config, Path(out), resume, command, report or Report(), Local(1, threads), track=track)
-    return Path(out) / "checkpoints" / f"{method}-seed{seed}.safetensors"
+    return run_experiment(config, out, resume, command, report, execute, most, track)
 
 
 def load_model(source: PathLike) -> DualEncoder:

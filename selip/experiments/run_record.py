@@ -47,6 +47,8 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         **cell.facts,
         "cohort": cohort_facts(scored),
         "split_fingerprint": scored.info.split_fingerprint,
+        "fold": scored.fold,
+        "texts": "measured" if scored.info.is_measured else "",
         "transfer": cohort_facts(transfer) if transfer else None,
         "transfer_split_fingerprint": transfer.info.split_fingerprint if transfer else "",
         "trained_on": cohort_facts(trained_on) if trained_on else None,

@@ -18,7 +18,7 @@ from selip.records.metric_key import MetricKey
 SCHEMA_VERSION = 1
 Statistic = Literal[
     "mean", "median", "auroc", "auprc", "macro_auroc", "macro_auprc", "accuracy", "balanced_accuracy", "macro_f1",
-    "mcc", "ece",
+    "mcc", "ece", "spearman", "mae",
 ]  # fmt: skip
 """How the per-item table becomes the value of a metric; benchmarks/statistics/pool_statistics.py has one for each."""
 
@@ -146,8 +146,10 @@ class Record(_Strict):
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
     there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
     second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
-    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned. `terms` is
-    a hash of what all methods of the experiment were trained with; `encoder` is what came from outside to be scored.
+    scored of the cohort. `fold` is "2 of 5" for one fold, "5 pooled" for all of them out of fold, "" for the cohort's
+    own split. `texts` are "measured" where they were measured on masks, no reports. `tuning` is how its settings were
+    tuned; None: they are the experiment's, untuned. `terms` is a hash of what all methods of the experiment were
+    trained with; `encoder` is what came from outside to be scored.
     """
 
     schema_version: Literal[1] = 1
@@ -172,6 +174,8 @@ class Record(_Strict):
     contrasts: tuple[tuple[str, str], ...]
     controls: tuple[str, ...]
     part: Literal["test", "val"] = "test"
+    fold: str = ""
+    texts: Literal["", "measured"] = ""
     tuning: TuningFacts | None = None
     terms: str = ""
     encoder: EncoderFacts | None = None
