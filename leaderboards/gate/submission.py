@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.resampling import joined
-from benchmarks.statistics.intervals import bootstrap_columns, intervals_of
+from benchmarks.statistics.intervals import Interval, bootstrap_columns, intervals_of
 from benchmarks.statistics.pool_statistics import PER_ITEM, known_items, resampler_for
 from leaderboards.scores.benchmark_records import boards_of
 from selip.records.metric_key import MetricKey
@@ -196,7 +196,7 @@ def _differing(record: Record, frame: pd.DataFrame | None, metrics: Mapping[str,
     evaluation = record.config.get("evaluation") or {}
     options = {"n_resamples": evaluation.get("n_resamples", 10_000), "seed": evaluation.get("seed", 0)}
     options["confidence"] = 0.95
-    found = {}
+    found: dict[str, Interval] = {}
     for statistic in {metric.statistic for metric in metrics.values()}:
         names = [name for name, metric in metrics.items() if metric.statistic == statistic]
         if statistic in PER_ITEM:

@@ -40,7 +40,8 @@ class ModuleTower(nn.Module):
     def __init__(self, net: nn.Module, wants: Wants, info: CohortInfo, name: str) -> None:
         super().__init__()
         self.net, self.wants, self.spacing_mm, self.name = net, wants, info.spacing_mm, name
-        self.features, self.stage_channels = 0, ()
+        self.features = 0
+        self.stage_channels: tuple[int, ...] = ()
         if not wants.per_study:
             with torch.no_grad():
                 found = self.eval().answer(torch.zeros(1, 1, *info.shape))
