@@ -99,7 +99,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     frames = []
     for data in tasks:
         probabilities, step = _tuned(subject, data, options)
-        answers = Answers({"": probabilities}, shortcut_references(data, subject.split))
+        answers = Answers({"": probabilities}, shortcut_references(subject, data, subject.split))
         frame, found = score_answers(data, subject.split, [answers], options)
         metrics |= found
         frames.append(frame)

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.classification.class_tasks import own_pools
+from benchmarks.classification.shortcut_controls import CONTROLS
 from benchmarks.settings import EvaluationConfig
+from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
@@ -22,6 +24,7 @@ from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
 from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.scored_model import Subject
+from selip.records.declaration import Declared
 from selip.records.record import Training
 from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
@@ -188,10 +191,16 @@ def _leave(
 
 def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
     task = setting.tasks[name]
-    own = own_pools(setting.cohorts.scored)
-    pools = (*task.declared.pools, *own) if task.declared.pools else ()
-    about = {"protocol_version": task.protocol_version, "declared": task.declared.model_copy(update={"pools": pools})}
+    about = {"protocol_version": task.protocol_version, "declared": declared_on(task.declared, setting.cohorts.scored)}
     return {"run_id": cell.record_ids[name], "benchmark": name, **about}
+
+
+def declared_on(declared: Declared, cohort: Cohort) -> Declared:
+    """The declaration with the tasks that a cohort declares and, of a real one, its further controls."""
+    changes: dict[str, Any] = {"pools": (*declared.pools, *own_pools(cohort)) if declared.pools else ()}
+    if "metadata" in declared.floors and not cohort.info.synthetic:
+        changes |= {"floors": declared.floors | CONTROLS, "shortcuts": (*declared.shortcuts, *CONTROLS)}
+    return declared.model_copy(update=changes)
 
 
 def majority_texts(checkpoint: CheckpointFacts) -> list[str]:

@@ -29,7 +29,7 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
     n_patients = studies.loc[studies["split"] != LEFT_OUT, "patient_id"].nunique()
     return CohortFacts(
         name=info.name, profile=info.profile, content_hash=info.content_hash, synthetic=info.synthetic,
-        n_patients=n_patients, shape=info.shape, spacing_mm=info.spacing_mm,
+        n_patients=n_patients, shape=info.shape, spacing_mm=info.spacing_mm, sheet=info.sheet.printed(),
     )  # fmt: skip
 
 
