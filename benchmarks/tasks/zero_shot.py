@@ -33,6 +33,7 @@ from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.embeddings import Embeddings
+from selip.models.encoder import logit_scale_of
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
@@ -178,8 +179,7 @@ def _cosines(subject: Subject, data: TaskData, prompts: Prompts) -> FloatArray:
 
 
 def _probabilities(subject: Subject, cosines: FloatArray) -> FloatArray:
-    scale = float(subject.model.logit_scale.detach())
-    probabilities: FloatArray = softmax(scale * cosines, axis=-1)
+    probabilities: FloatArray = softmax(logit_scale_of(subject.model) * cosines, axis=-1)
     return probabilities
 
 

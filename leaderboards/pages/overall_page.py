@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
-from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask
 from leaderboards.scores.headlines import metric_words
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
@@ -37,9 +36,8 @@ NOT_INDEPENDENT = (
 def overall_part(overall: Overall, sheets: Sequence[BenchmarkScores], n_resamples: int) -> Page:
     """The page over all tasks."""
     board = sheets[0].board
-    plot = rank_plot(overall, board.synthetic)
     contrasts = [contrast for sheet in sheets for contrast in sheet.contrasts]
-    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets), [plot] if plot else [])]
+    blocks = [Block("Methods by tasks", _LEAD, _tables(overall, sheets))]
     if contrasts:
         title = "Declared contrasts, ranking metric of each benchmark"
         blocks.append(Block("Declared contrasts", "", [declared_table(contrasts, _OVER, title)]))

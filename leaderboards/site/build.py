@@ -15,7 +15,9 @@ from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.dose_response import DOSES, read_doses
 from leaderboards.scores.tidy_table import to_csv
+from leaderboards.site.answer import size_of
 from leaderboards.site.cards import cards_of, configurations_of
+from leaderboards.site.first_screen import FirstScreen, first_screen_of
 from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
@@ -27,15 +29,16 @@ N_RESAMPLES = 10_000
 
 
 def build_leaderboard(
-    run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
+    run_dirs: Path | Sequence[Path], out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
 ) -> list[Path]:
     """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
 
     Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
 
     Args:
-        run_dir: Run directory with a folder `records`, and `audit.json` where the cohort was looked at.
-        out: Folder to write to; `run_dir`/leaderboard when None. The page shows `run_dir`/leaderboard/examples/*.png.
+        run_dirs: Run directory with a folder `records`, and `audit.json` where the cohort was looked at; or several,
+            whose records stand on one board. Audit and pictures are those of the first.
+        out: Folder to write to; the leaderboard of the first when None, which shows its examples/*.png.
         n_resamples: Bootstrap resamples.
         html: Whether to write `index.html`.
 
@@ -45,10 +48,12 @@ def build_leaderboard(
     Raises:
         InputError: When there are no records, or records that may not stand on one page.
     """
+    several = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
+    run_dir = several[0]
     if (run_dir / DOSES).is_file():
         return build_doses(run_dir, out, n_resamples, html)
     out = out or run_dir / "leaderboard"
-    boards = read_boards(run_dir)
+    boards = read_boards(several)
     families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
     found = (studies_of(boards[sheet.name], n_resamples) for sheet in sheets)
@@ -65,7 +70,8 @@ def build_leaderboard(
     files |= _pages(parts)
     if html:
         ranks = overall.ranks.ranks if overall and overall.ranks else {}
-        files["index.html"] = to_html(_site(sheets, parts, ranks), _left(run_dir / "leaderboard" / "examples"))
+        first = first_screen_of(families, overall)
+        files["index.html"] = to_html(_site(sheets, parts, ranks, first), _left(run_dir / "leaderboard" / "examples"))
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
@@ -83,8 +89,10 @@ def build_doses(
     files: dict[str, bytes | str] = {"doses.csv": to_csv(dose_frame(found)), **_pages([part])}
     if html:
         board = next(iter(found.boards.values()))
-        sheets = [sheet for sheets in families_of({board.benchmark: board}, n_resamples).values() for sheet in sheets]
-        files["index.html"] = to_html(_site(sheets, [part], {}), [])
+        families = families_of({board.benchmark: board}, n_resamples)
+        sheets = [sheet for members in families.values() for sheet in members]
+        first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], [], [])
+        files["index.html"] = to_html(_site(sheets, [part], {}, first), [])
     for name, data in files.items():
         write_atomically(out / name, data)
     return [out / name for name in files]
@@ -116,7 +124,9 @@ def _left(examples: Path) -> list[Path]:
     return sorted(examples.glob("*.png"))
 
 
-def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float]) -> Site:
+def _site(
+    sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float], first: FirstScreen
+) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
     size = next((fact for fact in said if fact[0].startswith("test pool")), None)
@@ -124,4 +134,5 @@ def _site(sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mappi
     title = parts[0].title if len(sheets) == 1 else titled("SeLIP-bench leaderboard", board)
     configurations = configurations_of(sheets)
     cards = cards_of(sheets, ranks, configurations)
-    return Site(title, any(part.synthetic for part in parts), about, parts, cards, configurations)
+    synthetic = any(part.synthetic for part in parts)
+    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations)

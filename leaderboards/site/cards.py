@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -11,15 +12,20 @@ import yaml
 from leaderboards.figures.charts import Chart
 from leaderboards.figures.example_pictures import PagePicture
 from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
-from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of
 from selip.records.record import Record, Training
 
 CARD_COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
+
+
+def anchor_of(title: str) -> str:
+    """The name of a place on the page, which a link to it holds."""
+    return re.sub(r"\W+", "-", title.lower(), flags=re.ASCII).strip("-")
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def cards_of(
         hashes = dict.fromkeys(record.config_hash for record in records)
         cards.append(
             Card(
-                anchor=f"method-{number}",
+                anchor=f"method-{anchor_of(label) or number}",
                 label=label,
                 rank=f"average rank {ranks[label]:.2f} of {len(ranks)}" if label in ranks else _place(rows[label]),
                 scores=_scores(rows[label]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import (
     Headline,
@@ -20,9 +20,10 @@ from leaderboards.scores.headlines import (
     task_keys,
     words,
 )
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
-from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, facet_of, hole_lines, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, facet_of, hole_lines, metric_cell
 from selip.records.declaration import DeclaredTable
 from selip.records.metric_key import STATISTICS, MetricKey
 
@@ -32,7 +33,9 @@ def main_tables(sheet: BenchmarkScores) -> list[PageTable]:
     if sheet.headline is None:
         return [_unscored_table(sheet)]
     found = _declared_tables(sheet, sheet.headline, detail=False) or [_overview_table(sheet, sheet.headline)]
-    return [with_groups(found[0], sheet.groups) if sheet.groups else found[0], *found[1:]]
+    if sheet.groups:
+        found[0] = with_groups(found[0], sheet.groups, facet_of(sheet.board, sheet.headline.key))
+    return found
 
 
 def detail_tables(sheet: BenchmarkScores) -> list[PageTable]:
@@ -160,12 +163,24 @@ def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[s
         )
         for row in ordered(board, order)
     ]
+    lines = under_headings(board, lines)
     lines += hole_lines(board)
     lines += [_floor_line(board, keys, name, text) for name, text in board.floors(sheet.frame[KEY].dropna()).items()]
     sizes = {one.key: Cell(f"{one.n_items:.0f}", f"of {one.n_patients:.0f} patients") for one in shown.itertuples()}
     lines.append(Line((Cell("n volumes"), *(sizes[key] for key in keys)), kind="reference"))
     facets = (None, *(facet_of(board, key) for key in keys))
     return PageTable(title, "", ("method", *keys.values()), tuple(lines), facets)
+
+
+EXTERNAL = "External encoders: not trained on equal terms here"
+
+
+def under_headings(board: BenchmarkRecords, lines: list[Line]) -> list[Line]:
+    """Lines of methods, then those of encoders from outside under a heading of their own."""
+    outside = {row.label for row in board.rows if row.external}
+    apart = [line for line in lines if line.label in outside]
+    heading = [Line((Cell(""),), EXTERNAL, "skipped")] if apart else []
+    return [line for line in lines if line.label not in outside] + heading + apart
 
 
 def _cell(one: Any) -> Cell:  # noqa: ANN401 (a tuple with the columns of the frame)
@@ -188,17 +203,21 @@ def ordered(board: BenchmarkRecords, key: str) -> list[MethodRow]:
     return first + [row for row in board.complete if row not in first]
 
 
-def with_groups(table: PageTable, groups: dict[str, str]) -> PageTable:
-    """Adds the group letters as second column and marks the lines of the best group."""
+def with_groups(table: PageTable, groups: dict[str, str], grouped: Facet) -> PageTable:
+    """Adds the group letters as second column; in the column that is grouped the first group is strong."""
     first = next(iter(groups.values()), "")[:1]
 
     def lettered(line: Line) -> Line:
         if line.reason:
             return line
         letters = groups.get(line.label, "")
-        cells = (line.cells[0], Cell(letters or MISSING), *line.cells[1:])
-        return replace(line, cells=cells, top=bool(letters) and first in letters)
+        is_first = bool(letters) and first in letters
+        cells = [
+            replace(cell, strong=is_first and facet == grouped)
+            for cell, facet in zip(line.cells, table.facets, strict=True)
+        ]
+        return replace(line, cells=(cells[0], Cell(letters or MISSING), *cells[1:]))
 
     columns = (table.columns[0], "group", *table.columns[1:])
-    facets = (None, *table.facets) if table.facets else ()
-    return replace(table, columns=columns, lines=tuple(lettered(line) for line in table.lines), facets=facets)
+    lines = tuple(lettered(line) for line in table.lines)
+    return replace(table, columns=columns, lines=lines, facets=(None, *table.facets))

@@ -10,8 +10,9 @@ from typing import Literal
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import pool_words, words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.tidy_table import Estimate
 from selip.records.metric_key import MetricKey
 
@@ -93,14 +94,13 @@ DIFFERENCE = Facet(level=0.0)
 class Line:
     """A table row; with a `reason` it has its name alone, and the reason across the columns.
 
-    `kind` is "method", "reference" (chance, majority), "hole" or "skipped"; `top` marks the group that the data cannot
-    separate from the best; `label` is the method that has a card on the page, "" for none.
+    `kind` is "method", "reference" (chance, majority), "hole" or "skipped"; `label` is the method that has a card on
+    the page, "" for none.
     """
 
     cells: tuple[Cell, ...]
     reason: str = ""
     kind: str = "method"
-    top: bool = False
     label: str = ""
 
 

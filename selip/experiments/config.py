@@ -72,7 +72,7 @@ class Trial:
 
     name: str
     method: str
-    settings: dict[str, float]
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class ExperimentConfig:
         seeds: Seeds of every method and ablation.
         benchmarks: Benchmarks to score.
         part: Part of the cohort that is scored; "val" is for tuning.
-        trials: Settings of methods that are tried, for tuning.
+        trials: Settings of methods that are tried, for tuning, or the cells of a grid of settings.
         tuned: Settings that tuning chose for methods, laid over those of `run`; None: nothing was tuned.
         run: Configuration of each run.
         evaluation: Scoring.

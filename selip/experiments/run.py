@@ -10,21 +10,17 @@ from functools import partial
 from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
-from benchmarks.classification.class_tasks import own_pools
-from benchmarks.classification.shortcut_controls import CONTROLS
 from benchmarks.settings import EvaluationConfig
-from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
+from selip.experiments.run_record import declared_on, finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
 from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.scored_model import Subject
-from selip.records.declaration import Declared
 from selip.records.record import Training
 from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
@@ -193,14 +189,6 @@ def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
     task = setting.tasks[name]
     about = {"protocol_version": task.protocol_version, "declared": declared_on(task.declared, setting.cohorts.scored)}
     return {"run_id": cell.record_ids[name], "benchmark": name, **about}
-
-
-def declared_on(declared: Declared, cohort: Cohort) -> Declared:
-    """The declaration with the tasks that a cohort declares and, of a real one, its further controls."""
-    changes: dict[str, Any] = {"pools": (*declared.pools, *own_pools(cohort)) if declared.pools else ()}
-    if "metadata" in declared.floors and not cohort.info.synthetic:
-        changes |= {"floors": declared.floors | CONTROLS, "shortcuts": (*declared.shortcuts, *CONTROLS)}
-    return declared.model_copy(update=changes)
 
 
 def majority_texts(checkpoint: CheckpointFacts) -> list[str]:

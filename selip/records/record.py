@@ -71,6 +71,7 @@ class Training(_Strict):
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
         precision: Of training: "no" is float32, "tf32" float32 with products that CUDA may round, "bf16" bfloat16.
+        init: SHA-256 (hex) of the file of weights that the common tower started from; "" for random weights.
         own_tower: Volume tower that the method brought in place of the common one; "" for the common one.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
@@ -84,6 +85,7 @@ class Training(_Strict):
     initial_weights_hash: str
     batch_order_hash: str
     precision: str = "no"
+    init: str = ""
     own_tower: str = ""
     target_entropy: float | None = None
     target_diagonal: float | None = None
@@ -114,6 +116,30 @@ class TuningFacts(_Strict):
     trials: dict[str, float | None]
 
 
+class EncoderFacts(_Strict):
+    """An encoder that was not trained by the run that scored it.
+
+    Attributes:
+        kind: Kind of encoder, as "open_clip".
+        spec: Its whole name, as the user gave it, without the folder of a file.
+        weights_hash: SHA-256 (hex) of its weights, or of what it answered with.
+        wants: What it wants of a volume.
+        settings: Settings of its kind: slices, window and the like.
+        origin: Where it comes from, as far as the user said.
+        licence: Its terms, as far as the user said.
+        note: What a reader is to know.
+    """
+
+    kind: str
+    spec: str
+    weights_hash: str
+    wants: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    origin: str = ""
+    licence: str = ""
+    note: str = "external: not trained on equal terms here"
+
+
 class Record(_Strict):
     """One run on one benchmark. See the module's docstring.
 
@@ -123,7 +149,8 @@ class Record(_Strict):
     second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
     scored of the cohort. `fold` is "2 of 5" for one fold, "5 pooled" for all of them out of fold, "" for the cohort's
     own split. `texts` are "measured" where they were measured on masks, no reports. `tuning` is how its settings were
-    tuned; None: they are the experiment's, untuned.
+    tuned; None: they are the experiment's, untuned. `terms` is a hash of what all methods of the experiment were
+    trained with; `encoder` is what came from outside to be scored.
     """
 
     schema_version: Literal[1] = 1
@@ -151,6 +178,8 @@ class Record(_Strict):
     fold: str = ""
     texts: Literal["", "measured"] = ""
     tuning: TuningFacts | None = None
+    terms: str = ""
+    encoder: EncoderFacts | None = None
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}
     training: Training | None = None

@@ -60,8 +60,8 @@ def opened(chromium):
     """Opens a page; when the test ends, it must have asked for nothing and said nothing in the console."""
     contexts, paths, asked, said = [], set(), [], []
 
-    def open_page(path, width=1280, height=900, scheme="light", whole=True):
-        """Opens it; `whole`: what is off the screen is laid out too."""
+    def open_page(path, width=1280, height=900, scheme="light", whole=True, at=""):
+        """Opens it at an anchor; `whole`: what is off the screen is laid out too."""
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
@@ -70,7 +70,7 @@ def opened(chromium):
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
         paths.add(path.as_uri())
-        page.goto(path.as_uri())
+        page.goto(path.as_uri() + at)
         page.wait_for_selector("html[data-ready]")
         if whole:
             page.evaluate(LAY_OUT)

@@ -16,7 +16,9 @@ PHONE = 360
 SLOW = pytest.mark.timeout(1800)
 """The statistics of 720 records come first."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-MAIN_TABLE = "#retrieval table[data-filtered]"
+MAIN_TABLE, RETRIEVAL = "#retrieval table[data-filtered]", "#retrieval"
+RANKING = "table.ranking"
+SHOW_ALL = "() => document.querySelectorAll('main > section').forEach((one) => { one.hidden = false; })"
 OPEN_ALL = "() => document.querySelectorAll('details').forEach((details) => { details.open = true; })"
 
 
@@ -43,7 +45,7 @@ def violations(page):
 
 
 def test_a_click_sorts_down_then_up_then_as_it_was(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     head = page.locator(MAIN_TABLE).first.locator("thead th").nth(2)
     before = first_column(page)
     for direction in ("descending", "ascending"):
@@ -59,7 +61,7 @@ def test_a_click_sorts_down_then_up_then_as_it_was(opened, small_page):
 
 
 def test_the_keyboard_sorts_too_and_it_is_said(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     page.locator(MAIN_TABLE).first.locator("thead th button").first.focus()
     page.keyboard.press("Enter")
     assert first_column(page) == sorted(first_column(page), key=str.lower)
@@ -69,7 +71,7 @@ def test_the_keyboard_sorts_too_and_it_is_said(opened, small_page):
 
 
 def test_numbers_are_sorted_as_numbers_with_their_sign(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     table = "#retrieval table:has(caption:has-text('Declared contrasts'))"
     heads = page.locator(table).first.locator("thead th").all_inner_texts()
     column = next(place for place, head in enumerate(heads) if head.startswith("difference"))
@@ -80,17 +82,20 @@ def test_numbers_are_sorted_as_numbers_with_their_sign(opened, small_page):
 
 
 def test_a_name_filters_rows_and_cards(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     page.get_by_label("Methods", exact=True).fill("SELIP, uni")
     assert first_column(page) == ["selip", "unicl"]
+    page.get_by_role("link", name="Methods", exact=True).click()
     assert page.locator(".card.method:visible h3").all_inner_texts() == ["selip", "unicl"]
     assert page.locator("form output").inner_text().startswith("2 of ")
     page.get_by_role("button", name="Reset").click()
+    page.get_by_role("link", name="Retrieval", exact=True).click()
     assert len(first_column(page)) == 6
 
 
 def test_benchmark_pool_and_metric_filter_columns_and_tables(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
+    page.evaluate(SHOW_ALL)
     page.get_by_role("combobox", name="Benchmark").select_option("segmentation")
     shown = page.locator("th[data-benchmark]:visible")
     assert {head.get_attribute("data-benchmark") for head in shown.all()} == {"segmentation"}
@@ -104,7 +109,7 @@ def test_benchmark_pool_and_metric_filter_columns_and_tables(opened, small_page)
 
 
 def test_holes_say_why(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     text = page.locator(MAIN_TABLE).first.inner_text()
     assert "loss is nan at step 12" in text
     assert "skipped" in text
@@ -131,12 +136,15 @@ def test_colours_follow_the_reader_then_the_choice(scheme, other, opened, small_
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (PHONE, "light"), (PHONE, "dark")])
 def test_axe_finds_nothing(width, scheme, opened, small_page):
     page = opened(small_page, width, scheme=scheme)
+    assert violations(page) == []
+    page.evaluate(SHOW_ALL)
     page.evaluate(OPEN_ALL)
     assert violations(page) == []
 
 
 def test_a_phone_scrolls_tables_and_not_the_page(opened, small_page):
     page = opened(small_page, PHONE, 740)
+    page.evaluate(SHOW_ALL)
     page.evaluate(OPEN_ALL)
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
@@ -155,7 +163,7 @@ def test_the_tab_key_reaches_everything_in_order_and_focus_is_seen(opened, small
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#main"
     seen, outlines = [], set()
-    for _ in range(60):
+    for _ in range(40):
         page.keyboard.press("Tab")
         found = page.evaluate(
             "(({ activeElement: one }) => [one.name || one.className || one.closest('[aria-sort], th')?.tagName"
@@ -163,12 +171,12 @@ def test_the_tab_key_reaches_everything_in_order_and_focus_is_seen(opened, small
         )
         seen.append(found[0])
         outlines.add(found[1])
-    assert {"method", "benchmark", "pool", "metric", "TH", "SUMMARY"} <= set(seen)
+    assert {"A", "compare", "BUTTON", "TH", "SUMMARY"} <= set(seen)
     assert outlines == {"solid"}
 
 
 def test_a_link_to_a_method_opens_its_card(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     page.locator(MAIN_TABLE).first.get_by_role("link", name="selip", exact=True).click()
     card = page.locator(".card.method", has=page.get_by_role("heading", name="selip", exact=True))
     assert card.get_attribute("open") is not None
@@ -176,7 +184,8 @@ def test_a_link_to_a_method_opens_its_card(opened, small_page):
     assert "0123456789abcdef" in text, "the commit"
     assert "selip run quick method=selip" in text, "the command"
     pictures = card.locator("img")
-    assert pictures.count() == 4
+    assert pictures.count() == 2
+    assert page.locator(".strip img").count() == 2, "the examples of the method of the study are on the first screen"
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 100
@@ -185,16 +194,75 @@ def test_a_link_to_a_method_opens_its_card(opened, small_page):
 
 
 def test_a_hostile_name_is_shown_as_it_is_and_does_nothing(opened, small_page):
-    page = opened(small_page)
+    page = opened(small_page, at=RETRIEVAL)
     page.evaluate(OPEN_ALL)
     shown = page.locator(MAIN_TABLE).first.get_by_role("link", name="<script>alert(1)</script>")
     assert shown.inner_text() == '<script>alert(1)</script>" onmouseover="alert(2)'
     shown.hover()
     shown.click()
+    page.wait_for_function("document.documentElement.dataset.tab === 'methods'")
     page.get_by_label("Methods", exact=True).fill("<script>")
     assert page.locator(".card.method:visible").count() == 1
     assert page.evaluate("document.scripts.length") == 1
     assert not page.evaluate("document.querySelectorAll('[onmouseover], [onfocus], [onclick]').length")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (768, 1024), (390, 844)])
+def test_the_first_screen_has_the_answer_and_nothing_overflows(width, height, opened, small_page):
+    page = opened(small_page, width, height)
+    assert page.locator(".badge").inner_text() == "SYNTHETIC"
+    assert "nothing is ranked" in page.locator(".verdict").first.inner_text()
+    assert "24 test patients" in page.locator(".size").inner_text()
+    box = page.locator(f"{RANKING} tbody tr").nth(0 if width < 800 else 5).bounding_box()
+    assert box["y"] + box["height"] <= height, "the ranking is on the first screen"
+    for tab in page.locator("nav a").all():
+        tab.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    region = page.locator(".ranked")
+    assert region.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_a_link_holds_filter_sort_tab_and_cell(opened, small_page):
+    page = opened(small_page, at=RETRIEVAL)
+    page.locator(MAIN_TABLE).first.locator("thead th").nth(2).locator("button").click()
+    page.get_by_label("Methods", exact=True).fill("selip, clip")
+    page.locator(MAIN_TABLE).first.locator("tbody.rows td:visible").nth(1).click()
+    shown = first_column(page), page.locator("#behind h2").inner_text()
+    again = opened(small_page, at=page.evaluate("location.hash"))
+    assert (first_column(again), again.locator("#behind h2").inner_text()) == shown
+    assert again.locator("#behind").is_visible()
+    again.get_by_label("Close").click()
+    assert "cell" not in again.evaluate("location.hash")
+
+
+def test_a_cell_opens_what_is_behind_it_and_its_row_is_copied(opened, small_page):
+    page = opened(small_page)
+    page.locator(f"{RANKING} tr", has_text="selip").locator("td button").first.press("Enter")
+    dialog = page.locator("#behind")
+    text = dialog.inner_text()
+    assert "0: 0." in text
+    assert "1: 0." in text
+    assert "selip run quick method=selip" in text
+    assert dialog.locator("circle").count() == 2
+    bars = dialog.locator("svg").last.get_attribute("aria-label")
+    assert sum(map(int, re.findall(r"\d+", bars))) > 0
+    value = page.locator(f"{RANKING} tr", has_text="selip").locator("td").first.get_attribute("data-interval")
+    for form, mark in {"Markdown": "| selip |", "CSV": '"selip",', "LaTeX": "selip & "}.items():
+        dialog.get_by_role("button", name=form).click()
+        copied = dialog.locator("textarea").input_value()
+        assert mark in copied
+        assert value in copied
+
+
+def test_two_ticked_methods_are_compared(opened, small_page):
+    page = opened(small_page)
+    for name in ("selip", "clip"):
+        page.get_by_label(f"Compare {name}", exact=True).check()
+    text = page.locator("#compared").inner_text()
+    assert "selip beside clip" in text or "clip beside selip" in text
+    assert re.search(r"[+−]0\.\d{3} \[", text)
+    again = opened(small_page, at=page.evaluate("location.hash"))
+    assert again.locator("#compared").inner_text() == text
 
 
 def test_without_the_script_every_number_is_there(chromium, small_page):

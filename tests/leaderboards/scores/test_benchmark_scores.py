@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from matplotlib import style
 
 from benchmarks.statistics.significance import friedman_ranks
-from leaderboards.figures.plots import STYLE
-from leaderboards.figures.rank_diagram import rank_plot
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
-from leaderboards.scores.benchmark_scores import Overall, RankedTask, families_of, overall_frame, overall_of
+from leaderboards.scores.benchmark_scores import families_of, overall_frame, overall_of
 
 N = 40
 
@@ -72,7 +69,6 @@ def test_no_complete_method_gives_no_ranks(tmp_path, factory):
         factory.add_family_run(tmp_path, "fine_tune", "two", seed, n_patients=8)
     found = overall_of(sheets(tmp_path))
     assert found.ranks is None
-    assert rank_plot(found, True) is None
     texts = [verdict.text for verdict in overall_part(found, sheets(tmp_path), N).verdicts]
     assert "No method has every task, so there are no average ranks." in texts
 
@@ -87,30 +83,3 @@ def test_the_page_says_that_tasks_are_not_independent(family_built):
     assert frame.groupby("method").size().eq(14).all()
     assert frame.loc[frame["value"].isna(), "reason"].notna().all()
     assert frame.loc[frame["method"] == "mae", "average_rank"].isna().all()
-
-
-def test_the_diagram_has_every_ranked_method_and_clique(overall):
-    with style.context(STYLE):
-        figure = rank_plot(overall, True).draw()
-    axes = figure.axes[0]
-    texts = [text.get_text().strip() for text in axes.texts]
-    for label, rank in overall.ranks.ranks.items():
-        assert f"{label} {rank:.2f}" in texts
-    bars = [line for line in axes.lines if line.get_linewidth() == 3]
-    assert len(bars) == len(overall.ranks.cliques)
-    assert any(text.startswith("CD ") for text in texts)
-    assert figure.get_suptitle().startswith("SYNTHETIC")
-
-
-def test_names_of_twenty_methods_do_not_overlap():
-    names = [f"method_{n:02d}" for n in range(20)]
-    scores = pd.DataFrame({name: [n + 0.01 * t for t in range(8)] for n, name in enumerate(names)})
-    tasks = tuple(RankedTask("b", f"{t}/x", str(t), True) for t in range(8))
-    found = Overall(tasks, {}, tuple(names), {}, friedman_ranks(scores))
-    with style.context(STYLE):
-        figure = rank_plot(found, False).draw()
-        figure.draw_without_rendering()
-        boxes = [text.get_window_extent() for text in figure.axes[0].texts if "method" in text.get_text()]
-    assert len(boxes) == 20
-    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
-    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from leaderboards.site.page import EDGE, WIDTH, mark_of, scales_of
+from leaderboards.site.scales import EDGE, WIDTH, mark_of, scales_of
 from leaderboards.tables.cells import DIFFERENCE, Cell, Estimate, Facet, Line, PageTable
 
 ESTIMATES = (Estimate(0.2, 0.1, 0.3), Estimate(0.6, 0.5, 0.9), Estimate(0.4))
