@@ -23,7 +23,7 @@ from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment import score_options
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.external.opening import CHECKPOINT, board_name, hash_of, open_encoder
-from selip.experiments.run_record import cohort_facts, unscored_record
+from selip.experiments.run_record import cohort_facts, declared_on, unscored_record
 from selip.experiments.sharing import records_of
 from selip.models.dual_encoder import DualEncoder, load_checkpoint
 from selip.models.embeddings import check_grid
@@ -108,7 +108,7 @@ def _scored(subject: Subject, name: str, about: Mapping[str, Any], config: Exper
     same += [about["split_fingerprint"], about["transfer_split_fingerprint"]]
     label = cell_label(about["method"], about["ablation"], about["seed"])
     identity: dict[str, Any] = {"run_id": f"{label}-{name}-{content_hash(same)[:12]}", "benchmark": name}
-    identity |= {"protocol_version": task.protocol_version, "declared": task.declared}
+    identity |= {"protocol_version": task.protocol_version, "declared": declared_on(task.declared, subject.cohort)}
     report.line(f"{label}: {name}")
     began = time.perf_counter()
     try:
