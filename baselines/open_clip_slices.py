@@ -1,6 +1,6 @@
 """CLIP's loss with a 2D tower over axial slices in place of the 3D tower.
 
-    U = projection of the mean over slices of an open_clip image tower's last map;   L = CLIP's
+    U = projection of an open_clip image tower's last maps of all slices, pooled together;   L = CLIP's
 
 Source: open_clip (Ilharco et al., doi:10.5281/zenodo.5143773) for the tower, Radford et al. 2021, arXiv:2103.00020 for
 the loss. Size, weights and freezing of the tower are the settings `model.slices`; the default is a small one with

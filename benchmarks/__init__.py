@@ -4,8 +4,10 @@ from __future__ import annotations
 
 BENCHMARKS = {
     "retrieval": "benchmarks.tasks.retrieval:BENCHMARK",
+    "attribute_retrieval": "benchmarks.tasks.attribute_retrieval:BENCHMARK",
     "zero_shot": "benchmarks.tasks.zero_shot:BENCHMARK",
     "linear_probe": "benchmarks.tasks.linear_probe:BENCHMARK",
+    "value_probe": "benchmarks.tasks.value_probe:BENCHMARK",
     "few_shot": "benchmarks.tasks.few_shot:BENCHMARK",
     "fine_tune": "benchmarks.tasks.fine_tune:BENCHMARK",
     "segmentation": "benchmarks.tasks.segmentation:BENCHMARK",

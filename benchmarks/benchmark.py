@@ -25,6 +25,8 @@ class ScoreOptions:
         confidence: Coverage of the percentile interval, in (0, 1).
         probe: Settings of classification.
         segmentation: Settings of segmentation.
+        keep_references: Whether the per-item table keeps what references answered, in columns COLUMN/REFERENCE, so that
+            tables of several folds can be pooled.
     """
 
     n_resamples: int = 10_000
@@ -32,6 +34,7 @@ class ScoreOptions:
     confidence: float = 0.95
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    keep_references: bool = False
 
     @property
     def resampling(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ selip.__main__
 """
 FLOOR = {room: number for number, line in enumerate(ORDER.splitlines()) for room in line.split()}
 """Room to its floor, from the ground up. A module imports its own room and those of lower floors, none beside it."""
-PLUGINS = {"selip/cohorts", "baselines", "benchmarks/tasks"}
+PLUGINS = {"selip/cohorts", "baselines", "benchmarks/tasks", "selip/models/encoders"}
 """Folders with one file a plug-in, which may hold more than MAX_FILES."""
 MAX_FILES, MAX_LINES = 20, 250
 NO_ROOM = ("simulated_device", "browser", "speed", "selip/end_to_end")
@@ -95,7 +95,7 @@ def test_no_circle_of_imports():
 
 def test_every_module_stands_in_a_room():
     files = {path.name for path in (ROOT / "selip").iterdir() if path.is_file()}
-    assert files == {"__init__.py", "__main__.py", "py.typed"}
+    assert files == {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
     assert {path.name for path in (ROOT / "leaderboards").glob("*.py")} == {"__init__.py"}
     folders = {f"selip.{path.parent.name}" for path in (ROOT / "selip").glob("*/__init__.py")}
     assert folders == {room for room in FLOOR if room.startswith("selip.")} - {"selip.__main__"}

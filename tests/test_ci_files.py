@@ -20,13 +20,14 @@ CI = ROOT / "docs" / "ci"
 SCHEMAS = {
     "github-actions.yml": ["--builtin-schema", "vendor.github-workflows"],
     "gitlab-ci.yml": ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+    "leaderboard-repository.yml": ["--builtin-schema", "vendor.github-workflows"],
 }
 
 
 def scripts(name: str) -> list[str]:
     """The shell scripts of a CI file, one a step."""
     loaded = yaml.safe_load((CI / name).read_text())
-    if name == "github-actions.yml":
+    if name != "gitlab-ci.yml":
         return [step["run"] for job in loaded["jobs"].values() for step in job["steps"] if "run" in step]
     job = loaded["quality-gate"]
     return [line for part in ("before_script", "script", "after_script") for line in job[part]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -12,7 +13,34 @@ from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
 from selip.training.trainer import Run, train
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+NOTEBOOK = ROOT / "docs" / "notebooks" / "first_steps.ipynb"
+
+
+def test_the_interface_of_the_readme_is_ten_lines_that_run(small_cohort_folder, tiny_run, tmp_path, monkeypatch):
+    (code,) = re.findall(
+        r"```python\n(.*?)```", README.split("## From Python")[1].split("## Add a method")[0], re.DOTALL
+    )
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    monkeypatch.chdir(tmp_path)
+    code = code.replace('"my-cohort"', repr(str(small_cohort_folder))).replace('["training.steps=200"]', repr(tiny_run))
+    exec(code, found := {})
+    assert (tmp_path / "board" / "retrieval.md").is_file()
+    assert set(found["results"]["method"]) == {"mine"}
+
+
+def test_the_notebook_trains_scores_and_plots(small_cohort_folder, tmp_path, monkeypatch):
+    """Its code cells in their order, as Jupyter would run them; it is committed without outputs."""
+    cells = [one for one in json.loads(NOTEBOOK.read_text())["cells"] if one["cell_type"] == "code"]
+    assert not any(one["outputs"] for one in cells)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "phantom").symlink_to(small_cohort_folder)
+    names = {}
+    for one in cells:
+        exec("".join(one["source"]), names)
+    assert set(names["shown"]["method"]) == {"clip", "coarse"}
+    assert (tmp_path / "board" / "classification.md").is_file()
 
 
 def test_the_method_of_the_readme_trains(small_cohort, tiny_run, tmp_path, monkeypatch):

@@ -1,14 +1,15 @@
 """Labelled items for classification: from the parts of a cohort to class numbers.
 
-Labels come from the true findings that a volume's contrast shows, and from the labels of its study where nobody knows
-the findings. A volume that does not have exactly one class of a task is no item of it, and one of unknown state
-(`selip.data.states`) is an item of none.
+Labels come from the true findings that a volume's contrast shows, and from columns that the cohort declares as tasks
+(`selip.data.cohort_declaration`); the labels of a study whose lesion types nobody knows are a task of their own. A
+volume that does not have exactly one class of a task is no item of it, and one of unknown state (`selip.data.states`)
+is an item of none but declared ones.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,59 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.classification.class_tasks import TASKS, Shown, Task, own_tasks
 from selip.data.cohort import Cohort
-from selip.data.findings import Finding, findings_from_json, is_normal
-from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, finding_labels, states_of
+from selip.data.findings import findings_from_json
+from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.models.scored_model import Subject
-from selip.reports.ontology import ontology
 from selip.system.errors import UnavailableError
 
 MIN_PATIENTS = 5
 SPACING = ("spacing_right", "spacing_front", "spacing_top")
 ITEM_COLUMNS = ("item_id", "patient_id", "contrast", "site", "text")
-GRADES = ("low-grade glioma", "high-grade glioma")
-LOBES = {
-    "frontal lobe": "frontal lobe", "parietal lobe": "parietal lobe", "temporal lobe": "temporal lobe",
-    "occipital lobe": "occipital lobe", "insula": "insula", "basal ganglia": "basal ganglia", "thalamus": "thalamus",
-    "corona radiata": "cerebral white matter", "centrum semiovale": "cerebral white matter",
-    "periventricular white matter": "cerebral white matter", "cerebellum": "cerebellum", "brainstem": "brainstem",
-    "splenium of the corpus callosum": "corpus callosum", "genu of the corpus callosum": "corpus callosum",
-    "frontal convexity": "convexity", "parietal convexity": "convexity", "sphenoid wing": "skull base", "falx": "falx",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Facts that are known of one volume.
-
-    Attributes:
-        text: Text it is paired with.
-        findings: True findings that its contrast shows; None when nobody knows them.
-        labels: Labels of its study that name a finding.
-        state: One of STATES.
-    """
-
-    text: str
-    findings: tuple[Finding, ...] | None
-    labels: frozenset[str]
-    state: str = ABNORMAL
-
-
-@dataclass(frozen=True)
-class Task:
-    """A classification task.
-
-    Attributes:
-        name: Part of the metric keys.
-        label: Class of a volume, None when it has none or several.
-        classes: All classes in order; empty for those that occur, sorted. Of two classes the second is the positive.
-        is_transfer: Whether its items are those of the second cohort.
-    """
-
-    name: str
-    label: Callable[[Shown], str | None]
-    classes: tuple[str, ...] = ()
-    is_transfer: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,76 +64,21 @@ class TaskData:
     parts: dict[str, Part]
 
 
-def abnormal(volume: Shown) -> str:
-    """The state of the volume: normal or abnormal, as unknown ones are no items; the normal sentence is normal."""
-    return NORMAL if is_normal(volume.text) else volume.state
-
-
-def lesion_type(volume: Shown) -> str | None:
-    """The one lesion type that the contrast shows."""
-    if volume.findings is None:
-        return None if abnormal(volume) == NORMAL else _sole(volume.labels)
-    return _sole(finding.lesion_type for finding in volume.findings)
-
-
-def lobe(volume: Shown) -> str | None:
-    """Lobe or deep structure of the one place that the contrast shows."""
-    place = _place(volume)
-    return lobe_of(place[0]) if place else None
-
-
-def side(volume: Shown) -> str | None:
-    """Side of the one place that the contrast shows, when it is left or right."""
-    place = _place(volume)
-    return place[1] if place and place[1] in {"left", "right"} else None
-
-
-def glioma_grade(volume: Shown) -> str | None:
-    """The one grade among the labels of the study."""
-    return _sole(volume.labels & set(GRADES))
-
-
-def lobe_of(region: str) -> str | None:
-    """Lobe or structure that a region (without side) belongs to; None for a diffuse or unknown one."""
-    name = region.lower()
-    above = ontology().path.get(ontology().region.get(name, name), ())
-    return next((LOBES[one] for one in (name, *reversed(above)) if one in LOBES), None)
-
-
-TASKS = (
-    Task("abnormal", abnormal, ("normal", "abnormal")),
-    Task("lesion_type", lesion_type),
-    Task("lobe", lobe),
-    Task("side", side, ("left", "right")),
-    Task("glioma_grade", glioma_grade, GRADES, is_transfer=True),
-)
-
-
-def _sole(names: Iterable[str]) -> str | None:
-    distinct = set(names)
-    return distinct.pop() if len(distinct) == 1 else None
-
-
-def _place(volume: Shown) -> tuple[str, str] | None:
-    places = {(finding.region, finding.side) for finding in volume.findings or ()}
-    return places.pop() if len(places) == 1 else None
-
-
 def load_tasks(
-    subject: Subject, parts: Sequence[str], tasks: Sequence[Task] = TASKS
+    subject: Subject, parts: Sequence[str], tasks: Sequence[Task] | None = None
 ) -> tuple[list[TaskData], dict[str, str]]:
     """The tasks that the cohorts of `subject` allow, and notes of what is in them and what is left out.
 
     Args:
         subject: What is scored.
         parts: Parts to label, the scored one last.
-        tasks: Tasks to look for.
+        tasks: Tasks to look for; None for all, those that the cohort declares last.
 
     Raises:
         InputError: When no task is left.
     """
     found, notes = [], {}
-    for task in tasks:
+    for task in (*TASKS, *own_tasks(subject.cohort)) if tasks is None else tasks:
         cohort = subject.transfer if task.is_transfer else subject.cohort
         data, notes[f"task {task.name}"] = load_task(task, cohort, parts) if cohort else (None, "left out: no cohort")
         found += [data] if data else []
@@ -188,12 +91,15 @@ def load_tasks(
 def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskData | None, str]:
     """A task with its items, None when it cannot be scored, and a note either way; see `load_tasks`.
 
-    A class with fewer than MIN_PATIENTS patients in train (where it is asked for) or in the scored part is left out.
+    A class with fewer than MIN_PATIENTS patients in train (where it is asked for) or in the scored part is left out; of
+    a cohort in folds one with fewer than twice as many in all of it, so that each fold has the same classes.
     """
     named = {part: named_items(task, cohort, part) for part in parts}
     counted = [
         named[part].groupby("label")["patient_id"].nunique() for part in parts if part != "val" or part == parts[-1]
     ]
+    if cohort.fold:
+        counted = [named_items(task, cohort, "all").groupby("label")["patient_id"].nunique() // 2]
     seen = task.classes or tuple(sorted(set().union(*(set(items["label"]) for items in named.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
     note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes])
@@ -229,6 +135,10 @@ def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
     for column, edge_mm in zip(SPACING, cohort.info.spacing_mm, strict=True):
         items[column] = float(edge_mm)
     items["row"] = np.arange(len(items))
+    if task.column:
+        told = studies[task.column].to_numpy(object)
+        fits = items["contrast"].isin(task.contrasts or [*items["contrast"]]).to_numpy() & (told != "")
+        return items.assign(label=told)[fits]
     states = states_of(volumes)
     shown = map(_shown, items["text"], items["contrast"], studies["findings"], studies["labels"], states)
     labels = [None if volume.state == UNKNOWN else task.label(volume) for volume in shown]

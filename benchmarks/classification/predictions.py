@@ -116,7 +116,18 @@ def score_answers(
     for one in answers:
         values = _reference_values(items, data, one.beside, statistics, options)
         found |= _references(found, one.models, values)
+        if options.keep_references:
+            frame = pd.concat([frame, *_kept(one, data.classes)], axis=1)
     return frame, {f"{data.task.name}/{name}": metric for name, metric in found.items()}
+
+
+def _kept(answers: Answers, classes: Sequence[str]) -> list[pd.DataFrame]:
+    """Columns of what references answered, COLUMN/REFERENCE, beside each model."""
+    return [
+        answer_columns(model, probabilities, classes).add_suffix(f"/{name}")
+        for model in answers.models
+        for name, probabilities in answers.beside.items()
+    ]
 
 
 def _with_columns(items: pd.DataFrame, models: Mapping[str, FloatArray], classes: Sequence[str]) -> pd.DataFrame:

@@ -108,7 +108,7 @@ class CasePart:
         return f"{len(self.items)} volumes of {self.items['patient_id'].nunique()} patients, {empty} with an empty mask"
 
 
-def load_cases(cohort: Cohort, part: str, intensity: Intensity) -> CasePart:
+def load_cases(cohort: Cohort, part: str, intensity: Intensity | None) -> CasePart:
     """The volumes of `part` whose text is not normal and whose study has a mask.
 
     Raises:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks.metrics import class_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
+from benchmarks.metrics.rank_correlation import spearman_resampler
 from benchmarks.metrics.resampling import Resampler, Table, resampler_of
 from selip.system.arrays import BoolArray, IntArray
 from selip.system.errors import InputError
@@ -20,7 +21,7 @@ from selip.system.errors import InputError
 Maker = Callable[[pd.DataFrame, str], Resampler]
 """Per-item table of a pool (patient_id, weight and the metric's columns) and name of a metric to its statistic."""
 PER_ITEM = ("mean", "median")
-LOWER_IS_BETTER = frozenset({"median", "ece"})
+LOWER_IS_BETTER = frozenset({"median", "ece", "mae"})
 
 
 def limits_of(frames: Sequence[pd.DataFrame], metric: str, statistic: str) -> tuple[float, float]:
@@ -32,7 +33,7 @@ def limits_of(frames: Sequence[pd.DataFrame], metric: str, statistic: str) -> tu
         statistic: One of STATISTICS. A mean or median of items has the limits of shares where all items are shares.
     """
     if statistic not in PER_ITEM:
-        return (-1.0 if statistic == "mcc" else 0.0), 1.0
+        return (-1.0 if statistic in {"mcc", "spearman"} else 0.0), np.inf if statistic == "mae" else 1.0
     values = np.concatenate([frame[metric].to_numpy(np.float64) for frame in frames])
     low = 0.0 if not (values < 0).any() else -np.inf
     return low, 1.0 if low == 0 and not (values > 1).any() and not metric.endswith("_mm") else np.inf
@@ -59,7 +60,7 @@ def known_items(frame: pd.DataFrame, metric: str, statistic: str) -> BoolArray:
     """(n,) whether an item has what the metric counts: a score for a mean or median, else the truth of some class."""
     if statistic in PER_ITEM:
         return np.isfinite(table_of(frame, [metric]).values[:, 0])
-    if statistic in _HARD:
+    if statistic in (*_HARD, "spearman", "mae"):
         return np.isfinite(answers_of(frame, metric, statistic)[0])
     return np.any(np.isfinite(scores_of(frame, metric, statistic)[0]), axis=1)
 
@@ -111,6 +112,17 @@ def _ece(frame: pd.DataFrame, metric: str) -> Resampler:
     return class_metrics.ece_resampler(*scores_of(frame, metric, "ece"), weights, _codes(frame))
 
 
+def _spearman(frame: pd.DataFrame, metric: str) -> Resampler:
+    weights = frame["weight"].to_numpy(np.float64)
+    return spearman_resampler(*answers_of(frame, metric, "spearman"), weights, _codes(frame))
+
+
+def _mae(frame: pd.DataFrame, metric: str) -> Resampler:
+    truth, predicted = answers_of(frame, metric, "mae")
+    weights = frame["weight"].to_numpy(np.float64)
+    return resampler_of(np.abs(predicted - truth)[:, None], weights, _codes(frame), "mean")
+
+
 _HARD: Mapping[str, class_metrics.Formula] = {
     "accuracy": class_metrics.accuracy,
     "balanced_accuracy": class_metrics.balanced_accuracy,
@@ -125,4 +137,6 @@ STATISTICS: Mapping[str, Maker] = {
     "macro_auprc": _ranked("macro_auprc", class_metrics.auprc, is_macro=True),
     **{name: _hard(name, formula) for name, formula in _HARD.items()},
     "ece": _ece,
+    "spearman": _spearman,
+    "mae": _mae,
 }

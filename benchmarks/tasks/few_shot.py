@@ -50,7 +50,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         found = summarise(items, columns, options)
         metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
         notes[f"spread {data.task.name}"] = "; ".join(spreads)
-        own = own_columns(columns)
+        own = columns if options.keep_references else own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.labels import TASKS, TaskData, load_tasks
+from benchmarks.classification.class_tasks import TASKS, own_tasks
+from benchmarks.classification.labels import TaskData, load_tasks
 from benchmarks.classification.predictions import (
     POLICIES,
     Answers,
@@ -27,15 +28,16 @@ from benchmarks.classification.predictions import (
 from benchmarks.classification.probes import shortcut_references, task_generator
 from benchmarks.settings import ProbeConfig
 from selip.data.cohort import Cohort
-from selip.models.dual_encoder import DualEncoder
 from selip.models.embeddings import check_grid
+from selip.models.encoder import Encoder, tower_of
 from selip.models.scored_model import Subject
 from selip.models.volume_towers import contrast_positions
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
 from selip.system.errors import InputError
 
-TUNED = ("lesion_type", "glioma_grade")
+TUNED = ("lesion_type", "study_label", "glioma_grade")
+"""Beside the tasks that the cohort declares."""
 WEIGHT_DECAY = 0.01
 WARM_UP = 0.1
 VALIDATIONS = 5
@@ -63,17 +65,17 @@ class Scans:
 
 
 class Classifier(nn.Module):
-    """A copy of the volume side of a model with a linear head.
+    """A copy of the volume side of an encoder with a linear head.
 
     Args:
         model: Stays as it is.
         n_classes: K.
     """
 
-    def __init__(self, model: DualEncoder, n_classes: int) -> None:
+    def __init__(self, model: Encoder, n_classes: int) -> None:
         super().__init__()
-        self.intensity = copy.deepcopy(model.intensity)
-        self.tower = copy.deepcopy(model.volume_tower).requires_grad_(True)
+        self.tower = copy.deepcopy(tower_of(model)).requires_grad_(True)
+        self.intensity = copy.deepcopy(model.intensity)  # type: ignore[attr-defined]
         self.head = nn.utils.skip_init(nn.Linear, self.tower.features, n_classes)  # draws nothing
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -88,19 +90,29 @@ class Classifier(nn.Module):
 def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     """Tunes and scores every task of TUNED that the cohorts allow.
 
+    Class probabilities that were made elsewhere are scored in the place of a tuned tower, in their tasks.
+
     Raises:
         InputError: When there is no task, the part to score is not test, or the training diverges.
     """
-    tasks, notes = load_tasks(subject, fitted_parts(subject), [task for task in TASKS if task.name in TUNED])
+    given, own = getattr(subject.model, "probabilities", None), own_tasks(subject.cohort)
+    names = subject.model.tasks if given else (*TUNED, *(task.name for task in own))  # type: ignore[attr-defined]
+    wanted = [task for task in (*TASKS, *own) if task.name in names]
+    tasks, notes = load_tasks(subject, fitted_parts(subject), wanted)
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        probabilities, step = _tuned(subject, data, options)
+        items = data.parts[subject.split].items["item_id"].tolist()
+        if given:
+            probabilities, chosen = given(data.task.name, data.classes, items), "probabilities that were made elsewhere"
+        else:
+            probabilities, step = _tuned(subject, data, options)
+            chosen = f"step {step} of {options.probe.fine_tune_steps}"
         answers = Answers({"": probabilities}, shortcut_references(data, subject.split))
         frame, found = score_answers(data, subject.split, [answers], options)
         metrics |= found
         frames.append(frame)
-        notes[f"chosen {data.task.name}"] = f"step {step} of {options.probe.fine_tune_steps}"
+        notes[f"chosen {data.task.name}"] = chosen
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
 
 
@@ -110,8 +122,7 @@ def _tuned(subject: Subject, data: TaskData, options: ScoreOptions) -> tuple[Flo
     check_grid(subject.model, cohort.info.shape)
     scans = {part: read_scans(cohort, data, part) for part in data.parts}
     labels = {part: torch.from_numpy(data.parts[part].labels) for part in ("train", "val")}
-    device = next(subject.model.parameters()).device
-    classifier = Classifier(subject.model, len(data.classes)).to(device)
+    classifier = Classifier(subject.model, len(data.classes)).to(subject.model.device)
     generator = task_generator(options.seed, data.task.name)
     step = fit(classifier, (scans["train"], labels["train"]), (scans["val"], labels["val"]), options.probe, generator)
     return classify(classifier, scans[subject.split]), step

@@ -31,6 +31,7 @@ from selip.models.scored_model import Subject
 from selip.records.metric_key import own_columns
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray, IntArray
+from selip.system.errors import UnavailableError
 
 MEDIANS = (f"{IMAGE_TO_TEXT}_median_rank", f"{TEXT_TO_IMAGE}_median_rank")
 POLICIES = {
@@ -73,7 +74,13 @@ class Pool:
 
 
 def score_subject(subject: Subject, options: ScoreOptions) -> Score:
-    """Scores the embeddings of the scored part."""
+    """Scores the embeddings of the scored part.
+
+    Raises:
+        UnavailableError: When the texts of the cohort were measured: that is attribute retrieval.
+    """
+    if subject.cohort.info.is_measured:
+        raise UnavailableError("got a cohort whose texts were measured on masks, no reports; take attribute_retrieval")
     return score(subject.embeddings(), options)
 
 
@@ -97,12 +104,12 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         metrics |= {f"{pool.name}/{name}": metric for name, metric in found.items()}
         facts = _facts(items, columns, set(embeddings.train_texts))
         notes[f"pool {pool.name}"] = facts + unknown_note(states_of(embeddings.items.iloc[pool.rows]))
-        frames.append(_table(items, columns))
+        frames.append(_table(items, columns, options.keep_references))
         if pool.name == ABNORMAL:
             for items, columns in hard_negatives(embeddings, bank, pool):
                 found = summarise(items, columns, options)
                 metrics |= {f"{items['pool'].iloc[0]}/{name}": metric for name, metric in found.items()}
-                frames.append(_table(items, columns))
+                frames.append(_table(items, columns, options.keep_references))
     return Score(metrics, pd.concat(frames, ignore_index=True), notes)
 
 
@@ -169,9 +176,10 @@ def hard_negatives(
             yield items.assign(weight=found.weight), columns | ({f"{WINS}/majority": found.prior} if frequency else {})
 
 
-def _table(items: pd.DataFrame, columns: Mapping[str, FloatArray]) -> pd.DataFrame:
-    """Per-item scores of a pool, without references."""
-    return pd.concat([items, pd.DataFrame(own_columns(columns))], axis=1)
+def _table(items: pd.DataFrame, columns: Mapping[str, FloatArray], keep_references: bool) -> pd.DataFrame:
+    """Per-item scores of a pool, and those of references where they are to be kept."""
+    kept = columns if keep_references else own_columns(columns)
+    return pd.concat([items, pd.DataFrame(kept)], axis=1)
 
 
 def _items(source: pd.DataFrame, pool: Pool, label: IntArray) -> pd.DataFrame:

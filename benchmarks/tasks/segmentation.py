@@ -16,24 +16,24 @@ from torch import nn
 from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
 from benchmarks.classification.probes import Examples, fraction_mask, task_generator
-from benchmarks.metrics.mask_metrics import HIGHER_IS_BETTER, score_masks
+from benchmarks.metrics.mask_metrics import score_masks
 from benchmarks.segmentation.decoder import make_segmenter, monai_unet
+from benchmarks.segmentation.mask_scores import Segmented, pool_scores
 from benchmarks.segmentation.masked_volumes import CasePart, case_pictures, load_cases
 from benchmarks.segmentation.stage_maps import RememberedTower
 from benchmarks.segmentation.training import Fitted, fit_segmentation, predict_cases
 from benchmarks.segmentation.unet_reference import UNET, Reference, kept_reference
-from benchmarks.statistics.metric_summary import summarise
 from selip.models.embeddings import check_grid
+from selip.models.encoder import tower_of
 from selip.models.scored_model import Subject
 from selip.records.declaration import Declared
-from selip.records.metric_key import MetricKey, own_columns
 from selip.records.record import Metric
 from selip.system.errors import InputError
 from selip.system.files import tensors_hash
 
 PROTOCOL_VERSION = "1"
-METRICS = tuple(HIGHER_IS_BETTER)
-MEDIAN = "median_hd95_mm"
+GIVEN = "fine_tuned"
+"""Pool of masks that were made elsewhere: those of a network that was trained as a whole."""
 NOTES = {
     "cases": "volumes whose text is not normal and whose study has a mask; lesion is any level of the mask (the whole "
     "tumour), and it is the study's, so it may hold a lesion that a contrast does not show; voxels marked as not "
@@ -90,28 +90,15 @@ class SegmentationData:
         return int(task_generator(self.options.seed, network, round(1e6 * fraction)).integers(2**31))
 
 
-@dataclass(frozen=True)
-class Segmented:
-    """The scored cases as a network segmented them.
-
-    Attributes:
-        scores: (n,) rows with the columns METRICS.
-        predicted: (n, I, J, K) bool.
-        history: What val saw and chose, in words.
-    """
-
-    scores: pd.DataFrame
-    predicted: np.ndarray
-    history: str
-
-
 def score_subject(subject: Subject, options: ScoreOptions) -> Score:
-    """Trains and scores a network for each arm and share of the labels.
+    """Trains and scores a network for each arm and share of the labels; masks made elsewhere are scored as they are.
 
     Raises:
         InputError: When a part has no case, the part to score is not test, the grid is not the model's, or the training
             diverges.
     """
+    if hasattr(subject.model, "masks"):
+        return _score_given(subject, options)
     task = load_task(subject, options)
     metrics: dict[str, Metric] = {}
     notes = NOTES | {f"part {name}": part.facts for name, part in task.parts.items()}
@@ -126,7 +113,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         notes[f"val {UNET}{suffix}"] = unet.history if unet else "left out: the grid is too small for it"
         for pool, outcome in outcomes.items():
             notes[f"val {pool}"] = outcome.history
-            frame, found = pool_scores(pool, task, outcome, unet)
+            frame, found = pool_scores(pool, task.scored, task.spacing_mm, options, outcome, unet)
             metrics |= found
             frames.append(frame)
             pictures += _pictures(pool, task, frame, outcome)
@@ -137,9 +124,24 @@ def load_task(subject: Subject, options: ScoreOptions) -> SegmentationData:
     """The cases of all parts; errors as in `score_subject`."""
     parts, info = fitted_parts(subject), subject.cohort.info
     check_grid(subject.model, info.shape)
-    cases = {part: load_cases(subject.cohort, part, subject.model.intensity) for part in parts}
-    frozen = RememberedTower(subject.model.volume_tower, subject.cache.folder if subject.cache else None)
+    tower = tower_of(subject.model)
+    intensity = subject.model.intensity  # type: ignore[attr-defined]
+    cases = {part: load_cases(subject.cohort, part, intensity) for part in parts}
+    frozen = RememberedTower(tower, subject.cache.folder if subject.cache else None)
     return SegmentationData(cases, info.spacing_mm, options, frozen)
+
+
+def _score_given(subject: Subject, options: ScoreOptions) -> Score:
+    """The scored cases of `subject` by masks that were made elsewhere: one pool, beside nothing but an empty mask."""
+    part, spacing_mm = load_cases(subject.cohort, subject.split, None), subject.cohort.info.spacing_mm
+    predicted = subject.model.masks(part.items["item_id"].tolist())  # type: ignore[attr-defined]
+    if part.cases.ignored is not None:
+        predicted = predicted & ~part.cases.ignored[:, 0].numpy()
+    truth = part.cases.masks[:, 0].numpy()
+    outcome = Segmented(score_masks(predicted, truth, spacing_mm), predicted, "masks that were made elsewhere")
+    frame, metrics = pool_scores(GIVEN, part, spacing_mm, options, outcome, None)
+    pictures = case_pictures(GIVEN, frame, part.cases.volumes[:, 0].numpy(), truth, predicted, spacing_mm)
+    return Score(metrics, frame, NOTES | {f"part {subject.split}": part.facts, GIVEN: outcome.history}, pictures)
 
 
 def run_network(task: SegmentationData, network: nn.Module, seed: int) -> Segmented:
@@ -158,7 +160,8 @@ def reference(subject: Subject, task: SegmentationData, fraction: float, wait: b
 
     Also None when another process is training it and this one is not to `wait`.
     """
-    info, intensity, options = subject.cohort.info, subject.model.intensity, task.options
+    info, options = subject.cohort.info, task.options
+    intensity = subject.model.intensity  # type: ignore[attr-defined]
     seed = task.seed(UNET, fraction)
     try:
         network = monai_unet(task.scored.cases.shape, seed=seed).to(_device(subject))
@@ -177,33 +180,9 @@ def reference(subject: Subject, task: SegmentationData, fraction: float, wait: b
     return kept_reference(subject.shared, key, task.scored.items["item_id"].tolist(), train, wait)
 
 
-def pool_scores(
-    pool: str, task: SegmentationData, outcome: Segmented, unet: Reference | None
-) -> tuple[pd.DataFrame, dict[str, Metric]]:
-    """Per-item table of a pool, and its metrics with their intervals and references."""
-    truth = task.scored.cases.masks[:, 0].numpy()
-    tables = {"": outcome.scores, "/empty": score_masks(np.zeros_like(truth), truth, task.spacing_mm)}
-    tables |= {f"/{UNET}": unet.scores} if unet else {}
-    columns = {
-        f"{name}{suffix}": table[name.removeprefix("median_")].to_numpy(np.float64)
-        for name in (*METRICS, MEDIAN)
-        for suffix, table in tables.items()
-    }
-    items = task.scored.items.copy()
-    items.insert(0, "pool", pool)
-    own = own_columns(columns)
-    metrics = {
-        f"{pool}/{name}": metric.model_copy(
-            update={"higher_is_better": HIGHER_IS_BETTER[MetricKey.named(name).metric.removeprefix("median_")]}
-        )
-        for name, metric in summarise(items, columns, task.options, {MEDIAN}).items()
-    }
-    return pd.concat([items, pd.DataFrame(own)], axis=1), metrics
-
-
 def _arm(subject: Subject, task: SegmentationData, arm: str, fraction: float) -> Segmented:
     seed, width = task.seed(arm, fraction), task.options.segmentation.width
-    tower = task.frozen if arm == "frozen" else subject.model.volume_tower
+    tower = task.frozen if arm == "frozen" else tower_of(subject.model)
     network = make_segmenter(tower, frozen=arm == "frozen", seed=seed, width=width)
     return run_network(task, network, seed)
 
@@ -215,8 +194,7 @@ def _pictures(pool: str, task: SegmentationData, frame: pd.DataFrame, outcome: S
 
 
 def _device(subject: Subject) -> torch.device:
-    device: torch.device = subject.model.log_logit_scale.device
-    return device
+    return subject.model.device
 
 
 def _history(fitted: Fitted) -> str:

@@ -17,7 +17,8 @@ import yaml
 from scipy.special import softmax
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
-from benchmarks.classification.labels import Task, TaskData, lesion_type, load_tasks, lobe_of, named_items
+from benchmarks.classification.class_tasks import Task, lesion_type, lobe_of, study_label
+from benchmarks.classification.labels import TaskData, load_tasks, named_items
 from benchmarks.classification.predictions import (
     PARTS,
     POLICIES,
@@ -32,6 +33,7 @@ from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.embeddings import Embeddings
+from selip.models.encoder import logit_scale_of
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
@@ -80,7 +82,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     for data in tasks:
         prompts = prompts_of(data, clauses)
         if not prompts:
-            notes[f"task {data.task.name}"] = "left out: training texts have no clause for one of its classes"
+            missing = "the cohort declares no prompts" if data.task.column else "training texts have no clause"
+            notes[f"task {data.task.name}"] = f"left out: {missing} for one of its classes"
             continue
         each = _cosines(subject, data, prompts)
         frame, found = _score_task(subject, data, each, options)
@@ -98,7 +101,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 def training_clauses(subject: Subject) -> TrainingClauses:
     """The clauses that prompts are made of."""
     every = Counter(clause for text in subject.train_texts for clause in parse_findings_text(text) if clause.location)
-    typed = named_items(Task("lesion_type", lesion_type), subject.trained_on or subject.cohort, "train")
+    own = subject.trained_on or subject.cohort
+    typed = pd.concat([named_items(Task(one.__name__, one), own, "train") for one in (lesion_type, study_label)])
     of_type = {
         str(name): Counter(clause for text in texts for clause in parse_findings_text(text))
         for name, texts in typed.groupby("label")["text"]
@@ -136,6 +140,9 @@ def templates() -> dict[str, list[str]]:
 
 def prompts_of(data: TaskData, clauses: TrainingClauses) -> Prompts:
     """Prompts of each class for each template; empty when a class has none."""
+    if data.task.column:
+        declared = [list(data.task.prompts.get(name, ())) for name in data.classes]
+        return [[[one] for one in some] for some in zip(*declared, strict=True)]
     described = [clauses_of_class(data.task.name, name, clauses) for name in data.classes]
     wording = templates()
     found = [
@@ -172,8 +179,7 @@ def _cosines(subject: Subject, data: TaskData, prompts: Prompts) -> FloatArray:
 
 
 def _probabilities(subject: Subject, cosines: FloatArray) -> FloatArray:
-    scale = float(subject.model.logit_scale.detach())
-    probabilities: FloatArray = softmax(scale * cosines, axis=-1)
+    probabilities: FloatArray = softmax(logit_scale_of(subject.model) * cosines, axis=-1)
     return probabilities
 
 

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboards.figures import plots
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import capital, metric_words, pool_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.benchmark_tables import expanded, ordered

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from leaderboards.figures import plots
 from leaderboards.figures.charts import Chart, Curve, Point, chart_of
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import Cell, Line, PageTable
 from leaderboards.tables.document import Picture

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, boards_of, row_alone
-from leaderboards.scores.comparability import PROTOCOL, SHARED, check_same, counts_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords, boards_of, row_alone
+from leaderboards.scores.comparability import PROTOCOL, SECOND, SHARED, check_same, counts_of
 from leaderboards.scores.headlines import metric_keys
+from leaderboards.scores.method_rows import MethodRow
 from selip.records.record import Record
 from selip.records.record_files import read_record, record_files
 from selip.system.errors import InputError
@@ -145,7 +146,7 @@ def pairs_of(reference: Side, candidate: Side) -> tuple[list[RecordPair], list[s
 
 
 def _check_sides(reference: Side, candidate: Side) -> None:
-    check_same([*reference.records, *candidate.records], SHARED, _REMEDY)
+    check_same([*reference.records, *candidate.records], SHARED | SECOND, _REMEDY)
     cells = [
         {name if side.row else f"{row.label} on {name}" for name, board in side.boards.items() for row in board.rows}
         for side in (reference, candidate)

@@ -26,7 +26,7 @@ from benchmarks.statistics.intervals import Interval, holm
 from leaderboards.gate.comparison import RecordPair, Side, pairs_of
 from leaderboards.gate.difference import Measured, SeedSpread, judged, measured, pooled_spread
 from leaderboards.gate.margins import Guarded, Margins, guarded_metrics
-from leaderboards.scores.benchmark_records import MethodRow
+from leaderboards.scores.method_rows import MethodRow
 from selip.system.errors import InputError
 
 GateOutcome = Literal["pass", "regress", "inconclusive"]

@@ -7,6 +7,7 @@ from itertools import chain
 
 from leaderboards.figures.ablation_figures import ablation_plots
 from leaderboards.figures.interval_figures import difference_plot, score_plots
+from leaderboards.figures.sweep_figures import sweep_plots
 from leaderboards.figures.training_curves import training_plots
 from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.ablation_study import AblationStudy
@@ -19,6 +20,7 @@ from leaderboards.tables.cells import PageTable, Verdict
 from leaderboards.tables.contrast_verdicts import joint_controls
 from leaderboards.tables.difference_tables import declared_table, reference_table, spread_table
 from leaderboards.tables.document import Block, Page
+from leaderboards.tables.outside import TERMS_LEAD, encoder_facts, terms_table
 from leaderboards.tables.protocol import facts, runs_of, titled
 from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
 from leaderboards.tables.verdicts import (
@@ -44,8 +46,10 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
     plots = [plot for sheet in sheets for plot in score_plots(sheet)]
     drawn = [*plots, difference_plot(sheets, name, board.synthetic), *(training_plots(board) if trainings else [])]
     figures = [picture for picture in drawn if picture]
+    terms = terms_table(board)
     blocks = [
         Block("Results", _lead(sheets), [table for sheet in sheets for table in main_tables(sheet)]),
+        *([Block("Terms", TERMS_LEAD, [terms])] if terms else []),
         Block("Differences", "" if differences else NOTHING_TO_COMPARE, differences),
         *([Block("Figures", figures=figures)] if figures else []),
         *([tuning] if trainings and (tuning := tuning_block(board)) else []),
@@ -61,7 +65,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
         title=titled(f"{heading} leaderboard", board),
         synthetic=board.synthetic,
         verdicts=_verdicts(sheets),
-        facts=facts(boards, n_resamples),
+        facts=[*facts(boards, n_resamples), *encoder_facts(boards)],
         blocks=blocks,
         runs=runs_of([record for one in boards for record in one.records], keys, "ranking metric"),
     )
@@ -69,7 +73,7 @@ def family_part(name: str, sheets: Sequence[BenchmarkScores], n_resamples: int, 
 
 def ablation_part(study: AblationStudy, n_resamples: int) -> Page:
     """The ablations of a method."""
-    board, drawn = study.board, ablation_plots(study)
+    board, drawn = study.board, [*ablation_plots(study), *sweep_plots(study)]
     lead = f"Full {study.name} with one thing changed at a time, on the same seeds and patients. Value [lower, upper]."
     lead += f" Ablations by group, below {study.full_name}."
     blocks = [Block("Results", lead, [ablation_table(study)], small=True)]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaderboards.figures import plots
+from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.dose_response import BASE, CONTROL, Dose, DoseResponse
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.paired_differences import Comparison
@@ -32,8 +33,11 @@ def dose_page(found: DoseResponse, n_resamples: int) -> Page:
         Block(f"{capital(_metric(found, key))} over doses", _LEAD, [_table(found, key)], [_figure(found, key)])
         for key in found.keys
     ]
+    tuning = tuning_block(board)
     title = titled(f"Doses of {found.sweep.name}", board)
-    return Page("doses", "Doses", title, board.synthetic, list(_verdicts(found)), facts, blocks)
+    return Page(
+        "doses", "Doses", title, board.synthetic, list(_verdicts(found)), facts, blocks + ([tuning] if tuning else [])
+    )
 
 
 _LEAD = (
@@ -89,8 +93,8 @@ def _on_control(found: DoseResponse) -> Verdict:
     """Says first whether this testbed can see what it looks for."""
     settings, shown = ", ".join(found.sweep.positive_control), []
     for key in found.keys:
-        comparison = found.control(key)
-        shown += [f"{comparison.name} = {shown_difference(comparison)} in {_metric(found, key)}"] if comparison else []
+        told = [f"{one.name} = {shown_difference(one)}" for one in found.control(key)]
+        shown += [f"{', '.join(told)} in {_metric(found, key)}"] if told else []
     if found.can_judge is None:
         return Verdict("warn", "No positive control was scored, so it is not known what this sweep could have seen.")
     if found.can_judge:

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from baselines.ablations import Ablation, all_ablations
-from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, MethodRow, ablations_of
+from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, ablations_of
 from leaderboards.scores.headlines import Headline, headline_of
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
 from leaderboards.scores.tidy_table import tidy
 from selip.records.record import Record, Training

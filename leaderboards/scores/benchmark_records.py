@@ -6,7 +6,7 @@ schema, or in what their metrics count are never put together: the reader is tol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import pandas as pd
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.comparability import SHARED, check_comparable, check_names, check_same, check_same_metrics
+from leaderboards.scores.method_rows import MethodRow, row_of
+from leaderboards.scores.terms import by_terms
 from selip.records.declaration import Declared
 from selip.records.metric_key import MetricKey
 from selip.records.record import CohortFacts, Record
 from selip.records.record_files import read_per_item, read_records
+from selip.system.errors import InputError
 
 FULL = "selip"
 """The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
@@ -26,36 +29,6 @@ FULL = "selip"
 def named(cohort: CohortFacts) -> str:
     """Cohort and profile."""
     return "-".join(part for part in (cohort.name, cohort.profile) if part)
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """One method with one ablation ("" for none) over the seeds of the board: its scored records, by seed.
-
-    `hole` is why the row has no number, "" when every seed is scored; it is no failure where every seed was skipped, as
-    a task that the method cannot do.
-    """
-
-    method: str
-    ablation: str
-    scored: tuple[Record, ...]
-    hole: str
-    skipped: bool = False
-
-    @property
-    def label(self) -> str:
-        """The name that a table shows."""
-        return f"{self.method} [{self.ablation}]" if self.ablation else self.method
-
-    @property
-    def metric_keys(self) -> list[str]:
-        """Metrics that every scored record has, without the references beside them."""
-        keys = set.intersection(*(set(record.metrics) for record in self.scored))
-        return sorted(key for key in keys if not MetricKey.parse(key).reference)
-
-    def values(self, key: str) -> list[float]:
-        """Value of a metric by seed."""
-        return [record.metrics[key].value for record in self.scored]
 
 
 @dataclass(frozen=True)
@@ -84,13 +57,14 @@ class BenchmarkRecords:
 
     @property
     def contrasts(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of methods whose difference was declared before any run."""
-        return self.facts.contrasts
+        """Pairs of methods whose difference was declared before any run, of each group of equal terms."""
+        return tuple(dict.fromkeys(pair for record in self.records for pair in record.contrasts))
 
     @property
     def controls(self) -> dict[str, tuple[str, ...]]:
         """The controls that each method was declared to be compared with, by method."""
-        pairs = [(one, two) for one, two in self.contrasts if two in self.facts.controls]
+        controls = {name for record in self.records for name in record.controls}
+        pairs = [(one, two) for one, two in self.contrasts if two in controls]
         return {method: tuple(two for one, two in pairs if one == method) for method, _ in pairs}
 
     @property
@@ -165,28 +139,36 @@ class BenchmarkRecords:
         return all(record.metrics[key].higher_is_better for record in self.records if key in record.metrics)
 
 
-def read_boards(run_dir: Path) -> dict[str, BenchmarkRecords]:
-    """Reads `run_dir`/records: one board a benchmark, by name, all of one cohort and split.
+def read_boards(run_dirs: Path | Sequence[Path]) -> dict[str, BenchmarkRecords]:
+    """Reads the records of run directories: one board a benchmark, by name, all of one cohort and split.
 
     Raises:
         InputError: When there is no record, when two may not stand on one page, or when two claim the same cell.
     """
-    folder = run_dir / "records"
-    return boards_of(folder, read_records(folder))
+    folders = [one / "records" for one in ([run_dirs] if isinstance(run_dirs, Path) else run_dirs)]
+    records: dict[str, Record] = {}
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for record in read_records(folder):
+            if records.setdefault(record.run_id, record) != record:
+                both = f"{found[record.run_id]} and {folder}"
+                raise InputError(f"got two records {record.run_id} in {both} that differ; leave one of them out")
+            found.setdefault(record.run_id, folder)
+    return boards_of(found, list(records.values()))
 
 
-def boards_of(folder: Path, records: Sequence[Record]) -> dict[str, BenchmarkRecords]:
-    """`read_boards` of records that were read from `folder`, all of it or a part."""
+def boards_of(folders: Path | Mapping[str, Path], records: Sequence[Record]) -> dict[str, BenchmarkRecords]:
+    """`read_boards` of records that were read from a folder, or each from that of its id; all of it or a part."""
     check_names(records)
     check_same(records, SHARED)
     by_benchmark: dict[str, list[Record]] = {}
-    for record in records:
+    for record in by_terms(records):
         by_benchmark.setdefault(record.benchmark, []).append(record)
-    return {name: _board_of(folder, name, found) for name, found in sorted(by_benchmark.items())}
+    return {name: _board_of(folders, name, found) for name, found in sorted(by_benchmark.items())}
 
 
-def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> BenchmarkRecords:
-    records = tuple(sorted(found, key=lambda r: (r.method, r.ablation, r.seed, r.run_id)))
+def _board_of(folders: Path | Mapping[str, Path], benchmark: str, found: Sequence[Record]) -> BenchmarkRecords:
+    records = tuple(sorted(found, key=_place))
     check_comparable(records)
     scored = [record for record in records if record.status == "ok"]
     check_same_metrics(scored)
@@ -194,9 +176,23 @@ def _board_of(folder: Path, benchmark: str, found: Sequence[Record]) -> Benchmar
         (record.run_id, str(pool)): frame
         for record in scored
         if record.per_item
-        for pool, frame in read_per_item(folder, record).groupby("pool")
+        for pool, frame in read_per_item(
+            folders if isinstance(folders, Path) else folders[record.run_id], record
+        ).groupby("pool")
     }
     return _assembled(benchmark, records, items)
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    """Trained methods before encoders from outside, and first those that know the second cohort."""
+    return (
+        record.encoder is not None,
+        record.transfer is None,
+        record.method,
+        record.ablation,
+        record.seed,
+        record.run_id,
+    )
 
 
 def methods_of(board: BenchmarkRecords) -> BenchmarkRecords:
@@ -222,23 +218,8 @@ def row_alone(board: BenchmarkRecords, label: str) -> BenchmarkRecords | None:
 def _assembled(
     benchmark: str, records: tuple[Record, ...], items: dict[tuple[str, str], pd.DataFrame]
 ) -> BenchmarkRecords:
-    seeds = tuple(sorted({record.seed for record in records}))
-    names = sorted({(record.method, record.ablation) for record in records})
-    rows = tuple(_row(records, method, ablation, seeds) for method, ablation in names)
+    trained = [record for record in records if record.encoder is None]
+    seeds = tuple(sorted({record.seed for record in trained or records}))
+    names = sorted({(record.encoder is not None, record.method, record.ablation) for record in records})
+    rows = tuple(row_of(records, method, ablation, seeds) for _, method, ablation in names)
     return BenchmarkRecords(benchmark, records, rows, seeds, items)
-
-
-def _row(records: Sequence[Record], method: str, ablation: str, seeds: Sequence[int]) -> MethodRow:
-    mine = [record for record in records if (record.method, record.ablation) == (method, ablation)]
-    scored = [record for record in mine if record.status == "ok"]
-    reasons: dict[str, list[int]] = {}
-    for seed in sorted(set(seeds) - {record.seed for record in scored}):
-        lost = [f"{record.status}: {record.reason}" for record in mine if record.seed == seed]
-        reasons.setdefault("; ".join(lost) or "was not run", []).append(seed)
-    hole = "; ".join(f"seed{'s' if len(lost) > 1 else ''} {_listed(lost)} {why}" for why, lost in reasons.items())
-    skipped = all(record.status == "skipped" for record in mine) and {record.seed for record in mine} == set(seeds)
-    return MethodRow(method, ablation, tuple(scored), hole, skipped)
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from benchmarks.statistics.significance import AverageRanks, friedman_ranks
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow, methods_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords, methods_of
 from leaderboards.scores.headlines import Headline, headline_of, metric_words, pool_words, task_keys
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, declared_contrasts, standing_of
 from leaderboards.scores.tidy_table import KEY, Estimate, estimate_of, tidy
 from selip.records.declaration import Declared
@@ -113,7 +114,7 @@ def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
     sheets = [sheet for sheet in sheets if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
     entries = {found: numbers for sheet in sheets for found, numbers in _entries(sheet).items()}
-    labels = sorted({row.label for sheet in sheets for row in sheet.board.rows})
+    labels = sorted({row.label for sheet in sheets for row in sheet.board.rows if not row.external})
     boards = {sheet.name: sheet.board for sheet in sheets}
     lacking = {
         label: {
@@ -132,7 +133,7 @@ def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
 
 def tasks_of(sheet: BenchmarkScores) -> list[RankedTask]:
     """The tasks of one benchmark that a complete row has."""
-    kept = {key for row in sheet.board.complete for record in row.scored for key in record.metrics}
+    kept = {key for row in sheet.board.complete if not row.external for record in row.scored for key in record.metrics}
     return [
         RankedTask(sheet.name, key, task_name(sheet.declared, key), sheet.board.is_higher_better(key))
         for key in task_keys(sheet.board.records)
@@ -160,11 +161,12 @@ def overall_frame(overall: Overall) -> pd.DataFrame:
 
 
 def _entries(sheet: BenchmarkScores) -> dict[tuple[str, str], Estimate]:
-    labels = {(row.method, row.ablation): row.label for row in sheet.board.complete}
+    labels = {(row.method, row.ablation): row.label for row in sheet.board.complete if not row.external}
     names = {task.key: task.name for task in tasks_of(sheet)}
     return {
         (labels[one.method, one.ablation], names[one.key]): Estimate(one.value, one.lower, one.upper)
         for one in sheet.frame[sheet.frame[KEY].isin(names)].itertuples()
+        if (one.method, one.ablation) in labels
     }
 
 

@@ -15,23 +15,32 @@ SHARED: dict[str, Callable[[Record], object]] = {
     "cohort hashes": lambda record: record.cohort.content_hash,
     "split fingerprints": lambda record: record.split_fingerprint,
     "scored parts": lambda record: record.part,
-    "synthetic flags": lambda record: record.synthetic,
-    "training cohorts": lambda record: record.trained_on.content_hash if record.trained_on else "the scored one",
-    "training splits": lambda record: record.trained_on_split_fingerprint or "the scored one",
+    "synthetic flags": lambda record: None if record.encoder else record.synthetic,
+    "training cohorts": lambda record: _of_trained(record, "trained_on"),
+    "training splits": lambda record: _of_trained(record, "trained_on_split_fingerprint"),
+    "second cohorts": lambda record: record.transfer.content_hash if record.transfer else None,
+    "second splits": lambda record: record.transfer_split_fingerprint or None,
+}
+"""Common to all records of a page, whatever their benchmark; None where it does not matter to a record."""
+SECOND: dict[str, Callable[[Record], object]] = {
     "second cohorts": lambda record: record.transfer.content_hash if record.transfer else "none",
     "second splits": lambda record: record.transfer_split_fingerprint or "none",
 }
-"""Common to all records of a page, whatever their benchmark."""
+"""The same for who wants every task on both sides: to have none is another one then."""
 PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
 """Common to all records of one benchmark beside that."""
 RESERVED = ("ablation", "audit", "index", "overall")
 """Names of pages that no family of benchmarks may have."""
-DECLARED: dict[str, Callable[[Record], object]] = {
+ONE_TABLE: dict[str, Callable[[Record], object]] = {
     "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12],
+    "settings of scoring": lambda record: _scoring(record),
+}
+"""Common to all records of one table beside both."""
+DECLARED: dict[str, Callable[[Record], object]] = {
     "contrasts": lambda record: ", ".join(f"{one} - {two}" for one, two in record.contrasts) or "none",
     "controls": lambda record: ", ".join(record.controls) or "none",
 }
-"""Common to all records of one table beside both."""
+"""Common to all records of one table that were trained on equal terms."""
 _ONE_TABLE = "allowed: one in a table; build a leaderboard for each from its own run directory"
 
 
@@ -55,13 +64,20 @@ def check_names(records: Sequence[Record]) -> None:
 
 
 def check_comparable(records: Sequence[Record]) -> None:
-    """Refuses records of different schema, protocol, cohort, split, contrasts, configuration, and two of one cell.
+    """Refuses records of different schema, protocol, cohort or split, and two of one cell.
+
+    Of those that were trained on equal terms the contrasts are the same too; encoders from outside have none.
 
     Raises:
         InputError: Names the first two that differ.
     """
-    check_same(records, PROTOCOL | SHARED | DECLARED)
-    configured: dict[str, Record] = {}
+    check_same(records, PROTOCOL | SHARED | ONE_TABLE)
+    by_terms: dict[str, list[Record]] = {}
+    for record in records:
+        if record.encoder is None:
+            by_terms.setdefault(record.terms, []).append(record)
+    for some in by_terms.values():
+        check_same(some, DECLARED)
     scored: dict[tuple[str, str, int], Record] = {}
     for record in records:
         cell = record.method, record.ablation, record.seed
@@ -70,12 +86,20 @@ def check_comparable(records: Sequence[Record]) -> None:
                 f"got two scored records of {one.method} {one.ablation} seed {one.seed} (runs {one.run_id}, "
                 f"{record.run_id}); allowed: one a method, ablation and seed; move one to another run directory"
             )
-        same = configured.setdefault(record.ablation, record)
-        if record.config_hash != same.config_hash:
-            raise InputError(
-                f"got configurations {same.config_hash[:12]} (run {same.run_id}) and {record.config_hash[:12]} (run "
-                f"{record.run_id}); {_ONE_TABLE}"
-            )
+
+
+def _of_trained(record: Record, field: str) -> object:
+    """A fact of the cohort that a method was trained on where that is not the scored one; None for an encoder."""
+    found = getattr(record, field)
+    known = getattr(found, "content_hash", found)
+    return None if record.encoder else known or "the scored one"
+
+
+def _scoring(record: Record) -> object:
+    """A hash of the settings of scoring that decide values; None where the configuration has none."""
+    settings = record.config.get("evaluation")
+    kept = {key: value for key, value in (settings or {}).items() if key != "n_resamples"}
+    return content_hash(kept)[:12] if settings else None
 
 
 def check_same(
@@ -86,13 +110,11 @@ def check_same(
     Raises:
         InputError: Names the first two that differ.
     """
-    first = records[0]
     for name, key in keys.items():
-        other = next((record for record in records if key(record) != key(first)), None)
-        if other:
-            raise InputError(
-                f"got {name} {key(first)} (run {first.run_id}) and {key(other)} (run {other.run_id}); {remedy}"
-            )
+        found = {value: record for record in reversed(records) if (value := key(record)) is not None}
+        if len(found) > 1:
+            (other, second), (value, first) = list(found.items())[-2:]
+            raise InputError(f"got {name} {value} (run {first.run_id}) and {other} (run {second.run_id}); {remedy}")
 
 
 def check_same_metrics(scored: Sequence[Record]) -> None:
@@ -106,7 +128,8 @@ def check_same_metrics(scored: Sequence[Record]) -> None:
         for key, metric in record.metrics.items():
             definition = counts_of(key, metric)
             is_trained = MetricKey.parse(key).reference in record.declared.trained_floors
-            own = f"{key} {record.ablation}" if is_trained else key
+            apart = (record.ablation, record.terms, record.encoder and record.method)
+            own = f"{key} {apart}" if is_trained else key
             before, run_id = seen.setdefault(own, (definition, record.run_id))
             if before != definition:
                 raise InputError(

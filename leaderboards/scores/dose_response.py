@@ -61,14 +61,23 @@ class DoseResponse:
         found = self.compared.get(folder, {}).get(key, [])
         return next((one for one in found if (one.a, one.b) == contrast and one.known), None)
 
-    def control(self, key: str) -> Comparison | None:
-        """The first contrast under the positive control; None where it is not known yet."""
-        return self.of(CONTROL, key, self.sweep.contrasts[0]) if self.sweep.contrasts else None
+    def control(self, key: str) -> list[Comparison]:
+        """The first contrast under the positive control, and those of its method with its controls, as far as known.
+
+        Among these is the negative control, the same similarity between the wrong texts: what it gains too is no gain
+        of structure.
+        """
+        board, first = self.boards.get(CONTROL), self.sweep.contrasts[:1]
+        if board is None or not first:
+            return []
+        method = first[0][0]
+        asked = dict.fromkeys([*first, *((method, other) for other in board.controls.get(method, ()))])
+        return [found for contrast in asked if (found := self.of(CONTROL, key, contrast))]
 
     @property
     def can_judge(self) -> bool | None:
-        """True where the positive control shows a gain in every metric; None where there is none to look at."""
-        found = [one for key in self.keys if (one := self.control(key))]
+        """True where the positive control shows a gain in every metric and contrast; None where it is not known."""
+        found = [one for key in self.keys for one in self.control(key)]
         return all(one.separates and one.gain.value > 0 for one in found) if found else None
 
 

@@ -10,8 +10,9 @@ from string import ascii_lowercase
 from benchmarks.statistics.intervals import Difference, Interval, holm
 from benchmarks.statistics.significance import rank_groups, sign_flip, smallest_detectable_difference
 from benchmarks.statistics.table_intervals import row_intervals
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import full_name
+from leaderboards.scores.method_rows import MethodRow
 from selip.records.metric_key import MetricKey
 
 SEEDS_FOR_A_TEST = 8

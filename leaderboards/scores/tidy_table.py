@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.statistics.table_intervals import row_intervals
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import task_keys
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Standing
 from selip.records.metric_key import MetricKey
 
@@ -82,7 +83,7 @@ def _lines(
     empty = dict.fromkeys(TIDY_COLUMNS, None) | {
         "method": row.method,
         "ablation": row.ablation,
-        "seeds": len(row.scored),
+        "seeds": len({record.run_id for record in row.scored}),
     }
     if row.hole:
         return [empty | {"status": "skipped" if row.skipped else "hole", "reason": row.hole}]

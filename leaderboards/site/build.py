@@ -29,15 +29,16 @@ N_RESAMPLES = 10_000
 
 
 def build_leaderboard(
-    run_dir: Path, out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
+    run_dirs: Path | Sequence[Path], out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
 ) -> list[Path]:
     """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
 
     Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
 
     Args:
-        run_dir: Run directory with a folder `records`, and `audit.json` where the cohort was looked at.
-        out: Folder to write to; `run_dir`/leaderboard when None. The page shows `run_dir`/leaderboard/examples/*.png.
+        run_dirs: Run directory with a folder `records`, and `audit.json` where the cohort was looked at; or several,
+            whose records stand on one board. Audit and pictures are those of the first.
+        out: Folder to write to; the leaderboard of the first when None, which shows its examples/*.png.
         n_resamples: Bootstrap resamples.
         html: Whether to write `index.html`.
 
@@ -47,10 +48,12 @@ def build_leaderboard(
     Raises:
         InputError: When there are no records, or records that may not stand on one page.
     """
+    several = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
+    run_dir = several[0]
     if (run_dir / DOSES).is_file():
         return build_doses(run_dir, out, n_resamples, html)
     out = out or run_dir / "leaderboard"
-    boards = read_boards(run_dir)
+    boards = read_boards(several)
     families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
     found = (studies_of(boards[sheet.name], n_resamples) for sheet in sheets)

@@ -12,9 +12,9 @@ import yaml
 from leaderboards.figures.charts import Chart
 from leaderboards.figures.example_pictures import PagePicture
 from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
-from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of

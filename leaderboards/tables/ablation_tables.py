@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.ablation_study import Ablated, AblationStudy, mean_of
-from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.headlines import capital, metric_words, pool_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ALPHA, Comparison
 from leaderboards.scores.tidy_table import KEY, Estimate
 from leaderboards.tables.cells import (

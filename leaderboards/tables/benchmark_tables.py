@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import (
     Headline,
@@ -20,6 +20,7 @@ from leaderboards.scores.headlines import (
     task_keys,
     words,
 )
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import KEY, Estimate
 from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, facet_of, hole_lines, metric_cell
@@ -162,12 +163,24 @@ def metric_table(sheet: BenchmarkScores, order: str, title: str, keys: Mapping[s
         )
         for row in ordered(board, order)
     ]
+    lines = under_headings(board, lines)
     lines += hole_lines(board)
     lines += [_floor_line(board, keys, name, text) for name, text in board.floors(sheet.frame[KEY].dropna()).items()]
     sizes = {one.key: Cell(f"{one.n_items:.0f}", f"of {one.n_patients:.0f} patients") for one in shown.itertuples()}
     lines.append(Line((Cell("n volumes"), *(sizes[key] for key in keys)), kind="reference"))
     facets = (None, *(facet_of(board, key) for key in keys))
     return PageTable(title, "", ("method", *keys.values()), tuple(lines), facets)
+
+
+EXTERNAL = "External encoders: not trained on equal terms here"
+
+
+def under_headings(board: BenchmarkRecords, lines: list[Line]) -> list[Line]:
+    """Lines of methods, then those of encoders from outside under a heading of their own."""
+    outside = {row.label for row in board.rows if row.external}
+    apart = [line for line in lines if line.label in outside]
+    heading = [Line((Cell(""),), EXTERNAL, "skipped")] if apart else []
+    return [line for line in lines if line.label not in outside] + heading + apart
 
 
 def _cell(one: Any) -> Cell:  # noqa: ANN401 (a tuple with the columns of the frame)

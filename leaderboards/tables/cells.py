@@ -10,8 +10,9 @@ from typing import Literal
 
 import pandas as pd
 
-from leaderboards.scores.benchmark_records import BenchmarkRecords, MethodRow
+from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.headlines import pool_words, words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.tidy_table import Estimate
 from selip.records.metric_key import MetricKey
 

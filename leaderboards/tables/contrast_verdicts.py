@@ -100,7 +100,8 @@ def _on_contrasts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
             numbers = "; ".join(f"{shown_difference(c)} in {c.metric}" for c in evidence)
             smallest = sorted(c.smallest for c in evidence)
             span = " to ".join(dict.fromkeys(f"{one:.3f}" for one in (smallest[0], smallest[-1])))
-            text = f"{first} − {second}: {_standing(evidence, headline)} ({numbers}); "
+            standing = _standing(evidence, headline) if len(evidence) > 1 else _side(evidence[0], headline).rstrip(",")
+            text = f"{first} − {second}: {standing} ({numbers}); "
             said.append(Verdict("plain", f"{text}a true difference of {span} would be found with 80 % power."))
     return said
 
@@ -109,14 +110,18 @@ def _standing(evidence: Sequence[Comparison], headline: Headline) -> str:
     """A contrast over all metrics that a sentence needs: above, below or not separable, and in which."""
     sides: dict[str, list[str]] = {}
     for one in evidence:
-        word = "not separable after Holm's adjustment, though the interval leaves out 0," if one.separates else _SAME
-        word = beside_words(headline, one.gain.value > 0) if one.differs else word
-        sides.setdefault(word, []).append(one.metric)
+        sides.setdefault(_side(one, headline), []).append(one.metric)
     if len(evidence) == 1:
         return f"{next(iter(sides)).rstrip(',')} ({shown_difference(evidence[0])})"
     if len(sides) == 1:
         return f"{next(iter(sides))} in {'any' if _SAME in sides else 'all'} of them"
     return ", ".join(f"{word} in {' and '.join(names)}" for word, names in sides.items())
+
+
+def _side(one: Comparison, headline: Headline) -> str:
+    if one.differs:
+        return beside_words(headline, one.gain.value > 0)
+    return "not separable after Holm's adjustment, though the interval leaves out 0," if one.separates else _SAME
 
 
 def shown_difference(comparison: Comparison) -> str:

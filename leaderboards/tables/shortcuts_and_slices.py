@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.statistics.intervals import interval_over_seeds
-from leaderboards.scores.benchmark_records import FULL, MethodRow
+from leaderboards.scores.benchmark_records import FULL
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, pool_words, task_keys
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, Verdict, facet_of, metric_cell, number_cell

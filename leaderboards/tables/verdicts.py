@@ -60,10 +60,16 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
     short = [label for label, ends in bounds.items() if headline.beyond(floor, headline.better_of(*ends))]
     holding = [label for label in bounds if label not in {*beyond, *short}]
     after = f" ({headline.name})" if named else ""
+    outside = {row.label for row in rows if row.external}
     untrained = [label for label in (*holding, *short) if label not in trained]
     sentences = [
         ("good", f"Interval clear of the floor, {name} {floor:.3f}{after}", beyond),
-        ("plain", f"Not trained, and not clear of {name} {floor:.3f}{after}", untrained),
+        (
+            "plain",
+            f"Not trained, and not clear of {name} {floor:.3f}{after}",
+            [n for n in untrained if n not in outside],
+        ),
+        ("plain", f"From outside, and not clear of {name} {floor:.3f}{after}", [n for n in untrained if n in outside]),
         ("warn", f"Trained, yet the interval holds {name} {floor:.3f}{after}", [n for n in holding if n in trained]),
         ("warn", f"Trained, yet worse than {name} {floor:.3f}{after}", [n for n in short if n in trained]),
     ]

@@ -61,11 +61,12 @@ def cohort_import(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, or of val, where the set has none.")] = 0,
     texts: Annotated[
-        Literal["extracted", "report", "masks"],
+        Literal["extracted", "report", "masks", "none"] | None,
         typer.Option(
-            help="Where a contrast has no text: findings of the report (of the mask without one), or as named."
+            help="Where a contrast has no text: findings of the report (of the mask without one), or as named; "
+            "default: as the set is, extracted for table."
         ),
-    ] = "extracted",
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of the reports.")] = "en",
     strict: Annotated[bool, typer.Option("--strict", help="Refuse when one study cannot be imported.")] = False,
     workers: Annotated[int, typer.Option(help="Processes; 0 is one a core. The bytes are the same.")] = 0,

@@ -12,6 +12,7 @@ import typer
 from selip.cli.options import Checkpoint, CohortOption, Split, registered
 from selip.experiments.experiment_file import parse_contrasts
 from selip.records.metric_key import MetricKey
+from selip.system.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,11 +31,22 @@ def evaluate_command(
     contrasts: Annotated[
         str | None, typer.Option(help="How new contrasts are read, as '{T1c: T1, DWI: null}'.")
     ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="New folder for a record of it.")] = None,
 ) -> None:
-    """Score a checkpoint on a cohort."""
+    """Score a checkpoint on a cohort, and leave a record with --out."""
+    if out and (split != "test" or contrasts):
+        raise InputError(
+            "got --out with --split or --contrasts; records are of the test part as it is, so leave them out"
+        )
     reading = None if contrasts is None else parse_contrasts(contrasts)
     from rich.console import Console
 
+    if out:
+        from selip.experiments.api import evaluate
+
+        found = evaluate(checkpoint, cohort, [benchmark], out=out, command=["selip", *sys.argv[1:]])
+        typer.echo(f"{out}: {found['run_id'].iloc[0]}")
+        return
     from selip.experiments.experiment import evaluate_checkpoint
 
     score, warnings = evaluate_checkpoint(checkpoint, cohort, benchmark, split, reading)
@@ -43,6 +55,7 @@ def evaluate_command(
         typer.echo(json.dumps({key: metric.model_dump() for key, metric in score.metrics.items()}, indent=1))
     else:
         Console().print(_as_table(score, f"{benchmark} on {cohort} ({split})"))
+    _warn([f"{name} {note}" for name, note in score.notes.items() if note.startswith("left out")])
 
 
 def _as_table(score: Score, title: str) -> Table:

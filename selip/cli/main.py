@@ -17,9 +17,10 @@ from selip.cli.cohort import app as cohort_app
 from selip.cli.compare import compare_command
 from selip.cli.evaluate import evaluate_command, search_command
 from selip.cli.machine import doctor_command, profile_command
-from selip.cli.options import AsJson, Records
+from selip.cli.options import AsJson, existing_records
 from selip.cli.run import run_command, train_command, tune_command
-from selip.cli.sharing import export_app, pull_command, push_command
+from selip.cli.score import score_command
+from selip.cli.sharing import export_app, pull_command, push_command, submit_command, verify_command
 from selip.cli.texts import extract_command, similarity_command
 from selip.system.environment import is_first_process
 from selip.system.errors import (
@@ -38,6 +39,7 @@ app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("score")(score_command)
 app.command("search")(search_command)
 app.add_typer(cohort_app, name="cohort")
 app.command("compare")(compare_command)
@@ -47,6 +49,8 @@ app.command("profile")(profile_command)
 app.command("pull")(pull_command)
 app.command("push")(push_command)
 app.command("similarity")(similarity_command)
+app.command("submit")(submit_command)
+app.command("verify")(verify_command)
 app.command("doctor")(doctor_command)
 
 
@@ -78,20 +82,26 @@ def version(
 
 @app.command()
 def leaderboard(
-    directory: Records,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard.")] = None,
+    directories: Annotated[list[Path], typer.Argument(help="Run directories, or any folders with records/.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard of one.")
+    ] = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write index.html, the page, too.")] = True,
 ) -> None:
-    """Write the leaderboard of a run directory again, from its records alone."""
-    from leaderboards.site.build import build_leaderboard
+    """Write the leaderboard of a run directory again, or one of several, from their records alone."""
+    for path in directories:
+        existing_records(path)
+    from selip.experiments import api
 
-    for path in build_leaderboard(directory, out, html=html):
+    for path in api.leaderboard(*directories, out=out, html=html):
         typer.echo(str(path))
 
 
 @app.command("list")
 def list_registered(
-    what: Annotated[Literal["methods", "benchmarks", "cohorts", "experiments", "ablations"], typer.Argument()],
+    what: Annotated[
+        Literal["methods", "benchmarks", "cohorts", "encoders", "experiments", "ablations"], typer.Argument()
+    ],
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, each with one line and its source."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from selip.cli.options import CohortOption, Experiment, MethodName, NewFolder, Overrides, Resume, Threads, Track
+from selip.experiments import api
 from selip.experiments.catalogue import check_names, experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment_file import cells_of, read_experiment
@@ -20,7 +21,6 @@ from selip.system.progress import reporting
 
 if TYPE_CHECKING:
     from selip.experiments.executors.base import Execute
-    from selip.system.progress import Report
 
 Workers = Annotated[int, typer.Option(help="Processes; 0: one on a GPU, else one a core. The numbers are the same.")]
 Name = Annotated[str, typer.Argument(help="An experiment of 'selip list experiments', or a .yaml file.")]
@@ -49,8 +49,8 @@ def run_command(
     """Train a grid of methods on one split, score them and write the leaderboard."""
     config = read_experiment(experiment_file(experiment), overrides or [])
     check_names(config)
-    if config.doses and track:
-        raise InputError("got --track for a sweep; leave it out, or track the experiment of one dose")
+    if (config.doses or config.folds) and track:
+        raise InputError("got --track for a sweep or folds; leave it out, or track the experiment of one dose or fold")
     if tuned:
         from selip.experiments.tuning import with_tuned
 
@@ -61,21 +61,8 @@ def run_command(
     _check_early(config, out, resume)
     execute = _executor(executor, workers, threads, address, submit, out)
     with reporting() as report:
-        for path in _pages(config, out, resume, report, execute, most, track):
+        for path in api.run_grid(config, out, resume, _command(), report, execute, most, track):
             report.line(f"  {path}")
-
-
-def _pages(
-    config: ExperimentConfig, out: Path, resume: bool, report: Report, execute: Execute, most: int | None, track: str
-) -> list[Path]:
-    """Runs an experiment or a sweep and returns the files of its leaderboard."""
-    if config.doses:
-        from selip.experiments.sweep import run_sweep
-
-        return run_sweep(config, out, resume, _command(), report, execute, most)
-    from selip.experiments.experiment import run_experiment
-
-    return run_experiment(config, out, resume, _command(), report, execute, most, track)
 
 
 def tune_command(
@@ -147,6 +134,8 @@ def _dry_run(config: ExperimentConfig) -> None:
 
     for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
+    if config.folds and not config.fold:
+        typer.echo(f"this for each of {config.folds} folds")
     if config.doses:
         from selip.experiments.sweep import dosed
 
@@ -169,14 +158,8 @@ def train_command(
     track: Track = "",
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
-    grid = [f"cohort.path={cohort}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
-    config = read_experiment(experiment_file(experiment), [*(overrides or []), *grid])
-    check_names(config)
-    _check_early(config, out, resume)
-    from selip.experiments.executors.local import Local
-    from selip.experiments.experiment import run_experiment
-
+    given = {"seed": seed, "experiment": experiment, "resume": resume, "threads": threads, "track": track}
     with reporting() as report:
-        run_experiment(config, out, resume, _command(), report, Local(1, threads), track=track)
+        checkpoint = api.train(method, cohort, out, overrides or [], **given, command=_command(), report=report)
     if is_first_process():
-        typer.echo(str(out / "checkpoints" / f"{method}-seed{seed}.safetensors"))
+        typer.echo(str(checkpoint))

@@ -1,17 +1,21 @@
-"""The `selip push`, `selip pull` and `selip export` commands: models and results for others."""
+"""The `selip push`, `pull`, `submit`, `verify` and `export` commands: models and results for others."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from selip.cli.options import Checkpoint, Records
+from selip.cli.options import Checkpoint, NewFolder, Records
+from selip.system.errors import InputError
+from selip.system.mappings import parse_pairs
 
 export_app = typer.Typer(
-    no_args_is_help=True, help="Write a tower for MONAI, or results for readers of CLIP_benchmark."
+    no_args_is_help=True,
+    help="Write a tower for MONAI, embeddings and the texts to embed, or results for readers of CLIP_benchmark.",
 )
 PLACE = "A folder, or OWNER/NAME of the Hugging Face hub (hf:OWNER/NAME where a folder is called alike)."
 
@@ -73,3 +77,68 @@ def export_results_command(
     results = results_of(directory, language)
     write_results(results, out)
     typer.echo(f"{out}: {len(results)} results")
+
+
+Like = Annotated[Path | None, typer.Option(help="A run directory whose cohorts and benchmarks are taken.")]
+OneCohort = Annotated[Path | None, typer.Option("--cohort", help="A cohort folder.")]
+
+
+@export_app.command("texts")
+def export_texts_command(
+    out: Annotated[Path, typer.Option("--out", help="A .json file, a list.")],
+    cohort: OneCohort = None,
+    like: Like = None,
+) -> None:
+    """List the texts that benchmarks ask a text side: those to embed for 'selip score --embeddings'."""
+    from selip.experiments.external.embedding_export import texts_asked
+    from selip.experiments.external.scoring import place_of
+    from selip.system.files import write_atomically
+
+    texts = texts_asked(place_of(cohort, None, like, (), ()))
+    write_atomically(out, json.dumps(texts, indent=0, ensure_ascii=False) + "\n")
+    typer.echo(f"{out}: {len(texts)} texts")
+
+
+@export_app.command("embeddings")
+def export_embeddings_command(
+    encoder: Annotated[str, typer.Argument(help="KIND:WHAT, of 'selip list encoders', as checkpoint:FILE.")],
+    out: NewFolder,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value of its kind, as slices=8.")] = None,
+    cohort: OneCohort = None,
+    like: Like = None,
+) -> None:
+    """Export the embeddings of a cohort's volumes and of the texts that benchmarks ask, for 'score --embeddings'."""
+    from selip.experiments.external.embedding_export import export_embeddings
+    from selip.experiments.external.scoring import place_of
+
+    for path in export_embeddings(encoder, parse_pairs(settings or []), place_of(cohort, None, like, (), ()), out):
+        typer.echo(str(path))
+
+
+def submit_command(
+    run: Records,
+    out: Annotated[Path, typer.Option("--out", help="New file, FILE.zip.")],
+    texts: Annotated[bool, typer.Option("--texts", help="With the report texts of the test volumes.")] = False,
+) -> None:
+    """Pack records and per-item scores of a run into one file, for a leaderboard of others: no voxels, no texts."""
+    from leaderboards.gate.submission import submit
+
+    typer.echo(f"{out}: {submit(run, out, texts)} records")
+
+
+def verify_command(file: Annotated[Path, typer.Argument(help="A file of 'selip submit'.")]) -> None:
+    """Check a submission: hashes, protocol, completeness, and every number again from its per-item scores.
+
+    Exit code 2 when something is not so. It says what nobody can check from the file alone.
+    """
+    from leaderboards.gate.submission import verify
+    from selip.experiments.catalogue import protocol_versions
+
+    found = verify(file, protocol_versions())
+    for line in found.unchecked:
+        typer.echo(f"not checked: {line}")
+    for line in found.wrong:
+        typer.echo(f"wrong: {line}")
+    typer.echo(f"{len(found.records)} records, {found.recomputed} metrics with their intervals computed again")
+    if found.wrong:
+        raise InputError(f"got {file} with {len(found.wrong)} faults, first: {found.wrong[0]}; do not merge it")

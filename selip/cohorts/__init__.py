@@ -12,6 +12,7 @@ COHORTS = {
     "brats2023": "selip.cohorts.brats2023:COHORT",
     "isles2022": "selip.cohorts.isles2022:COHORT",
     "ixi": "selip.cohorts.ixi:COHORT",
+    "lgg_kaggle": "selip.cohorts.lgg_kaggle:COHORT",
     "mr_rate": "selip.cohorts.mr_rate:COHORT",
     "mslesseg": "selip.cohorts.mslesseg:COHORT",
     "open_ms": "selip.cohorts.open_ms:COHORT",

@@ -1,6 +1,6 @@
 """A user's own NIfTI files and reports, listed in a CSV file: one row a volume.
 
-Columns, the last six optional:
+Columns, the first four required; a row needs a report, findings or a mask too:
     patient, study: Ids; a study is one examination of one patient.
     contrast: T1, T2, FLAIR, DWI, ADC or T1c, or an alias (CONTRAST_ALIASES); letter case, "-", "_", " " do not matter.
     path: NIfTI file, relative to the CSV's folder (or to `root`).
@@ -11,10 +11,15 @@ Columns, the last six optional:
     labels: Names separated by semicolons; the split is stratified on them.
     split: train, val or test, in all rows or in none; with none the split is seeded, by patient.
     site, age: Of the study; age in years.
+    region, side: Place of the lesion that a clinical table gives: the findings that are measured on the mask get it.
+    label:NAME, value:NAME: Classes and numbers of the study that are tasks of their own, and `fold` the fold of the
+        patient. What they mean is declared in the YAML file beside the CSV (mine.yaml for mine.csv), see
+        `selip.data.cohort_declaration`.
 
 The whole table is checked before the first voxel is read, and one wrong row refuses it. A file that turns out to be
 unreadable leaves out its study (`selip.cohorts.importing.importer`). Structured findings (the truth that graded
-relevance needs) stay unknown where the table gives findings; else they are extracted from the report.
+relevance needs) are those of the table where it gives them for every contrast, else extracted from the report or, where
+there is none, measured on the mask.
 """
 
 from __future__ import annotations
@@ -27,8 +32,10 @@ from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.importing.adapter import Scan, StudyFiles
 from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
-from selip.cohorts.importing.volume_table import VolumeRow, check_splits, group_studies, read_rows
+from selip.cohorts.importing.study_rows import check_described, check_folds, check_splits, group_studies
+from selip.cohorts.importing.volume_table import VolumeRow, read_rows
 from selip.data.cohort import Cohort
+from selip.data.cohort_declaration import read_declaration
 
 
 def import_table(
@@ -52,9 +59,14 @@ def import_table(
     csv_file = Path(csv_file)
     home = csv_file.parent if root is None else Path(root)
     rows = read_rows(csv_file, home)
-    studies = tuple(_study(members) for members in group_studies(rows))
+    grouped = group_studies(rows)
+    check_described(grouped)
     check_splits(rows)
-    facts, options = SetFacts(name or csv_file.stem), {"profile": "table", **options}
+    check_folds(rows)
+    studies = tuple(_study(members) for members in grouped)
+    declared = read_declaration(csv_file.with_suffix(".yaml"))
+    facts = SetFacts(name or csv_file.stem, declared.sheet.licence, declares=declared)
+    options = {"profile": "table", **options}
     return import_studies(facts, Scan(studies), out, root=home, progress=progress, say=say, **options)
 
 
@@ -72,6 +84,8 @@ def _study(rows: Sequence[VolumeRow]) -> StudyFiles:
         split=first.split,
         site=first.site,
         age=first.age,
+        place=first.clinical_place,
+        own=first.own,
     )
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import TypeAdapter
 
+from selip.data.cohort_declaration import DataSheet, DeclaredTask
 from selip.data.findings import Finding, findings_from_json
 from selip.data.splits import LEFT_OUT, SPLITS
 from selip.system.errors import InputError, one_line
@@ -37,9 +38,9 @@ STUDY_COLUMNS = (
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
 TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
-"""Optional column of studies.csv: the findings that were read from the report, for training; `findings` judge."""
+"""Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
 COMBINATION = "combination"
-"""Optional column of volumes.csv: "seen" or "unseen", as train has the lesion types of a volume in their places."""
+"""Optional column of volumes.csv: "seen" or "unseen", as train has its lesion types in their places."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
@@ -53,20 +54,16 @@ class CohortInfo:
 
     Attributes:
         name: Name of the cohort, as "phantom".
-        profile: Variant of it, as "quick".
-        seed: Seed it was generated or split with.
+        profile: Variant of it, as "quick"; `seed` is the one it was generated or split with.
         synthetic: Whether the volumes are simulated.
-        shape: Voxels along right, front, top.
-        spacing_mm: Voxel edges in millimetres along the same axes.
+        shape: Voxels along right, front, top; their edges in millimetres are `spacing_mm`.
         contrasts: Contrasts that occur.
-        licence: Terms of the data.
-        citation: What to cite.
-        command: Command that rebuilds it.
-        intensity: Rule by which voxels became uint8.
-        findings_source: Where texts and structured findings come from: "truth" (simulated), "given" (with the set),
-            "extracted" (from reports, by rule), "masks" (measured), "" (nobody knows: texts are reports); joined by
-            "+" where studies differ. Not part of the content hash, which covers the texts themselves.
+        licence: Terms of the data; `citation` is what to cite.
+        command: Command that rebuilds it; `intensity` is the rule by which voxels became uint8.
+        findings_source: Where texts and findings come from: "truth" (simulated), "given" (with the set), "extracted"
+            (from reports, by rule), "masks" (measured), "" (texts are reports); joined by "+". Not in the content hash.
         renderer: What made simulated voxels, as "torch 2.15.0 on NVIDIA H100"; "" for numpy, or when imported.
+        tasks: Column of studies.csv, as "label:idh", to the task that it is; `sheet` is the data sheet.
         split_fingerprint: Hash of patients and their parts.
         content_hash: Hash of both manifests, voxel hashes included.
     """
@@ -84,27 +81,34 @@ class CohortInfo:
     intensity: str = "minmax"
     findings_source: str = ""
     renderer: str = ""
+    tasks: dict[str, DeclaredTask] = field(default_factory=dict)
+    sheet: DataSheet = field(default_factory=DataSheet)
     split_fingerprint: str = ""
     content_hash: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """True when texts were measured on masks and none is a report."""
+        return self.findings_source in {"masks", "given+masks"}
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """An opened cohort. Voxels are read lazily from the store."""
+    """An opened cohort. Voxels are read lazily from the store; `fold` is "" or which fold is its test part."""
 
     root: Path
     info: CohortInfo
     studies: pd.DataFrame
     volumes: pd.DataFrame
+    fold: str = ""
 
     @classmethod
     def open(cls, root: Path | str, verify: bool = True) -> Cohort:
         """Opens a cohort folder.
 
-        With `verify` the tables must be those of the content hash.
-
         Raises:
-            InputError: When a file is missing or damaged, or a table does not have the columns of the schema.
+            InputError: When a file is missing or damaged, a table does not have the columns of the schema or, with
+                `verify`, is not that of the content hash.
         """
         root = Path(root)
         try:
@@ -135,15 +139,15 @@ class Cohort:
         """Voxels (n, I, J, K) uint8 of the given rows of `volumes`.
 
         Raises:
-            InputError: When the store is damaged: the voxels of a row are not those of its hash.
+            InputError: When the store is damaged.
         """
         return self._verified("volumes", rows, self.volumes["sha256"], self.volumes["volume_id"])
 
     def read_masks(self, rows: Sequence[int] | range | np.ndarray) -> np.ndarray:
         """Lesion masks (n, I, J, K) uint8 of the given rows of `studies`; errors as in `read_volumes`.
 
-        A voxel has its highest level of LEVELS, so whole tumour is level >= 1, core >= 2 and enhancing >= 3 (a plain
-        lesion mask has level 1 alone); 0 is background and IGNORE is not scored. See `lesion_of`.
+        A voxel has its highest level of LEVELS (a plain lesion mask has level 1 alone); 0 is background and IGNORE is
+        not scored. See `lesion_of`.
         """
         return self._verified("masks", rows, self.studies["mask_sha256"], self.studies["study_id"])
 
@@ -170,11 +174,7 @@ class Cohort:
         return {study: findings_from_json(texts[study]) for study in sorted(set(studies)) if texts[study]}
 
     def store(self, array: str) -> zarr.Array:
-        """The array "volumes" or "masks" of the store, opened for reading.
-
-        Raises:
-            InputError: When it is missing or damaged.
-        """
+        """The array "volumes" or "masks" of the store, opened for reading; raises InputError when it is damaged."""
         import zarr
 
         try:
@@ -232,12 +232,13 @@ def lesion_of(masks: np.ndarray) -> np.ndarray:
 
 
 def manifest_hash(info: CohortInfo, studies: Path, volumes: Path) -> str:
-    """SHA-256 (hex) of a cohort's name, profile, grid, intensity rule and the text of both tables.
+    """SHA-256 (hex) of a cohort's name, profile, grid, intensity rule, tasks if any, and the text of both tables.
 
-    It is the hash of the canonical JSON of these seven as a list; the tables are read a piece at a time.
+    It is the hash of the canonical JSON of these as a list; the tables are read a piece at a time.
     """
     spacing_mm = [float(edge) for edge in info.spacing_mm]
-    head = canonical_json([info.name, info.profile, info.shape, spacing_mm, info.intensity])
+    tasks = [{column: asdict(task) for column, task in info.tasks.items()}] if info.tasks else []
+    head = canonical_json([info.name, info.profile, info.shape, spacing_mm, info.intensity, *tasks])
     digest = hashlib.sha256(head.removesuffix("]").encode())
     for path in (studies, volumes):
         digest.update(b',"')

@@ -70,6 +70,8 @@ class Finding:
         signals: Contrast to signal phrase; a contrast that does not show the finding is absent.
         radius_mm: Radius of the lesion in millimetres, 0 when unknown or diffuse.
         multiple: Whether several separate foci are meant.
+        source: Who says so: "mask", "table", "report", or two joined by "+"; "" for a simulated truth. It is no
+            part of what a finding is.
     """
 
     lesion_type: str
@@ -78,6 +80,7 @@ class Finding:
     signals: Mapping[str, str] = field(default_factory=dict)
     radius_mm: float = 0.0
     multiple: bool = False
+    source: str = field(default="", compare=False)
 
     @property
     def location(self) -> str:
@@ -143,8 +146,9 @@ def flip_text(text: str) -> str:
 
 
 def findings_to_json(findings: Sequence[Finding]) -> str:
-    """Findings as a JSON list with sorted keys."""
-    return json.dumps([asdict(finding) for finding in findings], sort_keys=True)
+    """Findings as a JSON list with sorted keys; a source that is not known has none."""
+    told = [{key: value for key, value in asdict(one).items() if key != "source" or value} for one in findings]
+    return json.dumps(told, sort_keys=True)
 
 
 def findings_from_json(text: str) -> list[Finding]:

@@ -4,8 +4,7 @@ A run directory keeps it as `audit.json`:
 
     {"schema_version": 1, "cohorts": [{"name": "phantom-quick", "split_fingerprint": "5a79...", "parts": {"train":
     {"patients": 900, "studies": 900, "volumes": 1866, "labels": {"normal": 207, "infarct": 88}}, ...},
-    "patients_in_several_parts": [], "identical_volumes": [["v12", "v90"]], "near_duplicate_reports": [["s4", "s77"]],
-    "near_duplicate_percent": 90}]}
+    "patients_in_several_parts": [], "identical_volumes": [["v12", "v90"]], "near_duplicate_reports": [["s4", "s77"]]}]}
 """
 
 from __future__ import annotations
@@ -114,8 +113,9 @@ def cohort_audit(cohort: Cohort) -> CohortAudit:
 
 
 def cohort_name(cohort: Cohort) -> str:
-    """Cohort and profile, as "phantom-quick"."""
-    return "-".join(part for part in (cohort.info.name, cohort.info.profile) if part)
+    """Cohort and profile, as "phantom-quick", and which fold of it is scored."""
+    name = "-".join(part for part in (cohort.info.name, cohort.info.profile) if part)
+    return name + f", fold {cohort.fold}" * bool(cohort.fold)
 
 
 def _part(cohort: Cohort, part: str) -> PartFacts:

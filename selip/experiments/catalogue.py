@@ -11,14 +11,16 @@ from baselines import METHODS
 from baselines.ablations import Ablation, all_ablations
 from benchmarks import BENCHMARKS
 from selip.cohorts import COHORTS
+from selip.models.encoders import ENCODERS
 from selip.system.errors import InputError
 from selip.system.mappings import read_mapping
-from selip.system.registry import Registry, check_registered, described, load, registered, unknown
+from selip.system.registry import Registry, check_registered, declared, described, load, registered, unknown
 
 if TYPE_CHECKING:
     from benchmarks.benchmark import Benchmark
     from selip.cohorts.cohort_source import CohortSource
     from selip.experiments.config import ExperimentConfig
+    from selip.models.encoder import EncoderKind
     from selip.training.method import Method
 
 EXPERIMENTS = Path(benchmarks.__file__).parent / "experiments"
@@ -26,6 +28,7 @@ REGISTRIES: dict[str, tuple[Registry, str]] = {
     "methods": (METHODS, "selip.methods"),
     "benchmarks": (BENCHMARKS, "selip.benchmarks"),
     "cohorts": (COHORTS, "selip.cohorts"),
+    "encoders": (ENCODERS, "selip.encoders"),
 }
 """Registries with the entry-point group that third parties extend each by."""
 
@@ -62,6 +65,12 @@ def find_cohort(name: str) -> CohortSource:
     return source
 
 
+def find_encoder(name: str) -> EncoderKind:
+    """The registered kind of encoder `name`."""
+    kind: EncoderKind = load(*REGISTRIES["encoders"], name)
+    return kind
+
+
 def find_ablation(name: str) -> Ablation:
     """The registered ablation `name`; raises InputError when there is none."""
     known = all_ablations()
@@ -71,13 +80,18 @@ def find_ablation(name: str) -> Ablation:
 
 
 def check_name(what: str, name: str) -> None:
-    """Raises InputError when none of the "methods", "benchmarks" or "cohorts", as `what` says, has that name."""
+    """Raises InputError when nothing of the registry `what`, as "methods", has that name."""
     check_registered(*REGISTRIES[what], name)
 
 
 def registered_names(what: str) -> list[str]:
     """Names of all registered "methods", "benchmarks", "cohorts" or "ablations", those of third parties last."""
     return list(all_ablations()) if what == "ablations" else list(registered(*REGISTRIES[what]))
+
+
+def protocol_versions() -> dict[str, str]:
+    """The protocol version of each benchmark that is ours, which is not imported for it."""
+    return {name: declared(target).get("protocol_version", "") for name, target in BENCHMARKS.items()}
 
 
 def check_names(config: ExperimentConfig) -> None:
@@ -97,6 +111,8 @@ def check_names(config: ExperimentConfig) -> None:
             raise InputError(
                 f"got ablation {name} without the method {ablation.method}, which it is compared to; add it to methods"
             )
+    if config.run.model.init and not Path(config.run.model.init).is_file():
+        raise InputError(f"got model.init={config.run.model.init}, no such file; name a file of weights")
     for cohort in (config.cohort, config.transfer, config.evaluate_on):
         if cohort and cohort.path:
             facts_file(Path(cohort.path))

@@ -12,6 +12,7 @@ from typing import Any
 from selip.data.cohort import Cohort
 from selip.data.cohort_check import check_parts, check_same_grid
 from selip.data.contrast_mapping import ContrastReading, resolve_reading, without_left_out
+from selip.data.folds import fold_cohort, patient_folds
 from selip.data.leakage_audit import AuditFacts, cohort_audit, crossing_audit
 from selip.experiments.catalogue import find_cohort
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
@@ -170,7 +171,7 @@ class Cohorts:
         if self.evaluate_on:
             info = self.evaluate_on.info
             found.append([info.content_hash, info.split_fingerprint, self.reading])
-        return found
+        return [*found, self.scored.fold] if self.scored.fold else found
 
 
 def open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> Cohorts:
@@ -182,10 +183,18 @@ def open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> Cohorts
     cohort = open_or_build(config.cohort, out / "cohort", report)
     transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
     if config.evaluate_on is None:
-        return Cohorts(cohort, transfer)
+        return Cohorts(_of_fold(cohort, config, config.cohort.seed), transfer)
     scored = open_or_build(config.evaluate_on, out / "evaluate_on", report)
     reading = _reading(cohort, scored, config.evaluate_on)
-    return Cohorts(cohort, transfer, without_left_out(scored, reading), reading)
+    scored = _of_fold(without_left_out(scored, reading), config, config.evaluate_on.seed)
+    return Cohorts(cohort, transfer, scored, reading)
+
+
+def _of_fold(cohort: Cohort, config: ExperimentConfig, seed: int) -> Cohort:
+    """The cohort with the parts of the experiment's fold, as it is without one."""
+    if not config.fold:
+        return cohort
+    return fold_cohort(cohort, patient_folds(cohort, config.folds, seed), config.fold, seed)
 
 
 def _reading(cohort: Cohort, scored: Cohort, config: EvaluateOnConfig) -> ContrastReading:

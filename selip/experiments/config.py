@@ -72,7 +72,7 @@ class Trial:
 
     name: str
     method: str
-    settings: dict[str, float]
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,14 @@ class ExperimentConfig:
         seeds: Seeds of every method and ablation.
         benchmarks: Benchmarks to score.
         part: Part of the cohort that is scored; "val" is for tuning.
-        trials: Settings of methods that are tried, for tuning.
+        trials: Settings of methods that are tried, for tuning, or the cells of a grid of settings.
         tuned: Settings that tuning chose for methods, laid over those of `run`; None: nothing was tuned.
         run: Configuration of each run.
         evaluation: Scoring.
         doses: Setting by key, as cohort.patients, to the values that it takes in turn, one at a time, all else as it
             is: a sweep. Empty: a plain experiment.
+        folds: Folds of the scored cohort, each scored by what was fitted, and trained where it is the training cohort,
+            on the others; 0: its own split. `fold` is the one that is scored, 0 for all of them, pooled.
         positive_control: Settings, as "cohort.patients=150", under which the first contrast has to show a gain; a sweep
             in which it does not cannot judge. Empty: none.
     """
@@ -162,6 +164,8 @@ class ExperimentConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     doses: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     positive_control: tuple[str, ...] = ()
+    folds: NonNegativeInt = 0
+    fold: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""
@@ -169,6 +173,8 @@ class ExperimentConfig:
             values = getattr(self, name)
             if (not values and name != "ablations") or len(set(values)) < len(values):
                 raise InputError(f"got {name}={','.join(map(str, values))}; allowed: at least one, each once")
+        if self.folds == 1 or self.fold > self.folds or (self.folds and self.doses):
+            raise InputError(f"got folds={self.folds}, fold={self.fold}; allowed: 0 or from 2 on, and no doses with it")
         pairs = {frozenset(pair) for pair in self.contrasts}
         if len(pairs) < len(self.contrasts) or any(len(pair) < 2 for pair in pairs):
             shown = ", ".join(f"[{a}, {b}]" for a, b in self.contrasts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -154,7 +155,9 @@ def make_setting(
     return Setting(
         cohorts, RunDirectory(out), config.evaluation,
         tasks={name: find_benchmark(name) for name in config.benchmarks},
-        score=lambda name, subject: find_benchmark(name).score(subject, score_options(config.evaluation)),
+        score=lambda name, subject: find_benchmark(name).score(
+            subject, replace(score_options(config.evaluation), keep_references=bool(config.fold))
+        ),
         validate=validation_score,
         on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
         command=command,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from selip.experiments.catalogue import find_ablation, find_benchmark, find_method, registered_names
 from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig
+from selip.experiments.setting_grid import with_trials
 from selip.records.record import TuningFacts, cell_label
 from selip.system.errors import InputError
 from selip.system.files import content_hash
@@ -43,9 +44,24 @@ def read_experiment(path: Path, overrides: Sequence[str] = ()) -> ExperimentConf
     for name, over in profiles.items():
         refuse_unknown(ExperimentConfig, over, f"profiles.{name}")
     values = merged(values, profiles.get(_profile(values, overrides), {}))
+    swept = [override for override in overrides if is_swept(override)]
     for override in overrides:
-        apply_override(values, override, expand)
-    return from_mapping(ExperimentConfig, _named(values))
+        if override not in swept:
+            apply_override(values, override, expand)
+    config = from_mapping(ExperimentConfig, _named(values))
+    return with_grid(config, swept) if swept else config
+
+
+def is_swept(override: str) -> bool:
+    """True for several values of one setting of a run, as training.steps=100,200; a list stands in brackets."""
+    key, _, text = override.partition("=")
+    return expand(key).startswith("run.") and "," in text and text[:1] not in "[{\"'"
+
+
+def with_grid(config: ExperimentConfig, swept: Sequence[str]) -> ExperimentConfig:
+    """`config` with a cell for each combination of the values of `swept` overrides."""
+    pairs = (override.partition("=") for override in swept)
+    return with_trials(config, {expand(key).removeprefix("run."): text for key, _, text in pairs})
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,6 +194,7 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
         "contrasts": config.contrasts,
         "controls": tuple(two for one, two in config.contrasts if find_method(two).control_of == one),
         "part": config.part,
+        "terms": content_hash({**to_mapping(config.run), "methods": {}}),
     }
     cells = []
     for method, ablation, seed, run in grid(config):

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
+from benchmarks.classification.class_tasks import own_pools
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
@@ -187,7 +188,9 @@ def _leave(
 
 def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
     task = setting.tasks[name]
-    about = {"protocol_version": task.protocol_version, "declared": task.declared}
+    own = own_pools(setting.cohorts.scored)
+    pools = (*task.declared.pools, *own) if task.declared.pools else ()
+    about = {"protocol_version": task.protocol_version, "declared": task.declared.model_copy(update={"pools": pools})}
     return {"run_id": cell.record_ids[name], "benchmark": name, **about}
 
 

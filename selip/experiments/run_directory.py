@@ -37,6 +37,8 @@ FIXED = (
     "tuned",
     "doses",
     "positive_control",
+    "folds",
+    "fold",
 )
 """What stays the same from one call to the next; methods, seeds and benchmarks may grow."""
 
@@ -140,9 +142,13 @@ class RunDirectory:
         return self.is_done(cell.record_ids.values(), say) and sound
 
     def records_of(self, label: str) -> list[Record]:
-        """The records that the cell `label` has left so far, less those that are damaged."""
+        """The records that the cell `label` has left so far, less those that are damaged.
+
+        Of folds that share their checkpoints, as folds of a cohort that is evaluated on do, those of every fold.
+        """
         found = []
-        for path in sorted(self.records.glob(f"{label}-*.json")):
+        folders = self.root.parent.glob("*/records") if self.checkpoints.is_symlink() else [self.records]
+        for path in sorted(path for folder in folders for path in folder.glob(f"{label}-*.json")):
             with suppress(InputError):
                 found.append(read_record(path))
         return found

@@ -15,7 +15,7 @@ from selip.data.splits import LEFT_OUT
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
-from selip.records.record import CohortFacts, Metric, Record, Training
+from selip.records.record import CohortFacts, Metric, Record, Training, in_declared_direction
 from selip.system.environment import git_commit, now, package_versions
 from selip.system.errors import InputError
 from selip.system.files import content_hash
@@ -47,6 +47,8 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         **cell.facts,
         "cohort": cohort_facts(scored),
         "split_fingerprint": scored.info.split_fingerprint,
+        "fold": scored.fold,
+        "texts": "measured" if scored.info.is_measured else "",
         "transfer": cohort_facts(transfer) if transfer else None,
         "transfer_split_fingerprint": transfer.info.split_fingerprint if transfer else "",
         "trained_on": cohort_facts(trained_on) if trained_on else None,
@@ -71,10 +73,13 @@ def scored_record(
     training: Training,
     seconds: Mapping[str, float],
 ) -> Record:
-    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark, protocol_version and declared."""
+    """Record of a scored cell, of `run_facts` and its identity: run_id, benchmark, protocol_version and declared.
+
+    Headlines have the direction that the benchmark declares, whatever made their intervals.
+    """
     return Record(
-        **facts, **identity, status="ok", metrics=dict(metrics), notes=dict(notes), training=training,
-        seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),
+        **facts, **identity, status="ok", metrics=in_declared_direction(metrics, identity["declared"]),
+        notes=dict(notes), training=training, seconds=dict(seconds), peak_memory_mb=peak_memory_mb(),
     )  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from statistics import fmean
 
 import yaml
 
+from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_method
-from selip.experiments.config import ExperimentConfig, Trial, TunedMethod, Tuning
+from selip.experiments.config import CohortConfig, ExperimentConfig, Trial, TunedMethod, Tuning
 from selip.experiments.executors.base import Execute
 from selip.experiments.experiment import claimed, execute_cells
 from selip.experiments.experiment_file import plan
+from selip.experiments.sweep import dosed
 from selip.records.record import Record
 from selip.records.record_files import read_record
 from selip.system.errors import InputError
@@ -138,18 +140,32 @@ def with_tuned(config: ExperimentConfig, path: Path) -> ExperimentConfig:
 
     Raises:
         InputError: When the file is none of `selip tune`, lacks a trained method of the experiment, or saw a seed or
-            the generated cohort that is to be scored.
+            the generated cohort that is to be scored, also of a dose alone.
     """
     tuning = from_mapping(Tuning, read_mapping(path, "file of 'selip tune'"))
+    for one in dosed(config).values():
+        _check_unseen(one, tuning, path)
+    return replace(config, tuned=tuning)
+
+
+def _check_unseen(config: ExperimentConfig, tuning: Tuning, path: Path) -> None:
     lacking = [name for name in config.methods if is_tunable(name) and name not in tuning.methods]
     if lacking:
         raise InputError(f"got no tuned settings of {', '.join(lacking)} in {path}; tune them too, or leave them out")
     seen = sorted(set(config.seeds) & set(tuning.seeds))
     if seen:
         raise InputError(f"got seeds {', '.join(map(str, seen))}, which tuning in {path} saw; give other seeds")
-    one, other = config.cohort, tuning.cohort
-    if not one.path and not other.path and (one.name, one.seed) == (other.name, other.seed):
-        raise InputError(
-            f"got cohort {one.name} with seed {one.seed}, which tuning in {path} saw; give another cohort.seed"
-        )
-    return replace(config, tuned=tuning)
+    known = None if tuning.cohort.path else (tuning.cohort.name, tuning.cohort.seed)
+    for cohort in filter(None, (config.cohort, config.transfer, config.evaluate_on)):
+        if known and _generated(cohort) == known:
+            raise InputError(
+                f"got cohort {known[0]} with seed {known[1]}, which tuning in {path} saw; give another cohort.seed"
+            )
+
+
+def _generated(cohort: CohortConfig) -> tuple[str, int] | None:
+    """Name and seed of a cohort that was generated, also where it is given as a folder; None for any other."""
+    if not cohort.path:
+        return cohort.name, cohort.seed
+    info = Cohort.open(cohort.path).info
+    return (info.name, info.seed) if info.synthetic else None

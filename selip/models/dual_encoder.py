@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from selip.data.volume_batches import scoring_device
+from selip.models.encoder import VolumeBatch, Wants
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens, make_text_tower
 from selip.models.volume_towers import Intensity, make_volume_tower
@@ -26,13 +27,13 @@ MAX_LOGIT_SCALE = 100.0
 
 
 class DualEncoder(nn.Module):
-    """Volumes and texts into one space of unit vectors."""
+    """Volumes and texts into one space of unit vectors: an Encoder."""
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], tokens: Tokens) -> None:
         super().__init__()
         self.config, self.shape, self.tokens = config, shape, tokens
         self.intensity = Intensity(config.intensity, shape)
-        self.volume_tower: Any = make_volume_tower(config)  # see there for what every tower has
+        self.volume_tower: Any = make_volume_tower(config, shape)  # see there for what every tower has
         self.text_tower: Any = make_text_tower(config, tokens)
         self.volume_projection = nn.Linear(self.volume_tower.features, config.embedding_size, bias=False)
         self.text_projection = nn.Linear(self.text_tower.features, config.embedding_size, bias=False)
@@ -44,6 +45,16 @@ class DualEncoder(nn.Module):
     def logit_scale(self) -> torch.Tensor:
         """Scalar in [1, 100], as `clamp_logit_scale` keeps it."""
         return self.log_logit_scale.exp()
+
+    @property
+    def wants(self) -> Wants:
+        """Volumes on the grid of training; `check_grid` refuses others."""
+        return Wants(shape=self.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """The place of the weights."""
+        return self.log_logit_scale.device
 
     @property
     def learning_log_scale(self) -> torch.Tensor | None:
@@ -59,6 +70,18 @@ class DualEncoder(nn.Module):
         """Features (B, F) before projection, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
         features: torch.Tensor = self.volume_tower(self.intensity(volumes, contrasts))
         return features
+
+    def features(self, batch: VolumeBatch) -> torch.Tensor:
+        """Features (B, F) before projection."""
+        return self.volume_features(batch.voxels, batch.contrasts)
+
+    def encode_volumes(self, batch: VolumeBatch) -> torch.Tensor:
+        """Embeddings (B, E) of unit length."""
+        return self.project_volumes(self.features(batch))
+
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Embeddings (n, E) of unit length, on the CPU."""
+        return embed_texts(self, texts)
 
     def encode_volume(self, volumes: torch.Tensor, contrasts: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, E) of unit length, of volumes (B, 1, I, J, K) in [0, 1] and contrast positions (B,)."""
@@ -159,7 +182,9 @@ def load_checkpoint(path: Path) -> tuple[DualEncoder, CheckpointFacts]:
     try:
         tensors, metadata = read_sealed(path)
         facts = TypeAdapter(CheckpointFacts).validate_json(metadata["selip_facts"])
-        bare = replace(facts.model, slices=replace(facts.model.slices, weights=""))  # the file holds the weights
+        bare = replace(
+            facts.model, slices=replace(facts.model.slices, weights=""), init=""
+        )  # the file holds the weights
         model = DualEncoder(bare, facts.shape, Tokens.from_json(metadata["selip_tokens"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:

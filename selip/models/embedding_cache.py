@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from selip.models.dual_encoder import DualEncoder, weights_hash
+from selip.models.dual_encoder import weights_hash
 from selip.models.repeatable_kernels import kernel_choices
 from selip.models.settings import EMBEDDINGS
 from selip.system.files import content_hash
@@ -85,7 +85,7 @@ def _is_there(path: Path) -> bool:
     return os.access(path, os.R_OK) and path.is_file()
 
 
-def encoder_identity(model: DualEncoder) -> str:
+def encoder_identity(model: Any) -> str:  # noqa: ANN401 (a DualEncoder: others have no cache)
     """SHA-256 (hex) of all that an embedding by `model` depends on beside what is embedded."""
     device = model.log_logit_scale.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

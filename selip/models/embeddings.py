@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from selip.data.cohort import COMBINATION, Cohort, voxel_hash
 from selip.data.findings import Finding
 from selip.data.states import COLUMN as STATE
 from selip.data.states import states_of
-from selip.models.dual_encoder import DualEncoder, embed_texts
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
+from selip.models.encoder import Encoder, VolumeBatch
 from selip.models.volume_towers import contrast_positions
 from selip.system.errors import InputError
 
@@ -44,45 +45,77 @@ class Embeddings:
 ITEM_COLUMNS = ["volume_id", "study_id", "patient_id", "contrast", "site", "text"]
 
 
-def check_grid(model: DualEncoder, shape: Sequence[int]) -> None:
-    """Raises InputError for volumes of another shape than the model's."""
-    if tuple(shape) != tuple(model.shape):
+def check_grid(model: Encoder, shape: Sequence[int]) -> None:
+    """Raises InputError for volumes of another shape than the one that the model was trained on."""
+    trained = getattr(model, "shape", None)
+    if trained and tuple(shape) != tuple(trained):
         raise InputError(
-            f"got volumes of {tuple(shape)} voxels for a model of {model.shape}; "
-            "import the cohort with --like CHECKPOINT"
+            f"got volumes of {tuple(shape)} voxels for a model of {trained}; import the cohort with --like CHECKPOINT"
         )
 
 
 @torch.no_grad()
 def embed_volumes(
-    model: DualEncoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], batch_size: int = 64
-) -> tuple[np.ndarray, np.ndarray]:
+    model: Encoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], batch_size: int = 64,
+    items: pd.DataFrame | None = None, spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Embeddings (n, E) float32 of unit length and features (n, F) before projection, BatchNorm in eval mode.
 
     Args:
-        model: The model; its mode is restored afterwards.
+        model: The encoder; the mode of a torch module is restored afterwards.
         volumes: (n, I, J, K) uint8 on the model's grid; a tensor may be anywhere.
         contrasts: (n,) names in CONTRASTS.
         batch_size: Volumes at a time.
+        items: (n,) rows with volume_id and study_id, for encoders that ask for them.
+        spacing_mm: Voxel edges.
     """
     check_grid(model, volumes.shape[1:])
-    training, device = model.training, model.log_logit_scale.device
-    model.eval()
+    if model.wants.per_study and items is not None:
+        return _embed_studies(model, volumes, contrasts, items, spacing_mm)
+    training = getattr(model, "training", False)
+    if isinstance(model, torch.nn.Module):
+        model.eval()
+    ids = () if items is None else tuple(items["volume_id"])
     parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for start in range(0, len(volumes), batch_size):
-        block = torch.as_tensor(volumes[start : start + batch_size]).to(device).unsqueeze(1).float() / 255
-        positions = contrast_positions(contrasts[start : start + batch_size]).to(device)
-        features = model.volume_features(block, positions)
-        parts.append((model.project_volumes(features).cpu().numpy(), features.float().cpu().numpy()))
-    model.train(training)
-    if not parts:
-        empty = np.zeros((0, model.config.embedding_size), np.float32)
-        return empty, np.zeros((0, model.volume_tower.features), np.float32)
+    for start in range(0, max(1, len(volumes)), batch_size):
+        some = slice(start, start + batch_size)
+        block = torch.as_tensor(volumes[some]).to(model.device).unsqueeze(1).float() / 255
+        positions = contrast_positions(contrasts[some]).to(model.device)
+        parts.append(_both(model, VolumeBatch(block, positions, ids[some], spacing_mm)))
+    if isinstance(model, torch.nn.Module):
+        model.train(training)
     return np.concatenate([embedded for embedded, _ in parts]), np.concatenate([features for _, features in parts])
 
 
+def _embed_studies(
+    model: Encoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], items: pd.DataFrame,
+    spacing_mm: tuple[float, float, float],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """`embed_volumes` of an encoder that sees all volumes of a study together: they share its vectors."""
+    studies, of_study = np.unique(items["study_id"].to_numpy(object), return_inverse=True)
+    parts = []
+    for number in range(len(studies)):
+        rows = np.flatnonzero(of_study == number)
+        block = torch.as_tensor(volumes[rows]).to(model.device).unsqueeze(0).float() / 255
+        positions = contrast_positions([contrasts[row] for row in rows]).to(model.device)
+        parts.append(_both(model, VolumeBatch(block, positions, tuple(items["volume_id"].iloc[rows]), spacing_mm)))
+    embedded, features = (np.concatenate(arrays)[of_study] for arrays in zip(*parts, strict=True))
+    return embedded, features
+
+
+def _both(model: Any, batch: VolumeBatch) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401 (features may be lacking)
+    """Embeddings and features; one pass where the one is made of the other."""
+    if hasattr(model, "project_volumes"):
+        features = model.features(batch)
+        embedded = model.project_volumes(features)
+    else:
+        embedded = model.encode_volumes(batch)
+        features = model.features(batch) if hasattr(model, "features") else embedded
+    return embedded.cpu().numpy(), features.float().cpu().numpy()
+
+
 def embed_cohort(
-    model: DualEncoder, cohort: Cohort, split: str, train_texts: Sequence[str], cache: EmbeddingCache | None = None,
+    model: Encoder, cohort: Cohort, split: str, train_texts: Sequence[str], cache: EmbeddingCache | None = None,
     voxels: torch.Tensor | None = None,
 ) -> Embeddings:  # fmt: skip
     """Embeddings of the volumes in `split` ("all" for every one), with the truth a benchmark may need.
@@ -100,12 +133,12 @@ def embed_cohort(
     table = cohort.volumes.iloc[rows]
     own = [COMBINATION] if COMBINATION in table else []
     items = table[[*ITEM_COLUMNS, *own]].assign(**{STATE: states_of(table)}).reset_index(drop=True)
-    encoder = _Encoder(model, cache, encoder_identity(model) if cache else "")
-    contrasts = items["contrast"].tolist()
+    encoder = _Remembering(model, cache, encoder_identity(model) if cache else "")
+    spacing_mm = cohort.info.spacing_mm
     volumes, features = (
-        encoder.volumes(cohort.read_volumes(rows), contrasts)
+        encoder.volumes(cohort.read_volumes(rows), items, spacing_mm)
         if voxels is None
-        else embed_volumes(model, voxels, contrasts)
+        else embed_volumes(model, voxels, items["contrast"].tolist())
     )
     return Embeddings(
         items=items,
@@ -118,23 +151,27 @@ def embed_cohort(
 
 
 @dataclass(frozen=True)
-class _Encoder:
+class _Remembering:
     """A model with the cache, if any, of what it encoded before under `identity`."""
 
-    model: DualEncoder
+    model: Encoder
     cache: EmbeddingCache | None
     identity: str
 
-    def volumes(self, voxels: np.ndarray, contrasts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        if self.cache is None:
-            return embed_volumes(self.model, voxels, contrasts)
+    def volumes(
+        self, voxels: np.ndarray, items: pd.DataFrame, spacing_mm: tuple[float, float, float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        contrasts = items["contrast"].tolist()
 
         def compute() -> dict[str, np.ndarray]:
-            volumes, features = embed_volumes(self.model, voxels, contrasts)
+            volumes, features = embed_volumes(self.model, voxels, contrasts, items=items, spacing_mm=spacing_mm)
             return {"volumes": volumes, "features": features}
 
-        about = [self.identity, "volumes", voxel_hash(voxels), voxels.shape, contrasts]
-        found = self.cache.recall(about, compute)
+        if self.cache is None:
+            found = compute()
+        else:
+            about = [self.identity, "volumes", voxel_hash(voxels), voxels.shape, contrasts]
+            found = self.cache.recall(about, compute)
         return found["volumes"], found["features"]
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
@@ -147,7 +184,11 @@ class _Encoder:
         return found[[index[text] for text in texts]]
 
     def _texts(self, texts: Sequence[str]) -> np.ndarray:
-        training = self.model.training
-        embedded = embed_texts(self.model.eval(), texts).numpy()
-        self.model.train(training)
+        training = getattr(self.model, "training", False)
+        if isinstance(self.model, torch.nn.Module):
+            self.model.eval()
+        with torch.no_grad():
+            embedded = self.model.encode_texts(texts).cpu().numpy()
+        if isinstance(self.model, torch.nn.Module):
+            self.model.train(training)
         return embedded

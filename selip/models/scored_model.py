@@ -1,4 +1,4 @@
-"""A model to be scored with its cohort, and notes on a cohort that it was not trained on."""
+"""An encoder to be scored with its cohort, and notes on a cohort that it was not trained on."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from pathlib import Path
 
 from selip.data.cohort import Cohort
 from selip.data.contrast_mapping import reading_words
-from selip.models.dual_encoder import CheckpointFacts, DualEncoder
+from selip.models.dual_encoder import CheckpointFacts
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.encoder import Encoder
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained model with the cohort it is scored on.
+    """An encoder with the cohort it is scored on.
 
     A benchmark may fit a probe on train and choose its settings on val; `split` is read once, for the score.
 
     Attributes:
-        model: The model, in eval mode. A benchmark that changes weights works on a copy.
+        model: The encoder; a torch module in eval mode. A benchmark that changes weights works on a copy.
         cohort: Cohort with its frozen split.
-        train_texts: Text of every volume that the model was trained on, for the majority answer.
+        train_texts: Text of every volume that the model was trained on, of an encoder from outside those of the train
+            part, for the majority answer.
         seed: Seed of the run.
         split: Part that is scored.
         transfer: A second cohort, of another contrast, for tasks of transfer; None where there is none.
@@ -32,7 +34,7 @@ class Subject:
         cache: Embeddings of earlier scores; None: every part is encoded now.
     """
 
-    model: DualEncoder
+    model: Encoder
     cohort: Cohort
     train_texts: Sequence[str]
     seed: int = 0

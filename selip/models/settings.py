@@ -35,7 +35,10 @@ class ModelConfig:
     """Both towers.
 
     Attributes:
-        volume_tower: MONAI 3D ResNet of this depth, random weights; or "open_clip_slices".
+        volume_tower: MONAI 3D ResNet of this depth ("resnet10", "resnet18", "resnet50"), "open_clip_slices", or
+            "monai:CLASS", any network of MONAI.
+        tower_arguments: Arguments of "monai:CLASS" that differ from the network's own defaults, as "init_filters=16".
+        init: File of weights that the volume tower starts from, for every method alike; "" is random weights.
         width: Channels of its first stage (MONAI's standard networks: 64).
         stages: Stages in use, 2 to 4; fewer keep a finer map, for small grids.
         stem_kernel: Edge of the first convolution, in voxels; its stride is 2 in plane and 1 across slices.
@@ -57,7 +60,9 @@ class ModelConfig:
         slices: The 2D tower of "open_clip_slices".
     """
 
-    volume_tower: Literal["resnet10", "resnet18", "resnet50", "open_clip_slices"] = "resnet18"
+    volume_tower: Annotated[str, Field(pattern="^(resnet10|resnet18|resnet50|open_clip_slices|monai:.+)$")] = "resnet18"
+    tower_arguments: tuple[str, ...] = ()
+    init: str = ""
     width: PositiveInt = 32
     stages: Literal[2, 3, 4] = 4
     stem_kernel: PositiveInt = 7

@@ -1,13 +1,14 @@
-"""A volume tower from a 2D image tower of open_clip: axial slices, one at a time, and the mean of their maps.
+"""A volume tower from a 2D image tower of open_clip: axial slices, one at a time, and their maps pooled together.
 
-Regions of neighbouring slices meet only in the mean, so where along the axis something lies is lost to the features
-(`stage_maps` keeps it), as is any shape across slices; in plane the mean forgets position too.
+Regions of neighbouring slices meet only in the pooling, so any shape across slices is lost to the features. Position is
+kept as `model.pooling` has it: "grid" leaves as many cells of `pooled_shape` as the map has, "average" none.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,8 +30,8 @@ class SliceTower(nn.Module):
     """Image tower over slices and pooling: (B, 1, I, J, K) to features (B, F). Has what VolumeTower has.
 
     Attributes:
-        features: F, channels of the image tower's last map.
-        stage_channels: (F,), as there is one map.
+        features: F.
+        stage_channels: Channels of each map of `stage_maps`: one, or the four stages of a ResNet.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -39,8 +40,11 @@ class SliceTower(nn.Module):
         self.slices, self.image_size, self.frozen = slices.slices, slices.image_size, slices.freeze
         # Channels last halves the time of small convolutions on a CPU.
         self.net = make_image_tower(slices).requires_grad_(not self.frozen).to(memory_format=torch.channels_last)
-        self.features = _channels(self.net, slices)
-        self.stage_channels = (self.features,)
+        sizes = _map_sizes(self.net, slices)
+        self.stage_channels = tuple(channels for channels, *_ in sizes)
+        cells = zip(config.pooled_shape, (*sizes[-1][1:], self.slices), strict=True)
+        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else tuple(min(pair) for pair in cells)
+        self.features = self.stage_channels[-1] * math.prod(self.pooled_shape)
         self.train()
 
     def train(self, mode: bool = True) -> SliceTower:
@@ -50,20 +54,20 @@ class SliceTower(nn.Module):
         return self
 
     def stage_maps(self, volumes: torch.Tensor) -> list[torch.Tensor]:
-        """One map (B, C, i, j, k) of volumes (B, 1, I, J, K); k runs over the slices that are encoded."""
+        """Maps (B, C, i, j, k) of volumes (B, 1, I, J, K), fine to coarse; k runs over the slices that are encoded."""
         slices = evenly_spaced_slices(volumes, self.slices)
         # Antialiased, as a plain bilinear resize drops pixels of a slice that is larger than the image.
         images = F.interpolate(slices, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
-        maps = _last_map(self.net, images.flatten(0, 1).unsqueeze(1))
-        return [maps.unflatten(0, slices.shape[:2]).permute(0, 2, 3, 4, 1)]
+        maps = _maps(self.net, images.flatten(0, 1).unsqueeze(1))
+        return [one.unflatten(0, slices.shape[:2]).permute(0, 2, 3, 4, 1) for one in maps]
 
     def last_map(self, volumes: torch.Tensor) -> torch.Tensor:
-        """The only one of `stage_maps`."""
+        """The last of `stage_maps`."""
         return self.stage_maps(volumes)[-1]
 
     def pool(self, regions: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of the last map (B, C, i, j, k)."""
-        return regions.mean((2, 3, 4))
+        return F.adaptive_avg_pool3d(regions, self.pooled_shape).flatten(1)
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of standardised volumes (B, 1, I, J, K)."""
@@ -93,7 +97,7 @@ def make_image_tower(config: SliceConfig) -> Any:  # noqa: ANN401 (open_clip is 
     layers = open_clip.get_model_config(config.model)["vision_cfg"].get("layers")
     size = None if isinstance(layers, list) else config.image_size  # a ResNet's map takes any size as it is
     try:
-        with _without_log():
+        with without_log():
             model = open_clip.create_model(
                 config.model, pretrained=config.weights or None, force_image_size=size, pretrained_text=False
             )
@@ -112,20 +116,24 @@ def _check_names(config: SliceConfig) -> None:
 
 
 @torch.no_grad()
-def _channels(tower: Any, config: SliceConfig) -> int:  # noqa: ANN401
+def _map_sizes(tower: Any, config: SliceConfig) -> list[tuple[int, int, int]]:  # noqa: ANN401
+    """Channels and cells (C, i, j) of each map."""
     image = torch.zeros(1, 1, config.image_size, config.image_size)
     try:
-        return int(_last_map(tower.eval(), image).shape[1])
+        return [(one.shape[1], one.shape[2], one.shape[3]) for one in _maps(tower.eval(), image)]
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _unavailable(config, error) from error
 
 
-def _last_map(tower: Any, images: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-    """(n, C, i, j) of images (n, 1, H, W), normalised where the tower ends in a norm."""
-    rgb = images.expand(-1, IMAGE_CHANNELS, -1, -1)
-    outputs = tower.forward_intermediates(rgb, indices=1, normalize_intermediates=True, intermediates_only=True)
-    last: torch.Tensor = outputs["image_intermediates"][-1]
-    return last
+def _maps(tower: Any, images: torch.Tensor) -> Sequence[torch.Tensor]:  # noqa: ANN401
+    """Maps (n, C, i, j) of images (n, 1, H, W), fine to coarse: the four stages of a ResNet, else the last alone.
+
+    They are normalised where the tower ends in a norm.
+    """
+    rgb, last = images.expand(-1, IMAGE_CHANNELS, -1, -1), 4 if isinstance(tower, ModifiedResNet) else 1
+    outputs = tower.forward_intermediates(rgb, indices=last, normalize_intermediates=True, intermediates_only=True)
+    maps: Sequence[torch.Tensor] = outputs["image_intermediates"]
+    return maps
 
 
 def _unavailable(config: SliceConfig, error: Exception) -> UnavailableError:
@@ -138,7 +146,7 @@ def _unavailable(config: SliceConfig, error: Exception) -> UnavailableError:
 
 
 @contextmanager
-def _without_log() -> Iterator[None]:
+def without_log() -> Iterator[None]:
     """Silences logging, as a failed download is told in one line and not in the hub's own retries."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

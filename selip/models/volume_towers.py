@@ -15,12 +15,14 @@ from selip.models.pooled_stem import can_pool_first, pooled_stem
 from selip.models.portable_tower import SPREAD_FLOOR, make_resnet, standardise
 from selip.models.repeatable_kernels import with_repeating_gradients
 from selip.models.settings import ModelConfig
+from selip.system.mappings import parse_pairs
 
 DEPTHS = {
     "resnet10": ("basic", [1, 1, 1, 1]),
     "resnet18": ("basic", [2, 2, 2, 2]),
     "resnet50": ("bottleneck", [3, 4, 6, 3]),
 }
+MONAI = "monai:"
 FIT_BYTES = 2 << 30  # of float32 voxels that are looked at together
 FIT_VOLUMES = 64  # that are read together
 
@@ -163,8 +165,8 @@ class VolumeTower(nn.Module):
         return self.pool(self.last_map(volumes))
 
 
-def make_volume_tower(config: ModelConfig) -> Any:  # noqa: ANN401 (two kinds of module)
-    """The volume tower that `config.volume_tower` names.
+def make_volume_tower(config: ModelConfig, shape: tuple[int, int, int]) -> Any:  # noqa: ANN401 (kinds of module)
+    """The volume tower that `config.volume_tower` names, for volumes of `shape`.
 
     Every tower has `features`, `stage_channels`, `stage_maps`, `last_map` and `pool` as VolumeTower has them.
     """
@@ -172,6 +174,11 @@ def make_volume_tower(config: ModelConfig) -> Any:  # noqa: ANN401 (two kinds of
         from selip.models.slice_tower import SliceTower
 
         return SliceTower(config)
+    if config.volume_tower.startswith(MONAI):
+        from selip.models.monai_towers import MonaiTower
+
+        cells = (1, 1, 1) if config.pooling == "average" else config.pooled_shape
+        return MonaiTower(config.volume_tower.removeprefix(MONAI), parse_pairs(config.tower_arguments), shape, cells)
     return VolumeTower(config)
 
 

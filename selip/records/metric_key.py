@@ -19,8 +19,8 @@ from typing import TypeVar
 Column = TypeVar("Column")
 
 STATISTICS = (
-    "macro_auroc", "macro_auprc", "balanced_accuracy", "macro_f1", "mcc", "ece", "accuracy", "auroc", "auprc", "dice",
-    "median_hd95_mm", "hd95_mm", "nsd_at_2mm", "lesion_f1",
+    "macro_auroc", "macro_auprc", "balanced_accuracy", "macro_f1", "mcc", "ece", "spearman", "mae", "accuracy", "auroc",
+    "auprc", "dice", "median_hd95_mm", "hd95_mm", "nsd_at_2mm", "lesion_f1",
 )  # fmt: skip
 """Statistics that may stand behind a model's name, in the order of a table; of two that end alike the longer first."""
 

@@ -6,6 +6,8 @@ through a record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -16,7 +18,7 @@ from selip.records.metric_key import MetricKey
 SCHEMA_VERSION = 1
 Statistic = Literal[
     "mean", "median", "auroc", "auprc", "macro_auroc", "macro_auprc", "accuracy", "balanced_accuracy", "macro_f1",
-    "mcc", "ece",
+    "mcc", "ece", "spearman", "mae",
 ]  # fmt: skip
 """How the per-item table becomes the value of a metric; benchmarks/statistics/pool_statistics.py has one for each."""
 
@@ -68,6 +70,7 @@ class Training(_Strict):
         initial_weights_hash: Hash of the weights before the first step.
         batch_order_hash: Hash of rows and flips of every batch.
         precision: Of training: "no" is float32, "tf32" float32 with products that CUDA may round, "bf16" bfloat16.
+        init: SHA-256 (hex) of the file of weights that the common tower started from; "" for random weights.
         own_tower: Volume tower that the method brought in place of the common one; "" for the common one.
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
@@ -81,6 +84,7 @@ class Training(_Strict):
     initial_weights_hash: str
     batch_order_hash: str
     precision: str = "no"
+    init: str = ""
     own_tower: str = ""
     target_entropy: float | None = None
     target_diagonal: float | None = None
@@ -111,6 +115,30 @@ class TuningFacts(_Strict):
     trials: dict[str, float | None]
 
 
+class EncoderFacts(_Strict):
+    """An encoder that was not trained by the run that scored it.
+
+    Attributes:
+        kind: Kind of encoder, as "open_clip".
+        spec: Its whole name, as the user gave it, without the folder of a file.
+        weights_hash: SHA-256 (hex) of its weights, or of what it answered with.
+        wants: What it wants of a volume.
+        settings: Settings of its kind: slices, window and the like.
+        origin: Where it comes from, as far as the user said.
+        licence: Its terms, as far as the user said.
+        note: What a reader is to know.
+    """
+
+    kind: str
+    spec: str
+    weights_hash: str
+    wants: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    origin: str = ""
+    licence: str = ""
+    note: str = "external: not trained on equal terms here"
+
+
 class Record(_Strict):
     """One run on one benchmark. See the module's docstring.
 
@@ -118,7 +146,10 @@ class Record(_Strict):
     where that is `cohort` too. `transfer` is the second cohort, of which tasks of transfer were scored; None where
     there was none. `settings` are the method's own. `contrasts` are the pairs of methods whose difference, first minus
     second, the experiment tests, and `controls` those second ones that are a control of the first. `part` is what was
-    scored of the cohort. `tuning` is how its settings were tuned; None: they are the experiment's, untuned.
+    scored of the cohort. `fold` is "2 of 5" for one fold, "5 pooled" for all of them out of fold, "" for the cohort's
+    own split. `texts` are "measured" where they were measured on masks, no reports. `tuning` is how its settings were
+    tuned; None: they are the experiment's, untuned. `terms` is a hash of what all methods of the experiment were
+    trained with; `encoder` is what came from outside to be scored.
     """
 
     schema_version: Literal[1] = 1
@@ -143,7 +174,11 @@ class Record(_Strict):
     contrasts: tuple[tuple[str, str], ...]
     controls: tuple[str, ...]
     part: Literal["test", "val"] = "test"
+    fold: str = ""
+    texts: Literal["", "measured"] = ""
     tuning: TuningFacts | None = None
+    terms: str = ""
+    encoder: EncoderFacts | None = None
     metrics: dict[str, Metric] = {}
     notes: dict[str, str] = {}
     training: Training | None = None
@@ -171,10 +206,20 @@ class Record(_Strict):
     @model_validator(mode="after")
     def _direction_as_declared(self) -> Record:
         for key, metric in self.metrics.items():
-            ranks = any(MetricKey.parse(key).matches(pattern) for pattern in self.declared.headline)
-            if ranks and metric.higher_is_better != self.declared.higher_is_better:
+            if metric.higher_is_better != in_declared_direction({key: metric}, self.declared)[key].higher_is_better:
                 raise ValueError(f"{key} is not of the direction that {self.benchmark} declares for its headline")
         return self
+
+
+def in_declared_direction(metrics: Mapping[str, Metric], declared: Declared) -> dict[str, Metric]:
+    """Metrics by `pool/metric`, the headlines and their references in the direction that a benchmark declares."""
+    side = {"higher_is_better": declared.higher_is_better}
+    return {key: one.model_copy(update=side) if _is_headline(key, declared) else one for key, one in metrics.items()}
+
+
+def _is_headline(key: str, declared: Declared) -> bool:
+    plain = replace(MetricKey.parse(key), reference="")
+    return any(plain.matches(pattern) for pattern in declared.headline)
 
 
 def cell_label(method: str, ablation: str, seed: int) -> str:

@@ -79,7 +79,7 @@ def describe(
         side, multiple = side_of(parts, region in atlas.unpaired), is_multiple(parts)
         words = {name: signal_of(name, volumes[name], here, white[name], multiple) for name in white}
         signals = {contrast: phrase for contrast, phrase in words.items() if phrase}
-        findings.append(Finding("", region, side, signals, round(here[0].radius_mm, 1), multiple))
+        findings.append(Finding("", region, side, signals, round(here[0].radius_mm, 1), multiple, "mask"))
     return findings
 
 

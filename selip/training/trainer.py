@@ -20,6 +20,7 @@ from torch import nn
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
 from selip.models.embeddings import Embeddings, embed_cohort
+from selip.models.monai_towers import file_hash
 from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.settings import ModelConfig
 from selip.records.record import Training
@@ -94,15 +95,14 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     """
     accelerator, data, common, model, plan = _start(run)
     training = Training(
-        steps=run.config.training.steps if run.method.prepare else 0,
-        chosen_step=0,
-        initial_weights_hash=weights_hash(common),
+        steps=run.config.training.steps if run.method.prepare else 0, chosen_step=0,
+        initial_weights_hash=weights_hash(common), batch_order_hash=plan.hash,
+        init="" if run.method.tower else file_hash(run.config.model.init),
         own_tower=model.config.volume_tower if run.method.tower else "",
-        batch_order_hash=plan.hash,
         precision=precision_of(run.config.training),
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         never_flipped=int((~data.texts.can_flip()[data.text_ids]).sum()),
-    )
+    )  # fmt: skip
     if run.method.prepare is not None:
         state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
         model.load_state_dict(state.best)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
 from selip.models.dual_encoder import DualEncoder
+from selip.models.monai_towers import load_weights
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import make_tokens
 from selip.models.volume_towers import contrast_positions
@@ -118,6 +120,8 @@ def initial_model(config: ModelConfig, cohort: Cohort, data: TrainingData, seed:
     """
     torch.manual_seed(seed)
     model = DualEncoder(config, cohort.info.shape, make_tokens(config, data.texts.texts)).eval()
+    if config.init:
+        load_weights(model.volume_tower.net, Path(config.init))
     model = model.to(data.contrasts.device)
     part = cohort.volumes.iloc[cohort.rows("train")][["text", "contrast", "sha256"]]
     known = content_hash([part.to_numpy().tolist(), data.texts.texts, cohort.info.shape, str(data.contrasts.device)])
@@ -151,12 +155,14 @@ def with_own_tower(
 ) -> DualEncoder:
     """`common` with the fields `tower` of its configuration replaced: another volume tower, the same text side.
 
+    Weights that the common tower starts from are none of another tower.
+
     Returns:
         `common` itself when nothing is replaced.
     """
     if not tower:
         return common
-    model = initial_model(replace(common.config, **tower), cohort, data, seed)
+    model = initial_model(replace(common.config, **tower, init=""), cohort, data, seed)
     for part in ("text_tower", "text_projection"):
         getattr(model, part).load_state_dict(getattr(common, part).state_dict())
     return model

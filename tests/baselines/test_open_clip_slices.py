@@ -12,7 +12,7 @@ from selip.models.volume_towers import make_volume_tower
 
 
 def test_its_tower_is_the_slice_tower():
-    assert isinstance(make_volume_tower(replace(ModelConfig(), **METHOD.tower)), SliceTower)
+    assert isinstance(make_volume_tower(replace(ModelConfig(), **METHOD.tower), (24, 28, 12)), SliceTower)
 
 
 def test_its_loss_is_clips(preparation, make_batch):

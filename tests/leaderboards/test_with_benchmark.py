@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.labels import ITEM_COLUMNS, TASKS, Part, TaskData
+from benchmarks.classification.class_tasks import TASKS
+from benchmarks.classification.labels import ITEM_COLUMNS, Part, TaskData
 from benchmarks.classification.predictions import Answers, score_answers
 from benchmarks.tasks import retrieval
 from benchmarks.tasks.retrieval import BENCHMARK

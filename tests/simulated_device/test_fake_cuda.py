@@ -82,7 +82,7 @@ def words():
 
 
 def tower(*overrides):
-    return make_volume_tower(read_experiment(experiment_file("quick"), list(overrides)).run.model)
+    return make_volume_tower(read_experiment(experiment_file("quick"), list(overrides)).run.model, (36, 42, 16))
 
 
 NETWORKS = {
@@ -117,5 +117,5 @@ def test_a_gradient_that_does_not_repeat_is_seen(as_on_cuda):
 
 
 def test_a_default_tower_keeps_windows_that_overlap_repeatable(as_on_cuda):
-    odd = make_volume_tower(ModelConfig(width=4, stages=3, pooled_shape=(3, 4, 2)))
+    odd = make_volume_tower(ModelConfig(width=4, stages=3, pooled_shape=(3, 4, 2)), (36, 42, 16))
     assert "AdaptiveAvgPool3DBackward0" not in gradients(odd, volumes)

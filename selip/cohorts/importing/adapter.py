@@ -23,6 +23,8 @@ import nibabel as nib
 import numpy as np
 
 from selip.data.cohort import IGNORE as IGNORE
+from selip.data.cohort_declaration import CohortDeclaration
+from selip.data.nifti import Image
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class StudyFiles:
         split: train, val, test, or "" (then seeded, by patient).
         site: Where it was acquired.
         age: Years.
+        place: Region ("" where unknown) and side that a table gives, for what the mask shows; None where it gives none.
+        own: Column `label:NAME`, `value:NAME` or `fold` to its value.
+        reader: Reads a contrast, or "mask", of a set that is no NIfTI; its paths may then be folders. None: NIfTI.
     """
 
     patient: str
@@ -56,6 +61,9 @@ class StudyFiles:
     split: str = ""
     site: str = ""
     age: str = ""
+    place: tuple[str, str] | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+    reader: Callable[[Path, str], Image] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ class Adapter:
             "studies" and "patients" is a label.
         scan: Reads names and tables only, never voxels; raises InputError when nothing of its layout is there.
         centre: Where the grid lies, see `selip.data.volumes`.
+        declares: Tasks, data sheet and more, see `selip.data.cohort_declaration`.
+        texts: Where texts come from unless the user says, see `selip.cohorts.importing.study_texts`.
         example: Writes a tiny source of that layout below an empty folder and returns it, for the tests; see
             `write_case` and its like below.
     """
@@ -100,6 +110,8 @@ class Adapter:
     expected: Mapping[str, int]
     scan: Callable[[Path], Scan]
     centre: Literal["foreground", "world"] = "foreground"
+    declares: CohortDeclaration = field(default_factory=CohortDeclaration)
+    texts: Literal["extracted", "none"] = "extracted"
     example: Callable[[Path], Path] | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from selip.cohorts.importing.adapter import Scan, StudyFiles, unfit_label
 from selip.cohorts.importing.study_texts import Texts, has_text
+from selip.data.cohort_declaration import CohortDeclaration
 from selip.data.findings import CONTRASTS
 from selip.data.splits import SPLITS, assign_splits
 from selip.data.tables import id_key, is_no_report
@@ -67,6 +68,7 @@ class SetFacts:
     name: str
     licence: str = ""
     citation: str = ""
+    declares: CohortDeclaration = field(default_factory=CohortDeclaration)
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ class Recipe:
         seed: Seed of the split, or of the val part, where the set gives none.
         centre: Where the grid lies, see `selip.data.volumes`.
         texts: Where a contrast has no text: "extracted" from the report (from the mask without a report), "report" as
-            it is, or "masks" (measured, whatever the report).
+            it is, "masks" (measured, whatever the report), or "none".
         language: Language of the reports.
         strict: Whether one study that cannot be imported refuses the import.
         workers: Processes; 0 for one a core.
         command: Command that rebuilds the cohort, for its facts.
         profile: Profile of the cohort.
+        conflict: Rule for sides, see `selip.data.cohort_declaration`.
     """
 
     shape: tuple[int, int, int]
@@ -97,6 +100,7 @@ class Recipe:
     workers: int = 0
     command: str = ""
     profile: str = "imported"
+    conflict: str = "mask"
 
     def __post_init__(self) -> None:
         """Checks the choices; raises InputError when one is not allowed."""

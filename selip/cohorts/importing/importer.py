@@ -39,6 +39,7 @@ from selip.cohorts.importing.study_import import SUFFIX as PIECE
 from selip.cohorts.importing.study_import import make_pieces, piece_of
 from selip.cohorts.importing.study_texts import SOURCE_WORDS, StudyTexts, findings_source, read_findings, study_texts
 from selip.data.cohort import READ_FINDINGS, Cohort, CohortInfo
+from selip.data.cohort_declaration import completed
 from selip.data.cohort_writer import CohortWriter, check_free
 from selip.data.findings import CONTRASTS
 from selip.data.states import COLUMN as STATE
@@ -48,7 +49,6 @@ from selip.system.errors import InputError, counted, listed
 from selip.system.files import LOCK, held, remove_leftovers
 
 PROBLEMS_SHOWN = 20
-
 Say = Callable[[str], None]
 Counted = Callable[[int, int], None]
 
@@ -83,7 +83,7 @@ def import_adapter(
         )
     say(f"{adapter.name}: licence: {adapter.licence}; cite: {adapter.citation}; {adapter.source}")
     say(counts_line(scan, adapter.expected))
-    options["centre"] = centre or adapter.centre
+    options = {"texts": adapter.texts, **options, "centre": centre or adapter.centre}
     return import_studies(adapter, scan, out, root=source, progress=progress, say=say, **options)
 
 
@@ -111,7 +111,8 @@ def import_studies(
     Raises:
         InputError: A setting is wrong, `out` is in use, no study came through, or with `strict` one did not.
     """
-    recipe, out, scan = Recipe(**options), Path(out), tidied(scan)
+    recipe, out, scan = Recipe(conflict=facts.declares.conflict, **options), Path(out), tidied(scan)
+    tasks = completed(facts.declares, own := sorted({column for study in scan.studies for column in study.own}))
     with _work_folder(out) as work:
         problems = [problem(line) for line in scan.problems]
         _say_some(say, problems)
@@ -125,12 +126,13 @@ def import_studies(
         _say_some(say, left_out)
         kept = [study for position, study in enumerate(fit) if position not in failed]
         _refuse_failures(kept, left_out, recipe.strict)
-        columns = {"volumes.csv": (STATE,), "studies.csv": (READ_FINDINGS,) if recipe.texts == "report" else ()}
-        with CohortWriter(out, cohort_info(facts, kept, recipe), work / "cohort", columns) as writer:
+        columns = {"volumes.csv": (STATE,), "studies.csv": (*([READ_FINDINGS] * (recipe.texts == "report")), *own)}
+        info = replace(cohort_info(facts, kept, recipe), tasks=tasks)
+        with CohortWriter(out, info, work / "cohort", columns) as writer:
             _write_studies(writer, kept, parts, work, recipe, say)
             write_quarantine(writer.partial / QUARANTINE, [*left_out, *problems])
         shutil.rmtree(work, ignore_errors=True)
-    more = f"; reasons and {len(problems)} problems are in {out / QUARANTINE}" if left_out or problems else ""
+    more = f"; reasons and {len(problems)} problems are in {out / QUARANTINE}" * bool(left_out or problems)
     say(f"{len(kept)} of {len(scan.studies)} studies imported, {len(left_out)} left out{more}")
     return Cohort.open(out)
 
@@ -171,6 +173,7 @@ def cohort_info(facts: Adapter | SetFacts, studies: Sequence[StudyFiles], recipe
         licence=facts.licence,
         citation=facts.citation,
         command=recipe.command,
+        sheet=facts.declares.sheet,
     )
 
 
@@ -190,12 +193,14 @@ def _write_studies(
     """Writes the studies in their order, and says where their texts came from and what their reports were read as."""
     counts: Counter[str] = Counter()
     small: dict[str, int] = {}
+    differing: list[str] = []
     states: Counter[str] = Counter()
     readings: list[tuple[str, ReportReading]] = []
     for study in studies:
         piece = piece_of(study, work, recipe)
         small |= {study.study: piece.pieces_left_out} if piece.pieces_left_out else {}
-        found = study_texts(study, piece.findings, recipe.texts, recipe.language)
+        found = study_texts(study, piece.findings, recipe.texts, recipe.language, recipe.conflict)
+        differing += [study.study] if found.differs else []
         counts.update(found.sources.values())
         states.update(found.states.values())
         readings += [(study.study, found.reading)] if found.reading else []
@@ -210,6 +215,8 @@ def _write_studies(
     if small:
         masks = f"{sum(small.values())} pieces of {counted([*small], 'mask')}"
         say(f"{masks} are too small for the words that are measured ({listed([*small])})")
+    if differing:
+        say(f"{counted(differing, 'study')} with another side in the table than on the mask, rule: {recipe.conflict}")
     say(f"states of {states.total()} volumes: {', '.join(f'{name} {states[name]}' for name in STATES)}")
     for line in [*reading_lines(readings, recipe.language), *label_lines(studies)]:
         say(line)
@@ -226,6 +233,7 @@ def _study_values(study: StudyFiles, found: StudyTexts, split: str) -> dict[str,
         "labels": json.dumps(sorted({*study.labels})),
         "age": study.age,
         READ_FINDINGS: read_findings(found),
+        **study.own,
     }
 
 

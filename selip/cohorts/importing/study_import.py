@@ -155,8 +155,9 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> StudyPiece:
     Raises:
         InputError: A file is unreadable, the volumes lie apart, or the mask does not fit them.
     """
-    images = {contrast: read_nifti(path) for contrast, path in study.volumes.items()}
-    lesion = _read_mask(study, images) if study.mask else None
+    read = study.reader or (lambda path, name: read_nifti(path, constant_ok=name == "mask"))
+    images = {contrast: read(path, contrast) for contrast, path in study.volumes.items()}
+    lesion = _on_grid(study, read(study.mask, "mask"), images) if study.mask else None
     grid = study_grid(list(images.values()), recipe.shape, recipe.spacing_mm, recipe.centre)
     arrays = np.stack([to_grid(image, grid) for image in images.values()])
     if lesion is None:
@@ -171,8 +172,8 @@ def read_piece(study: StudyFiles, recipe: Recipe) -> StudyPiece:
     return StudyPiece(arrays, mask, measured, count_left_out(label_levels(lesion, study.levels), lesion.affine))
 
 
-def _read_mask(study: StudyFiles, images: dict[str, Image]) -> Image:
-    mask = read_nifti(study.mask or "", constant_ok=True)
+def _on_grid(study: StudyFiles, mask: Image, images: dict[str, Image]) -> Image:
+    """The mask of a study, which must be on the grid of its volume."""
     names = [study.mask_contrast] if study.mask_contrast else [*images]
     if names[0] not in images:
         raise InputError(f"got mask {study.mask} of {names[0]}, which has no volume; allowed: one; add the volume")

@@ -8,14 +8,26 @@ from typing import Literal
 
 from selip.cohorts.importing.adapter import StudyFiles
 from selip.cohorts.importing.report_reading import ReportReading, read_report
-from selip.data.findings import NORMAL_TEXT, Finding, clauses_of, findings_from_json, findings_text, findings_to_json
+from selip.data.findings import (
+    NORMAL_TEXT,
+    SIDES,
+    Clause,
+    Finding,
+    clauses_of,
+    findings_from_json,
+    findings_text,
+    findings_to_json,
+    parse_findings_text,
+)
 from selip.data.states import ABNORMAL, NORMAL, UNKNOWN, label_state, text_state
 from selip.reports.extraction.extractor import Extraction
 
-Texts = Literal["extracted", "report", "masks"]
+Texts = Literal["extracted", "report", "masks", "none"]
 
 GIVEN, EXTRACTED, MASKS = "given", "extracted", "masks"
-UNSAID, UNRECOGNISED, REPORT, LABELS = "unsaid", "unrecognised", "report", "labels"
+UNSAID, UNRECOGNISED, REPORT, LABELS, NONE = "unsaid", "unrecognised", "report", "labels", "none"
+UNDESCRIBED = "not described"
+"""Text of a volume that nobody described."""
 SOURCE_WORDS: Mapping[str, str] = {
     GIVEN: "given with the set",
     EXTRACTED: "extracted from the report",
@@ -24,6 +36,7 @@ SOURCE_WORDS: Mapping[str, str] = {
     UNRECOGNISED: "the report's sentences, as no finding was recognised",
     REPORT: "the report as it is",
     LABELS: "the study's labels alone",
+    NONE: "none: nobody described them",
 }
 
 
@@ -37,6 +50,7 @@ class StudyTexts:
         findings: Structured findings as JSON, "" when they are unknown.
         states: Contrast -> one of STATES.
         reading: Of the report, None when it was not read.
+        differs: Whether table and mask told different sides.
     """
 
     texts: Mapping[str, str]
@@ -44,6 +58,7 @@ class StudyTexts:
     findings: str = ""
     states: Mapping[str, str] = field(default_factory=dict)
     reading: ReportReading | None = None
+    differs: bool = False
 
 
 def lacks_text(study: StudyFiles, contrast: str) -> bool:
@@ -59,35 +74,78 @@ def measures_mask(study: StudyFiles, texts: Texts) -> bool:
 
 def has_text(study: StudyFiles, texts: Texts) -> bool:
     """True when every volume of a study will have a text."""
-    other = study.report.strip() or study.labels or measures_mask(study, texts)
+    other = study.report.strip() or study.labels or measures_mask(study, texts) or (texts == "none" and study.mask)
     return bool(other) or not any(lacks_text(study, contrast) for contrast in study.volumes)
 
 
-def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str) -> StudyTexts:
+def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str, conflict: str = "mask") -> StudyTexts:
     """Texts and states of a study.
 
-    Texts that the set gives stay. The other contrasts get the first that there is: findings measured from the mask, the
-    normal sentence where the labels say normal and no report says otherwise, findings extracted from the report (the
-    report's sentences where it says nothing of the contrast, or nothing was read), the report, the labels. Structured
-    findings are kept when no text was given and, if they were extracted, the report speaks of every contrast.
+    Texts that the set gives stay, and are the findings where all are given, in clauses. The other contrasts get the
+    first that there is: findings measured from the mask, the normal sentence where the labels say normal and no report
+    says otherwise, findings extracted from the report (the report's sentences where it says nothing of the contrast, or
+    nothing was read), the report, the labels. Structured findings are kept when no text was given and, if they were
+    extracted, the report speaks of every contrast. With "none" nothing is measured or read: a volume whose study has a
+    mask is abnormal, and nobody described it.
 
-    `measured` are findings of its mask as JSON, "" when they were not asked for.
+    `measured` are findings of its mask as JSON, "" when they were not asked for; `conflict` is as of `at_place`.
     """
     given = {contrast: text for contrast, text in study.texts.items() if not lacks_text(study, contrast)}
     missing = [contrast for contrast in study.volumes if contrast not in given]
     if not missing:
-        other = StudyTexts({})
+        other = StudyTexts({}, findings=_structured(given))
+    elif texts == "none":
+        other = _same(UNDESCRIBED, NONE, missing, ABNORMAL if study.mask else label_state(study.labels))
     elif measured:
-        other = _from_findings(findings_from_json(measured), missing)
+        placed, differs = at_place(study, findings_from_json(measured), conflict)
+        other = _from_findings(placed, missing) if placed is not None else _same(UNDESCRIBED, NONE, missing, ABNORMAL)
+        other = replace(other, differs=differs)
     elif not study.report.strip():
         other = _from_labels(study.labels, missing)
     else:
         other = _from_report(study, texts, language, missing)
     sources = dict.fromkeys(given, GIVEN) | dict(other.sources)
     states = {contrast: _given_state(text, study.labels, language) for contrast, text in given.items()}
-    return StudyTexts(
-        given | dict(other.texts), sources, "" if given else other.findings, states | dict(other.states), other.reading
+    findings = "" if given and missing else other.findings
+    return replace(
+        other, texts=given | dict(other.texts), sources=sources, findings=findings, states=states | dict(other.states)
     )
+
+
+def _structured(texts: Mapping[str, str]) -> str:
+    """Findings of texts in clauses, by contrast, as JSON: clauses of one place are one finding; "" for other texts."""
+    if UNKNOWN in map(text_state, texts.values()):
+        return ""
+    signals: dict[str, dict[str, str]] = {}
+    for contrast, text in texts.items():
+        for clause in parse_findings_text(text):
+            of_place = signals.setdefault(clause.location, {})
+            of_place[contrast] = f"{of_place[contrast]} and {clause.signal}" if contrast in of_place else clause.signal
+    return findings_to_json([finding_at(location, "table", of) for location, of in signals.items()])
+
+
+def finding_at(location: str, source: str, signals: Mapping[str, str]) -> Finding:
+    """A finding at a place in words, "left frontal lobe", whose lesion type nobody knows."""
+    side = Clause(location, "").side
+    region = " ".join(word for word in location.split() if word.lower() not in SIDES)
+    return Finding("", region or location, side if region else "midline", dict(signals), source=source)
+
+
+def at_place(study: StudyFiles, findings: list[Finding], conflict: str) -> tuple[list[Finding] | None, bool]:
+    """Findings measured on a mask, at the place that a table gives; and whether the two told different sides.
+
+    The one finding has the table's region and side, and the signals of the largest that was measured. Where the sides
+    differ, `conflict` decides: "mask" or "table" keeps that side, "unknown" gives None.
+    """
+    if study.place is None or not findings:
+        return findings, False
+    region, side = study.place
+    first = findings[0]
+    differs = {side, first.side} == {"left", "right"}
+    if differs and conflict == "unknown":
+        return None, True
+    kept = first.side if not side or (differs and conflict == "mask") else side
+    return [replace(first, region=region or first.region, side=kept, source="mask+table")], differs
 
 
 def read_findings(found: StudyTexts) -> str:
@@ -154,7 +212,7 @@ def _in_contrasts(finding: Finding, contrasts: list[str]) -> Finding:
     """The finding with its signal of no named contrast given to each contrast that has none of its own."""
     named = {contrast: signal for contrast, signal in finding.signals.items() if contrast}
     shared = dict.fromkeys(contrasts, finding.signals[""]) if "" in finding.signals else {}
-    return replace(finding, signals=shared | named)
+    return replace(finding, signals=shared | named, source="report")
 
 
 def _from_findings(findings: list[Finding], contrasts: list[str]) -> StudyTexts:

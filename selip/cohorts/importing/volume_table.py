@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selip.cohorts.importing.adapter import unfit_label
 from selip.cohorts.importing.file_layout import years
-from selip.data.findings import CONTRASTS, NORMAL_TEXT, findings_text, is_normal, parse_findings_text
+from selip.data.cohort_declaration import LABEL, VALUE, is_number, is_own
+from selip.data.findings import CONTRASTS, NORMAL_TEXT, SIDES, findings_text, is_normal, parse_findings_text
 from selip.data.splits import SPLITS
 from selip.data.tables import is_no_report, is_placeholder, read_table
+from selip.reports.ontology import places
 from selip.system.errors import InputError
 
-REQUIRED = ("patient", "study", "contrast", "path", "report")
-OPTIONAL = ("findings", "mask", "labels", "split", "site", "age")
-STUDY_FIELDS = ("patient", "report", "labels", "split", "site", "age")
+REQUIRED = ("patient", "study", "contrast", "path")
+OPTIONAL = ("report", "findings", "mask", "labels", "split", "site", "age", "region", "side")
 CONTRAST_ALIASES: Mapping[str, str] = {
     "t1w": "T1", "t1n": "T1", "t2w": "T2", "fla": "FLAIR", "t2f": "FLAIR", "t2flair": "FLAIR", "trace": "DWI",
     "t1ce": "T1c", "t1gd": "T1c", "t1post": "T1c", "t1wks": "T1c", "t1postgd": "T1c",
@@ -40,6 +40,8 @@ class VolumeRow:
     split: str
     site: str
     age: str
+    clinical_place: tuple[str, str] | None
+    own: Mapping[str, str]
 
     @property
     def place(self) -> str:
@@ -69,48 +71,14 @@ def read_rows(csv_file: Path, root: Path) -> list[VolumeRow]:
     return rows
 
 
-def group_studies(rows: Sequence[VolumeRow]) -> list[list[VolumeRow]]:
-    """Rows by study in order of first appearance.
-
-    Raises:
-        InputError: Rows of a study disagree about what a study has once, or a contrast of it occurs twice.
-    """
-    studies: dict[str, list[VolumeRow]] = defaultdict(list)
-    for row in rows:
-        for other in studies[row.study]:
-            _check_pair(other, row)
-        studies[row.study].append(row)
-    return list(studies.values())
-
-
-def check_splits(rows: Sequence[VolumeRow]) -> None:
-    """Refuses a table that gives a split, but not one part to each patient.
-
-    Raises:
-        InputError: A patient is in two parts, or some rows have a split and some have none.
-    """
-    blank = [row for row in rows if not row.split]
-    if len(blank) == len(rows):
-        return
-    if blank:
-        raise InputError(f"{blank[0].place}: got no split; allowed: a split in all rows or in none; fill it in")
-    first: dict[str, VolumeRow] = {}
-    for row in rows:
-        other = first.setdefault(row.patient, row)
-        if row.split != other.split:
-            raise InputError(
-                f"{row.place}: got split {row.split} for patient {row.patient}, who is in {other.split} in row "
-                f"{other.number}; allowed: one part a patient; move the patient's studies together"
-            )
-
-
 def _check_columns(csv_file: Path, columns: Sequence[str]) -> None:
     wrong = [f"no column {column!r}" for column in REQUIRED if column not in columns]
-    wrong += [f"unknown column {column[:30]!r}" for column in columns if column not in REQUIRED + OPTIONAL]
+    known = REQUIRED + OPTIONAL
+    wrong += [f"unknown column {column[:30]!r}" for column in columns if column not in known and not is_own(column)]
     if wrong:
         raise InputError(
             f"got {csv_file} with {', '.join(wrong[:4])}; allowed: {', '.join(REQUIRED)} and optionally "
-            f"{', '.join(OPTIONAL)}; rename or remove columns"
+            f"{', '.join(OPTIONAL)}, fold, label:NAME, value:NAME; rename or remove columns"
         )
 
 
@@ -118,10 +86,10 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
     for key in ("patient", "study"):
         if not record[key] or not record[key].isprintable():
             raise InputError(f"got {key} {record[key][:40]!r}; allowed: a printable id; fill it in")
-    if is_no_report(record["report"]):
-        got = f"report {record['report'][:40]!r}, which is none" if record["report"] else "an empty report"
-        raise InputError(f"got {got}; allowed: findings in words; add the text or remove the study")
-    record = {key: "" if key in OPTIONAL and is_placeholder(value) else value for key, value in record.items()}
+    if record.get("report") and is_no_report(record["report"]):
+        got = f"report {record['report'][:40]!r}, which is none"
+        raise InputError(f"got {got}; allowed: findings in words; write the text, or leave it empty")
+    record = {key: "" if key not in REQUIRED and is_placeholder(value) else value for key, value in record.items()}
     split, age = record.get("split", "").lower(), record.get("age", "")
     if split and split not in SPLITS:
         raise InputError(f"got split {split!r}; allowed: {', '.join(SPLITS)}; mend it, or leave the column empty")
@@ -136,14 +104,38 @@ def _parse_row(number: int, record: Mapping[str, str], root: Path) -> VolumeRow:
         study=record["study"],
         contrast=_contrast(record["contrast"]),
         path=_inside(record["path"], root),
-        report=record["report"],
+        report=record.get("report", ""),
         text=_pair_text(record),
         mask=_inside(record["mask"], root) if record.get("mask") else None,
         labels=tuple(sorted(labels)),
         split=split,
         site=record.get("site", ""),
         age=years(age),
+        clinical_place=_place(record),
+        own=_own(record),
     )
+
+
+def _place(record: Mapping[str, str]) -> tuple[str, str] | None:
+    """Region in the words of the ontology, "" where none is given, and side; None where neither is."""
+    region, side = record.get("region", "").lower(), record.get("side", "").lower()
+    if side and side not in SIDES:
+        raise InputError(f"got side {side!r}; allowed: {', '.join(SIDES)}; mend it, or leave it empty")
+    known = {one for one, _ in places(region) or places(f"{region} lobe")}
+    if region and len(known) != 1:
+        raise InputError(f"got region {region[:40]!r}; allowed: one known region, as 'frontal lobe'; mend it")
+    return (min(known, default=""), side) if region or side else None
+
+
+def _own(record: Mapping[str, str]) -> dict[str, str]:
+    """The columns that are tasks or the fold, without what is empty."""
+    own = {column: value for column, value in record.items() if value and is_own(column)}
+    for column, value in own.items():
+        if column.startswith(VALUE) and not is_number(value):
+            raise InputError(f"got {column} {value[:40]!r}; allowed: a number; mend it, or leave it empty")
+        if column.startswith(LABEL) and (unfit := unfit_label([value])):
+            raise InputError(f"got {column}, {unfit}")
+    return own
 
 
 def _contrast(name: str) -> str:
@@ -186,21 +178,3 @@ def _inside(text: str, root: Path) -> Path:
     if not found:
         raise InputError(f"got path {text[:200]!r}, no file in {root}; allowed: a NIfTI file within it; mend the path")
     return path
-
-
-def _check_pair(first: VolumeRow, row: VolumeRow) -> None:
-    """Refuses two rows of one study that disagree, or are of one contrast."""
-    for key in STUDY_FIELDS:
-        one, other = (str(getattr(each, key)) for each in (first, row))
-        if one != other:
-            raise InputError(
-                f"{row.place}: got {key} {other[:40]!r} and, in row {first.number} of the same study, {one[:40]!r}; "
-                f"allowed: one {key} a study; mend the rows or rename the study"
-            )
-    if row.contrast == first.contrast:
-        raise InputError(
-            f"{row.place}: got this contrast again, as in row {first.number}; allowed: one volume of a contrast a "
-            "study; remove one or give it another study id"
-        )
-    if row.mask and first.mask and row.mask != first.mask:
-        raise InputError(f"{row.place}: got mask {row.mask} and {first.mask}; allowed: one mask a study; keep one")

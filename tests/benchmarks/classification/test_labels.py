@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.classification.labels import MIN_PATIENTS, TASKS, Shown, load_task, load_tasks, lobe_of
+from benchmarks.classification.class_tasks import TASKS, Shown, lobe_of, own_pools, own_tasks
+from benchmarks.classification.labels import MIN_PATIENTS, load_task, load_tasks
 from selip.cohorts.phantom.lesions import ATROPHY_REGION
 from selip.cohorts.phantom.regions import REGIONS
+from selip.data.cohort_declaration import DeclaredTask
 from selip.data.findings import NORMAL_TEXT, Finding, findings_from_json
 from selip.system.errors import InputError
 
@@ -55,7 +57,7 @@ def test_labels_are_the_truth_that_the_contrast_shows(name):
         ((INFARCT, PLAQUE), {"infarct", "plaque"}, ("abnormal", None, None, None)),
         ((INFARCT, replace(INFARCT, lesion_type="plaque")), set(), ("abnormal", None, "thalamus", "left")),
         ((replace(INFARCT, side="bilateral"),), {"infarct"}, ("abnormal", "infarct", "thalamus", None)),
-        (None, {"infarct"}, ("abnormal", "infarct", None, None)),
+        (None, {"infarct"}, ("abnormal", None, None, None)),
         (None, {"infarct", "plaque"}, ("abnormal", None, None, None)),
     ],
 )
@@ -63,6 +65,52 @@ def test_a_volume_has_a_class_when_there_is_just_one(findings, labels, expected)
     volume = Shown("at left thalamus shows high signal", findings, frozenset(labels))
     names = ("abnormal", "lesion_type", "lobe", "side")
     assert tuple(BY_NAME[name].label(volume) for name in names) == expected
+
+
+def test_a_label_of_a_study_is_a_task_of_its_own_and_never_a_lesion_type():
+    grade = Shown("not described", None, frozenset({"grade 3"}))
+    placed = replace(grade, findings=(replace(INFARCT, lesion_type=""),))
+    for volume in (grade, placed):
+        assert BY_NAME["study_label"].label(volume) == "grade 3"
+        assert BY_NAME["lesion_type"].label(volume) is None
+    assert BY_NAME["study_label"].label(replace(grade, findings=(INFARCT,))) is None
+    assert BY_NAME["study_label"].label(replace(grade, findings=())) is None
+    assert BY_NAME["study_label"].label(replace(grade, labels=frozenset({"grade 3", "cyst"}))) is None
+
+
+def declared_cohort(**tasks):
+    """The toy cohort with a hand of each patient, unknown for every fourth."""
+    cohort = toys.toy_cohort()
+    hands = [("" if row % 4 == 0 else "left" if row % 5 < 3 else "right") for row in range(len(cohort.studies))]
+    studies = cohort.studies.assign(**{"label:hand": hands})
+    return replace(cohort, studies=studies, info=replace(cohort.info, tasks={"label:hand": DeclaredTask(**tasks)}))
+
+
+def test_a_declared_label_is_scored_under_its_own_name_where_its_contrasts_show_it():
+    cohort = declared_cohort(classes=("right", "left"), contrasts=("T1",))
+    tasks, notes = load_tasks(replace(toys.toy_subject(), cohort=cohort), PARTS)
+    (hand,) = [data for data in tasks if data.task.name == "hand"]
+    told = dict(zip(cohort.studies["patient_id"], cohort.studies["label:hand"], strict=True))
+    for part in PARTS:
+        items = hand.parts[part].items
+        assert set(items["contrast"]) == {"T1"}
+        assert [hand.classes[label] for label in hand.parts[part].labels] == [told[one] for one in items["patient_id"]]
+        assert len(items) == sum(
+            bool(told[one]) for one in set(cohort.volumes[cohort.volumes["split"] == part]["patient_id"])
+        )
+    assert hand.classes == ("right", "left")
+    assert notes["task hand"].startswith("2 classes")
+    assert own_pools(cohort) == ("hand",)
+
+
+def test_classes_of_a_cohort_in_folds_are_those_of_all_its_patients():
+    cohort = declared_cohort()
+    some = cohort.studies["label:hand"].eq("right") & cohort.studies["split"].eq("test")
+    few = cohort.studies["label:hand"].mask(some & (some.cumsum() > 2), "")
+    fewer = replace(cohort, studies=cohort.studies.assign(**{"label:hand": few}))
+    (hand,) = own_tasks(fewer)
+    assert load_task(hand, fewer, PARTS)[0] is None, "two patients are too few for a split"
+    assert load_task(hand, replace(fewer, fold="1 of 5"), PARTS)[0].classes == ("left", "right")
 
 
 def test_a_volume_whose_text_is_normal_shows_no_label_of_its_study():

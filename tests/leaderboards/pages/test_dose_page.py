@@ -9,8 +9,12 @@ import pytest
 from leaderboards.pages.dose_page import dose_frame, dose_page
 from leaderboards.scores.dose_response import read_doses
 from leaderboards.site.build import build_leaderboard
+from selip.records.record import TuningFacts
 from selip.system.errors import InputError
 
+FACTS = TuningFacts(
+    cohort="x", seeds=(1000,), score="s", chosen="default", settings={}, edges=(), trials={"default": 0.4}
+)
 SEEDS = range(3)
 
 
@@ -46,6 +50,22 @@ def test_without_its_positive_control_a_sweep_cannot_judge(sweep):
     found = dose_page(read_doses(sweep([2.5], 0.9), 500), 500)
     assert found.verdicts[0].kind == "warn"
     assert found.verdicts[0].text.startswith("This sweep cannot judge: its positive control (wordings=8) is not seen")
+
+
+def test_a_gain_that_shuffled_similarity_has_too_is_none_of_structure(sweep, factory):
+    folder = sweep([2.5], 2.5)
+    for seed in SEEDS:
+        factory.add_run(folder / "doses" / "positive_control", "shuffled_selip", seed, 60, skill=2.5)
+    found = dose_page(read_doses(folder, 500), 500).verdicts[0]
+    assert found.kind == "warn"
+    assert "selip − shuffled_selip = " in found.text
+
+
+def test_a_tuned_sweep_says_what_was_tuned(sweep, factory):
+    folder = sweep([2.5], 2.5)
+    for seed in SEEDS:
+        factory.add_run(folder / "doses" / "wordings=0", "clip_x2", seed, 60, tuning=FACTS)
+    assert [block.title for block in dose_page(read_doses(folder, 100), 100).blocks][-1] == "Tuning"
 
 
 def test_doses_that_are_not_run_yet_are_named(sweep):

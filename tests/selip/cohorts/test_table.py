@@ -86,6 +86,35 @@ def test_findings_are_the_text_in_canonical_order_and_the_report_stands_in(rows,
         "Normal again.",
     ]
     assert list(cohort.studies["report"]) == ["A lesion on the right.", "Normal.", "Normal again."]
+    assert [cohort.findings(study) for study in ("s1", "s2", "s3")] == [None, [], None]
+
+
+def test_findings_of_every_contrast_are_structured_findings_with_their_source(rows, tmp_path):
+    words = ("at left frontal lobe shows high signal", "at left frontal lobe shows low signal; at brainstem shows x")
+    for row, findings in zip(rows, (*words, "no abnormal signal in the brain", words[0]), strict=True):
+        row |= {"findings": findings, "report": ""}
+    cohort = run(rows, tmp_path)
+    lobe, stem = sorted(cohort.findings("s1"), key=lambda one: one.region, reverse=True)
+    assert (lobe.region, lobe.side, lobe.signals) == (
+        "frontal lobe", "left", {"T1": "high signal", "FLAIR": "low signal"},
+    )  # fmt: skip
+    assert (stem.region, stem.side, stem.signals, stem.source) == ("brainstem", "midline", {"FLAIR": "x"}, "table")
+    assert cohort.findings("s2") == []
+
+
+def test_columns_and_a_file_beside_the_table_declare_tasks_and_folds(rows, tmp_path):
+    for row, fold, idh in zip(rows, "1122", ("mutant", "mutant", "wildtype", ""), strict=True):
+        row |= {"fold": fold, "label:idh": idh, "value:edss": "2.5"}
+    declared = "tasks: {idh: {title: IDH, classes: [wildtype, mutant]}}\nsheet: {licence: mine, collections: [X]}\n"
+    (tmp_path / "mine.yaml").write_text(declared)
+    info = run(rows, tmp_path).info
+    assert {column: task.title for column, task in info.tasks.items()} == {"label:idh": "IDH", "value:edss": "edss"}
+    assert (info.sheet.collections, info.licence) == (("X",), "mine")
+    studies = Cohort.open(tmp_path / "out").studies
+    assert studies[["fold", "label:idh"]].to_numpy().tolist() == [["1", "mutant"], ["2", "wildtype"], ["2", ""]]
+    (tmp_path / "mine.yaml").write_text("tasks: {grade: {}}\n")
+    with pytest.raises(InputError, match="without a column: grade"):
+        import_table(tmp_path / "mine.csv", tmp_path / "other", **GRID)
 
 
 def test_labels_site_age_and_split_are_kept(rows, tmp_path):
@@ -219,7 +248,13 @@ BAD_TABLE = {
     "missing": (put(2, path="p2/none.nii.gz"), ["row 4", "study 's2'", "p2/none.nii.gz", "no file"]),
     "folder": (put(2, path="p2"), ["row 4", "study 's2'", "'p2'", "no file"]),
     "contrast": (put(2, contrast="SWI"), ["row 4", "study 's2'", "'SWI'", "T1, T2, FLAIR, DWI, ADC, T1c"]),
-    "empty report": (put(2, report="  "), ["row 4", "study 's2'", "empty report"]),
+    "neither report nor findings nor mask": (put(2, report="  "), ["row 4", "study s2", "no report, no findings and"]),
+    "number that is none": (put(2, **{"value:edss": "high"}), ["row 4", "value:edss 'high'"]),
+    "task of every cohort": (put(2, **{"label:side": "left"}), ["called 'side'", "label:my_side"]),
+    "label and value of one name": (put(2, **{"label:a": "x", "value:a": "1"}), ["label:a and value:a"]),
+    "side that is none": (put(2, side="lft"), ["row 4", "side 'lft'", "left, right"]),
+    "region that is none": (put(2, region="knee"), ["row 4", "region 'knee'"]),
+    "patient without a fold": (put(2, fold="1"), ["patient p1", "one fold a patient"]),
     "placeholder for a report": (put(2, report="N/A"), ["row 4", "study 's2'", "report 'N/A', which is none"]),
     "number for a report": (put(2, report="0"), ["row 4", "report '0', which is none"]),
     "label of no task": (put(2, labels="tumour; WHO II/III"), ["row 4", "label 'WHO II/III'", "without '/'"]),
@@ -305,7 +340,7 @@ def test_a_bad_table_is_one_line_and_leaves_nothing(case, rows, tmp_path):
     [
         (b"", "without rows"),
         (b"patient,study,contrast,path,report\n", "without rows"),
-        (b"patient,study,contrast,path\na,b,T1,c\n", "no column 'report'"),
+        (b"patient,study,contrast,report\na,b,T1,c\n", "no column 'path'"),
         (b"patient|study|contrast|path|report\na|b|T1|c|d\n", "no column 'patient'"),
         (b"patient;study;contrast;path;report\na;b;T1;c;d;e\n", "row 2 with 6 fields"),
         (b"patient,study,contrast,path,report,Path \na,b,T1,c,d,e\n", "column 'path' twice"),

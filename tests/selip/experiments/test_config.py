@@ -8,12 +8,16 @@ import yaml
 
 from baselines import METHODS
 from baselines.ablations import ABLATIONS
+from selip.cohorts.phantom.profiles import resolve
 from selip.experiments.catalogue import EXPERIMENTS, check_names, experiment_file, find_benchmark, find_method
 from selip.experiments.experiment_file import grid, read_experiment
+from selip.experiments.sweep import dosed
+from selip.experiments.tuning import tuning_experiment
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, to_mapping
 from selip.training.settings import RunConfig
 
+REPORTS = ("reports", "study", "sweep")
 PACKAGED = sorted(EXPERIMENTS.glob("*.yaml"))
 OVERLAYS = [(path, profile) for path in PACKAGED for profile in yaml.safe_load(path.read_text()).get("profiles", {})]
 
@@ -62,6 +66,27 @@ def test_standard_is_every_method_with_three_seeds():
     assert config.seeds == (0, 1, 2)
     small = read_experiment(experiment_file("standard"), ["profile=quick", "seeds=3", "training.steps=7"])
     assert (small.seeds, small.run.training.steps, small.run.training.batch_size) == ((0, 1, 2), 7, 32)
+
+
+def test_every_dose_of_the_packaged_sweep_can_be_built_and_none_is_run_twice():
+    config = read_experiment(experiment_file("sweep"))
+    found = dosed(config)
+    built = [
+        (resolve(one.cohort.profile, {**one.cohort.settings, "n_patients": one.cohort.patients}), one.run, one.seeds)
+        for one in found.values()
+    ]
+    assert all(built.count(one) == 1 for one in built)
+    assert all(values[0] != values[1] for values in config.doses.values())
+    assert {*sum(config.contrasts, ())} == {*config.methods}
+    assert "shuffled_selip" in config.methods
+    assert found["positive_control"].cohort.seed == config.cohort.seed
+    tuned_on = tuning_experiment(read_experiment(experiment_file("study")), 2, ()).cohort.seed
+    assert len({config.cohort.seed, read_experiment(experiment_file("study")).cohort.seed, tuned_on, 0, 1}) == 5
+
+
+def test_small_towers_of_reports_are_those_of_its_study_and_sweep():
+    runs = [read_experiment(experiment_file(name), ["methods.selip.kl_weight=1"]).run for name in REPORTS]
+    assert runs[0] == runs[1] == runs[2]
 
 
 @pytest.mark.parametrize(

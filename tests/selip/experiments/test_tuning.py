@@ -12,7 +12,7 @@ import yaml
 from selip.cli.main import app
 from selip.data.cohort import Cohort
 from selip.experiments.catalogue import find_method, registered_names
-from selip.experiments.config import CohortConfig, ExperimentConfig, Trial, TunedMethod, Tuning
+from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentConfig, Trial, TunedMethod, Tuning
 from selip.experiments.experiment_file import grid
 from selip.experiments.tuning import METRICS, chosen, is_tunable, score_of, tuning_experiment, with_tuned
 from selip.records.record_files import read_record
@@ -114,11 +114,24 @@ def test_the_file_is_read_as_it_was_written_and_its_settings_reach_the_runs(file
         ({"seeds": (3, 9)}, "got seeds 9, which tuning in .* saw"),
         ({"cohort": CohortConfig(profile="standard", seed=5)}, "got cohort phantom with seed 5"),
         ({"methods": ("selip", "siglip")}, "got no tuned settings of siglip"),
+        ({"evaluate_on": EvaluateOnConfig(seed=5)}, "got cohort phantom with seed 5"),
+        ({"doses": {"cohort.seed": (4, 5)}}, "got cohort phantom with seed 5"),
+        ({"positive_control": ("cohort.seed=5",)}, "got cohort phantom with seed 5"),
+        ({"doses": {"seeds": ([3], [8])}}, "got seeds 8"),
+        ({"doses": {"methods": (["selip"], ["siglip"])}}, "got no tuned settings of siglip"),
     ],
 )
 def test_what_tuning_saw_and_what_it_did_not_tune_is_refused(asked, said, file):
     with pytest.raises(InputError, match=said):
         with_tuned(replace(ExperimentConfig("x"), **asked), file(outcome()))
+
+
+def test_a_folder_of_the_generated_cohort_that_tuning_saw_is_refused_too(file, small_cohort):
+    info, own = small_cohort.info, CohortConfig(path=str(small_cohort.root))
+    saw = file(outcome(cohort=CohortConfig(info.name, seed=info.seed)))
+    with pytest.raises(InputError, match=f"got cohort {info.name} with seed {info.seed}"):
+        with_tuned(ExperimentConfig("x", cohort=own), saw)
+    with_tuned(ExperimentConfig("x", cohort=own), file(outcome(cohort=own)))  # a cohort of a user's own: val was read
 
 
 def test_another_file_is_refused_in_one_line(tmp_path):

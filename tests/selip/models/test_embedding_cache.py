@@ -15,7 +15,7 @@ from selip.experiments.experiment import evaluate_checkpoint
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.search import search_cohort
 from selip.models import embeddings
-from selip.models.dual_encoder import CheckpointFacts, load_checkpoint, save_checkpoint
+from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint
 from selip.models.embedding_cache import EmbeddingCache, encoder_identity
 from selip.models.embeddings import embed_cohort
 from selip.models.repeatable_kernels import repeat_exactly
@@ -132,11 +132,14 @@ def checkpoint(model, small_cohort, tmp_path):
 def passes(monkeypatch):
     """What was encoded: "volumes" and "texts", one word a call."""
     made = []
-    for name in ("volumes", "texts"):
-        encode = getattr(embeddings, f"embed_{name}")
-        monkeypatch.setattr(
-            embeddings, f"embed_{name}", lambda *given, name=name, encode=encode: made.append(name) or encode(*given)
-        )
+    for owner, name in ((embeddings, "embed_volumes"), (DualEncoder, "encode_texts")):
+        encode, word = getattr(owner, name), name.split("_")[1]
+
+        def counted(*given, encode=encode, word=word, **named):
+            made.append(word)
+            return encode(*given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
     return made
 
 

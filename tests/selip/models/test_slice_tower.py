@@ -16,10 +16,10 @@ SHAPE = (20, 24, 10)
 TEXTS = ["at left thalamus shows high signal", "at right insula shows low signal"]
 
 
-def config(**slices):
+def config(pooling="average", **slices):
     small = {"slices": 4, "image_size": 32}
     return ModelConfig(
-        volume_tower="open_clip_slices", text_width=32, text_layers=1, embedding_size=8,
+        volume_tower="open_clip_slices", pooling=pooling, text_width=32, text_layers=1, embedding_size=8,
         slices=SliceConfig(**(small | slices)),
     )  # fmt: skip
 
@@ -49,13 +49,27 @@ def volumes():
 @pytest.mark.parametrize("image_size", [32, 96])
 def test_features_and_maps_have_the_shapes_they_promise(model, image_size, volumes, mini):
     made = tower(model=model, image_size=image_size)
-    (regions,) = made.stage_maps(volumes)
-    edge = image_size // 32
-    assert regions.shape == (3, made.features, edge, edge, 4)
-    assert made.stage_channels == (made.features,)
+    maps = made.stage_maps(volumes)
+    edges = [image_size // 32] if model == "vit" else [image_size // stride for stride in (4, 8, 16, 32)]
+    expected = [(3, channels, edge, edge, 4) for channels, edge in zip(made.stage_channels, edges, strict=True)]
+    assert [one.shape for one in maps] == expected
+    assert made.stage_channels[-1] == made.features
     made.eval()
     torch.testing.assert_close(made(volumes), made.pool(made.stage_maps(volumes)[-1]))
     assert made(volumes).shape == (3, made.features)
+
+
+def test_a_grid_keeps_where_something_lies_and_an_average_does_not(volumes):
+    shown = torch.zeros(1, 1, *SHAPE)
+    shown[..., 1:6, 2:8, 1:4] = 5
+    for pooling, differs in (("grid", True), ("average", False)):
+        made = tower(pooling=pooling, image_size=64).eval()
+        maps = made.stage_maps(shown)[-1]
+        assert made.features == made.pool(maps).shape[1]
+        for axis in (2, 3, 4):
+            assert torch.allclose(made.pool(maps), made.pool(maps.flip(axis)), atol=1e-5) != differs
+    assert made.features == 384  # of the last stage
+    assert tower(pooling="grid", image_size=64).features == 384 * 2 * 2 * 2
 
 
 def test_slices_are_the_middles_of_equal_parts():

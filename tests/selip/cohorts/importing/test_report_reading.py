@@ -12,7 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.classification.labels import TASKS, load_task, named_items
+from benchmarks.classification.class_tasks import TASKS
+from benchmarks.classification.labels import load_task, named_items
 from benchmarks.tasks.retrieval import pools
 from selip.cli.main import main
 from selip.cohorts.importing.adapter import Scan, StudyFiles

@@ -78,6 +78,34 @@ def test_masks_speak_where_there_is_no_report_or_when_asked():
     assert (set(empty.texts.values()), empty.findings) == ({NORMAL_TEXT}, "[]")
 
 
+@pytest.mark.parametrize(
+    ("conflict", "place", "told"),
+    [
+        ("mask", ("frontal lobe", "left"), ("frontal lobe", "right", True)),
+        ("table", ("frontal lobe", "left"), ("frontal lobe", "left", True)),
+        ("mask", ("", "right"), ("thalamus", "right", False)),
+        ("mask", ("insula", ""), ("insula", "right", False)),
+        ("unknown", ("insula", "right"), ("insula", "right", False)),
+    ],
+)
+def test_a_measured_finding_is_where_the_clinical_table_says(conflict, place, told):
+    study = replace(STUDY, report="", mask=Path("m.nii"), place=place)
+    found = study_texts(study, findings_to_json(MEASURED), "extracted", "en", conflict)
+    (finding,) = findings_from_json(found.findings)
+    assert (finding.region, finding.side, found.differs) == told
+    assert (finding.source, finding.signals) == ("mask+table", MEASURED[0].signals)
+    assert found.texts["T1"] == f"at {finding.location} shows low signal"
+
+
+def test_sides_at_odds_may_leave_a_study_unknown_and_an_unread_mask_tells_that_it_is_abnormal():
+    study = replace(STUDY, report="", mask=Path("m.nii"), place=("insula", "left"))
+    found = study_texts(study, findings_to_json(MEASURED), "extracted", "en", "unknown")
+    assert (found.findings, found.differs, set(found.texts.values())) == ("", True, {"not described"})
+    unread = texts(study, mode="none")
+    assert (unread.findings, set(unread.states.values())) == ("", {"abnormal"})
+    assert not measures_mask(study, "none")
+
+
 def test_labels_are_the_last_words_and_without_any_there_is_no_text():
     bare = replace(STUDY, report="")
     assert texts(replace(bare, labels=("glioma", "oedema"))).texts == {

@@ -1,0 +1,80 @@
+"""Figures of a grid of settings: the metric that ranks over each setting, a line for each choice of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from leaderboards.figures import plots
+from leaderboards.figures.charts import Curve, Point, chart_of
+from leaderboards.scores.ablation_study import UNREGISTERED, AblationStudy
+from leaderboards.scores.headlines import metric_words
+from leaderboards.scores.tidy_table import KEY, Estimate
+from leaderboards.tables.document import Picture
+
+Line = dict[float, Estimate]
+"""Value of the setting to the metric."""
+
+
+def sweep_plots(study: AblationStudy) -> list[Picture]:
+    """A figure for each setting that the cells of a grid change, in numbers; registered ablations are no cells."""
+    return [_picture(study, key, lines) for key in _keys(study) if (lines := lines_over(study, key))]
+
+
+def _keys(study: AblationStudy) -> list[str]:
+    cells = [one for one in study.ablations if one.known is UNREGISTERED]
+    return sorted({key for one in cells for key, value in one.changes.items() if _is_number(value)})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def lines_over(study: AblationStudy, key: str) -> dict[str, Line]:
+    """Curves over a setting: the other settings that a line differs in, in words, to its points; two at least each."""
+    found: dict[str, Line] = {}
+    rows: list[tuple[str, Mapping[str, Any]]] = [(one.name, one.changes) for one in study.ablations]
+    if study.full is not None:
+        rows.append(("", {}))
+    for name, changes in rows:
+        place, entry = changes.get(key, study.settings.get(key)), _entry(study, name)
+        if entry is not None and _is_number(place):
+            others = ", ".join(f"{one.rpartition('.')[2]}={value}" for one, value in changes.items() if one != key)
+            found.setdefault(others or study.full_name, {})[float(str(place))] = entry
+    return {words: dict(sorted(line.items())) for words, line in found.items() if len(line) > 1}
+
+
+def _entry(study: AblationStudy, ablation: str) -> Estimate | None:
+    frame = study.frame
+    found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
+    found = found[found["value"].notna()]
+    return None if found.empty else Estimate(*found.iloc[0][list(Estimate._fields)].astype(float))
+
+
+def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Picture:
+    name, metric = key.rpartition(".")[2], metric_words(study.board.declared, study.headline.key)
+
+    def draw() -> Figure:
+        figure = plots.new_figure(3.2)
+        axes = figure.subplots()
+        for words, line in lines.items():
+            places = list(line)
+            value, lower, upper = np.array(list(line.values()), float).T
+            axes.errorbar(places, value, [value - lower, upper - value], fmt="o-", capsize=2, label=words)
+        axes.set(xlabel=name, ylabel=metric)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
+        return plots.titled(figure, study.board.synthetic, f"{metric} over {name}")
+
+    curves = [Curve(words, [_points(line)], []) for words, line in lines.items()]
+    places = sorted({place for line in lines.values() for place in line})
+    drawing = chart_of(curves, name, metric, list(lines), None, places)
+    caption = f"Value and 95 % interval over {name}; which of them is better is chosen on val, not here."
+    return Picture(f"{study.page}_over_{name}", f"{name} of {study.name}", caption, draw, drawing)
+
+
+def _points(line: Line) -> Sequence[Point]:
+    return [Point(place, *(None if pd.isna(one) else one for one in entry)) for place, entry in line.items()]

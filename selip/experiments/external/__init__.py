@@ -1,0 +1,1 @@
+"""Encoders from outside: opened, scored into records, and exported as embeddings."""

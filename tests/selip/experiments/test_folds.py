@@ -1,0 +1,91 @@
+"""An experiment in folds: trained and scored a fold at a time, pooled once, resumed within a fold."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.config import ExperimentConfig
+from selip.experiments.executors.local import ONE_BY_ONE
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.folds import run_folds
+from selip.records.record_files import read_per_item, read_records
+from selip.system.errors import InputError
+from selip.system.progress import Report
+
+BENCHMARKS = "benchmarks=linear_probe,retrieval"
+
+
+def run(out, cohort, tiny_run, *overrides, resume=False, most=None):
+    said = []
+    options = [f"cohort.path={cohort}", "transfer=null", "methods=clip", "folds=2", BENCHMARKS, *overrides]
+    config = read_experiment(experiment_file("quick"), [*tiny_run, *options])
+    pages = run_folds(config, out, resume, ["selip", "run"], Report(line=said.append), ONE_BY_ONE, most)
+    return pages, said
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_cohort_folder, tiny_run):
+    out = tmp_path_factory.mktemp("folds") / "run"
+    return out, *run(out, small_cohort_folder, tiny_run)
+
+
+def test_each_patient_has_a_score_and_the_record_says_that_it_is_pooled(finished, small_cohort):
+    out, pages, _ = finished
+    records = {record.benchmark: record for record in read_records(out / "records")}
+    assert {record.fold for record in records.values()} == {"2 pooled"}
+    table = read_per_item(out / "records", records["retrieval"])
+    every = table[table["pool"] == "all"]
+    assert sorted(every["item_id"]) == sorted(small_cohort.volumes["volume_id"])
+    probe = records["linear_probe"].metrics["abnormal/features_linear_macro_auroc"]
+    assert probe.n_patients == small_cohort.studies["patient_id"].nunique()
+    assert "abnormal/features_linear_macro_auroc/metadata" in records["linear_probe"].metrics
+    folds = [read_records(out / "folds" / name / "records") for name in "12"]
+    assert {record.fold for some in folds for record in some} == {"1 of 2", "2 of 2"}
+    audit = json.loads((out / "audit.json").read_text())
+    assert [one["name"] for one in audit["cohorts"]] == ["phantom-quick, fold 1 of 2", "phantom-quick, fold 2 of 2"]
+    assert any(page.name == "index.html" for page in pages)
+
+
+def test_what_is_done_in_a_fold_is_not_done_again(finished, small_cohort_folder, tiny_run):
+    out, _, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in out.glob("folds/*/checkpoints/*.safetensors")}
+    gone = next((out / "folds" / "2" / "records").glob("*retrieval*.json"))
+    gone.unlink()
+    _, said = run(out, small_cohort_folder, tiny_run, resume=True)
+    assert "0 of 1 runs to do" in said
+    assert "1 of 1 runs to do" in said
+    assert gone.is_file()
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_cohort_that_is_evaluated_on_is_scored_out_of_fold_by_one_training(
+    tmp_path, small_cohort_folder, tiny_run, make_other_cohort
+):
+    other = make_other_cohort(tmp_path / "other")
+    out = tmp_path / "run"
+    run(out, small_cohort_folder, tiny_run, f"evaluate_on.path={other.root}", "benchmarks=linear_probe")
+    (record,) = read_records(out / "records")
+    assert record.trained_on is not None
+    assert record.cohort.content_hash == other.info.content_hash
+    assert len({path.resolve() for path in out.glob("folds/*/checkpoints/*.safetensors")}) == 1
+    hashes = [read_records(out / "folds" / name / "records")[0].training.batch_order_hash for name in "12"]
+    assert hashes[0] == hashes[1]
+
+
+@pytest.fixture
+def make_other_cohort():
+    from selip.cohorts.phantom.generate import build
+
+    def make(folder):
+        return build("quick", 5, folder, workers=1, n_patients=44)
+
+    return make
+
+
+@pytest.mark.parametrize("values", [{"folds": 1}, {"folds": 2, "fold": 3}, {"folds": 2, "doses": {"patients": (24,)}}])
+def test_folds_that_are_none_are_refused(values):
+    with pytest.raises(InputError, match="folds"):
+        ExperimentConfig("x", **values)
