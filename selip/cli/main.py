@@ -85,9 +85,7 @@ def version(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Show progress every second.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show progress every second.")] = False,
 ) -> None:
     """Take what holds for every command."""
     if quiet and verbose:
