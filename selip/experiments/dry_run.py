@@ -129,16 +129,20 @@ def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU threads: {torch.get_num_threads()}"
     yield f"training steps on random volumes, timed on this machine as busy as it is ({device}):"
     groups, total, deadline = workloads(cells), 0.0, time.perf_counter() + SECONDS_TO_TIME
+    lost: list[InputError] = []
     for left, members in zip(range(len(groups), 0, -1), groups.values(), strict=True):
         method, _, _, config = members[0]
         try:
             timed = time_step(method, config, profile, limit_s=(deadline - time.perf_counter()) / left)
         except InputError as error:
             yield f"  not timed and not counted: {_names(members)}: {error}"
+            lost.append(error)
             continue
         seconds = timed.seconds * sum(run.training.steps for _, _, _, run in members)
         total += seconds
         yield f"  {_step(timed)}; {len(members)} runs in {duration(seconds)}: {_names(members)}"
+    if groups and len(lost) == len(groups):
+        raise InputError(f"nothing can be trained: {lost[0]}")
     yield f"about {duration(total)} of training steps for all runs, one after the other"
     yield NOT_ESTIMATED
 
