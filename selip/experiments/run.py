@@ -162,7 +162,7 @@ def _score(
     except InputError as error:
         return _leave(cell, setting, facts, [name], error)
     seconds = {"train": trained_seconds, "evaluate": time.perf_counter() - began}
-    notes = score.notes | method.notes
+    notes = {**score.notes, **method.notes}
     record = scored_record(facts, _identity(cell, setting, name), score.metrics, notes, training, seconds)
     setting.on_score(cell, name, score)
     write_record(setting.directory.records, record, score.per_item)
