@@ -42,9 +42,9 @@ class SliceTower(nn.Module):
         self.net = make_image_tower(slices).requires_grad_(not self.frozen).to(memory_format=torch.channels_last)
         sizes = _map_sizes(self.net, slices)
         self.stage_channels = tuple(channels for channels, *_ in sizes)
-        (right, front, top), (_, *edges) = config.pooled_shape, sizes[-1]
-        most = (min(right, edges[0]), min(front, edges[1]), min(top, self.slices))
-        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else most
+        cells = zip(config.pooled_shape, (*sizes[-1][1:], self.slices), strict=True)
+        i, j, k = (min(pair) for pair in cells)
+        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else (i, j, k)
         self.features = self.stage_channels[-1] * math.prod(self.pooled_shape)
         self.train()
 

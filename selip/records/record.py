@@ -50,7 +50,7 @@ class Metric(_Strict):
 
 
 class CohortFacts(_Strict):
-    """A cohort behind a record."""
+    """A cohort behind a record; `sheet` is its data sheet, subject to what is known, empty where it has none."""
 
     name: str
     profile: str
@@ -59,6 +59,7 @@ class CohortFacts(_Strict):
     n_patients: int
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
+    sheet: dict[str, str] = {}
 
 
 class Training(_Strict):
