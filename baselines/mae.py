@@ -14,8 +14,8 @@ ones of SparK (Tian et al. 2023, arXiv:2301.03580) skip, and the BatchNorm stati
 masked input. So it is a floor, not the best that masking can do. The volume projection is not trained.
 
 Its features may be no better than untrained ones. Looked for in pilots on a cohort that is never reported, and not the
-cause: the share that is hidden, and statistics of masked input (batch norm was fitted anew on whole volumes). What a
-hidden block leaves to predict of standardised voxels is mostly smooth gain and noise, which is in `caveat`.
+cause: the share that is hidden, and statistics of masked input (batch norm was fitted anew on whole volumes). The
+`caveat` says so on every page.
 """
 
 from __future__ import annotations
@@ -82,6 +82,6 @@ METHOD = Method(
     prepare=prepare,
     views=("masked",),
     settings=MaskSettings,
-    caveat="voxels are standardised by the training part, so what is hidden leaves mostly smooth gain and noise to "
-    "predict: its features may read place and side no better than untrained ones",
+    caveat="in pilots on the phantom its features read lobe and side no better than untrained ones; a smaller hidden "
+    "share and statistics of whole volumes in batch norm changed nothing, and the cause is not known",
 )
