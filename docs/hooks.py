@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 
 MARK = "<!-- commands -->"
+ROOT = Path(__file__).parents[1] / "leaderboards"
+BOARDS = {
+    "leaderboard.html": ROOT / "records" / "standard" / "leaderboard" / "index.html",
+    "first_screen.png": ROOT / "pictures" / "first_screen.png",
+}
+"""Files of the site that are no pages of it."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs passes page, config and files)
     """Puts the reference in place of its mark."""
     return markdown.replace(MARK, "\n".join(reference())) if MARK in markdown else markdown
+
+
+def on_post_build(config: Any) -> None:  # noqa: ANN401
+    """Puts the leaderboard and its picture beside the pages."""
+    for name, source in BOARDS.items():
+        shutil.copyfile(source, Path(config["site_dir"]) / name)
 
 
 def reference() -> Iterator[str]:

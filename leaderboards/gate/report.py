@@ -15,11 +15,12 @@ from leaderboards.gate.quality_gate import LEVEL, Gate, GateLine, seed_policy
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, bounds_text, form_of, number_text
-from leaderboards.tables.document import Block, Page, to_markdown
+from leaderboards.tables.document import markdown
 from leaderboards.tables.protocol import cohort_facts, titled
 
 SCHEMA_VERSION = 1
 GATE_COLUMNS = ("method", "benchmark", "metric", "reference", "candidate", "difference", "margin", "verdict")
+SIGNS = {"pass": "✅", "inconclusive": "❔", "regress": "❌"}
 _RULE = (
     "pass: the lower bound of the difference is at or above minus the margin; regress: the loss is over the margin, "
     f"and that anything was lost is sure (one-sided p at most {LEVEL:g} after Holm over the lines of the benchmark); "
@@ -59,26 +60,39 @@ def policy(gate: Gate) -> list[tuple[str, str]]:
 
 
 def gate_markdown(gate: Gate) -> str:
-    """A page: the verdicts, the policy, and where both sides came from."""
+    """A comment: the verdict and counts, the lines that changed, and folded away all lines, the policy and origins."""
     board = next(iter(gate.reference.boards.values()))
     about = [
         *_origin("reference", gate.reference), *_origin("candidate", gate.candidate), *cohort_facts(board),
         *policy(gate),
     ]  # fmt: skip
-    lines = tuple(
-        Line((*map(Cell, cells[:-1]), Cell(cells[-1], strong=line.outcome != "pass")))
-        for line in gate.lines
-        for cells in [cells_of(line)]
-    )
+    changed = [line for line in gate.lines if line.outcome != "pass" or _is_moved(line)]
+    facts = tuple(Line((Cell(subject), Cell(text))) for subject, text in about)
+    folded = {
+        f"All {len(gate.lines)} guarded metrics": _table("Guarded metrics", gate.lines),
+        "Policy, cohort, commits and hashes": PageTable("Protocol and policy", "", ("subject", "value"), facts),
+    }
+    return markdown(
+        "gate.md.j2", part=board, title=titled("Quality gate", board), verdicts=_sentences(gate),
+        changed=_table("Changed", changed), folded=folded.items(),
+    )  # fmt: skip
+
+
+def _is_moved(line: GateLine) -> bool:
+    """True where the interval of the difference leaves out 0."""
+    return line.difference.lower > 0 or line.difference.upper < 0
+
+
+def _table(title: str, lines: Sequence[GateLine]) -> PageTable:
+    rows = [(line, cells_of(line)) for line in lines]
+    shown = (Line((*map(Cell, cells), Cell(SIGNS[line.outcome]))) for line, cells in rows)
     caption = "Difference: candidate minus reference, turned so that more is better, [lower, upper]."
-    table = PageTable("Guarded metrics", caption, GATE_COLUMNS, lines)
-    title, said = titled("Quality gate", board), _sentences(gate)
-    return to_markdown(Page("gate", "Gate", title, board.synthetic, said, about, [Block("Verdicts", "", [table])]))
+    return PageTable(title, caption if rows else "Nothing changed.", (*GATE_COLUMNS, "sign"), tuple(shown))
 
 
 def _sentences(gate: Gate) -> list[Verdict]:
     """The sentences on top: the outcome, then every line that did not pass."""
-    first = Verdict("plain" if gate.outcome == "pass" else "warn", f"Quality gate: {summary(gate)}.")
+    first = Verdict("plain" if gate.outcome == "pass" else "warn", f"{SIGNS[gate.outcome]} {summary(gate)}.")
     return [first, *(Verdict("plain", f"{_sentence(line)}.") for line in gate.lines if line.outcome != "pass")]
 
 

@@ -40,7 +40,7 @@ def _on_best(sheet: BenchmarkScores, overall: Overall | None, groups: Sequence[S
     level = {label for group in groups if best in group for label in group} - {best}
     if level:
         others = f"{len(level)} others" if len(level) > 1 else next(iter(level))
-        return f"No method is best: {best} {lead}, but {others} cannot be told from it"
+        return f"No method is shown to be best: {best} {lead}, but {others} cannot be told from it"
     return f"{best} {lead}{' and is separable from every other' if groups else ''}"
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import sys
 import traceback
+import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +26,7 @@ from selip.cli.run import run_command, train_command, tune_command
 from selip.cli.score import score_command
 from selip.cli.sharing import export_app, pull_command, push_command, submit_command, verify_command
 from selip.cli.texts import extract_command, similarity_command
+from selip.system import progress
 from selip.system.environment import is_first_process
 from selip.system.errors import (
     DEFECT,
@@ -34,7 +39,10 @@ from selip.system.errors import (
 )
 from selip.system.interrupts import was_interrupted
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("train")(train_command)
@@ -76,8 +84,13 @@ def version(
     _: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show progress every second.")] = False,
 ) -> None:
-    """Take what holds for every command: nothing but --version."""
+    """Take what holds for every command."""
+    if quiet and verbose:
+        raise InputError("got --quiet and --verbose; leave one out")
+    progress.seconds_between_lines = math.inf if quiet else 1.0 if verbose else progress.SECONDS_BETWEEN_LINES
 
 
 @app.command()
@@ -87,14 +100,38 @@ def leaderboard(
         Path | None, typer.Option("--out", help="Where to write; default DIRECTORY/leaderboard of one.")
     ] = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Write index.html, the page, too.")] = True,
+    shown: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the page here and keep it up to date.")] = False,
 ) -> None:
     """Write the leaderboard of a run directory again, or one of several, from their records alone."""
+    if not html and (shown or serve):
+        raise InputError("got --no-html with --open or --serve, which show the page; leave --no-html out")
     for path in directories:
         existing_records(path)
     from selip.experiments import api
 
-    for path in api.leaderboard(*directories, out=out, html=html):
+    write = partial(api.leaderboard, *directories, out=out, html=html)
+    paths = write()
+    for path in paths:
         typer.echo(str(path))
+    page = next((path for path in paths if path.name == "index.html"), None)
+    if page and serve:
+        _serve(page, directories, write, shown)
+    elif page and shown:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _serve(page: Path, directories: list[Path], write: Callable[[], object], shown: bool) -> None:
+    """Serves a page until Ctrl-C."""
+    from selip.cli.serve import server_of
+
+    with server_of(page.parent, [folder / "records" for folder in directories], write) as server:
+        address = f"http://127.0.0.1:{server.server_port}/index.html"
+        typer.echo(f"{address} (Ctrl-C ends)")
+        if shown:
+            webbrowser.open(address)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 @app.command("list")

@@ -32,7 +32,7 @@ def extract_command(
     ] = None,
     text: Annotated[str | None, typer.Option(help="A report itself, in place of a file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts with spans, findings, clauses as JSON.")] = False,
-    as_facts: Annotated[bool, typer.Option("--facts", help="Print {id: [fact, ...]} as JSON.")] = False,
+    as_facts: Annotated[bool, typer.Option("--facts", help="Print the facts by id as JSON.")] = False,
     language: Annotated[Literal["en", "zh"], typer.Option(help="Language of the reports.")] = "en",
     endpoint: Annotated[
         str | None,

@@ -34,8 +34,9 @@ class Progress:
 
     @property
     def detail(self) -> str:
-        """Loss and throughput in words."""
-        return f"loss {self.loss:.3f}, {self.pairs_per_second:.0f} pairs/s"
+        """Loss, once one was read, and throughput in words."""
+        loss = "" if math.isnan(self.loss) else f"loss {self.loss:.3f}, "
+        return f"{loss}{self.pairs_per_second:.0f} pairs/s"
 
 
 @dataclass

@@ -163,7 +163,7 @@ def test_the_tab_key_reaches_everything_in_order_and_focus_is_seen(opened, small
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#main"
     seen, outlines = [], set()
-    for _ in range(40):
+    for _ in range(30):
         page.keyboard.press("Tab")
         found = page.evaluate(
             "(({ activeElement: one }) => [one.name || one.className || one.closest('[aria-sort], th')?.tagName"

@@ -20,7 +20,7 @@ from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 from selip.experiments.executors.base import ExecutorOptions, Job, RunOutcome, run_with_threads, threads_of_a_run
 from selip.system.child_processes import without_interrupts
 from selip.system.errors import InputError
-from selip.system.progress import Report
+from selip.system.progress import RUNS, Report
 from selip.training.distributed import process_count
 
 
@@ -63,8 +63,16 @@ class Local:
         workers = min(self.workers or chosen, len(numbers))
         threads = threads_of_a_run(self.threads, max(1, workers))
         if workers <= 1:
-            return [run_with_threads(job, number, threads, report) for number in numbers]
+            return [_counted(job, number, threads, report, place, len(numbers)) for place, number in enumerate(numbers)]
         return _in_processes(job, numbers, report, workers, threads)
+
+
+def _counted(job: Job, number: int, threads: int, report: Report, done: int, total: int) -> RunOutcome:
+    """Executes a run, and counts it where there are several."""
+    outcome = run_with_threads(job, number, threads, report)
+    if total > 1:
+        report.count(RUNS, done + 1, total, "")
+    return outcome
 
 
 ONE_BY_ONE = Local(workers=1)
@@ -103,6 +111,7 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
         for future in as_completed(futures):
             with suppress(BrokenProcessPool):
                 done[futures[future]] = future.result()
+                report.count(RUNS, len(done), len(numbers), "")
         if len(done) == len(numbers):  # not after a death: a process may have died with the lock of the queue
             told.put(None)
             listener.join()

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboards.gate.comparison import read_side
 from leaderboards.gate.quality_gate import compare
-from leaderboards.gate.report import GATE_COLUMNS, cells_of, gate_json, gate_junit, gate_markdown, summary
+from leaderboards.gate.report import GATE_COLUMNS, SIGNS, cells_of, gate_json, gate_junit, gate_markdown, summary
 
 SKILLS = {"clip": (1.3, 1.3), "selip": (2.0, 0.0), "clip_x2": (1.3, 0.8)}
 OUTCOMES = {"clip": "pass", "clip_x2": "inconclusive", "selip": "regress"}
@@ -32,22 +32,27 @@ def test_there_is_one_line_of_each_outcome(gate):
     assert summary(gate) == "regress (exit code 1): 1 regress, 1 inconclusive, 1 pass of 3 guarded metrics"
 
 
-def test_the_markdown_has_every_line_and_where_both_sides_came_from(gate):
+def test_the_comment_has_the_verdict_first_then_what_changed_and_the_rest_folded(gate):
     page = gate_markdown(gate)
     assert page.startswith("# Quality gate: SYNTHETIC cohort phantom-quick\n")
     assert "**SYNTHETIC**" in page
-    rows = [line for line in page.splitlines() if line.startswith(("| clip", "| selip"))]
+    said, folded = page.split("<details>", 1)
+    assert f"**❌ {summary(gate)}.**" in said
+    assert f"| {' | '.join(GATE_COLUMNS)} | sign |" in said
+    rows, shown = (
+        [one for one in part.splitlines() if one.startswith(("| clip", "| selip"))] for part in (folded, said)
+    )
     assert len(rows) == 3
-    assert f"| {' | '.join(GATE_COLUMNS)} |" in page
+    assert len(shown) == 2, "the one that passes is folded"
     for line in gate.lines:
         (row,) = (row for row in rows if row.startswith(f"| {line.pair.label} |"))
         assert f"{line.reference:.3f} | {line.candidate:.3f}" in row
         assert f"[{line.difference.lower:.3f}, {line.difference.upper:.3f}]" in row
-        assert line.outcome in row
+        assert f"| {line.outcome} | {SIGNS[line.outcome]} |" in row
     for name in ("reference", "candidate"):
-        assert f"| {name} command | selip run {name} \\| tee log |" in page
-        assert f"| {name} commit | 0123456789abcdef" in page
-    assert "**regress**" in page
+        assert f"| {name} command | selip run {name} \\| tee log |" in folded
+        assert f"| {name} commit | 0123456789abcdef" in folded
+    assert page.count("<details>") == page.count("</details>") == 2
 
 
 def test_the_junit_file_fails_what_regresses_and_skips_what_is_not_known(gate):

@@ -140,7 +140,7 @@ def test_a_benchmark_of_others_has_a_page_of_its_own(tmp_path, factory):
 
 def test_the_page_has_all_sections_with_contents(family_built):
     html = (family_built / "index.html").read_text()
-    contents = html.split('aria-label="Contents"')[1].split("</nav>")[0]
+    contents = html.split('aria-label="Tabs"')[1].split("</nav>")[0]
     for name in ("overall", "retrieval", "classification", "segmentation", "audit"):
         assert f'href="#{name}"' in contents
         assert html.count(f'id="{name}"') == 1

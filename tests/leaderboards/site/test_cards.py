@@ -11,9 +11,11 @@ from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.cards import cards_of, configurations_of
+from leaderboards.site.first_screen import FirstScreen
 from leaderboards.site.page import Site, with_pictures
 
 N = 50
+FIRST = FirstScreen("verdict", "size", "order", [], [], [])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def test_equal_configurations_stand_once(cards, sheets):
 def test_a_picture_is_on_the_card_of_the_longest_name_that_it_begins_with(cards):
     names = ("clip-image_to_text", "clip_x2-image_to_text", "segmentation-clip_x2-frozen", "other-1")
     shown = [PagePicture(Path(f"{name}.png"), "data:,", 1, 1) for name in names]
-    page = with_pictures(Site("t", True, [], [], cards, []), shown)
+    page = with_pictures(Site("t", "c", True, FIRST, [], [], cards, []), shown)
     owned = {card.label: [one.path.stem for one in card.pictures] for card in page.cards if card.pictures}
     assert owned == {"clip": [names[0]], "clip_x2": [names[1], names[2]]}
     assert [one.path.stem for one in page.pictures] == ["other-1"]

@@ -55,7 +55,7 @@ def markdown_rows(folder, name):
 def test_both_pages_show_the_records_numbers(run_dir, built):
     metrics = read_boards(run_dir)["retrieval"].row("selip").scored[0].metrics
     row = markdown_rows(built, "selip")[0][1:]
-    html = next(row for row in read_html(built).rows if row[0] == "selip")
+    html = [row for row in read_html(built).rows if row[0] == "selip"][1]  # after the ranking
     for place, metric in enumerate(RANKINGS):
         found = metrics[f"abnormal/image_to_text_{metric}"]
         digits = 1 if metric == "median_rank" else 3
@@ -136,7 +136,7 @@ def test_every_table_has_a_caption_and_heads_with_a_scope(family_built):
     assert all("SYNTHETIC" in caption for caption in captions)
     assert {head["scope"] for head in reader.all("th")} == {"row", "col"}
     regions = [found for found in reader.all("div") if found.get("class") == "scroll"]
-    assert len(regions) >= tables
+    assert len(regions) >= tables - 1, "all but the ranking, which never scrolls"
     assert all(found["tabindex"] == "0" and found["aria-label"] and found["role"] == "group" for found in regions)
 
 
@@ -180,7 +180,7 @@ def test_synthetic_stands_in_titles_and_tables(built):
     assert all("SYNTHETIC" in line for line in heads)
     html = (built / "index.html").read_text()
     assert "SYNTHETIC" in re.search(r"<title>(.*)</title>", html)[1]
-    assert "SYNTHETIC" in re.search(r"<h1>(.*)</h1>", html)[1]
+    assert "SYNTHETIC" in re.search(r"<h1[^>]*>(.*)</h1>", html)[1]
     heads = re.findall(r"<(?:h2|figcaption)\b.*|<details class=\"card method.*\n.*", html)
     assert len(heads) > 10
     assert all("SYNTHETIC" in head for head in heads)

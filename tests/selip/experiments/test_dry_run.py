@@ -94,3 +94,12 @@ def test_without_a_known_grid_there_is_no_estimate(two_seconds):
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+def test_nothing_that_can_be_trained_is_an_error(monkeypatch):
+    def timed(method, config, profile, limit_s):
+        raise UnavailableError("got no weights")
+
+    monkeypatch.setattr(dry_run, "time_step", timed)
+    with pytest.raises(InputError, match="nothing can be trained: got no weights"):
+        lines("methods=clip")
