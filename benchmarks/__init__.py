@@ -14,5 +14,6 @@ BENCHMARKS = {
     "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
     "robustness": "benchmarks.tasks.robustness:BENCHMARK",
     "study_level": "benchmarks.tasks.study_level:BENCHMARK",
+    "text_sensitivity": "benchmarks.tasks.text_sensitivity:BENCHMARK",
     "unseen": "benchmarks.tasks.unseen:BENCHMARK",
 }
