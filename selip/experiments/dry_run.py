@@ -41,8 +41,7 @@ SECONDS_TO_TIME = 10.0
 TEXTS_A_PAIR = 8
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
-WIDTH = 110
-NAMES_SHOWN = 6
+WIDTH, NAMES_SHOWN = 110, 6
 NOT_ESTIMATED = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
@@ -129,20 +128,18 @@ def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU threads: {torch.get_num_threads()}"
     yield f"training steps on random volumes, timed on this machine as busy as it is ({device}):"
     groups, total, deadline = workloads(cells), 0.0, time.perf_counter() + SECONDS_TO_TIME
-    lost: list[InputError] = []
     for left, members in zip(range(len(groups), 0, -1), groups.values(), strict=True):
         method, _, _, config = members[0]
         try:
             timed = time_step(method, config, profile, limit_s=(deadline - time.perf_counter()) / left)
         except InputError as error:
             yield f"  not timed and not counted: {_names(members)}: {error}"
-            lost.append(error)
             continue
         seconds = timed.seconds * sum(run.training.steps for _, _, _, run in members)
         total += seconds
         yield f"  {_step(timed)}; {len(members)} runs in {duration(seconds)}: {_names(members)}"
-    if groups and len(lost) == len(groups):
-        raise InputError(f"nothing can be trained: {lost[0]}")
+    if groups and not total:
+        raise InputError("nothing can be trained; mend what the lines above say")
     yield f"about {duration(total)} of training steps for all runs, one after the other"
     yield NOT_ESTIMATED
 
