@@ -71,6 +71,8 @@ def made(tmp_path_factory, small_cohort_folder, tiny_run):
     (here / "my.csv").write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in table))
     for n in range(40):
         scan(here / f"s{n}.nii.gz", n)
+    page = (ROOT / "docs" / "pages" / "how-to" / "score-yours.md").read_text()
+    (here / "mine.py").write_text(re.search(r'```python title="mine.py"\n(.*?)```', page, re.DOTALL)[1])
     (here / "reports.json").write_text('{"r1": "' + TEXTS[0] + '"}')
     (here / "reports.csv").write_text(f'id,report\nr1,"{TEXTS[0]}"\n')
     case = here / "home" / "data" / "MICCAI_BraTS2020_TrainingData" / "BraTS20_Training_001"

@@ -23,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.classification.labels import SPACING, TaskData
 from benchmarks.classification.predictions import majority
+from benchmarks.classification.shortcut_controls import control_vectors
 from selip.models.scored_model import Subject
 from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
@@ -106,13 +107,11 @@ def fitted(data: TaskData, vectors: Mapping[str, FloatArray], fit: Fit) -> Probe
     return fit(train, val, len(data.classes))
 
 
-def shortcut_references(data: TaskData, part: str) -> dict[str, FloatArray]:
-    """Probabilities (n, K) of the items of a part, from metadata alone and from the shares of the classes in train."""
-    metadata = metadata_vectors(data)
-    return {
-        "metadata": fitted(data, metadata, fit_linear).predict(metadata[part]),
-        "majority": majority(data, part),
-    }
+def shortcut_references(subject: Subject, data: TaskData, part: str) -> dict[str, FloatArray]:
+    """Probabilities (n, K) of the items of a part, from metadata, each control, and the shares of classes."""
+    without = {"metadata": metadata_vectors(data), **control_vectors(subject, data)}
+    found = {name: fitted(data, known, fit_linear).predict(known[part]) for name, known in without.items()}
+    return found | {"majority": majority(data, part)}
 
 
 def task_generator(seed: int, task: str, *numbers: int) -> np.random.Generator:

@@ -64,9 +64,13 @@ def _summary(frame: pd.DataFrame, wanted: Mapping[str, list[Metric]], options: S
     known = {name: ones[0].statistic for name, ones in wanted.items() if _has_columns(frame, name, ones[0].statistic)}
     plain = {name: kind for name, kind in known.items() if not MetricKey.named(name).reference or kind in PER_ITEM}
     found = summarise_classification(frame, plain, options)
-    for name, kind in known.items():
-        if name not in plain:
-            found |= _rounded(summarise_classification(_answers(frame, name), {name: kind}, _once(options)))
+    beside: dict[tuple[str, str], dict[str, str]] = {}
+    for name in [name for name in known if name not in plain]:
+        key = MetricKey.named(name)
+        beside.setdefault((key.model, key.reference), {})[name] = known[name]
+    for (model, reference), names in beside.items():
+        answers = _answers(frame, model, reference)
+        found |= _rounded(summarise_classification(answers, names, _once(options)))
     for name, ones in wanted.items():
         key = MetricKey.named(name)
         if name not in found and key.metric in found:
@@ -93,16 +97,16 @@ def _has_columns(frame: pd.DataFrame, name: str, statistic: str) -> bool:
     return f"{prefix}predicted{suffix}" in frame or ranked
 
 
-def _answers(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The table with what a reference answered beside a model in the columns of a model of the reference's name."""
-    key = MetricKey.named(name)
-    prefix, suffix = f"{key.model}_" if key.model else "", f"/{key.reference}"
+def _answers(frame: pd.DataFrame, model: str, reference: str) -> pd.DataFrame:
+    """Truth, and what a reference answered beside a model in the columns of a model of the reference's name."""
+    prefix, suffix = f"{model}_" if model else "", f"/{reference}"
     theirs = {
-        f"{key.reference}_{str(column).removesuffix(suffix).removeprefix(prefix)}": frame[column]
+        f"{reference}_{str(column).removesuffix(suffix).removeprefix(prefix)}": frame[column]
         for column in frame
         if str(column).endswith(suffix) and str(column).startswith((f"{prefix}predicted", f"{prefix}score:"))
     }
-    return frame.assign(**theirs)
+    truth = [column for column in frame if str(column).startswith("truth") or column in {"patient_id", "weight"}]
+    return pd.concat([frame[truth], pd.DataFrame(theirs)], axis=1)
 
 
 def _of_folds(ones: Sequence[Metric]) -> Metric:

@@ -19,7 +19,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     if not subject.cohort.info.is_measured:
         raise UnavailableError("got a cohort whose texts were not measured on masks; take retrieval")
     found = retrieval.score(subject.embeddings(), options)
-    return replace(found, notes=found.notes | {"texts": "measured on masks, with clinical columns; no report"})
+    return replace(found, notes={**found.notes, "texts": "measured on masks, with clinical columns; no report"})
 
 
 BENCHMARK = Benchmark(

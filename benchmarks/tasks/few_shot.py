@@ -13,6 +13,7 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
 from benchmarks.classification.predictions import POLICIES, declared_classification, fitted_parts, item_frame
 from benchmarks.classification.probes import all_vectors, metadata_vectors, task_generator
+from benchmarks.classification.shortcut_controls import control_vectors
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
 from selip.records.metric_key import own_columns
@@ -46,7 +47,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        items, columns, spreads = score_task(data, all_vectors(subject, data), options)
+        controls = control_vectors(subject, data)
+        items, columns, spreads = score_task(data, all_vectors(subject, data), options, controls)
         found = summarise(items, columns, options)
         metrics |= {f"{data.task.name}/{name}": metric for name, metric in found.items()}
         notes[f"spread {data.task.name}"] = "; ".join(spreads)
@@ -56,7 +58,10 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 
 
 def score_task(
-    data: TaskData, known: Mapping[str, Mapping[str, FloatArray]], options: ScoreOptions
+    data: TaskData,
+    known: Mapping[str, Mapping[str, FloatArray]],
+    options: ScoreOptions,
+    controls: Mapping[str, Mapping[str, FloatArray]] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, FloatArray], list[str]]:
     """Per-item correctness, averaged over draws.
 
@@ -64,6 +69,7 @@ def score_task(
         data: The task; its last part is scored.
         known: Representation to the vectors (n, F) of each part.
         options: Shots, draws and seed.
+        controls: Control to its vectors, standardised here like the metadata.
 
     Returns:
         The items with weights that make their mean a balanced accuracy; the columns (n,), with "/chance" and
@@ -74,20 +80,24 @@ def score_task(
     items["weight"] = balancing_weights(data.parts[part].labels)
     columns: dict[str, FloatArray] = {}
     spreads = []
-    raw = metadata_vectors(data)
-    scaler = StandardScaler().fit(raw["train"])  # years beside one-hot columns
-    metadata = {name: scaler.transform(vectors) for name, vectors in raw.items()}
+    without = {name: _standard(raw) for name, raw in {"metadata": metadata_vectors(data), **(controls or {})}.items()}
     for shots in options.probe.shots:
-        beside = _correctness(data, metadata, shots, options).mean(axis=0)
+        beside = {name: _correctness(data, own, shots, options).mean(axis=0) for name, own in without.items()}
         for representation, vectors in known.items():
             name = METRIC.format(representation=representation, shots=shots)
             correct = _correctness(data, vectors, shots, options)
             columns[name] = correct.mean(axis=0)
             columns[f"{name}/chance"] = np.full(len(items), 1 / len(data.classes))
-            columns[f"{name}/metadata"] = beside
+            columns |= {f"{name}/{control}": values for control, values in beside.items()}
             each = np.average(correct, axis=1, weights=items["weight"])
             spreads.append(f"{name} {each.min():.3f} to {each.max():.3f}, sd {each.std():.3f}")
     return items, columns, spreads
+
+
+def _standard(raw: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Vectors standardised by train: years beside one-hot columns."""
+    scaler = StandardScaler().fit(raw["train"])
+    return {name: scaler.transform(vectors) for name, vectors in raw.items()}
 
 
 def balancing_weights(labels: IntArray) -> FloatArray:

@@ -108,7 +108,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         else:
             probabilities, step = _tuned(subject, data, options)
             chosen = f"step {step} of {options.probe.fine_tune_steps}"
-        answers = Answers({"": probabilities}, shortcut_references(data, subject.split))
+        answers = Answers({"": probabilities}, shortcut_references(subject, data, subject.split))
         frame, found = score_answers(data, subject.split, [answers], options)
         metrics |= found
         frames.append(frame)

@@ -29,6 +29,7 @@ from benchmarks.classification.probes import (
     metadata_vectors,
     task_generator,
 )
+from benchmarks.classification.shortcut_controls import control_vectors
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
@@ -54,7 +55,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     for data in tasks:
-        answers, choices = answers_of(data, all_vectors(subject, data), options)
+        controls = control_vectors(subject, data)
+        answers, choices = answers_of(data, all_vectors(subject, data), options, controls)
         frame, found = score_answers(data, subject.split, answers, options)
         metrics |= found
         frames.append(frame)
@@ -63,15 +65,16 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 
 
 def answers_of(
-    data: TaskData, known: Mapping[str, Vectors], options: ScoreOptions
+    data: TaskData, known: Mapping[str, Vectors], options: ScoreOptions, controls: Mapping[str, Vectors] | None = None
 ) -> tuple[list[Answers], dict[str, float]]:
     """Answers of every probe of a task on its last part, and what val chose for each."""
     *_, scored = data.parts
-    metadata, shares = metadata_vectors(data), majority(data, scored)
+    without, shares = {"metadata": metadata_vectors(data), **(controls or {})}, majority(data, scored)
     answers: list[Answers] = []
     choices: dict[str, float] = {}
     for arm, fit in arms(options, data.task.name).items():
-        beside = {"metadata": fitted(data, metadata, fit).predict(metadata[scored]), "majority": shares}
+        beside = {name: fitted(data, own, fit).predict(own[scored]) for name, own in without.items()}
+        beside["majority"] = shares
         probes = {name: fitted(data, vectors, fit) for name, vectors in known.items()}
         models = {f"{name}_{arm}": probe.predict(known[name][scored]) for name, probe in probes.items()}
         answers.append(Answers(models, beside))

@@ -43,7 +43,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     Raises:
         InputError: When there is none, or the part to score is not test.
     """
-    parts, metrics, frames, notes = fitted_parts(subject), {}, [], dict(NOTES)
+    parts, frames, notes = fitted_parts(subject), [], dict(NOTES)
+    metrics: dict[str, Metric] = {}
     for task in own_tasks(subject.cohort, VALUE):
         named = {part: named_items(task, subject.cohort, part) for part in parts}
         patients = {part: items["patient_id"].nunique() for part, items in named.items()}

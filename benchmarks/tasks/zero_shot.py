@@ -187,7 +187,7 @@ def _score_task(
     subject: Subject, data: TaskData, each: FloatArray, options: ScoreOptions
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table and metrics of the mean over templates of cosines (T, n, K)."""
-    beside = shortcut_references(data, subject.split) if "train" in data.parts else {}
+    beside = shortcut_references(subject, data, subject.split) if "train" in data.parts else {}
     answers = Answers({"": _probabilities(subject, each.mean(axis=0))}, beside)
     return score_answers(data, subject.split, [answers], options, by_class=("auroc", "auprc"))
 

@@ -77,4 +77,5 @@ def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Pictu
 
 
 def _points(line: Line) -> Sequence[Point]:
-    return [Point(place, *(None if pd.isna(one) else one for one in entry)) for place, entry in line.items()]
+    bounds = {place: [None if pd.isna(one) else one for one in entry[1:]] for place, entry in line.items()}
+    return [Point(place, entry.value, *bounds[place]) for place, entry in line.items()]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.metrics.resampling import joined
-from benchmarks.statistics.intervals import bootstrap_columns, intervals_of
+from benchmarks.statistics.intervals import Interval, bootstrap_columns, intervals_of
 from benchmarks.statistics.pool_statistics import PER_ITEM, known_items, resampler_for
 from leaderboards.scores.benchmark_records import boards_of
 from selip.records.metric_key import MetricKey
@@ -37,7 +37,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of a submission found.
+    """The outcome of checking a submission.
 
     Attributes:
         records: Its records.
@@ -144,7 +144,7 @@ def _on_protocol(records: Sequence[Record], protocols: Mapping[str, str]) -> Ite
 
 
 def _together(folder: Path, records: Sequence[Record]) -> list[str]:
-    """What keeps the records off one page, and benchmarks that a method lacks."""
+    """List what keeps the records off one page, and benchmarks that a method lacks."""
     try:
         boards_of(folder, records)
     except InputError as error:
@@ -196,7 +196,7 @@ def _differing(record: Record, frame: pd.DataFrame | None, metrics: Mapping[str,
     evaluation = record.config.get("evaluation") or {}
     options = {"n_resamples": evaluation.get("n_resamples", 10_000), "seed": evaluation.get("seed", 0)}
     options["confidence"] = 0.95
-    found = {}
+    found: dict[str, Interval] = {}
     for statistic in {metric.statistic for metric in metrics.values()}:
         names = [name for name, metric in metrics.items() if metric.statistic == statistic]
         if statistic in PER_ITEM:

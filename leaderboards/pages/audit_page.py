@@ -62,7 +62,10 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
 _NO_REFERENCE = "No task of these records has a metadata-only reference."
 _NO_ITEMS = "No complete row has per-item scores."
 _POLICY = (
-    ("shortcut", "the lower bound of the best method does not clear a model that sees metadata alone"),
+    (
+        "shortcut",
+        "the lower bound of the best method does not clear a control that knows no anatomy, as metadata",
+    ),
     ("slice", f"with fewer than {FEWEST_ITEMS} items it is shown and not ranked"),
     ("near-duplicates", "listed, not refused: two patients may well be described alike"),
 )
@@ -91,14 +94,13 @@ def _verdicts(
     said = [verdict for cohort in found.cohorts for verdict in _on_split(cohort)] if found else []
     said += [verdict for one in found.crossings for verdict in on_crossing(one)] if found else []
     said += [] if found else [Verdict("plain", NOT_LOOKED)]
-    lost = [one.task for one in shortcuts if one.verdict == "shortcut"]
-    if lost:
-        text = f"Shortcut: metadata alone does as well as the best method on {', '.join(lost)}."
-        said.append(Verdict("warn", text))
-    elif shortcuts:
-        said.append(
-            Verdict("good", f"The best method clears metadata alone on all {len(shortcuts)} tasks that have it.")
-        )
+    for control in dict.fromkeys(one.control for one in shortcuts):
+        of, name = [one for one in shortcuts if one.control == control], control.replace(" only", "")
+        if lost := [one.task for one in of if one.verdict == "shortcut"]:
+            text = f"Shortcut: {name} alone does as well as the best method on {', '.join(lost)}."
+            said.append(Verdict("warn", text))
+        else:
+            said.append(Verdict("good", f"The best method clears {name} alone on all {len(of)} tasks that have it."))
     return [*said, *_on_worst(slices)]
 
 

@@ -111,10 +111,10 @@ def check_same(
         InputError: Names the first two that differ.
     """
     for name, key in keys.items():
-        found = {value: record for record in reversed(records) if (value := key(record)) is not None}
-        if len(found) > 1:
-            (other, second), (value, first) = list(found.items())[-2:]
-            raise InputError(f"got {name} {value} (run {first.run_id}) and {other} (run {second.run_id}); {remedy}")
+        known = [(value, record.run_id) for record in records if (value := key(record)) is not None]
+        other = next(((value, run) for value, run in known if value != known[0][0]), None)
+        if other:
+            raise InputError(f"got {name} {known[0][0]} (run {known[0][1]}) and {other[0]} (run {other[1]}); {remedy}")
 
 
 def check_same_metrics(scored: Sequence[Record]) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboards.figures.forest import Forest, forests_of
-from leaderboards.scores.benchmark_records import MethodRow
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall
 from leaderboards.scores.headlines import capital, metric_words, pool_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.answer import size_of, verdict_of
 from leaderboards.site.scales import Scale, mark_of, scale_of

@@ -31,7 +31,7 @@ def terms_table(board: BenchmarkRecords) -> PageTable | None:
 
 
 def encoder_facts(boards: Sequence[BenchmarkRecords]) -> list[tuple[str, str]]:
-    """What the records say of each encoder from outside."""
+    """Facts of each encoder from outside, as its records have them."""
     found: dict[str, str] = {}
     for record in (record for board in boards for record in board.records):
         if encoder := record.encoder:

@@ -52,6 +52,9 @@ def cohort_facts(board: BenchmarkRecords) -> list[tuple[str, str]]:
         ("tuning", _tuning(board)),
         *([("scored part", f"{record.part}: for tuning, no result")] if record.part != "test" else []),
     ]
+    found += [("folds", f"{record.fold.split()[0]}; one score a patient, out of fold")] if record.fold else []
+    found += [("texts", "measured on masks and tables, no reports")] if record.texts == "measured" else []
+    found += [(f"data sheet, {name}", text) for name, text in record.cohort.sheet.items()]
     if record.trained_on is None:
         return found
     return [

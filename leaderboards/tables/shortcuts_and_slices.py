@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,9 @@ SLICED_BY = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A task, benchmark and pool in words, beside what a model of metadata alone scores on it, held fixed.
+    """A task, benchmark and pool in words, beside what a control that knows no anatomy scores on it, held fixed.
 
-    `best` is the best complete method; `chance` is None where there is none.
+    `best` is the best complete method; `chance` is None where there is none; `control` is the control in words.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Shortcut:
     metadata: float
     chance: float | None
     higher_is_better: bool = True
+    control: str = "metadata only"
 
     @property
     def verdict(self) -> str:
@@ -52,15 +54,16 @@ class Shortcut:
 
 
 def shortcuts_of(sheet: BenchmarkScores) -> list[Shortcut]:
-    """The tasks of a benchmark that have a metadata-only reference."""
+    """The tasks of a benchmark beside each control that they have."""
     board, found = sheet.board, []
-    for key in task_keys(board.records):
-        metadata, rows = board.reference(key, "metadata"), ranked(board, key)
+    for key, name in product(task_keys(board.records), sheet.declared.shortcuts):
+        metadata, rows = board.reference(key, name), ranked(board, key)
         if metadata is None or not rows:
             continue
+        control = sheet.declared.floors.get(name, name)
         task, chance = f"{sheet.declared.label}: {pool_words(sheet.declared, key)}", board.reference(key, "chance")
         best = sheet.estimate(rows[0], key)
-        found.append(Shortcut(task, key, rows[0].label, best, metadata, chance, board.is_higher_better(key)))
+        found.append(Shortcut(task, key, rows[0].label, best, metadata, chance, board.is_higher_better(key), control))
     return found
 
 
@@ -68,7 +71,7 @@ def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
     """One line a task."""
     lines = tuple(
         Line((
-            Cell(one.task),
+            Cell(one.task if one.control == "metadata only" else f"{one.task}, {one.control}"),
             Cell(one.best),
             metric_cell(one.score, one.key),
             metric_cell(Estimate(one.metadata), one.key),
@@ -87,11 +90,14 @@ def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
 
 def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
     """One sentence on the tasks that metadata alone answers as well, none where there is none."""
-    lost = [one.task for one in shortcuts_of(sheet) if one.verdict == "shortcut"]
-    if not lost:
-        return []
-    text = f"Shortcut: the best method does not clear metadata alone on {', '.join(lost)}."
-    return [Verdict("warn", text)]
+    lost: dict[str, list[str]] = {}
+    for one in shortcuts_of(sheet):
+        if one.verdict == "shortcut":
+            lost.setdefault(one.control.replace(" only", ""), []).append(one.task)
+    return [
+        Verdict("warn", f"Shortcut: the best method does not clear {control} alone on {', '.join(tasks)}.")
+        for control, tasks in lost.items()
+    ]
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,10 @@ def train_command(
     track: Track = "",
 ) -> None:
     """Train one method on a cohort, score it and keep its checkpoint and records."""
-    given = {"seed": seed, "experiment": experiment, "resume": resume, "threads": threads, "track": track}
     with reporting() as report:
-        checkpoint = api.train(method, cohort, out, overrides or [], **given, command=_command(), report=report)
+        checkpoint = api.train(
+            method, cohort, out, overrides or [], seed=seed, experiment=experiment, resume=resume, threads=threads,
+            track=track, command=_command(), report=report,
+        )  # fmt: skip
     if is_first_process():
         typer.echo(str(checkpoint))

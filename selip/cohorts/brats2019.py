@@ -13,6 +13,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = "{HGG,LGG}/BraTS19_<id>/BraTS19_<id>_{t1,t1ce,t2,flair,seg}.nii[.gz], [name_mapping.csv, survival_data.csv]"
 PATTERN = r"(?P<case>BraTS19_[^/]+?)_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
@@ -35,6 +36,7 @@ ADAPTER = Adapter(
     source="https://www.med.upenn.edu/cbica/brats2019/data.html",
     layout=LAYOUT,
     expected={"studies": 335, "patients": 335, GRADES["hgg"]: 259, GRADES["lgg"]: 76},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

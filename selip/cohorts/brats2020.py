@@ -13,6 +13,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE, GRADES, ClinicalRow, graded, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = (
     "BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_{t1,t1ce,t2,flair,seg}.nii[.gz], name_mapping.csv, survival_info.csv"
@@ -34,6 +35,7 @@ ADAPTER = Adapter(
     source="https://www.med.upenn.edu/cbica/brats2020/data.html",
     layout=LAYOUT,
     expected={"studies": 369, "patients": 369, GRADES["hgg"]: 293, GRADES["lgg"]: 76},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -14,6 +14,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = "BraTS2021_<nnnnn>/BraTS2021_<nnnnn>_{t1,t1ce,t2,flair,seg}.nii[.gz]"
 PATTERN = r"(?P<case>BraTS2021_\d{5})_(?P<kind>t1|t1ce|t2|flair|seg)" + NIFTI
@@ -34,6 +35,7 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/analysis-result/rsna-asnr-miccai-brats-2021/",
     layout=LAYOUT,
     expected={"studies": 1251, "glioma": 1251},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG", "UCSF-PDGM", "UPENN-GBM"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

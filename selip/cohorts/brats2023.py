@@ -14,6 +14,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_2023_LEVELS, ClinicalRow, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = "BraTS-{GLI,MEN,MET,PED,SSA}-<nnnnn>-<nnn>/BraTS-<...>-{t1n,t1c,t2w,t2f,seg}.nii[.gz]"
 PATTERN = r"(?P<case>BraTS-(?:GLI|MEN|MET|PED|SSA)-\d{5}-\d{3})-(?P<kind>t1n|t1c|t2w|t2f|seg)" + NIFTI
@@ -42,6 +43,7 @@ ADAPTER = Adapter(
     source="https://www.synapse.org/brats2023",
     layout=LAYOUT,
     expected={LABELS["GLI"]: 1251 + 60, LABELS["MEN"]: 1000, LABELS["PED"]: 99},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG", "UCSF-PDGM", "UPENN-GBM"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

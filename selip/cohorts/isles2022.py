@@ -15,6 +15,7 @@ from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, finish_scan, group_files, list_files, pick_volumes
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.participants import read_people
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = """[rawdata/]sub-strokecase0001/ses-0001/{dwi/*_dwi.nii.gz, dwi/*_adc.nii.gz, anat/*_FLAIR.nii.gz} and
     derivatives/sub-strokecase0001/ses-0001/*_msk.nii.gz"""
@@ -66,6 +67,7 @@ ADAPTER = Adapter(
     source="https://doi.org/10.5281/zenodo.7153326",
     layout=LAYOUT,
     expected={"studies": 250, "patients": 250},
+    declares=of_collections("ISLES2022"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -17,6 +17,7 @@ from selip.cohorts import brats2023, isles2022, wmh2017
 from selip.cohorts.importing.adapter import Adapter, Scan, StudyFiles
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json
 from selip.cohorts.importing.importer import adapter_source
+from selip.data.cohort_declaration import of_collections
 from selip.data.splits import SPLITS
 from selip.system.errors import InputError
 
@@ -131,6 +132,7 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/JiayuLei/RadGenome-Brain_MRI",
     layout=LAYOUT,
     expected={"studies": 1007, "glioma": 230, "meningioma": 230, "metastasis": 237},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG", "UCSF-PDGM", "UPENN-GBM", "ISLES2022", "WMH2017"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -18,6 +18,7 @@ from selip.cohorts.importing.adapter import Adapter, Scan
 from selip.cohorts.importing.file_layout import Listing, apply_split, find_tables, list_files, read_json, read_text
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import BRATS_CITATION, BRATS_LICENCE
+from selip.data.cohort_declaration import of_collections
 from selip.system.errors import InputError
 
 LAYOUT = f"{brats2020.LAYOUT}, BraTS20_Training_<nnn>/BraTS20_Training_<nnn>_flair_text.txt, [Train.json, Test.json]"
@@ -78,6 +79,7 @@ ADAPTER = Adapter(
     source="https://huggingface.co/datasets/Jupitern52/TextBraTS",
     layout=LAYOUT,
     expected={**brats2020.ADAPTER.expected},
+    declares=of_collections("BraTS", "TCGA-GBM", "TCGA-LGG"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -15,6 +15,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = (
     "UCSF-PDGM-<nnnn>[_FU<nnn>d]_nifti/UCSF-PDGM-<nnnn>_{T1,T1c,T2,FLAIR,DWI,ADC,tumor_segmentation}.nii.gz, "
@@ -62,6 +63,7 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/collection/ucsf-pdgm/",
     layout=LAYOUT,
     expected={"studies": 501, "patients": 495},
+    declares=of_collections("UCSF-PDGM"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

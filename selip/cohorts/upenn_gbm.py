@@ -14,6 +14,7 @@ from selip.cohorts.importing.adapter import Adapter, StudyFiles
 from selip.cohorts.importing.file_layout import NIFTI, Group, years
 from selip.cohorts.importing.importer import adapter_source
 from selip.cohorts.importing.tumour_sets import ClinicalRow, scan_tumours
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = (
     "images_structural/UPENN-GBM-<nnnnn>_{11,21}/UPENN-GBM-<nnnnn>_{11,21}_{T1,T1GD,T2,FLAIR}.nii.gz, "
@@ -46,6 +47,7 @@ ADAPTER = Adapter(
     source="https://www.cancerimagingarchive.net/collection/upenn-gbm/",
     layout=LAYOUT,
     expected={"studies": 671, "patients": 630, "glioblastoma": 671},
+    declares=of_collections("UPENN-GBM"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -14,6 +14,7 @@ from pathlib import Path
 from selip.cohorts.importing import file_layout
 from selip.cohorts.importing.adapter import IGNORE, Adapter, Scan, StudyFiles
 from selip.cohorts.importing.importer import adapter_source
+from selip.data.cohort_declaration import of_collections
 
 LAYOUT = """[training/ and test/]{Utrecht, Singapore, Amsterdam/GE3T, ...}/0/ with pre/ or orig/{FLAIR, T1}.nii.gz and
     wmh.nii.gz"""
@@ -68,6 +69,7 @@ ADAPTER = Adapter(
     source="https://doi.org/10.34894/AECRSD",
     layout=LAYOUT,
     expected={"studies": 170, "patients": 170},
+    declares=of_collections("WMH2017"),
     scan=scan,
 )
 COHORT = adapter_source(ADAPTER)

@@ -53,15 +53,14 @@ class CohortInfo:
     """Facts about a cohort; the last two are filled in by `CohortWriter`.
 
     Attributes:
-        name: Name of the cohort, as "phantom".
-        profile: Variant of it, as "quick"; `seed` is the one it was generated or split with.
+        name: Name of the cohort, as "phantom"; `profile` is a variant of it, `seed` the one it was generated with.
         synthetic: Whether the volumes are simulated.
         shape: Voxels along right, front, top; their edges in millimetres are `spacing_mm`.
         contrasts: Contrasts that occur.
         licence: Terms of the data; `citation` is what to cite.
         command: Command that rebuilds it; `intensity` is the rule by which voxels became uint8.
         findings_source: Where texts and findings come from: "truth" (simulated), "given" (with the set), "extracted"
-            (from reports, by rule), "masks" (measured), "" (texts are reports); joined by "+". Not in the content hash.
+            (from reports, by rule), "masks" (measured), "table", "" (texts are reports); joined by "+", not hashed.
         renderer: What made simulated voxels, as "torch 2.15.0 on NVIDIA H100"; "" for numpy, or when imported.
         tasks: Column of studies.csv, as "label:idh", to the task that it is; `sheet` is the data sheet.
         split_fingerprint: Hash of patients and their parts.
@@ -88,8 +87,9 @@ class CohortInfo:
 
     @property
     def is_measured(self) -> bool:
-        """True when texts were measured on masks and none is a report."""
-        return self.findings_source in {"masks", "given+masks"}
+        """True when texts were measured on masks or read off a table, and none is a report."""
+        found = {*self.findings_source.split("+")}
+        return bool({"masks", "table"} & found) and found <= {"given", "masks", "table"}
 
 
 @dataclass(frozen=True)

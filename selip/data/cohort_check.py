@@ -91,6 +91,20 @@ def _check_states(volumes: pd.DataFrame) -> list[str]:
     ]
 
 
+def refuse_shared_collections(trained: Cohort, scored: Cohort | None) -> None:
+    """Refuses to score on one cohort what another trains when both are from one public collection, by their sheets.
+
+    Raises:
+        InputError: They are.
+    """
+    shared = {*trained.info.sheet.collections} & {*scored.info.sheet.collections} if scored else set()
+    if scored and shared:
+        raise InputError(
+            f"got {scored.root} to score what {trained.root} trains, both of {', '.join(sorted(shared))}: patients may "
+            "be in both; allowed: cohorts that share no collection; choose another, or say allow_overlap=true"
+        )
+
+
 def state_line(cohort: Cohort) -> str:
     """Counts of normal, abnormal and unknown volumes, and the first studies that have an unknown one."""
     states = states_of(cohort.volumes)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -82,6 +82,11 @@ class DataSheet:
     biases: str = ""
     collections: tuple[str, ...] = ()
 
+    def printed(self) -> dict[str, str]:
+        """Subject to what is known, "not known" where nothing is; empty when nothing is known at all."""
+        values = {**asdict(self), "collections": ", ".join(self.collections)}
+        return {name: text or "not known" for name, text in values.items()} if any(values.values()) else {}
+
 
 @dataclass(frozen=True)
 class CohortDeclaration:
@@ -97,6 +102,11 @@ class CohortDeclaration:
     tasks: dict[str, DeclaredTask] = field(default_factory=dict)
     sheet: DataSheet = field(default_factory=DataSheet)
     conflict: Literal["mask", "table", "unknown"] = "mask"
+
+
+def of_collections(*names: str) -> CohortDeclaration:
+    """The declaration of a public set of which nothing is declared but the collections that its patients are from."""
+    return CohortDeclaration(sheet=DataSheet(collections=names))
 
 
 def read_declaration(path: Path) -> CohortDeclaration:

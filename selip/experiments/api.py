@@ -158,10 +158,11 @@ def evaluate(
     Raises:
         InputError: When something is wrong with the encoder or what it answers.
     """
+    from selip.data.cohort_writer import check_free
     from selip.experiments.external import scoring
 
     if out is not None:
-        scoring.check_free(Path(out))
+        check_free(Path(out))
     scored = [one for one in settings if one.startswith("evaluation.")]
     own = parse_pairs([one for one in settings if one not in scored])
     place = scoring.place_of(cohort, transfer, like, benchmarks, scored)

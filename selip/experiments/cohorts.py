@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selip.data.cohort import Cohort
-from selip.data.cohort_check import check_parts, check_same_grid
+from selip.data.cohort_check import check_parts, check_same_grid, refuse_shared_collections
 from selip.data.contrast_mapping import ContrastReading, resolve_reading, without_left_out
 from selip.data.folds import fold_cohort, patient_folds
 from selip.data.leakage_audit import AuditFacts, cohort_audit, crossing_audit
@@ -178,7 +178,7 @@ def open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> Cohorts
     """Opens the cohorts of an experiment; those that are generated are built in `out` when they are not there.
 
     Raises:
-        InputError: When one cannot be opened, or a contrast of `evaluate_on` is neither known to training nor mapped.
+        InputError: When one cannot be opened, or a contrast of `evaluate_on` is not known to training nor mapped.
     """
     cohort = open_or_build(config.cohort, out / "cohort", report)
     transfer = open_or_build(config.transfer, out / "transfer", report) if config.transfer else None
@@ -192,9 +192,8 @@ def open_cohorts(config: ExperimentConfig, out: Path, report: Report) -> Cohorts
 
 def _of_fold(cohort: Cohort, config: ExperimentConfig, seed: int) -> Cohort:
     """The cohort with the parts of the experiment's fold, as it is without one."""
-    if not config.fold:
-        return cohort
-    return fold_cohort(cohort, patient_folds(cohort, config.folds, seed), config.fold, seed)
+    folds = patient_folds(cohort, config.folds, seed) if config.fold else None
+    return fold_cohort(cohort, folds, config.fold, seed) if folds else cohort
 
 
 def _reading(cohort: Cohort, scored: Cohort, config: EvaluateOnConfig) -> ContrastReading:
@@ -215,12 +214,14 @@ def check_given(config: ExperimentConfig) -> None:
             _reading(cohort, scored, config.evaluate_on)
 
 
-def check_cohorts(cohorts: Cohorts) -> None:
+def check_cohorts(cohorts: Cohorts, allow_overlap: bool = False) -> None:
     """Checks parts and grids before anything is trained in vain; of `evaluate_on` only the test part must be there.
 
     Raises:
-        InputError: For an empty part, another grid, or a cohort that is evaluated on although it is trained on.
+        InputError: For an empty part, another grid, or evaluation on what is trained on or of the same collection.
     """
+    for other in () if allow_overlap else (cohorts.transfer, cohorts.evaluate_on):
+        refuse_shared_collections(cohorts.trained_on, other)
     for one in (cohorts.trained_on, cohorts.transfer):
         if one:
             check_parts(one)

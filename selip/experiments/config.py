@@ -143,6 +143,7 @@ class ExperimentConfig:
             is: a sweep. Empty: a plain experiment.
         folds: Folds of the scored cohort, each scored by what was fitted, and trained where it is the training cohort,
             on the others; 0: its own split. `fold` is the one that is scored, 0 for all of them, pooled.
+        allow_overlap: Whether cohorts that are of one public collection, by their data sheets, may train and test.
         positive_control: Settings, as "cohort.patients=150", under which the first contrast has to show a gain; a sweep
             in which it does not cannot judge. Empty: none.
     """
@@ -166,6 +167,7 @@ class ExperimentConfig:
     positive_control: tuple[str, ...] = ()
     folds: NonNegativeInt = 0
     fold: NonNegativeInt = 0
+    allow_overlap: bool = False
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""

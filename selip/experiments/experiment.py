@@ -119,7 +119,7 @@ def execute_cells(
     directory = RunDirectory(out)
     on_main(lambda: _build_cohorts(config, out, report))
     cohorts = open_cohorts(config, out, report)
-    check_cohorts(cohorts)
+    check_cohorts(cohorts, config.allow_overlap)
     cells = plan(config, cohorts)
     left = on_main(lambda: [n for n, cell in enumerate(cells) if not directory.is_finished(cell, report.line)])
     later = len(left) - len(left[:most])

@@ -31,6 +31,10 @@ from selip.system.progress import Report
 from selip.training.distributed import on_main
 
 FOLDS = "folds"
+FITTED = (
+    "fitted on the other folds, one score a patient; patients are drawn once over all folds; scores of all fits are "
+    "ranked together, so an answer that is the same within a fold, as the majority, can fall below an AUROC of 0.5"
+)
 
 
 def run_folds(
@@ -140,7 +144,7 @@ def _pool(config: ExperimentConfig, folder: Path, found: Sequence[tuple[Path, Re
 
 def _notes(records: Sequence[Record]) -> Mapping[str, str]:
     """Notes of all folds; where they differ each with its fold."""
-    found = {"folds": "fitted on the other folds, one score a patient; patients are drawn once over all folds"}
+    found = {"folds": FITTED}
     for subject in dict.fromkeys(subject for record in records for subject in record.notes):
         texts = {record.fold: record.notes.get(subject, "") for record in records}
         same = len({*texts.values()}) == 1

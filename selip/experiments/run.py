@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
-from benchmarks.classification.class_tasks import own_pools
 from benchmarks.settings import EvaluationConfig
 from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import finished_training, run_facts, scored_record, unscored_record
+from selip.experiments.run_record import declared_on, finished_training, run_facts, scored_record, unscored_record
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
@@ -162,7 +161,8 @@ def _score(
     except InputError as error:
         return _leave(cell, setting, facts, [name], error)
     seconds = {"train": trained_seconds, "evaluate": time.perf_counter() - began}
-    record = scored_record(facts, _identity(cell, setting, name), score.metrics, score.notes, training, seconds)
+    notes = {**score.notes, **method.notes}
+    record = scored_record(facts, _identity(cell, setting, name), score.metrics, notes, training, seconds)
     setting.on_score(cell, name, score)
     write_record(setting.directory.records, record, score.per_item)
     setting.directory.log(run=record.run_id, status="ok", seconds=seconds)
@@ -188,9 +188,7 @@ def _leave(
 
 def _identity(cell: Planned, setting: Setting, name: str) -> dict[str, Any]:
     task = setting.tasks[name]
-    own = own_pools(setting.cohorts.scored)
-    pools = (*task.declared.pools, *own) if task.declared.pools else ()
-    about = {"protocol_version": task.protocol_version, "declared": task.declared.model_copy(update={"pools": pools})}
+    about = {"protocol_version": task.protocol_version, "declared": declared_on(task.declared, setting.cohorts.scored)}
     return {"run_id": cell.record_ids[name], "benchmark": name, **about}
 
 

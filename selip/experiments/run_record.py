@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 import torch
 
+from benchmarks.classification.class_tasks import own_pools
+from benchmarks.classification.shortcut_controls import CONTROLS
 from benchmarks.settings import EvaluationConfig
 from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
+from selip.records.declaration import Declared
 from selip.records.record import CohortFacts, Metric, Record, Training, in_declared_direction
 from selip.system.environment import git_commit, now, package_versions
 from selip.system.errors import InputError
@@ -29,7 +32,7 @@ def cohort_facts(cohort: Cohort) -> CohortFacts:
     n_patients = studies.loc[studies["split"] != LEFT_OUT, "patient_id"].nunique()
     return CohortFacts(
         name=info.name, profile=info.profile, content_hash=info.content_hash, synthetic=info.synthetic,
-        n_patients=n_patients, shape=info.shape, spacing_mm=info.spacing_mm,
+        n_patients=n_patients, shape=info.shape, spacing_mm=info.spacing_mm, sheet=info.sheet.printed(),
     )  # fmt: skip
 
 
@@ -63,6 +66,14 @@ def run_facts(cell: Planned, evaluation: EvaluationConfig, cohorts: Cohorts, com
         "created": now(),
         "command": shlex.join(command),
     }
+
+
+def declared_on(declared: Declared, cohort: Cohort) -> Declared:
+    """The declaration with the tasks that a cohort declares and, of a real one, its further controls."""
+    changes: dict[str, Any] = {"pools": (*declared.pools, *own_pools(cohort)) if declared.pools else ()}
+    if "metadata" in declared.floors and not cohort.info.synthetic:
+        changes |= {"floors": declared.floors | CONTROLS, "shortcuts": (*declared.shortcuts, *CONTROLS)}
+    return declared.model_copy(update=changes)
 
 
 def scored_record(

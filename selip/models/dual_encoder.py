@@ -47,6 +47,11 @@ class DualEncoder(nn.Module):
         return self.log_logit_scale.exp()
 
     @property
+    def towers_hash(self) -> str:
+        """`weights_hash` but for the logit scale, whose start is a setting that methods may be tuned in."""
+        return tensors_hash({name: value for name, value in self.state_dict().items() if name != "log_logit_scale"})
+
+    @property
     def wants(self) -> Wants:
         """Volumes on the grid of training; `check_grid` refuses others."""
         return Wants(shape=self.shape)

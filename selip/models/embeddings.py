@@ -97,7 +97,7 @@ def _embed_studies(
     for number in range(len(studies)):
         rows = np.flatnonzero(of_study == number)
         block = torch.as_tensor(volumes[rows]).to(model.device).unsqueeze(0).float() / 255
-        positions = contrast_positions([contrasts[row] for row in rows]).to(model.device)
+        positions = contrast_positions([contrasts[int(row)] for row in rows]).to(model.device)
         parts.append(_both(model, VolumeBatch(block, positions, tuple(items["volume_id"].iloc[rows]), spacing_mm)))
     embedded, features = (np.concatenate(arrays)[of_study] for arrays in zip(*parts, strict=True))
     return embedded, features

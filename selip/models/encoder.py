@@ -20,7 +20,7 @@ CLIP_LOGIT_SCALE = 1 / 0.07
 
 @dataclass(frozen=True)
 class Wants:
-    """What an encoder wants of a volume.
+    """Wishes of an encoder for its volumes.
 
     Attributes:
         spacing_mm: Voxel edges that volumes are resampled to; None keeps the cohort's.
@@ -78,7 +78,7 @@ class VolumeBatch:
 
 
 class Encoder(Protocol):
-    """What is scored. Embeddings are (n, E) float32 of unit length.
+    """An encoder, which benchmarks score. Embeddings are (n, E) float32 of unit length.
 
     Beside these it may have `features(batch)` (B, F), of which `project_volumes` makes embeddings; `logit_scale`;
     `volume_tower`, a torch module with `features`, `stage_channels`, `stage_maps` as `selip.models.volume_towers` has
@@ -88,11 +88,11 @@ class Encoder(Protocol):
 
     @property
     def wants(self) -> Wants:
-        """What it wants of a volume."""
+        """Wishes for its volumes."""
 
     @property
     def device(self) -> torch.device:
-        """Where volumes are to be."""
+        """The place where volumes are to be."""
 
     def encode_volumes(self, batch: VolumeBatch) -> torch.Tensor:
         """Embeddings (B, E) of volumes; (1, E) of a study."""
@@ -103,7 +103,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Stated:
-    """What the user states of an encoder from outside, for the record.
+    """Statements of the user on an encoder from outside, for the record.
 
     Attributes:
         origin: Where it comes from, as an address or a paper.

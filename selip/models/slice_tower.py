@@ -43,7 +43,8 @@ class SliceTower(nn.Module):
         sizes = _map_sizes(self.net, slices)
         self.stage_channels = tuple(channels for channels, *_ in sizes)
         cells = zip(config.pooled_shape, (*sizes[-1][1:], self.slices), strict=True)
-        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else tuple(min(pair) for pair in cells)
+        i, j, k = (min(pair) for pair in cells)
+        self.pooled_shape = (1, 1, 1) if config.pooling == "average" else (i, j, k)
         self.features = self.stage_channels[-1] * math.prod(self.pooled_shape)
         self.train()
 

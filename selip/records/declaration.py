@@ -63,6 +63,7 @@ class Declared(_Strict):
         transfer_pools: Pools whose volumes are those of the second cohort.
         ranked: Whether its tasks join the average ranks.
         floors: References beside its metrics to their names; a trained method must clear the first, and "majority".
+        shortcuts: Floors that know no anatomy: a method that does not clear one has found no more than that.
         trained_floors: Floors that the settings of a run decide, so that those of an ablation may differ.
         fewest_items: Metrics, without their pools, to the fewest items from which they have a number on a page.
         co_primary: Metrics beside the headline on equal terms, in its direction: a sentence needs all of them.
@@ -83,6 +84,7 @@ class Declared(_Strict):
     transfer_pools: tuple[str, ...] = ()
     ranked: bool = True
     floors: dict[str, str] = {"chance": "chance"}
+    shortcuts: tuple[str, ...] = ("metadata",)
     trained_floors: tuple[str, ...] = ()
     fewest_items: dict[str, int] = {}
     co_primary: tuple[str, ...] = ()

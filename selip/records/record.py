@@ -50,7 +50,7 @@ class Metric(_Strict):
 
 
 class CohortFacts(_Strict):
-    """A cohort behind a record."""
+    """A cohort behind a record; `sheet` is its data sheet, subject to what is known, empty where it has none."""
 
     name: str
     profile: str
@@ -59,6 +59,7 @@ class CohortFacts(_Strict):
     n_patients: int
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
+    sheet: dict[str, str] = {}
 
 
 class Training(_Strict):
@@ -67,7 +68,7 @@ class Training(_Strict):
     Attributes:
         steps: Optimiser steps.
         chosen_step: Step of the kept weights, chosen on val.
-        initial_weights_hash: Hash of the weights before the first step.
+        initial_weights_hash: Hash of the weights before the first step, but for the logit scale.
         batch_order_hash: Hash of rows and flips of every batch.
         precision: Of training: "no" is float32, "tf32" float32 with products that CUDA may round, "bf16" bfloat16.
         init: SHA-256 (hex) of the file of weights that the common tower started from; "" for random weights.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from selip.system.environment import is_first_process
 
@@ -34,12 +34,12 @@ def progress_display(console: Console) -> Iterator[Show]:
         return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, TextColumn("{task.fields[detail]}"), console=console) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(name: str, done: int, total: int, detail: str) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total, detail="")
-            bars.update(tasks[name], completed=done, detail=detail)  # type: ignore[arg-type]
+            bars.update(tasks[name], completed=done, detail=detail)
             if RUNS in tasks:
                 running = sum(not task.finished for task in bars.tasks) - 1
                 bars.update(tasks[RUNS], detail=f"{max(running, 0)} running")

@@ -113,6 +113,7 @@ class Method:
         uses_similarity: Whether its targets are those of similar texts, so that they need texts that are alike.
         control_of: Method that it is a control of. Settings that are given to that one hold for it too, where it has
             such a key and none of its own given, so that a control keeps step with what it controls.
+        caveat: Sentence that a reader of its numbers has to know; it stands among the notes of its pages.
     """
 
     name: str
@@ -127,6 +128,12 @@ class Method:
     overrides: tuple[str, ...] = ()
     uses_similarity: bool = False
     control_of: str = ""
+    caveat: str = ""
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """The caveat under the name of the method, for its records."""
+        return {self.name: self.caveat} if self.caveat else {}
 
     @property
     def learns_text(self) -> bool:

@@ -96,7 +96,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     accelerator, data, common, model, plan = _start(run)
     training = Training(
         steps=run.config.training.steps if run.method.prepare else 0, chosen_step=0,
-        initial_weights_hash=weights_hash(common), batch_order_hash=plan.hash,
+        initial_weights_hash=common.towers_hash, batch_order_hash=plan.hash,
         init="" if run.method.tower else file_hash(run.config.model.init),
         own_tower=model.config.volume_tower if run.method.tower else "",
         precision=precision_of(run.config.training),

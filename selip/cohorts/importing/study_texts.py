@@ -26,6 +26,7 @@ Texts = Literal["extracted", "report", "masks", "none"]
 
 GIVEN, EXTRACTED, MASKS = "given", "extracted", "masks"
 UNSAID, UNRECOGNISED, REPORT, LABELS, NONE = "unsaid", "unrecognised", "report", "labels", "none"
+TABLE = "table"
 UNDESCRIBED = "not described"
 """Text of a volume that nobody described."""
 SOURCE_WORDS: Mapping[str, str] = {
@@ -37,6 +38,7 @@ SOURCE_WORDS: Mapping[str, str] = {
     REPORT: "the report as it is",
     LABELS: "the study's labels alone",
     NONE: "none: nobody described them",
+    TABLE: "findings of a table, without a report",
 }
 
 
@@ -104,7 +106,8 @@ def study_texts(study: StudyFiles, measured: str, texts: Texts, language: str, c
         other = _from_labels(study.labels, missing)
     else:
         other = _from_report(study, texts, language, missing)
-    sources = dict.fromkeys(given, GIVEN) | dict(other.sources)
+    told = bool(other.findings) and not missing and not study.report and other.findings != "[]"
+    sources = dict.fromkeys(given, TABLE if told else GIVEN) | dict(other.sources)
     states = {contrast: _given_state(text, study.labels, language) for contrast, text in given.items()}
     findings = "" if given and missing else other.findings
     return replace(
@@ -158,7 +161,7 @@ def read_findings(found: StudyTexts) -> str:
 
 def findings_source(counts: Mapping[str, int]) -> str:
     """`CohortInfo.findings_source` of counts by key of SOURCE_WORDS."""
-    return "+".join(source for source in (GIVEN, EXTRACTED, MASKS) if counts.get(source))
+    return "+".join(source for source in (GIVEN, EXTRACTED, MASKS, TABLE) if counts.get(source))
 
 
 def _given_state(text: str, labels: Sequence[str], language: str) -> str:

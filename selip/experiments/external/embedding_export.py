@@ -72,8 +72,8 @@ def export_embeddings(spec: str, settings: Mapping[str, Any], place: Place, out:
     encoder, _ = open_encoder(spec, settings, place.cohort)
     ids: list[str] = []
     parts = []
-    for cohort in (place.cohort, place.transfer):
-        for part in ("train", "val", "test") if cohort else ():  # part by part, as benchmarks ask
+    for cohort in (one for one in (place.cohort, place.transfer) if one):
+        for part in ("train", "val", "test"):  # part by part, as benchmarks ask
             rows = cohort.rows(part)
             items = cohort.volumes.iloc[rows]
             ids += items["volume_id"].tolist()

@@ -29,7 +29,7 @@ def open_encoder(spec: str, settings: Mapping[str, Any], cohort: Cohort) -> tupl
         InputError: For an unknown kind, setting or file, or when it does not fit the cohort.
     """
     kind, argument = _parted(spec)
-    found = from_mapping(kind.settings, settings, kind.name)
+    found: Any = from_mapping(kind.settings, settings, kind.name)
     encoder = kind.open(argument, found, cohort.info)
     if kind.name != CHECKPOINT:
         encoder = Checked(encoder, f"{kind.name}:{_short(argument)}")
@@ -37,7 +37,7 @@ def open_encoder(spec: str, settings: Mapping[str, Any], cohort: Cohort) -> tupl
 
 
 def facts_of(encoder: Any, kind: EncoderKind, argument: str, settings: Any) -> EncoderFacts:  # noqa: ANN401
-    """What a record says of an encoder."""
+    """Facts of an encoder for its records."""
     said, wants = asdict(settings), to_mapping(encoder.wants)
     own = {key: value for key, value in plain_settings(said).items() if key not in wants}
     return EncoderFacts(

@@ -23,7 +23,7 @@ from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment import score_options
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.external.opening import CHECKPOINT, board_name, hash_of, open_encoder
-from selip.experiments.run_record import cohort_facts, unscored_record
+from selip.experiments.run_record import cohort_facts, declared_on, unscored_record
 from selip.experiments.sharing import records_of
 from selip.models.dual_encoder import DualEncoder, load_checkpoint
 from selip.models.embeddings import check_grid
@@ -42,7 +42,7 @@ from selip.system.progress import Report
 
 @dataclass(frozen=True)
 class Scored:
-    """What an encoder scored on one benchmark: its record, and its score unless it was skipped."""
+    """The outcome of an encoder on one benchmark: its record, and its score unless it was skipped."""
 
     record: Record
     score: Score | None
@@ -107,8 +107,8 @@ def _scored(subject: Subject, name: str, about: Mapping[str, Any], config: Exper
     same = [about["config_hash"], name, task.protocol_version, config.part, about["cohort"].content_hash]
     same += [about["split_fingerprint"], about["transfer_split_fingerprint"]]
     label = cell_label(about["method"], about["ablation"], about["seed"])
-    identity = {"run_id": f"{label}-{name}-{content_hash(same)[:12]}", "benchmark": name}
-    identity |= {"protocol_version": task.protocol_version, "declared": task.declared}
+    identity: dict[str, Any] = {"run_id": f"{label}-{name}-{content_hash(same)[:12]}", "benchmark": name}
+    identity |= {"protocol_version": task.protocol_version, "declared": declared_on(task.declared, subject.cohort)}
     report.line(f"{label}: {name}")
     began = time.perf_counter()
     try:
@@ -144,6 +144,8 @@ def _common(facts: EncoderFacts, place: Place, name: str, command: Sequence[str]
         "contrasts": (),
         "controls": (),
         "part": place.config.part,
+        "fold": cohort.fold,
+        "texts": "measured" if cohort.info.is_measured else "",
         "encoder": facts,
         "versions": package_versions(),
         "device": torch.cuda.get_device_name() if on_gpu else f"cpu, threads: {torch.get_num_threads()}",
@@ -199,7 +201,7 @@ def read_for(wants: Wants, cohort: Cohort, contrasts: Mapping[str, str | None] |
 
 @dataclass(frozen=True)
 class Place:
-    """Where and how encoders are scored: the cohorts, and an experiment with benchmarks and settings of scoring."""
+    """The place of scoring: the cohorts, and an experiment with benchmarks and settings of scoring."""
 
     cohort: Cohort
     transfer: Cohort | None

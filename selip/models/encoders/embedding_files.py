@@ -157,8 +157,8 @@ def _logit_scale(path: Path) -> float:
 
 
 def write_embeddings(
-    folder: Path, ids: Sequence[str], vectors: FloatArray, features: FloatArray, texts: Sequence[str],
-    text_vectors: FloatArray, logit_scale: float,
+    folder: Path, ids: Sequence[str], vectors: np.ndarray, features: np.ndarray, texts: Sequence[str],
+    text_vectors: np.ndarray, logit_scale: float,
 ) -> list[Path]:  # fmt: skip
     """Writes a folder that EmbeddingFiles reads; without `texts` no texts.parquet."""
     tables = {VOLUMES: pd.DataFrame({"volume_id": ids, "embedding": [*vectors], "features": [*features]})}

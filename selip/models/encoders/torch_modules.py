@@ -26,7 +26,7 @@ from selip.system.mappings import from_mapping
 
 @dataclass(frozen=True)
 class ModuleSettings(Stated, Wants):
-    """What the user says of a module; the fields of Wants go before what the module says itself."""
+    """Settings of a module; the fields of Wants go before what the module says itself."""
 
 
 class ModuleTower(nn.Module):
@@ -40,7 +40,8 @@ class ModuleTower(nn.Module):
     def __init__(self, net: nn.Module, wants: Wants, info: CohortInfo, name: str) -> None:
         super().__init__()
         self.net, self.wants, self.spacing_mm, self.name = net, wants, info.spacing_mm, name
-        self.features, self.stage_channels = 0, ()
+        self.features = 0
+        self.stage_channels: tuple[int, ...] = ()
         if not wants.per_study:
             with torch.no_grad():
                 found = self.eval().answer(torch.zeros(1, 1, *info.shape))
@@ -155,7 +156,7 @@ def open_torchscript(argument: str, settings: ModuleSettings, info: CohortInfo) 
 
 
 def _wants(net: nn.Module, settings: ModuleSettings) -> Wants:
-    """What the module says that it wants, under what the user says."""
+    """The wishes of the module, under those of the user."""
     own = getattr(net, "wants", {})
     wants = own if isinstance(own, Wants) else from_mapping(Wants, own, "wants")
     said = {one.name: getattr(settings, one.name) for one in fields(Wants)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -262,3 +264,16 @@ def test_the_texts_to_embed_are_listed(command, finished_run, tmp_path):
     config = yaml.safe_load((finished_run / "config.yaml").read_text())
     volumes = selip.load_cohort(config["cohort"]["path"]).volumes
     assert set(volumes.loc[volumes["split"] == "test", "text"]) <= set(texts)
+
+
+def test_the_workflow_of_a_leaderboard_repository_calls_what_there_is():
+    from typer.main import get_command
+
+    from selip.cli.main import app
+
+    text = (Path(__file__).resolve().parents[3] / "docs" / "ci" / "leaderboard-repository.yml").read_text()
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    scripts = "\n".join(step.get("run", "") for step in job["steps"])
+    called = set(re.findall(r"selip (\w+) ", scripts))
+    assert called == {"verify", "leaderboard"}
+    assert called <= set(get_command(app).commands)

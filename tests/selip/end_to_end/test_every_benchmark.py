@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import BENCHMARKS
 from selip.experiments import run as run_cell
-from selip.experiments.catalogue import experiment_file, find_benchmark
+from selip.experiments.catalogue import experiment_file, find_benchmark, find_method
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.records.record_files import read_records
@@ -44,8 +44,14 @@ def test_every_benchmark_has_a_record_and_image_only_methods_skip_text(folder):
     found = {(record.method, record.benchmark): record for record in read_records(folder / "records")}
     assert {name for _, name in found} == set(BENCHMARKS)
     of_text = {("mae", name) for name in BENCHMARKS if find_benchmark(name).needs_text}
-    assert {cell for cell, record in found.items() if record.status == "skipped"} == of_text
+    of_real = {(method, name) for method in ("selip", "mae") for name in ("attribute_retrieval", "value_probe")}
+    assert {cell for cell, record in found.items() if record.status == "skipped"} == of_text | of_real
     assert found["mae", "retrieval"].reason == run_cell.IMAGE_ONLY
+    assert found["mae", "linear_probe"].notes["mae"] == find_method("mae").caveat
+    assert (
+        " | voxels are standardised by the training part" in (folder / "leaderboard" / "classification.md").read_text()
+    )
+    assert "mae" not in found["selip", "linear_probe"].notes
     assert any(key.startswith("glioma_grade/") for key in found["mae", "linear_probe"].metrics)
 
 

@@ -146,3 +146,12 @@ def test_scalars_have_a_rate_of_their_own_and_the_scale_its_start():
     rates = {id(p): group["peak"] for group in parameter_groups(made, 1, 2, 3, 0.1) for p in group["params"]}
     assert rates[id(made.log_logit_scale)] == 3
     assert [name for name, p in made.named_parameters() if rates[id(p)] == 3] == ["log_logit_scale"]
+
+
+def test_where_the_logit_scale_starts_is_no_weight_of_the_towers(tiny_model):
+    one, same, other = (tiny_model(logit_scale_start=start)[0] for start in (5.0, 20.0, 5.0))
+    assert one.towers_hash == same.towers_hash
+    assert weights_hash(one) != weights_hash(same)
+    with torch.no_grad():
+        other.text_projection.weight.add_(1)
+    assert one.towers_hash != other.towers_hash
