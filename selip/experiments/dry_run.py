@@ -1,8 +1,9 @@
 """The lines of `selip run --dry-run`: the grid of an experiment and an estimate of its time.
 
 Real training steps are timed, and no cohort needs to exist. Voxels are noise on the cohort's grid, texts come from the
-phantom's grammar, and the trainer itself takes the steps. On a CPU a batch is cut to MAX_CPU_VOXELS and the time scaled
-back by the number of pairs, which overrates what does not grow with them.
+phantom's grammar, and the trainer itself takes the steps, so towers, views, augmentation and optimiser are those of the
+run. On a CPU a batch is cut to MAX_CPU_VOXELS and the time scaled back by the number of pairs, which overrates what
+does not grow with them.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ SECONDS_TO_TIME = 10.0
 TEXTS_A_PAIR = 8
 MAX_CPU_VOXELS = 2**20
 TIMED_STEPS = 3
-WIDTH = 110
-NAMES_SHOWN = 6
+WIDTH, NAMES_SHOWN = 110, 6
 NOT_ESTIMATED = (
     "left out: building the cohort; of each run its start, its validations (together about a tenth more) and its "
     "scores; the leaderboard"
@@ -111,7 +111,8 @@ def _which(cohort: CohortConfig) -> list[str]:
 
 
 def _paragraph(name: str, values: Iterable[str]) -> str:
-    return textwrap.fill(", ".join(values), WIDTH, initial_indent=f"  {name:11} ", subsequent_indent=" " * 14)
+    text = ", ".join(values)
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {name:12}", subsequent_indent=" " * 14)
 
 
 def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -132,14 +133,13 @@ def estimate_lines(cells: Sequence[GridCell], profile: Profile) -> Iterator[str]
         try:
             timed = time_step(method, config, profile, limit_s=(deadline - time.perf_counter()) / left)
         except InputError as error:
-            lost = f"{_names(members)}: {error}"
-            yield f"  not timed and not counted: {lost}"
+            yield f"  not timed and not counted: {_names(members)}: {error}"
             continue
         seconds = timed.seconds * sum(run.training.steps for _, _, _, run in members)
         total += seconds
         yield f"  {_step(timed)}; {len(members)} runs in {duration(seconds)}: {_names(members)}"
     if groups and not total:
-        raise InputError(f"nothing can be trained: {lost}")
+        raise InputError("nothing can be trained; mend what the lines above say")
     yield f"about {duration(total)} of training steps for all runs, one after the other"
     yield NOT_ESTIMATED
 

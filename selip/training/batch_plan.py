@@ -105,11 +105,10 @@ def _batches(
         while len(batch := _next_batch(waiting, text_ids, twin, batch_size, limit)) == batch_size:
             empty_epochs = 0
             yield batch
-    most = len(_next_batch(deque([(row, False)] for row in range(len(text_ids))), text_ids, twin, len(text_ids), limit))
     raise InputError(
         f"got training.batch_size={batch_size}, which the {len(text_ids)} pairs of the train part with "
         f"{len(set(text_ids.tolist()))} different texts cannot fill{'' if limit is None else ' with different texts'}; "
-        f"give training.batch_size={most} or less, and a new --out, or add patients"
+        f"give training.batch_size={len(batch)} or less, and a new --out, or add patients"
     )
 
 

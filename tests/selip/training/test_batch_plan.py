@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_unique_batches_use_every_abnormal_pair():
     "changes", [{"batch_size": 10}, {"batch_size": 13, "unique_texts": False}, {"batch_size": 10, "flip": "paired"}]
 )
 def test_a_part_too_small_is_refused(changes):
-    with pytest.raises(InputError, match=r"lower training\.batch_size"):
+    with pytest.raises(InputError, match=r"give training\.batch_size"):
         plan(**changes)
 
 
@@ -78,3 +80,11 @@ def test_normals_may_stand_in_a_batch_more_than_once():
     assert max(count[0] for count in counts) == 2
     assert max(count[1:].max() for count in counts) == 1
     assert plan(most=np.ones(9, dtype=int)).hash == plan().hash
+
+
+def test_the_size_that_a_refusal_names_would_do():
+    with pytest.raises(InputError, match="new --out") as refused:
+        plan(batch_size=500, steps=1)
+    size = int(re.search(r"give training.batch_size=(\d+) or less", str(refused.value))[1])
+    assert size > 1
+    plan(batch_size=size, steps=1)

@@ -1,0 +1,85 @@
+"""The first screen: the sentence, the ranking and what is behind its cells, from records alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leaderboards.figures.forest import LEFT, RIGHT
+from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_scores import families_of, overall_of
+from leaderboards.site.first_screen import first_screen_of
+
+N = 50
+
+
+def screen(folder):
+    families = families_of(read_boards(folder), N)
+    sheets = [sheet for members in families.values() for sheet in members]
+    return first_screen_of(families, overall_of(sheets) if len(sheets) > 1 else None), sheets
+
+
+@pytest.fixture(scope="module")
+def several(family_dir):
+    return screen(family_dir)
+
+
+def test_rows_are_in_order_of_the_average_rank_with_the_places_that_tests_leave_open(several):
+    first, sheets = several
+    ranks = overall_of(sheets).ranks
+    labels = [place.label for place in first.places]
+    assert labels[: len(ranks.ranks)] == list(ranks.ranks)
+    for number, place in enumerate(first.places[: len(ranks.ranks)], 1):
+        level = {one for clique in ranks.cliques if place.label in clique for one in clique} | {place.label}
+        ends = [labels.index(one) + 1 for one in level]
+        low, _, high = place.places.partition(" to ")
+        assert (int(low), int(high or low)) == (min(ends), max(ends))
+        assert int(low) <= number <= int(high or low)
+        assert list(place.groups) == [place.label in clique for clique in ranks.cliques]
+
+
+def test_there_is_a_column_a_family_and_one_more_for_the_other_kind_of_retrieval(several):
+    first, _ = several
+    assert [column.family for column in first.columns] == ["Retrieval", "Retrieval", "Classification", "Segmentation"]
+    exact, graded = first.columns[:2]
+    assert "R@10" in exact.key
+    assert "nDCG@10" in graded.key
+
+
+def test_behind_a_cell_are_its_seeds_patients_and_paired_differences(several):
+    first, _ = several
+    place = next(place for place in first.places if place.label == "selip")
+    score, column = place.scores[0], first.columns[0]
+    row = column.sheet.board.row("selip")
+    assert list(json.loads(score.seeds).values()) == pytest.approx(row.values(column.key), abs=1e-3)
+    assert sum(map(int, score.patients.split())) == column.n_patients
+    for other, difference in json.loads(score.against).items():
+        assert difference == pytest.approx(column.sheet.standing.between("selip", other).difference[:3], abs=1e-3)
+
+
+def test_the_sentence_names_the_leader_and_answers_the_question(several):
+    first, sheets = several
+    leader = first.places[0].label
+    assert leader in first.verdict.split(";")[0]
+    assert first.verdict.count(".") <= 2
+    won = all(c.differs and c.gain.value > 0 for c in sheets[0].evidence("selip", "clip"))
+    assert ("selip is better than clip" in first.verdict) == won
+    assert "not shown to be better than" in first.verdict or won
+
+
+def test_one_seed_ranks_nothing_and_calls_nothing_better(run_dir):
+    first, _ = screen(run_dir)
+    assert first.verdict.startswith("One run of each method: nothing is ranked")
+    assert not any(place.places or any(place.groups) for place in first.places)
+
+
+def test_forests_share_an_axis_with_zero_in_its_middle(several):
+    first, _ = several
+    assert len(first.forests) == 2
+    for forest in first.forests:
+        assert forest.method == "selip"
+        assert forest.zero == (LEFT + RIGHT) / 2
+        for _, text, (value, lower, upper), _ in forest.rows:
+            assert LEFT <= lower <= value <= upper <= RIGHT
+            assert (value > forest.zero) == (text[0] == "+") or value == forest.zero
