@@ -12,13 +12,17 @@ def spearman_resampler(one: FloatArray, other: FloatArray, weights: FloatArray, 
     """Pearson correlation of mid-ranks, each item as often as its patient is drawn; NaN where either is constant.
 
     Args:
-        one: (n,) numbers.
+        one: (n,) numbers; an item where either is NaN does not count.
         other: (n,) numbers.
         weights: (n,) weights > 0.
         codes: (n,) number of the patient of each item.
     """
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other, weights, codes = one[known], other[known], weights[known], codes[known]
 
     def statistic(counts: FloatArray) -> FloatArray:
+        if not known.any():
+            return np.full((len(counts), 1), np.nan)
         mass = counts[:, codes] * weights
         ranks = [mid_ranks(values, mass) for values in (one, other)]
         total = mass.sum(axis=1, keepdims=True)

@@ -18,6 +18,7 @@ from open_clip.modified_resnet import ModifiedResNet
 from torch import nn
 from torch.nn import functional as F
 
+from selip.models.repeatable_kernels import AveragePool
 from selip.models.settings import ModelConfig, SliceConfig
 from selip.system.errors import InputError, UnavailableError
 from selip.system.registry import unknown
@@ -46,6 +47,7 @@ class SliceTower(nn.Module):
         i, j, k = (min(pair) for pair in cells)
         self.pooled_shape = (1, 1, 1) if config.pooling == "average" else (i, j, k)
         self.features = self.stage_channels[-1] * math.prod(self.pooled_shape)
+        self.average = AveragePool(self.pooled_shape)
         self.train()
 
     def train(self, mode: bool = True) -> SliceTower:
@@ -68,7 +70,7 @@ class SliceTower(nn.Module):
 
     def pool(self, regions: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of the last map (B, C, i, j, k)."""
-        return F.adaptive_avg_pool3d(regions, self.pooled_shape).flatten(1)
+        return self.average(regions).flatten(1)
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
         """Features (B, F) of standardised volumes (B, 1, I, J, K)."""

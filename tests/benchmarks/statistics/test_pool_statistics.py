@@ -25,6 +25,7 @@ HARD = {
         truth, guess, average="macro", sample_weight=sample_weight, zero_division=0
     ),
     "mcc": sk.matthews_corrcoef,
+    "mae": sk.mean_absolute_error,
 }
 CLASSIFICATION = [name for name in STATISTICS if name not in PER_ITEM]
 
@@ -57,6 +58,8 @@ def by_sklearn(frame, statistic):
         return HARD[statistic](known["truth"], known["predicted"], sample_weight=known["weight"])
     if statistic == "ece":
         return ece_by_loop(frame)
+    if statistic == "spearman":
+        return spearman_by_loop(frame)
     function, found = RANKED[statistic.removeprefix("macro_")], []
     for name in CLASSES if statistic.startswith("macro") else CLASSES[:1]:
         known = frame[frame[f"truth:{name}"].notna()]
@@ -72,6 +75,18 @@ def ece_by_loop(frame):
     items["bin"] = [max(1, sum(sure > edge for edge in np.arange(10) / 10)) for sure in items["sure"]]
     gaps = [abs((part["weight"] * (part["right"] - part["sure"])).sum()) for _, part in items.groupby("bin")]
     return sum(gaps) / items["weight"].sum() if len(items) else np.nan
+
+
+def spearman_by_loop(frame):
+    """Pearson's correlation of weighted mid-ranks."""
+    known = frame[frame["truth"].notna()]
+    weights = known["weight"].to_numpy()
+    ranks = [
+        [sum(w * ((b < a) + (b == a) / 2) for b, w in zip(values, weights, strict=True)) for a in values]
+        for values in (known["truth"].to_numpy(), known["predicted"].to_numpy())
+    ]
+    covariance = np.cov(np.array(ranks), aweights=weights, ddof=0)
+    return covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
 
 
 def drawn(frame, counts):
@@ -168,7 +183,7 @@ def test_known_items_do_not_hang_on_the_model():
 
 
 def test_what_there_is_no_statistic_for_is_refused():
-    with pytest.raises(InputError, match=r"got statistic 'mode'; allowed: mean, median, auroc, .*, ece; choose"):
+    with pytest.raises(InputError, match=r"got statistic 'mode'; allowed: mean, median, auroc, .*, mae; choose"):
         interval_over_seeds([task()], "mode", 10, statistic="mode")
     with pytest.raises(InputError, match=r"got 'auroc' in a pool of 5 classes; .* auroc:CLASS or take macro_auroc"):
         resampler_for(task().assign(**{"truth:never": 0.0}), "auroc", "auroc")

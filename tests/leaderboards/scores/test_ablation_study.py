@@ -64,7 +64,7 @@ def folder(tmp_path_factory, factory):
             hashes = {"initial_weights_hash": "others"} if name == "minilm" else {}
             add_selip(factory, path, seed, name, training=full.model_copy(update=hashes))
         for name, status in (("lcs", "failed"), ("embedding", "skipped")):
-            factory.add_hole(path, "selip", seed, status, f"{name} <b>|", ablation=name, config_hash=name)
+            factory.add_hole(path, "selip", seed, status, f"{name} <u>|", ablation=name, config_hash=name)
     return path
 
 
@@ -282,7 +282,7 @@ def test_pages_hold_methods_and_ablations_apart_and_escaped(built):
     assert "clip" not in ablation.split("## Results")[1].split("## Runs")[0]
     assert "(figures/ablation_mix.png)" in ablation
     assert all("SYNTHETIC" in line for line in ablation.splitlines() if line.startswith(("# ", "### ", "![")))
-    assert "<b>" not in ablation + html
+    assert "<u>" not in ablation + html
     assert 'id="ablation"' in html
     assert all((built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "lambda"))
 

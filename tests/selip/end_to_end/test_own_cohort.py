@@ -36,6 +36,7 @@ def test_its_regime_is_told(own, capsys):
     assert "entropy of T: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_is_tuned_and_a_tuned_sweep_over_lambda_and_batch_compares_methods_of_different_settings(own, tiny_run):
     asked = [*tiny_run, f"cohort.path={own / 'cohort'}", "methods=selip,selip_released,clip", "--workers", "1"]
     app(["tune", "sweep", "--trials", "2", "--out", str(own / "tuning"), *asked, "seeds=[7]"], standalone_mode=False)

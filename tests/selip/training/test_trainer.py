@@ -43,7 +43,7 @@ def test_methods_of_a_seed_start_and_are_fed_alike(small_cohort, config, tmp_pat
 
 def test_random_init_is_the_initial_model(small_cohort, config, tmp_path):
     model, facts, training = train(make(small_cohort, config, "random_init"), tmp_path / "random")
-    assert weights_hash(model) == training.initial_weights_hash
+    assert model.towers_hash == training.initial_weights_hash
     assert (facts.step, training.steps) == (0, 0)
 
 
