@@ -99,7 +99,7 @@ def test_a_model_that_raises_is_one_line_and_leaves_nothing(command, stranger, s
     unclear = (["--encoder", "module"], [], ["--encoder", "a:b", "--masks", "x"])
     for wrong in (*unclear, ["--encoder", spec, "slices=3"], ["--encoder", spec, "--name", "clip"]):
         assert command("score", *wrong, *given)[0] == 2
-    assert list(tmp_path.iterdir()) == [tmp_path / "bad.py"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_masks_and_class_probabilities_get_rows(command, small_cohort, tmp_path):

@@ -135,7 +135,8 @@ def test_the_main_process_alone_speaks_and_writes(two, folder):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("which", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1])
 def test_one_without_memory_ends_those_that_wait_for_it_without_a_launcher(which, cohort_folder, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
