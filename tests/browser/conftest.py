@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +12,7 @@ import pytest
 from leaderboards.figures import plots
 from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples
 from leaderboards.site.build import build_leaderboard
+from selip.records.record_files import read_per_item, read_record, write_record
 
 HERE = Path(__file__).parent
 STANDARD = HERE.parents[1] / "leaderboards" / "records" / "standard" / "records"
@@ -107,14 +106,12 @@ def large_page(tmp_path_factory):
     (folder / "records").mkdir()
     methods = set()
     for path in STANDARD.glob("*.json"):
-        record = json.loads(path.read_text())
-        methods.add(record["method"])
+        record = read_record(path)
+        methods.add(record.method)
+        table = read_per_item(STANDARD, record) if record.per_item else None
         for shift in (0, MORE_SEEDS):
-            seed, run_id = record["seed"] + shift, f"{record['run_id']}-{shift}"
-            copy = {**record, "seed": seed, "run_id": run_id}
-            (folder / "records" / f"{run_id}.json").write_text(json.dumps(copy))
-    for path in STANDARD.glob("*.parquet"):
-        shutil.copyfile(path, folder / "records" / path.name)
+            more = {"seed": record.seed + shift, "run_id": f"{record.run_id}-{shift}"}
+            write_record(folder / "records", record.model_copy(update=more), table)
     draw_pictures(folder / "leaderboard" / "examples", sorted(methods))
     page = written(folder)
     return SimpleNamespace(path=page, n_methods=len(methods))
