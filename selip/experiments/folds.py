@@ -19,7 +19,7 @@ from selip.data.leakage_audit import AUDIT_FILE, AuditFacts
 from selip.experiments.catalogue import check_names
 from selip.experiments.cohorts import Cohorts, audit_of, open_cohorts
 from selip.experiments.config import ExperimentConfig
-from selip.experiments.executors.base import Execute
+from selip.experiments.executors.base import Counted, Execute
 from selip.experiments.experiment import claimed, execute_cells, score_options
 from selip.experiments.experiment_file import plan
 from selip.experiments.run_directory import RunDirectory
@@ -43,7 +43,7 @@ def run_folds(
 ) -> list[Path]:  # fmt: skip
     """Runs what is not done yet of every fold in `out`/folds, pools what is whole and writes the leaderboard.
 
-    Arguments are those of `run_experiment`; `most` is of each fold.
+    Arguments are those of `run_experiment`; `most` is over all folds.
 
     Returns:
         The files of the leaderboard; none while no run is done in every fold.
@@ -52,13 +52,13 @@ def run_folds(
         InputError: For input that no run could use, or when runs failed; the other folds are done first.
     """
     check_names(config)
-    failures, audits = [], []
+    counted, failures, audits = Counted(execute, most), [], []
     with ExitStack() as until_done:
         until_done.enter_context(claimed(config, out, resume, report))
         on_main(lambda: open_cohorts(config, out, report) and None)
         for fold in range(1, config.folds + 1):
             report.line(f"fold {fold} of {config.folds}")
-            cohorts, failed = _run_fold(config, fold, out, command, report, execute, most)
+            cohorts, failed = _run_fold(config, fold, out, command, report, counted)
             audits.append(audit_of(cohorts, config.run))
             failures += [f"fold {fold}: {label}" for label in failed]
         on_main(lambda: write_atomically(out / AUDIT_FILE, _of_all(audits).model_dump_json(indent=1) + "\n"))
@@ -75,13 +75,12 @@ def of_fold(config: ExperimentConfig, fold: int) -> ExperimentConfig:
 
 
 def _run_fold(
-    config: ExperimentConfig, fold: int, out: Path, command: Sequence[str], report: Report, execute: Execute,
-    most: int | None,
-) -> tuple[Cohorts, list[str]]:  # fmt: skip
+    config: ExperimentConfig, fold: int, out: Path, command: Sequence[str], report: Report, counted: Counted
+) -> tuple[Cohorts, list[str]]:
     own, folder = of_fold(config, fold), out / FOLDS / str(fold)
     on_main(partial(_share, config, out, folder))
     with claimed(own, folder, True, report):
-        return execute_cells(own, folder, command, report, execute, most)
+        return execute_cells(own, folder, command, report, counted, counted.left)
 
 
 def _share(config: ExperimentConfig, out: Path, folder: Path) -> None:

@@ -12,14 +12,13 @@ from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from leaderboards.scores.dose_response import BASE, CONTROL, DOSES, Dose, Sweep
 from leaderboards.site.build import build_doses
 from selip.experiments.catalogue import check_names
 from selip.experiments.cohorts import open_or_build
 from selip.experiments.config import CohortConfig, ExperimentConfig
-from selip.experiments.executors.base import Execute
+from selip.experiments.executors.base import Counted, Execute
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import expand
 from selip.experiments.run_directory import RunDirectory
@@ -77,7 +76,7 @@ def run_sweep(
         InputError: For input that no run could use, or when runs failed; the other doses are done first.
     """
     check_names(config)
-    experiments, counted, failures = dosed(config), _Counted(execute, most), []
+    experiments, counted, failures = dosed(config), Counted(execute, most), []
     claim = RunDirectory(out).claimed(config, resume, report.line)
     with ExitStack() as until_done:
         on_main(lambda: until_done.enter_context(claim))
@@ -97,18 +96,6 @@ def run_sweep(
     if failures:
         raise InputError(f"got {len(failures)} of {len(experiments)} doses with failures; {'; '.join(failures)}")
     return pages
-
-
-class _Counted:
-    """Executes runs and counts how many may still be done; None for any number."""
-
-    def __init__(self, execute: Execute, most: int | None) -> None:
-        self.execute, self.left = execute, most
-
-    def __call__(self, job: Any, numbers: Sequence[int], report: Report) -> list[Any]:  # noqa: ANN401 (as Execute)
-        if self.left is not None:
-            self.left -= len(numbers)
-        return self.execute(job, numbers, report)
 
 
 def _share_cohort(cohort: CohortConfig, out: Path, folder: Path, report: Report) -> None:

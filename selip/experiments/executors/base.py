@@ -40,6 +40,19 @@ class ExecutorOptions:
     folder: Path = Path("jobs")
 
 
+class Counted:
+    """Executes runs and counts how many may still be done; None for any number."""
+
+    def __init__(self, execute: Execute, most: int | None) -> None:
+        self.execute, self.left = execute, most
+
+    def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
+        """The outcomes of `execute`."""
+        if self.left is not None:
+            self.left -= len(numbers)
+        return self.execute(job, numbers, report)
+
+
 def threads_of_a_run(asked: int, side_by_side: int = 1) -> int:
     """`asked`, or for 0 one thread, on a machine with a GPU a share of torch's own default.
 

@@ -89,3 +89,16 @@ def make_other_cohort():
 def test_folds_that_are_none_are_refused(values):
     with pytest.raises(InputError, match="folds"):
         ExperimentConfig("x", **values)
+
+
+def test_the_most_runs_to_do_are_counted_over_all_folds(tmp_path, small_cohort_folder, tiny_run):
+    cheap = "benchmarks=retrieval"
+    pages, said = run(tmp_path, small_cohort_folder, tiny_run, cheap, most=1)
+    assert not pages
+    assert [line for line in said if "runs to do" in line] == [
+        "1 of 1 runs to do",
+        "0 of 1 runs to do, 1 left for later",
+    ]
+    pages, said = run(tmp_path, small_cohort_folder, tiny_run, cheap, resume=True, most=1)
+    assert pages
+    assert [line for line in said if "runs to do" in line] == ["0 of 1 runs to do", "1 of 1 runs to do"]

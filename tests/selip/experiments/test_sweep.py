@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from selip.experiments.config import CohortConfig, ExperimentConfig
-from selip.experiments.sweep import _Counted, dosed, run_sweep
+from selip.experiments.executors.base import Counted
+from selip.experiments.sweep import dosed, run_sweep
 from selip.system.errors import InputError
 from selip.system.progress import Report
 
@@ -59,10 +60,10 @@ def test_doses_may_be_null_or_lists_and_a_control_that_is_no_setting_is_refused(
 
 
 def test_runs_are_counted_over_all_doses():
-    counted = _Counted(lambda job, numbers, report: [True] * len(numbers), 5)
+    counted = Counted(lambda job, numbers, report: [True] * len(numbers), 5)
     assert counted(None, [0, 1, 2], Report()) == [True] * 3
     assert counted.left == 2
-    assert _Counted(None, None).left is None
+    assert Counted(None, None).left is None
 
 
 def test_a_sweep_goes_on_in_pieces_and_shares_cohorts(tmp_path, tiny_run):
