@@ -103,7 +103,7 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
         initial_weights_hash=common.towers_hash, batch_order_hash=plan.hash,
         own_tower=model.config.volume_tower if run.method.tower else "", precision=precision_of(run.config.training),
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        never_flipped=int((~data.can_flip(run.method.learns_text)).sum()),
+        never_flipped=int((~data.can_flip).sum()),
     )  # fmt: skip
     if run.method.prepare is not None:
         state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
@@ -135,7 +135,7 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
-        data.text_ids, data.texts.twin, data.can_flip(run.method.learns_text), steps=config.steps,
+        data.text_ids, data.texts.twin, data.can_flip, steps=config.steps,
         batch_size=config.batch_size, unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
         most=data.texts.is_normal() * (config.normals_a_batch - 1) + 1,
     )  # fmt: skip
