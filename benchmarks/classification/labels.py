@@ -104,11 +104,12 @@ def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskDat
         counted = [named_items(task, cohort, "all").groupby("label")["patient_id"].nunique() // 2]
     seen = task.classes or tuple(sorted(set().union(*(set(items["label"]) for items in named.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
-    note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes]) + _known(cohort, task)
+    note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes])
     kept = {part: _part(items[items["label"].isin(classes)], classes) for part, items in named.items()}
     if len(classes) < 2 or not all(len(part.rows) for part in kept.values()):
         return None, f"left out: fewer than two classes, or an empty part{note}"
     sizes = ", ".join(f"{name} {len(p.rows)} of {p.items['patient_id'].nunique()}" for name, p in kept.items())
+    note += _known(cohort, task)
     return TaskData(task, classes, kept), f"{len(classes)} classes; volumes of patients: {sizes}{note}"
 
 
