@@ -11,6 +11,7 @@ BENCHMARKS = {
     "few_shot": "benchmarks.tasks.few_shot:BENCHMARK",
     "fine_tune": "benchmarks.tasks.fine_tune:BENCHMARK",
     "segmentation": "benchmarks.tasks.segmentation:BENCHMARK",
+    "grounding": "benchmarks.tasks.grounding:BENCHMARK",
     "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
     "robustness": "benchmarks.tasks.robustness:BENCHMARK",
     "study_level": "benchmarks.tasks.study_level:BENCHMARK",

@@ -22,7 +22,7 @@ from selip.models.embeddings import embed_volumes
 from selip.models.scored_model import Subject
 from selip.records.declaration import Declared
 from selip.records.record import Metric
-from selip.system.arrays import FloatArray, IntArray
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import UnavailableError
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -147,10 +147,14 @@ def chosen_rows(subject: Subject, seed: int) -> IntArray:
     rows = np.flatnonzero(states_of(items) == ABNORMAL)
     if not len(rows):
         raise UnavailableError("got no abnormal volume to make worse; use a cohort with findings")
-    patients = items["patient_id"].to_numpy(object)[rows]
+    return rows[whole_patients(items["patient_id"].to_numpy(object)[rows], MOST_VOLUMES, seed)]
+
+
+def whole_patients(patients: npt.NDArray, most: int, seed: int) -> BoolArray:
+    """(n,) items of the first patients in a seeded order, of whom all items are at most `most`; of one at least."""
     order = np.random.default_rng(seed).permutation(np.unique(patients))
     sizes = np.cumsum([np.count_nonzero(patients == one) for one in order])
-    return rows[np.isin(patients, order[: max(1, np.count_nonzero(sizes <= MOST_VOLUMES))])]
+    return np.isin(patients, order[: max(1, np.count_nonzero(sizes <= most))])
 
 
 def worsened(voxels: npt.NDArray[np.uint8], name: str, level: int, seed: int) -> npt.NDArray[np.uint8]:
