@@ -15,6 +15,8 @@ BENCHMARKS = {
     "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
     "robustness": "benchmarks.tasks.robustness:BENCHMARK",
     "study_level": "benchmarks.tasks.study_level:BENCHMARK",
+    "subgroups": "benchmarks.tasks.subgroups:BENCHMARK",
     "text_sensitivity": "benchmarks.tasks.text_sensitivity:BENCHMARK",
+    "calibration": "benchmarks.tasks.calibration:BENCHMARK",
     "unseen": "benchmarks.tasks.unseen:BENCHMARK",
 }

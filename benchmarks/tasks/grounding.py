@@ -14,11 +14,10 @@ from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
 from benchmarks.retrieval.hard_negatives import swap_place, swap_side
 from benchmarks.retrieval.text_bank import text_bank
-from benchmarks.segmentation.masked_volumes import CasePart, Cases, case_pictures, load_cases
-from benchmarks.segmentation.similarity_maps import SHARES, highest, map_scores, shares
+from benchmarks.segmentation.masked_volumes import CasePart, Cases, case_pictures, lesion_frequency, load_cases
+from benchmarks.segmentation.similarity_maps import SHARES, highest, map_scores, shares, voxel_auroc
 from benchmarks.statistics.metric_summary import summarise_pool
 from benchmarks.tasks.robustness import whole_patients
-from selip.data.cohort import Cohort, lesion_of
 from selip.data.findings import parse_findings_text
 from selip.models.embeddings import check_grid
 from selip.models.encoder import VolumeBatch
@@ -35,7 +34,7 @@ NOTES = {
     "map": "share of each position in the product of a volume's embedding, before it has unit length, with that of its "
     "text: gradient times activation, summed over channels, brought to the volume's grid by trilinear interpolation",
     "level": "the voxels, or the map behind the stem or a stage of the tower, whichever fits val best by voxel_AUROC; "
-    "an encoder from outside has its voxels alone, by the gradient of the cosine",
+    "an encoder from outside has its voxels alone, by the gradient of what it returns",
     "items": f"abnormal volumes with a mask, whole patients in a seeded order up to {MOST_VOLUMES} volumes, of val "
     "too; the mask is the study's and may hold a lesion that a contrast does not show",
     "voxels": "those above 0 and those of the mask, less what is marked as not scored: air is no easy answer",
@@ -67,11 +66,18 @@ class Looked:
     cases: Cases
     counted: BoolArray
 
-    def fits(self, maps: Iterable[FloatArray], rows: IntArray | None = None) -> pd.DataFrame:
-        """`map_scores` of one map (I, J, K) a case, or each of the cases at `rows`."""
-        lesion, chosen = self.cases.masks[:, 0].numpy(), range(len(self.items)) if rows is None else rows
-        judged = zip(maps, self.counted[chosen], lesion[chosen], strict=True)
-        return pd.DataFrame([map_scores(found[here], inside[here]) for found, here, inside in judged])
+    def seen(
+        self, maps: Iterable[FloatArray], rows: Sequence[int] | IntArray | None = None
+    ) -> Iterator[tuple[FloatArray, BoolArray]]:
+        """Scored voxels (v,) of one map (I, J, K) a case, or each of the cases at `rows`, and of their masks."""
+        chosen = range(len(self.items)) if rows is None else rows
+        for found, row in zip(maps, chosen, strict=True):
+            here = self.counted[row]
+            yield found[here], self.cases.masks[row, 0].numpy()[here]
+
+    def fits(self, maps: Iterable[FloatArray]) -> pd.DataFrame:
+        """`map_scores` of one map (I, J, K) a case."""
+        return pd.DataFrame([map_scores(*pair) for pair in self.seen(maps)])
 
 
 def score_subject(subject: Subject, options: ScoreOptions) -> Score:
@@ -86,7 +92,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     val, test = (looked_at(load_cases(subject.cohort, part, None), options.seed) for part in ("val", "test"))
     prior = lesion_frequency(subject.cohort)
     level, share, n_levels = choice(val, similarity_maps(subject, val.cases, val.items["text"].tolist()))
-    own = [found[level] for found in similarity_maps(subject, test.cases, test.items["text"].tolist())]
+    own = [found for (found,) in similarity_maps(subject, test.cases, test.items["text"].tolist(), level)]
     table, maps_of_prior = test.fits(own), [prior] * len(own)
     _, prior_share, _ = choice(val, [[prior]] * len(val.items))
     columns = _columns(table, share) | _columns(test.fits(maps_of_prior), prior_share, "/prior") | _chance(test)
@@ -113,30 +119,29 @@ def looked_at(part: CasePart, seed: int) -> Looked:
     return Looked(part.items.iloc[rows].reset_index(drop=True), part.cases.of(torch.from_numpy(rows)), counted[rows])
 
 
-def lesion_frequency(cohort: Cohort) -> FloatArray:
-    """(I, J, K) share of the training masks that hold each voxel."""
-    rows = np.flatnonzero((cohort.studies["split"] == "train") & (cohort.studies["has_mask"] == "1"))
-    found = np.zeros(cohort.info.shape)
-    for some in np.array_split(rows, max(1, len(rows) // 64)):
-        found += lesion_of(cohort.read_masks(some)).sum(axis=0)
-    return found / max(1, len(rows))
-
-
-def similarity_maps(subject: Subject, cases: Cases, texts: Sequence[str]) -> Iterator[list[FloatArray]]:
-    """Maps (I, J, K) of each case and its text, fine to coarse, on the grid of the cases."""
+def similarity_maps(
+    subject: Subject, cases: Cases, texts: Sequence[str], level: int | None = None
+) -> Iterator[list[FloatArray]]:
+    """Maps (I, J, K) of each case and its text, fine to coarse or of one level, on the grid of the cases."""
     vectors = torch.from_numpy(text_bank(subject.embeddings(), texts).of(texts))
     for rows in torch.arange(len(cases)).split(AT_ONCE):
         voxels = cases.volumes[rows].to(subject.model.device).float() / 255
         contrasts = torch.zeros(len(rows)) if cases.contrasts is None else cases.contrasts[rows]
         batch = VolumeBatch(voxels, contrasts.to(voxels.device), (), subject.cohort.info.spacing_mm)
-        levels = [one.unsqueeze(1) for one in shares(subject.model, batch, vectors[rows].to(voxels.device))]
-        grids = [F.interpolate(one, size=cases.shape, mode="trilinear", align_corners=False) for one in levels]
-        yield from (list(one) for one in zip(*(grid[:, 0].cpu().numpy() for grid in grids), strict=True))
+        levels = shares(subject.model, batch, vectors[rows].to(voxels.device))
+        grids = [
+            F.interpolate(one.unsqueeze(1), size=cases.shape, mode="trilinear", align_corners=False)[:, 0].cpu().numpy()
+            for one in (levels if level is None else levels[level : level + 1])
+        ]
+        yield from (list(one) for one in zip(*grids, strict=True))
 
 
 def choice(val: Looked, maps: Iterable[Sequence[FloatArray]]) -> tuple[int, float, int]:
     """The level that fits val best, the share of its voxels with the best Dice, and the number of levels."""
-    cases = [val.fits(levels, np.full(len(levels), row)) for row, levels in enumerate(maps)]
+    cases = [
+        pd.DataFrame([map_scores(*pair) for pair in val.seen(levels, [row] * len(levels))])
+        for row, levels in enumerate(maps)
+    ]
     means = pd.concat(cases).groupby(level=0).mean()
     level = int(means["voxel_AUROC"].argmax())
     dices = means.iloc[level][[f"dice_{share:g}" for share in SHARES]]
@@ -173,8 +178,9 @@ def _wins(
     own: FloatArray, options: ScoreOptions,
 ) -> tuple[dict[str, Metric], pd.DataFrame]:  # fmt: skip
     rows, volumes, texts = swapped
-    maps = (found[level] for found in similarity_maps(subject, test.cases.of(torch.from_numpy(volumes)), texts))
-    won = own[rows] > test.fits(maps, rows)["voxel_AUROC"].to_numpy()
+    maps = similarity_maps(subject, test.cases.of(torch.from_numpy(volumes)), texts, level)
+    other = [voxel_auroc(*pair) for pair in test.seen((found for (found,) in maps), rows)]
+    won = own[rows] > np.array(other)
     columns = {"wins": won.astype(np.float64), "wins/chance": np.full(len(rows), 0.5)}
     return summarise_pool(name, test.items.iloc[rows], columns, options)
 

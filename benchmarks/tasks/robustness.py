@@ -132,7 +132,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     rows = chosen_rows(subject, options.seed)
     items = subject.embeddings().items.iloc[rows].reset_index(drop=True)
     voxels = subject.cohort.read_volumes(subject.cohort.rows(subject.split)[rows])
-    ranker = _ranker(subject, items)
+    ranker = mrr_of(subject, items)
     clean = ranker(_embedded(subject, voxels, list(items["contrast"]), items))
     found = {name: _levels(subject, items, voxels, name, options.seed) for name in (*CORRUPTIONS, WRONG_CONTRAST)}
     if np.array_equal(found["rician_noise"][-1], _embedded(subject, voxels, list(items["contrast"]), items)):
@@ -187,7 +187,7 @@ def _embedded(subject: Subject, voxels: npt.NDArray, contrasts: list[str], items
     return vectors
 
 
-def _ranker(subject: Subject, items: pd.DataFrame) -> Callable[[npt.NDArray], dict[str, FloatArray]]:
+def mrr_of(subject: Subject, items: pd.DataFrame) -> Callable[[npt.NDArray], dict[str, FloatArray]]:
     """Embeddings (n, E) of the items to their MRR (n,) with chance, mean of both directions."""
     texts, label = np.unique(items["text"].to_numpy(object), return_inverse=True)
     vectors = text_bank(subject.embeddings(), texts).of(texts)

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.segmentation.masked_volumes import load_cases
+from benchmarks.segmentation.masked_volumes import lesion_frequency, load_cases
 from benchmarks.tasks import grounding
-from benchmarks.tasks.grounding import lesion_frequency, score_subject
+from benchmarks.tasks.grounding import score_subject
 from selip.data.cohort import lesion_of
 from selip.models.encoder import Wants
 from selip.models.scored_model import Subject
@@ -53,7 +53,7 @@ class Pointing:
         mask, own, item = self.lesions.get(zlib.crc32(stored.tobytes()), (torch.zeros(voxels.shape), direction(""), ""))
         noise = torch.randn((*voxels.shape, SIZE), generator=torch.Generator().manual_seed(zlib.crc32(item.encode())))
         leaning = noise + self.trust * mask[..., None] * own
-        return F.normalize(((voxels + 1e-6).log()[..., None] * leaning).sum((0, 1, 2)), dim=0)
+        return ((voxels + 1e-6).log()[..., None] * leaning).sum((0, 1, 2))
 
 
 @pytest.fixture(scope="module")
