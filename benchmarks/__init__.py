@@ -14,6 +14,7 @@ BENCHMARKS = {
     "grounding": "benchmarks.tasks.grounding:BENCHMARK",
     "report_retrieval_as_reporting": "benchmarks.tasks.report_retrieval_as_reporting:BENCHMARK",
     "robustness": "benchmarks.tasks.robustness:BENCHMARK",
+    "segmentation_robustness": "benchmarks.tasks.segmentation_robustness:BENCHMARK",
     "study_level": "benchmarks.tasks.study_level:BENCHMARK",
     "subgroups": "benchmarks.tasks.subgroups:BENCHMARK",
     "text_sensitivity": "benchmarks.tasks.text_sensitivity:BENCHMARK",
