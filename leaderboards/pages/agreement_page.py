@@ -91,7 +91,7 @@ def _table(found: RankAgreement) -> PageTable:
 
 def _figure(found: RankAgreement) -> Picture:
     caption = "Dot and 95 % interval of the rank correlation of each task, and their mean below; 0 dashed."
-    return Picture("agreement", TITLE, caption, partial(_draw, found))
+    return Picture("agreement", TITLE, caption, partial(_draw, found), inline=True)
 
 
 def _draw(found: RankAgreement) -> Figure:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leaderboards.figures.plots import render
+from leaderboards.figures import plots
+from leaderboards.figures.inline_svg import inline_svg
 from leaderboards.pages.agreement_page import agreement_frame, agreement_part
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
@@ -23,7 +24,7 @@ from leaderboards.site.first_screen import FirstScreen, first_screen_of
 from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
-from leaderboards.tables.document import Page, to_latex, to_markdown
+from leaderboards.tables.document import Page, Picture, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
@@ -33,7 +34,7 @@ N_RESAMPLES = 10_000
 def build_leaderboard(
     run_dirs: Path | Sequence[Path], out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
 ) -> list[Path]:
-    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
+    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*` (.png, .pdf) and `index.html`.
 
     Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
 
@@ -76,14 +77,9 @@ def build_leaderboard(
         parts.append(agreement_part(agreement, sheets[0].board, beside[0].board))
         files["agreement.csv"] = to_csv(agreement_frame(agreement))
     parts.append(audit_part(sheets, run_dir, n_resamples))
-    files |= _pages(parts)
-    if html:
-        ranks = overall.ranks.ranks if overall and overall.ranks else {}
-        first = first_screen_of(families, overall)
-        files["index.html"] = to_html(_site(sheets, parts, ranks, first), _left(run_dir / "leaderboard" / "examples"))
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    return [out / name for name in files]
+    first = first_screen_of(families, overall) if html else None
+    ranks = overall.ranks.ranks if overall and overall.ranks else {}
+    return _written(out, files, sheets, parts, ranks, first, _left(run_dir / "leaderboard" / "examples"))
 
 
 def build_doses(
@@ -95,16 +91,11 @@ def build_doses(
     """
     out, found = out or run_dir / "leaderboard", read_doses(run_dir, n_resamples)
     part = dose_page(found, n_resamples)
-    files: dict[str, bytes | str] = {"doses.csv": to_csv(dose_frame(found)), **_pages([part])}
-    if html:
-        board = next(iter(found.boards.values()))
-        families = families_of({board.benchmark: board}, n_resamples)
-        sheets = [sheet for members in families.values() for sheet in members]
-        first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], [], [])
-        files["index.html"] = to_html(_site(sheets, [part], {}, first), [])
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    return [out / name for name in files]
+    board = next(iter(found.boards.values()))
+    families = families_of({board.benchmark: board}, n_resamples) if html else {}
+    sheets = [sheet for members in families.values() for sheet in members]
+    first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], []) if html else None
+    return _written(out, {"doses.csv": to_csv(dose_frame(found))}, sheets, [part], {}, first, [])
 
 
 def _family_parts(
@@ -119,13 +110,36 @@ def _family_parts(
     return parts, files
 
 
-def _pages(parts: Sequence[Page]) -> dict[str, bytes | str]:
-    files: dict[str, bytes | str] = {}
+def _written(
+    out: Path,
+    files: Mapping[str, bytes | str],
+    sheets: Sequence[BenchmarkScores],
+    parts: Sequence[Page],
+    ranks: Mapping[str, float],
+    first: FirstScreen | None,
+    examples: Sequence[Path],
+) -> list[Path]:
+    """Writes the files, every part and its figures, and the page where there is a first screen; the paths."""
+    files, drawings = dict(files), {}
+    for figure in _figures(parts, first):
+        drawn = plots.rendered(figure.name, figure.draw)
+        files |= {figure.path: drawn.png, f"figures/{figure.name}.pdf": drawn.pdf}
+        if figure.inline and first:
+            said = figure.label or figure.title
+            drawings[figure.name] = inline_svg(drawn.svg, f"SYNTHETIC: {said}" if parts[0].synthetic else said)
     for part in parts:
-        files |= {figure.path: render(figure.draw) for figure in part.figures}
-        files[f"{part.name}.md"] = to_markdown(part)
-        files[f"{part.name}.tex"] = to_latex(part)
-    return files
+        files |= {f"{part.name}.md": to_markdown(part), f"{part.name}.tex": to_latex(part)}
+    if first:
+        files["index.html"] = to_html(_site(sheets, parts, ranks, first, drawings), examples)
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return [out / name for name in files]
+
+
+def _figures(parts: Sequence[Page], first: FirstScreen | None) -> list[Picture]:
+    """Every figure of the parts, and that of the first screen."""
+    found = [figure for part in parts for figure in part.figures]
+    return [*found, first.question] if first and first.question else found
 
 
 def _left(examples: Path) -> list[Path]:
@@ -134,7 +148,11 @@ def _left(examples: Path) -> list[Path]:
 
 
 def _site(
-    sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float], first: FirstScreen
+    sheets: Sequence[BenchmarkScores],
+    parts: Sequence[Page],
+    ranks: Mapping[str, float],
+    first: FirstScreen,
+    drawings: Mapping[str, str],
 ) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
@@ -144,4 +162,4 @@ def _site(
     configurations = configurations_of(sheets)
     cards = cards_of(sheets, ranks, configurations)
     synthetic = any(part.synthetic for part in parts)
-    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations)
+    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations, drawings)

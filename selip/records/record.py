@@ -77,7 +77,7 @@ class Training(_Strict):
         target_diagonal: Mean diagonal of the target matrix.
         parameters: Trainable parameters.
         never_flipped: Training pairs that flips leave out: the sides of the text cannot be swapped with certainty, or a
-            declared class changes with the flip and no text that the method reads does.
+            declared class changes with the flip and no side in the text does.
         history: One row a validation: step, loss, val_score and more.
     """
 

@@ -61,15 +61,15 @@ class TrainingData:
     spacing_mm: tuple[float, float, float]
     val_voxels: Callable[[], torch.Tensor | None]
 
-    def can_flip(self, reads_texts: bool) -> np.ndarray:
-        """(n,) bool, which pairs a method that reads their texts, or none, may flip.
+    @property
+    def can_flip(self) -> np.ndarray:
+        """(n,) bool, which pairs may be flipped, for every method the same, so that all see the same batches.
 
         Those whose sides can be swapped in the text with certainty; where the flip changes a declared class, only those
-        whose text names a side, and none for a method that reads no text.
+        whose text names a side.
         """
         ids = self.text_ids
-        sided = (self.texts.twin[ids] != ids) & reads_texts
-        return np.asarray(self.texts.can_flip()[ids] & (sided | ~self.changed))
+        return np.asarray(self.texts.can_flip()[ids] & ((self.texts.twin[ids] != ids) | ~self.changed))
 
 
 def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float | None = None) -> TrainingData:
