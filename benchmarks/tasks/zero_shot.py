@@ -35,6 +35,7 @@ from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
 from selip.models.encoder import logit_scale_of
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.similarity.text_similarity import text_table
 from selip.system.arrays import FloatArray
 from selip.system.errors import UnavailableError
 
@@ -98,15 +99,18 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 
 
 def training_clauses(subject: Subject) -> TrainingClauses:
-    """The clauses that prompts are made of."""
-    every = Counter(clause for text in subject.train_texts for clause in parse_findings_text(text) if clause.location)
+    """The clauses that prompts are made of; those of a report are the findings that training read in it."""
     own = subject.trained_on or subject.cohort
+    table = text_table(own, own.rows("train"))
+    known = dict(zip(table.texts, table.clauses, strict=True))
+
+    def said(texts: Iterable[str]) -> Counter[Clause]:
+        return Counter(one for text in texts for one in known.get(text) or parse_findings_text(text))
+
     typed = pd.concat([named_items(Task(one.__name__, one), own, "train") for one in (lesion_type, study_label)])
-    of_type = {
-        str(name): Counter(clause for text in texts for clause in parse_findings_text(text))
-        for name, texts in typed.groupby("label")["text"]
-    }
-    return TrainingClauses(every, of_type)
+    of_type = {str(name): said(texts) for name, texts in typed.groupby("label")["text"]}
+    every = said(subject.train_texts)
+    return TrainingClauses(Counter({one: count for one, count in every.items() if one.location}), of_type)
 
 
 def clauses_of_class(task: str, name: str, clauses: TrainingClauses) -> list[Clause]:
