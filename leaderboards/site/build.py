@@ -8,14 +8,16 @@ from pathlib import Path
 
 from leaderboards.figures import plots
 from leaderboards.figures.inline_svg import inline_svg
+from leaderboards.pages.agreement_page import agreement_frame, agreement_part
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.dose_page import dose_frame, dose_page
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import studies_of
-from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_records import by_kind, read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.dose_response import DOSES, read_doses
+from leaderboards.scores.rank_agreement import rank_agreement
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.answer import size_of
 from leaderboards.site.cards import cards_of, configurations_of
@@ -39,7 +41,8 @@ def build_leaderboard(
 
     Args:
         run_dirs: Run directory with a folder `records`, and `audit.json` where the cohort was looked at; or several,
-            whose records stand on one board. Audit and pictures are those of the first.
+            whose records stand on one board. Audit and pictures are those of the first. Where some score simulated
+            patients and others real ones, the board is of the kind of the first, and a page says how far both agree.
         out: Folder to write to; the leaderboard of the first when None, which shows its examples/*.png.
         n_resamples: Bootstrap resamples.
         html: Whether to write `index.html`.
@@ -55,6 +58,7 @@ def build_leaderboard(
     if (run_dir / DOSES).is_file():
         return build_doses(run_dir, out, n_resamples, html)
     out = out or run_dir / "leaderboard"
+    several, others = by_kind(several)
     boards = read_boards(several)
     families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
@@ -68,6 +72,11 @@ def build_leaderboard(
     if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))
         files["overall.csv"] = to_csv(overall_frame(overall))
+    if others:
+        beside = [sheet for some in families_of(read_boards(others), n_resamples).values() for sheet in some]
+        agreement = rank_agreement(sheets, beside, n_resamples)
+        parts.append(agreement_part(agreement, sheets[0].board, beside[0].board))
+        files["agreement.csv"] = to_csv(agreement_frame(agreement))
     parts.append(audit_part(sheets, run_dir, n_resamples))
     first = first_screen_of(families, overall) if html else None
     ranks = overall.ranks.ranks if overall and overall.ranks else {}

@@ -207,7 +207,7 @@ ADAPTER = Adapter(
         tasks={
             "histology": DeclaredTask(classes=("astrocytoma", "oligoastrocytoma", "oligodendroglioma")),
             "grade": DeclaredTask("WHO grade", classes=("2", "3")),
-            "sex": DeclaredTask(classes=("female", "male")),
+            "sex": DeclaredTask(classes=("female", "male"), metadata=True),
         },
         sheet=SHEET,
     ),

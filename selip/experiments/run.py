@@ -16,7 +16,14 @@ from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import declared_on, finished_training, run_facts, scored_record, unscored_record
+from selip.experiments.run_record import (
+    declared_on,
+    finished_training,
+    run_facts,
+    scored_record,
+    training_elsewhere,
+    unscored_record,
+)
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
@@ -53,6 +60,7 @@ class Setting:
         report: Where progress goes.
         part: Part of the cohort that is scored.
         track: Tracker that losses are logged to; "" for none.
+        trained_in: Run directory whose checkpoints are taken where it trained the same runs; "" for none.
     """
 
     cohorts: Cohorts
@@ -66,6 +74,7 @@ class Setting:
     report: Report
     part: str = "test"
     track: str = ""
+    trained_in: str = ""
 
 
 def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
@@ -126,6 +135,8 @@ def _trained(
     )  # fmt: skip
     path = setting.directory.checkpoints / cell.checkpoint
     known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)
+    if known is None and (known := training_elsewhere(setting.trained_in, cell.label, run.id)):
+        setting.report.line(f"{cell.label}: as {setting.trained_in} trained it")
     wait_for_all()
     if known:
         return known

@@ -86,7 +86,10 @@ def test_the_same_size_changes_nothing():
 
 @pytest.mark.parametrize(
     ("ours", "plain"),
-    [(MaxPool(3, 2, 1), nn.MaxPool3d(3, 2, 1)), (AveragePool((3, 3, 2)), nn.AdaptiveAvgPool3d((3, 3, 2)))],
+    [
+        (MaxPool(3, 2, 1), nn.MaxPool3d(3, 2, 1)),
+        *((AveragePool(cells), nn.AdaptiveAvgPool3d(cells)) for cells in [(3, 3, 2), (7, 8, 5)]),
+    ],
 )
 def test_on_a_cpu_each_bit_is_that_of_torch(ours, plain):
     found, gradient, expected, wanted = both(ours, plain, maps((7, 8, 5)))

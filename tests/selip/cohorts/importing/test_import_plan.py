@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ GRID = {"shape": (8, 8, 8), "spacing_mm": (18.0, 20.0, 20.0), "workers": 1, "tex
 
 
 def study(patient, name="", **values):
-    return StudyFiles(patient, name or f"s-{patient}", **{"volumes": {"T1": None}, "report": "A lesion."} | values)
+    given = {"volumes": {"T1": Path("t1.nii")}, "report": "A lesion."} | values
+    return StudyFiles(patient, name or f"s-{patient}", **given)
 
 
 @pytest.mark.parametrize(
