@@ -11,11 +11,7 @@ import typer
 
 MARK = "<!-- commands -->"
 ROOT = Path(__file__).parents[1] / "leaderboards"
-BOARDS = {
-    "leaderboard.html": ROOT / "records" / "standard" / "leaderboard" / "index.html",
-    "first_screen.png": ROOT / "pictures" / "first_screen.png",
-}
-"""Files of the site that are no pages of it."""
+BOARD = ROOT / "records" / "standard" / "leaderboard" / "index.html"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs passes page, config and files)
@@ -24,9 +20,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs pa
 
 
 def on_post_build(config: Any) -> None:  # noqa: ANN401
-    """Puts the leaderboard and its picture beside the pages."""
-    for name, source in BOARDS.items():
-        shutil.copyfile(source, Path(config["site_dir"]) / name)
+    """Puts the leaderboard and the pictures beside the pages."""
+    shutil.copyfile(BOARD, Path(config["site_dir"]) / "leaderboard.html")
+    for picture in (ROOT / "pictures").glob("*.png"):
+        shutil.copyfile(picture, Path(config["site_dir"]) / picture.name)
 
 
 def reference() -> Iterator[str]:

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+import webbrowser
 from pathlib import Path
 
 import nibabel as nib
@@ -137,6 +138,12 @@ def check_other(words):
         assert (ROOT / words[3]).exists()
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file()
+    elif words[0] == "source":
+        tox = configparser.ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini")
+        assert f"{tox['testenv']['env_dir']}/bin/activate" == f"{{tox_root}}/{words[1]}"
+    elif words[0] in ("git", "cd"):
+        assert words in (["git", "clone", "ADDRESS", "selip-bench"], ["cd", "selip-bench"])
     else:
         assert words[:2] == ["bash", ".ci/run"], words
 
@@ -164,6 +171,7 @@ def test_commands_of(page, made, small_cohort_folder, tiny_run, tmp_path, monkey
     monkeypatch.setenv("HOME", str(here / "home"))
     monkeypatch.setattr(dry_run, "SECONDS_TO_TIME", 0.1)
     monkeypatch.setattr(experiment, "write_leaderboard", lambda *_: [])
+    monkeypatch.setattr(webbrowser, "open", lambda _: True)
     for words in lines:
         if any(mark in " ".join(words) for mark in NOT_HERE):
             continue

@@ -7,6 +7,9 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 import baselines
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment import validation_score
@@ -65,3 +68,23 @@ def test_the_method_of_the_readme_trains(small_cohort, tiny_run, tmp_path, monke
         sys.modules.pop(module, None)
     assert facts.method == name
     assert training.target_diagonal == 1
+
+
+def test_the_wide_picture_is_drawn_from_a_phantom_and_the_quick_records(small_cohort, monkeypatch):
+    """clip asks for its own text alone, selip for alike ones too; the differences are those of the page."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import pictures
+
+    texts = pictures._texts(small_cohort)
+    clip, selip = pictures.targets_of(texts)
+    assert np.array_equal(clip, np.eye(len(texts)))
+    assert selip.sum(1) == pytest.approx(np.ones(len(texts)))
+    assert (np.diag(selip) < 1).any()
+    figure = pictures.wide_picture(small_cohort, ROOT / "leaderboards" / "records" / "quick")
+    assert figure.get_suptitle().startswith("SYNTHETIC")
+    *_, last = figure.subfigs
+    drawn = [line.get_xdata()[0] for line in last.axes[0].lines if line.get_marker() == "o"]
+    page = (ROOT / "leaderboards" / "records" / "quick" / "leaderboard" / "retrieval.md").read_text()
+    assert drawn
+    assert all(f"{value:+.3f}" in page for value in drawn)
+    assert "One run" in last.get_supxlabel()

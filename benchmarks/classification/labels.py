@@ -19,6 +19,7 @@ import pandas as pd
 
 from benchmarks.classification.class_tasks import TASKS, Shown, Task, own_tasks
 from selip.data.cohort import Cohort
+from selip.data.cohort_declaration import LABEL
 from selip.data.findings import findings_from_json
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.models.scored_model import Subject
@@ -34,7 +35,8 @@ class Part:
     """The items of a task in one part of a cohort.
 
     Attributes:
-        items: (n,) rows with ITEM_COLUMNS, age in years (NaN when unknown) and SPACING in mm.
+        items: (n,) rows with ITEM_COLUMNS, age in years (NaN when unknown), SPACING in mm, and columns of other tasks
+            that the cohort declares as metadata.
         rows: (n,) their rows in the embeddings of that part.
         labels: (n,) class numbers.
     """
@@ -107,11 +109,22 @@ def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskDat
     if len(classes) < 2 or not all(len(part.rows) for part in kept.values()):
         return None, f"left out: fewer than two classes, or an empty part{note}"
     sizes = ", ".join(f"{name} {len(p.rows)} of {p.items['patient_id'].nunique()}" for name, p in kept.items())
+    note += _known(cohort, task)
     return TaskData(task, classes, kept), f"{len(classes)} classes; volumes of patients: {sizes}{note}"
 
 
 def _lost(names: Sequence[str]) -> str:
     return f"; classes with fewer than {MIN_PATIENTS} patients in a part: {', '.join(names)}" if names else ""
+
+
+def _known(cohort: Cohort, task: Task) -> str:
+    names = [column.partition(":")[2] for column in _metadata(cohort, task)]
+    return f"; metadata hold {', '.join(names)} too" if names else ""
+
+
+def _metadata(cohort: Cohort, task: Task) -> list[str]:
+    """Columns that the cohort declares as metadata, less that of the task itself."""
+    return sorted(name for name, one in cohort.info.tasks.items() if one.metadata and name != task.column)
 
 
 def _unknown(cohort: Cohort, parts: Sequence[str]) -> str:
@@ -134,6 +147,9 @@ def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
     items["age"] = pd.to_numeric(studies["age"], errors="coerce").to_numpy(np.float64)
     for column, edge_mm in zip(SPACING, cohort.info.spacing_mm, strict=True):
         items[column] = float(edge_mm)
+    for column in _metadata(cohort, task):
+        told = studies[column].reset_index(drop=True)
+        items[column] = told if column.startswith(LABEL) else pd.to_numeric(told, errors="coerce")
     items["row"] = np.arange(len(items))
     if task.column:
         told = studies[task.column].to_numpy(object)

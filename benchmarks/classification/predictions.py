@@ -198,6 +198,7 @@ def declared_classification(label: str, place: int, **changes: Any) -> Declared:
         changes: Fields of `Declared` in which it differs.
     """
     about: dict[str, Any] = {
+        "family": "classification",
         "headline": ("*/macro_auroc",),
         "pools": ("lesion_type", "abnormal", "lobe", "side", "glioma_grade"),
         "transfer_pools": ("glioma_grade",),
@@ -207,4 +208,4 @@ def declared_classification(label: str, place: int, **changes: Any) -> Declared:
             "ece": "ECE", "auroc": "AUROC", "auprc": "AUPRC",
         },
     }  # fmt: skip
-    return Declared(family="classification", label=label, place=place, **about | changes)
+    return Declared(label=label, place=place, **about | changes)

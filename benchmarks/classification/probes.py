@@ -24,6 +24,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from benchmarks.classification.labels import SPACING, TaskData
 from benchmarks.classification.predictions import majority
 from benchmarks.classification.shortcut_controls import control_vectors
+from selip.data.cohort_declaration import LABEL, VALUE
 from selip.models.scored_model import Subject
 from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import InputError
@@ -87,11 +88,14 @@ def all_vectors(subject: Subject, data: TaskData) -> dict[str, dict[str, FloatAr
 def metadata_vectors(data: TaskData) -> dict[str, FloatArray]:
     """Vectors of every part from metadata alone: contrast and site one-hot, age and spacing as numbers.
 
-    Categories and the mean age that stands for an unknown one are those of train; a column says where it was unknown.
+    What the cohort declares as metadata joins them, classes one-hot. Categories and the mean age that stands for an
+    unknown one are those of train; a column says where it was unknown.
     """
+    declared = data.parts["train"].items.columns
+    classes, numbers = ([name for name in declared if name.startswith(kind)] for kind in (LABEL, VALUE))
     encoder = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["contrast", "site"]),
-        (SimpleImputer(add_indicator=True, keep_empty_features=True), ["age", *SPACING]),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["contrast", "site", *classes]),
+        (SimpleImputer(add_indicator=True, keep_empty_features=True), ["age", *SPACING, *numbers]),
     ).fit(data.parts["train"].items)
     return {name: encoder.transform(part.items).astype(np.float64) for name, part in data.parts.items()}
 

@@ -11,6 +11,7 @@ fall on one side nothing can be balanced, and what that answer scores is the flo
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -45,6 +46,19 @@ def swap_polarity(text: str) -> list[str]:
         swapped = findings_text(Clause(clause.location, _swap_words(clause.signal)) for clause in clauses)
         return _changed(text, [swapped])
     return _changed(text, [_swap_words(text)])
+
+
+def swap_place(text: str, places: Sequence[str]) -> str:
+    """The text with each place exchanged for another of `places` on the same side, by its hash; "" where none is."""
+    clauses = parse_findings_text(text)
+    taken = {clause.location for clause in clauses}
+    moved = []
+    for one in clauses:
+        free = [place for place in places if place not in taken and Clause(place, "").side == one.side]
+        if not one.location or not free:
+            return ""
+        moved.append(Clause(free[zlib.crc32(f"{text}/{one.location}".encode()) % len(free)], one.signal))
+    return findings_text(moved) if moved else ""
 
 
 def remove_finding(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from selip.data.cohort import IGNORE, Cohort, lesion_of
 from selip.data.findings import findings_from_json
 from selip.data.states import NORMAL, states_of
 from selip.models.volume_towers import Intensity, contrast_positions
-from selip.system.arrays import BoolArray
+from selip.system.arrays import BoolArray, FloatArray
 from selip.system.errors import InputError, UnavailableError
 
 MM3_PER_ML = 1000.0
@@ -133,6 +133,15 @@ def load_cases(cohort: Cohort, part: str, intensity: Intensity | None) -> CasePa
     volumes, contrasts = cohort.read_volumes(rows[is_case]), contrast_positions(items["contrast"].tolist())
     voxels, truth, unscored = (torch.from_numpy(array).unsqueeze(1) for array in (volumes, masks, ignored))
     return CasePart(items, Cases(voxels, truth, contrasts, intensity, unscored if ignored.any() else None))
+
+
+def lesion_frequency(cohort: Cohort) -> FloatArray:
+    """(I, J, K) share of the training masks that hold each voxel."""
+    rows = np.flatnonzero((cohort.studies["split"] == "train") & (cohort.studies["has_mask"] == "1"))
+    found = np.zeros(cohort.info.shape)
+    for some in np.array_split(rows, max(1, len(rows) // 64)):
+        found += lesion_of(cohort.read_masks(some)).sum(axis=0)
+    return found / max(1, len(rows))
 
 
 def lesion_types(findings: Sequence[str], contrasts: Sequence[str]) -> list[str]:

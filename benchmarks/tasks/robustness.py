@@ -22,7 +22,7 @@ from selip.models.embeddings import embed_volumes
 from selip.models.scored_model import Subject
 from selip.records.declaration import Declared
 from selip.records.record import Metric
-from selip.system.arrays import FloatArray, IntArray
+from selip.system.arrays import BoolArray, FloatArray, IntArray
 from selip.system.errors import UnavailableError
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -107,6 +107,10 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     for one in (rician_noise, bias_field, motion_ghosts, k_space_spikes, thick_slices, low_resolution,
                 gain_and_contrast, rotation, cropped_field)
 }  # fmt: skip
+SHARED_NOTES = {
+    "kept": "the score relative to that of the clean volumes, which is held fixed in the resamples",
+    "worst": "the corruption with the lowest mean at level 5, chosen on the scored part itself: a lower bound",
+}
 NOTES = {
     "corruptions": "each at levels 1 to 5, drawn by seed, name and level, the same for every method; "
     + "; ".join(
@@ -115,8 +119,7 @@ NOTES = {
     + f"; {WRONG_CONTRAST}: a fifth of the volumes a level is said to be of the next contrast; cut to [0, 1]",
     "items": f"abnormal volumes, whole patients in a seeded order up to {MOST_VOLUMES} volumes: one gallery for all",
     "MRR": "mean of both directions and of the five levels; ties count against us; pool overall: mean over corruptions",
-    "kept": "MRR relative to that of the clean volumes, which is held fixed in the resamples",
-    "worst": "the corruption with the lowest mean at level 5, chosen on the scored part itself: a lower bound",
+    **SHARED_NOTES,
     "chance": "exact expectation under a random ranking of the same gallery",
     "missing contrast": "what it costs a study stands in study_level",
     "interval": "percentile bootstrap over patients with all their volumes",
@@ -132,13 +135,14 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     rows = chosen_rows(subject, options.seed)
     items = subject.embeddings().items.iloc[rows].reset_index(drop=True)
     voxels = subject.cohort.read_volumes(subject.cohort.rows(subject.split)[rows])
-    ranker = _ranker(subject, items)
+    ranker = mrr_of(subject, items)
     clean = ranker(_embedded(subject, voxels, list(items["contrast"]), items))
     found = {name: _levels(subject, items, voxels, name, options.seed) for name in (*CORRUPTIONS, WRONG_CONTRAST)}
     if np.array_equal(found["rician_noise"][-1], _embedded(subject, voxels, list(items["contrast"]), items)):
         raise UnavailableError("the encoder answers the same for noise: it sees no voxels; leave robustness out")
     columns = {name: [ranker(vectors)["MRR"] for vectors in levels] for name, levels in found.items()}
-    return _score(items, clean, columns, options)
+    metrics, table, worst = summarise_levels(items, clean, columns, options)
+    return Score(metrics, table, NOTES | {"worst here": worst, "sizes": f"{len(items)} volumes"})
 
 
 def chosen_rows(subject: Subject, seed: int) -> IntArray:
@@ -147,10 +151,14 @@ def chosen_rows(subject: Subject, seed: int) -> IntArray:
     rows = np.flatnonzero(states_of(items) == ABNORMAL)
     if not len(rows):
         raise UnavailableError("got no abnormal volume to make worse; use a cohort with findings")
-    patients = items["patient_id"].to_numpy(object)[rows]
+    return rows[whole_patients(items["patient_id"].to_numpy(object)[rows], MOST_VOLUMES, seed)]
+
+
+def whole_patients(patients: npt.NDArray, most: int, seed: int) -> BoolArray:
+    """(n,) items of the first patients in a seeded order, of whom all items are at most `most`; of one at least."""
     order = np.random.default_rng(seed).permutation(np.unique(patients))
     sizes = np.cumsum([np.count_nonzero(patients == one) for one in order])
-    return rows[np.isin(patients, order[: max(1, np.count_nonzero(sizes <= MOST_VOLUMES))])]
+    return np.isin(patients, order[: max(1, np.count_nonzero(sizes <= most))])
 
 
 def worsened(voxels: npt.NDArray[np.uint8], name: str, level: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -183,7 +191,7 @@ def _embedded(subject: Subject, voxels: npt.NDArray, contrasts: list[str], items
     return vectors
 
 
-def _ranker(subject: Subject, items: pd.DataFrame) -> Callable[[npt.NDArray], dict[str, FloatArray]]:
+def mrr_of(subject: Subject, items: pd.DataFrame) -> Callable[[npt.NDArray], dict[str, FloatArray]]:
     """Embeddings (n, E) of the items to their MRR (n,) with chance, mean of both directions."""
     texts, label = np.unique(items["text"].to_numpy(object), return_inverse=True)
     vectors = text_bank(subject.embeddings(), texts).of(texts)
@@ -197,23 +205,27 @@ def _ranker(subject: Subject, items: pd.DataFrame) -> Callable[[npt.NDArray], di
     return ranked
 
 
-def _score(
+def summarise_levels(
     items: pd.DataFrame, clean: Mapping[str, FloatArray], columns: Mapping[str, list[FloatArray]], options: ScoreOptions
-) -> Score:
+) -> tuple[dict[str, Metric], pd.DataFrame, str]:
+    """Metrics and per-item table of a score by corruption and level, and the worst corruption.
+
+    `clean` has the score of each item as it is, by the name of the score, and then its references.
+    """
+    name, *beside = clean
     metrics: dict[str, Metric] = {}
     frames = []
-    worst = min(columns, key=lambda name: (columns[name][-1].mean(), name))
+    worst = min(columns, key=lambda one: (columns[one][-1].mean(), one))
     overall = [np.mean([levels[at] for levels in columns.values()], axis=0) for at in range(len(LEVELS))]
-    extra = {"overall": {"clean": clean["MRR"], "worst": columns[worst][-1]}}
+    extra = {"overall": {"clean": clean[name], "worst": columns[worst][-1]}}
     for pool, levels in ({"overall": overall} | dict(columns)).items():
         mean = np.mean(levels, axis=0)
-        found = {"MRR": mean, "MRR/chance": clean["MRR/chance"], "kept": mean / clean["MRR"].mean()}
-        found |= {f"MRR_{level}": values for level, values in zip(LEVELS, levels, strict=True)}
+        found = {name: mean, **{one: clean[one] for one in beside}, "kept": mean / max(clean[name].mean(), 1e-6)}
+        found |= {f"{name}_{level}": values for level, values in zip(LEVELS, levels, strict=True)}
         each, frame = summarise_pool(pool, items, found | extra.get(pool, {}), options)
         metrics |= each
         frames.append(frame)
-    notes = NOTES | {"worst here": f"{worst} at level 5", "sizes": f"{len(items)} volumes"}
-    return Score(metrics, pd.concat(frames, ignore_index=True), notes)
+    return metrics, pd.concat(frames, ignore_index=True), f"{worst} at level 5"
 
 
 BENCHMARK = Benchmark(

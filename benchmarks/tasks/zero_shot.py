@@ -32,10 +32,10 @@ from benchmarks.classification.probes import shortcut_references
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
-from selip.models.embeddings import Embeddings
 from selip.models.encoder import logit_scale_of
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
+from selip.similarity.text_similarity import text_table
 from selip.system.arrays import FloatArray
 from selip.system.errors import UnavailableError
 
@@ -85,7 +85,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
             missing = "the cohort declares no prompts" if data.task.column else "training texts have no clause"
             notes[f"task {data.task.name}"] = f"left out: {missing} for one of its classes"
             continue
-        each = _cosines(subject, data, prompts)
+        each = template_cosines(subject, data, prompts, subject.split)
         frame, found = _score_task(subject, data, each, options)
         metrics |= found
         frames.append(frame)
@@ -99,15 +99,18 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 
 
 def training_clauses(subject: Subject) -> TrainingClauses:
-    """The clauses that prompts are made of."""
-    every = Counter(clause for text in subject.train_texts for clause in parse_findings_text(text) if clause.location)
+    """The clauses that prompts are made of; those of a report are the findings that training read in it."""
     own = subject.trained_on or subject.cohort
+    table = text_table(own, own.rows("train"))
+    known = dict(zip(table.texts, table.clauses, strict=True))
+
+    def said(texts: Iterable[str]) -> Counter[Clause]:
+        return Counter(one for text in texts for one in known.get(text) or parse_findings_text(text))
+
     typed = pd.concat([named_items(Task(one.__name__, one), own, "train") for one in (lesion_type, study_label)])
-    of_type = {
-        str(name): Counter(clause for text in texts for clause in parse_findings_text(text))
-        for name, texts in typed.groupby("label")["text"]
-    }
-    return TrainingClauses(every, of_type)
+    of_type = {str(name): said(texts) for name, texts in typed.groupby("label")["text"]}
+    every = said(subject.train_texts)
+    return TrainingClauses(Counter({one: count for one, count in every.items() if one.location}), of_type)
 
 
 def clauses_of_class(task: str, name: str, clauses: TrainingClauses) -> list[Clause]:
@@ -167,18 +170,16 @@ def class_cosines(volumes: FloatArray, bank: TextBank, prompts: Sequence[Sequenc
     return np.asarray(volumes.astype(np.float64) @ unit.transpose(0, 2, 1))
 
 
-def _embedded(subject: Subject, data: TaskData) -> Embeddings:
-    return subject.transfer_embeddings(subject.split) if data.task.is_transfer else subject.embeddings()
-
-
-def _cosines(subject: Subject, data: TaskData, prompts: Prompts) -> FloatArray:
-    embeddings = _embedded(subject, data)
+def template_cosines(subject: Subject, data: TaskData, prompts: Prompts, part: str) -> FloatArray:
+    """`class_cosines` (T, n, K) of the items of a part."""
+    embeddings = subject.transfer_embeddings(part) if data.task.is_transfer else subject.embeddings(part)
     check_embeddings(embeddings)
     bank = text_bank(embeddings, (one for classes in prompts for some in classes for one in some))
-    return class_cosines(embeddings.volumes[data.parts[subject.split].rows], bank, prompts)
+    return class_cosines(embeddings.volumes[data.parts[part].rows], bank, prompts)
 
 
-def _probabilities(subject: Subject, cosines: FloatArray) -> FloatArray:
+def class_probabilities(subject: Subject, cosines: FloatArray) -> FloatArray:
+    """Probabilities of cosines (..., K), at the model's own logit scale."""
     probabilities: FloatArray = softmax(logit_scale_of(subject.model) * cosines, axis=-1)
     return probabilities
 
@@ -188,14 +189,14 @@ def _score_task(
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table and metrics of the mean over templates of cosines (T, n, K)."""
     beside = shortcut_references(subject, data, subject.split) if "train" in data.parts else {}
-    answers = Answers({"": _probabilities(subject, each.mean(axis=0))}, beside)
+    answers = Answers({"": class_probabilities(subject, each.mean(axis=0))}, beside)
     return score_answers(data, subject.split, [answers], options, by_class=("auroc", "auprc"))
 
 
 def _spread(data: TaskData, subject: Subject, each: FloatArray, options: ScoreOptions) -> str:
     """Macro AUROC with each template alone, for the notes."""
     singles = [
-        answer_columns(f"t{number}", _probabilities(subject, one), data.classes) for number, one in enumerate(each)
+        answer_columns(f"t{number}", class_probabilities(subject, one), data.classes) for number, one in enumerate(each)
     ]
     frame = pd.concat([item_frame(data, subject.split), *singles], axis=1)
     wanted = {f"t{number}_macro_auroc": "macro_auroc" for number in range(len(each))}

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from leaderboards.figures import plots
-from leaderboards.figures.charts import Chart, Curve, Point, chart_of, heat_map_of
 from leaderboards.scores.ablation_study import Ablated, AblationStudy
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.tidy_table import KEY
@@ -37,7 +36,7 @@ def _forest(study: AblationStudy) -> Picture | None:
         return None
 
     def draw() -> Figure:
-        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(shown))
+        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(shown), plots.PAGE_INCHES)
         names = [f"{one.known.group} · {one.name}{' *' if one.start else ''}" for one, _ in shown]
         comparisons = [comparison for _, comparison in shown]
         plots.draw_forest(figure.subplots(), names, comparisons, [c.differs for c in comparisons], _metric(study))
@@ -93,15 +92,14 @@ def _map(study: AblationStudy) -> Picture | None:
         axes = plots.draw_heat_map(figure, grid, ".3f")
         _draw_missing(axes, grid)
         axes.set(xlabel="weight of semantics", ylabel="weight of syntax")
-        axes.set_title(beside, loc="right", fontsize=9, weight="normal")
+        axes.set_title(beside, loc="right", fontsize=7.5, weight="normal")
         return plots.titled(figure, study.board.synthetic, f"{capital(_metric(study))} by mix of S")
 
     caption = (
         "K = syntax weight × syntax + semantic weight × semantics. (0, 0): S = I, CLIP at twice the loss. Hatched: not "
         "run or not scored. Empty: weights above 1 in sum do not exist. The product has no weights and stands beside."
     )
-    drawing = heat_map_of(grid, "syntax", "semantics", _missing, beside)
-    return Picture(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, drawing)
+    return Picture(f"{study.page}_mix", "Syntax weight × semantic weight", caption, draw, inline=True)
 
 
 def _missing(syntax: str, semantic: str) -> str:
@@ -135,16 +133,16 @@ def _curve(study: AblationStudy) -> Picture | None:
     places = sorted(points)
 
     def draw() -> Figure:
-        figure = plots.new_figure(3.2)
+        figure = plots.new_figure(2.4)
         axes = figure.subplots()
         value, lower, upper = (np.array([points[x][field] for x in places], float) for field in _BOUNDS)
         axes.vlines(places, lower, upper, color=plots.ACCENT, linewidth=2)
-        axes.plot(places, value, "o-", color=plots.ACCENT, ms=6.5)
+        axes.plot(places, value, "o-", color=plots.ACCENT, ms=5.5)
         if study.full is not None and own in points:
-            axes.plot(own, points[own]["value"], "o", ms=11, mfc="none", color=plots.INK, label=study.full_name)
+            axes.plot(own, points[own]["value"], "o", ms=9, mfc="none", color=plots.INK, label=study.full_name)
         _draw_chance(axes, points[places[0]]["chance"])
         axes.set(xlabel="lambda", ylabel=_metric(study), xticks=places, xticklabels=[f"{x:g}" for x in places])
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
         return plots.titled(
             figure, study.board.synthetic, f"{capital(_metric(study))} over lambda, {_pool(study)} volumes"
         )
@@ -153,17 +151,7 @@ def _curve(study: AblationStudy) -> Picture | None:
         "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
         "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
     )
-    return Picture("ablation_lambda", "Curve over lambda", caption, draw, _chart(study, {x: points[x] for x in places}))
-
-
-def _chart(study: AblationStudy, points: Mapping[float, pd.Series]) -> Chart:
-    """The curve for the HTML page; the dot is the full method."""
-    line = [Point(x, *(float(point[field]) for field in _BOUNDS)) for x, point in points.items()]
-    dots = [point for point in line if point.x == study.settings.get(LAMBDA)]
-    chance = next(iter(points.values()))["chance"]
-    level = None if pd.isna(chance) else (float(chance), f"chance {chance:.3f}")
-    metric = _metric(study)
-    return chart_of([Curve(metric, [line], dots)], "lambda", metric, [metric], level, list(points))
+    return Picture("ablation_lambda", "Curve over lambda", caption, draw, inline=True)
 
 
 _BOUNDS = ("value", "lower", "upper")

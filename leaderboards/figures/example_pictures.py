@@ -30,8 +30,17 @@ RIGHT, WRONG, MARK = "#157f3b", "#4a5565", "#ffb000"
 SHOWN = 5
 
 
-Candidate = tuple[str, float, bool, np.ndarray | None]
-"""One ranked answer: its text, its cosine, whether it is a positive of the query, and its (I, J) slice if any."""
+class Candidate(NamedTuple):
+    """One ranked answer: its text, its cosine, whether it is a positive of the query, and its (I, J) slice if any.
+
+    `mask` is the (I, J) lesion mask of that slice, outlined where positive.
+    """
+
+    text: str
+    cosine: float
+    is_positive: bool
+    picture: np.ndarray | None = None
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def _draw_image_to_text(panel: SubFigure, example: Example, picture: np.ndarray)
     show_slice(axes, picture, example.mask)
     panel.text(0.25, 0.82, "truth", fontsize=8, color=WRONG, va="top")
     panel.text(0.345, 0.82, shorten(example.true_text, 80, 2), fontsize=8, weight="bold", va="top", linespacing=1.1)
-    for place, (text, score, is_positive, _) in enumerate(example.candidates[:SHOWN]):
+    for place, (text, score, is_positive, *_) in enumerate(example.candidates[:SHOWN]):
         height, colour = 0.675 - 0.129 * place, RIGHT if is_positive else WRONG
         panel.text(0.25, height, _rank(place, is_positive, score), fontsize=8, color=colour, va="top", weight="bold")
         wrapped, weight = shorten(text, 80, 2), "bold" if is_positive else "normal"
@@ -97,12 +106,12 @@ def _draw_image_to_text(panel: SubFigure, example: Example, picture: np.ndarray)
 
 def _draw_text_to_image(panel: SubFigure, example: Example) -> None:
     panel.text(0.012, 0.87, f"“{shorten(example.true_text, 118, 2)}”", fontsize=8, va="top", linespacing=1.1)
-    for place, (text, score, is_positive, picture) in enumerate(example.candidates[:SHOWN]):
+    for place, (text, score, is_positive, picture, mask) in enumerate(example.candidates[:SHOWN]):
         if picture is None:
             raise InputError(f"got a candidate without picture in {example.title!r}; allowed: a 2D slice; pass one")
         colour, left = RIGHT if is_positive else WRONG, 0.012 + 0.198 * place
         axes = panel.add_axes((left, 0.235, 0.184, 0.475), anchor="W")
-        show_slice(axes, picture, None)
+        show_slice(axes, picture, mask)
         for spine in axes.spines.values():
             spine.set(visible=True, color=colour, linewidth=3 if is_positive else 0.8)
         axes.set_title(_rank(place, is_positive, score), fontsize=8, color=colour, weight="bold", pad=3)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Comparison
 from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.benchmark_tables import expanded, ordered
+from leaderboards.tables.contrast_verdicts import shown_difference
 from leaderboards.tables.document import Picture
 from selip.records.declaration import DeclaredFigure
 
@@ -51,11 +53,11 @@ def _interval_plot(
     def draw() -> Figure:
         n_rows = len(ordered(board, order))
         shape = (1, len(panels)) if n_rows > MANY else (len(panels), 1)
-        figure = plots.new_figure(0.6 + shape[0] * (0.5 + plots.ROW_INCHES * n_rows))
+        figure = plots.new_figure(0.6 + shape[0] * (0.5 + plots.ROW_INCHES * n_rows), plots.PAGE_INCHES)
         axes_of = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (metric, text) in zip(axes_of, panels.items(), strict=True):
             _draw_intervals(axes, ordered(board, order), here[here[KEY] == metric])
-            axes.set_title(text, fontsize=10 if shape[1] < 3 else 8.5)
+            axes.set_title(text, fontsize=8.5 if shape[1] < 3 else 7.5)
             _draw_levels(axes, levels[metric], beside=shape[1] > 1)
         if here[["value", "lower", "upper"]].stack().between(0, 1).all():
             axes_of[-1].set_xlim(-0.02, 1.02)
@@ -77,7 +79,7 @@ def _draw_intervals(axes: Axes, rows: Sequence[MethodRow], entries: pd.DataFrame
         if len(row.scored) > 1:
             seeds = row.values(entry[KEY])
             axes.plot(seeds, np.full(len(seeds), place + 0.28), "o", ms=3, mfc="none", color=plots.FAINT)
-        axes.plot(entry["value"], place, "o", ms=6.5, color=plots.ACCENT, mec=plots.PAPER)
+        axes.plot(entry["value"], place, "o", ms=5.5, color=plots.ACCENT, mec=plots.PAPER)
     plots.name_rows(axes, [row.label for row in rows])
 
 
@@ -87,9 +89,9 @@ def _draw_levels(axes: Axes, levels: Mapping[str, float], beside: bool) -> None:
         axes.axvline(level, color=plots.ALARM, linestyle=line, linewidth=1.2)
     text = ", ".join(f"{words} {level:.3f}" for words, level in levels.items())
     if beside:
-        axes.set_xlabel(text, fontsize=8, color=plots.ALARM)
+        axes.set_xlabel(text, fontsize=7, color=plots.ALARM)
     else:
-        axes.set_title(text, loc="right", fontsize=8, color=plots.ALARM, weight="normal")
+        axes.set_title(text, loc="right", fontsize=7, color=plots.ALARM, weight="normal")
 
 
 def difference_plot(sheets: Sequence[BenchmarkScores], family: str, synthetic: bool) -> Picture | None:
@@ -100,13 +102,46 @@ def difference_plot(sheets: Sequence[BenchmarkScores], family: str, synthetic: b
     names = [f"{c.name} · {c.label}" if len(sheets) > 1 else c.name for c in contrasts]
 
     def draw() -> Figure:
-        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(contrasts))
+        figure = plots.new_figure(1.2 + plots.ROW_INCHES * len(contrasts), plots.PAGE_INCHES)
         filled = [c.separates for c in contrasts]
         plots.draw_forest(figure.subplots(), names, contrasts, filled, "the ranking metric")
         return plots.titled(figure, synthetic, f"Declared contrasts, {family.replace('_', ' ')}")
 
-    caption = "Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed)."
+    caption = (
+        f"Dot and 95 % interval of the paired difference; filled where the interval leaves out 0 (dashed). {plots.SEEN}"
+    )
     return Picture(f"{family}_differences", "Declared contrasts", caption, draw)
+
+
+def question_plot(sheets: Sequence[BenchmarkScores], keys: Collection[str]) -> Picture | None:
+    """The first declared method minus each of what it is compared with, on metrics of the first benchmark with some."""
+    for sheet in sheets:
+        found: dict[str, list[Comparison]] = {}
+        for c in (*sheet.contrasts, *sheet.beside):
+            if c.known and c.key in keys and c.a == sheet.board.contrasts[0][0]:
+                found.setdefault(metric_words(sheet.declared, c.key), []).append(c)
+        if found:
+            return _question(found, sheet.board.synthetic)
+    return None
+
+
+def _question(found: Mapping[str, Sequence[Comparison]], synthetic: bool) -> Picture:
+    def draw() -> Figure:
+        rows = [len(ones) + 3 for ones in found.values()]
+        figure = plots.new_figure(0.4 + 0.2 * sum(rows))
+        panels = figure.subplots(len(found), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
+        for axes, (metric, ones) in zip(panels, found.items(), strict=True):
+            plots.draw_forest(axes, [f"− {c.b}" for c in ones], ones, [c.differs for c in ones], metric)
+            axes.set_xlim(-1.04 * most, 1.04 * most)
+        return plots.titled(figure, synthetic, title)
+
+    every = [c for ones in found.values() for c in ones]
+    most = max(abs(n) for c in every for n in (*c.difference[:3], c.smallest) if math.isfinite(n))
+    title = f"{every[0].a} minus each"
+    said = "; ".join(f"{c.b} in {metric} {shown_difference(c)}" for metric, ones in found.items() for c in ones)
+    better = f"Right of 0 is better for {every[0].a} where more is better; filled: different after Holm's adjustment."
+    caption = f"Dot and 95 % interval of the paired difference. {better} {plots.SEEN}"
+    return Picture("question", title, caption, draw, inline=True, label=f"{title}: {said}")
 
 
 def _map_plot(
@@ -123,7 +158,7 @@ def _map_plot(
     grid = pd.concat([grid, levels])
 
     def draw() -> Figure:
-        figure = plots.new_figure(1.1 + plots.ROW_INCHES * 1.15 * len(grid))
+        figure = plots.new_figure(1.1 + plots.ROW_INCHES * 1.15 * len(grid), plots.PAGE_INCHES)
         axes = plots.draw_heat_map(figure, grid, ".2f", vmin=0, vmax=1)
         axes.axhline(len(grid) - len(levels), color=plots.INK, linewidth=1.5)
         axes.set(xlabel="", ylabel="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 import seaborn as sns
@@ -16,16 +17,28 @@ from leaderboards.scores.paired_differences import Comparison
 from leaderboards.tables.document import TEMPLATES
 
 PNG_DPI = 150
-WIDTH_INCHES = 5.4
+COLUMN_INCHES, PAGE_INCHES = 85 / 25.4, 180 / 25.4
+"""Widths of a figure of one column and of two, as journals have them."""
 ROW_INCHES = 0.27
 STYLE = TEMPLATES / "figures.mplstyle"
-INK, FAINT, PAPER, ACCENT, ALARM = "#1c2430", "#667085", "#ffffff", "#0b63a5", "#b42318"
+INK, FAINT, PAPER, ACCENT, ALARM, LINE = "#1c2430", "#667085", "#ffffff", "#0b63a5", "#b42318", "#e4e7ec"
+SERIES = "series:"
+"""Before the name of a curve in the id of what is drawn of it, by which the page finds it."""
+SEEN = "Grey: a true difference in there would be missed more often than in one of five studies."
 Draw = Callable[[], Figure]
 
 
-def new_figure(height_inches: float) -> Figure:
-    """An empty figure of the boards' width, which a phone shows at its own size."""
-    return Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+class Drawn(NamedTuple):
+    """A figure as files: for Markdown, for a paper (its fonts embedded), and as SVG with the ids of its parts."""
+
+    png: bytes
+    pdf: bytes
+    svg: str
+
+
+def new_figure(height_inches: float, width_inches: float = COLUMN_INCHES) -> Figure:
+    """An empty figure."""
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
 def palette(labels: list[str]) -> dict[str, tuple[float, float, float]]:
@@ -36,20 +49,38 @@ def palette(labels: list[str]) -> dict[str, tuple[float, float, float]]:
 
 def render(draw: Draw) -> bytes:
     """Draws in the style of the boards and returns the bytes of a PNG."""
-    buffer = io.BytesIO()
     with style.context(STYLE):
-        draw().savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        return _saved(draw(), "png", {"Software": None})
+
+
+def rendered(name: str, draw: Draw) -> Drawn:
+    """Draws once in the style of the boards; `name` keeps the ids of the SVG apart from those of other figures."""
+    with style.context([STYLE, {"svg.hashsalt": name}]):
+        figure = draw()
+        png = _saved(figure, "png", {"Software": None})
+        pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        return Drawn(png, pdf, _saved(figure, "svg", {"Date": None}, transparent=True).decode())
+
+
+def _saved(figure: Figure, form: str, metadata: dict[str, None], **options: bool) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=PNG_DPI, metadata=metadata, **options)
+    figure.set_layout_engine("none")  # the first of several has laid it out for all
     return buffer.getvalue()
 
 
 def draw_forest(
     axes: Axes, labels: Sequence[str], comparisons: Sequence[Comparison], filled: Sequence[bool], unit: str
 ) -> None:
-    """Paired differences in `unit` below each other: dot (filled or not) and interval, 0 dashed."""
+    """Paired differences in `unit` below each other: dot (filled or not) and interval, 0 dashed.
+
+    Grey is a true difference that four of five such studies would not find.
+    """
     for place, (comparison, solid) in enumerate(zip(comparisons, filled, strict=True)):
         value, lower, upper = comparison.difference[:3]
+        axes.barh(place, 2 * comparison.smallest, 0.7, -comparison.smallest, color=LINE)
         axes.plot([lower, upper], [place, place], color=ACCENT, linewidth=2)
-        axes.plot(value, place, "o", ms=6.5, color=ACCENT, mfc=None if solid else PAPER)
+        axes.plot(value, place, "o", ms=5.5, color=ACCENT, mfc=None if solid else PAPER)
     axes.axvline(0, color=ALARM, linestyle="--", linewidth=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"paired difference in {unit}")
@@ -67,7 +98,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 def draw_heat_map(figure: Figure, grid: pd.DataFrame, form: str, **style: float) -> Axes:
     """Values in cells, darker where they are larger; the axes for what else is to be drawn."""
     axes = figure.subplots()
-    look = {"annot": True, "fmt": form, "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 9}, "cbar": False}
+    look = {"annot": True, "fmt": form, "cmap": "crest", "linewidths": 1.5, "annot_kws": {"size": 7.5}, "cbar": False}
     sns.heatmap(grid, ax=axes, linecolor=PAPER, **look, **style)
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
@@ -76,5 +107,5 @@ def draw_heat_map(figure: Figure, grid: pd.DataFrame, form: str, **style: float)
 
 def titled(figure: Figure, synthetic: bool, title: str) -> Figure:
     """Sets the title of a figure, SYNTHETIC before it where it must be."""
-    figure.suptitle(f"SYNTHETIC · {title}" if synthetic else title, x=0.02, ha="left", fontsize=11, weight="bold")
+    figure.suptitle(f"SYNTHETIC · {title}" if synthetic else title, x=0.02, ha="left", fontsize=9, weight="bold")
     return figure

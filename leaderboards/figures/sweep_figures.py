@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from leaderboards.figures import plots
-from leaderboards.figures.charts import Curve, Point, chart_of
+from leaderboards.figures.plots import SERIES
 from leaderboards.scores.ablation_study import UNREGISTERED, AblationStudy
 from leaderboards.scores.headlines import metric_words
 from leaderboards.scores.tidy_table import KEY, Estimate
@@ -59,23 +58,17 @@ def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Pictu
     name, metric = key.rpartition(".")[2], metric_words(study.board.declared, study.headline.key)
 
     def draw() -> Figure:
-        figure = plots.new_figure(3.2)
+        figure = plots.new_figure(2.4)
         axes = figure.subplots()
         for words, line in lines.items():
             places = list(line)
             value, lower, upper = np.array(list(line.values()), float).T
-            axes.errorbar(places, value, [value - lower, upper - value], fmt="o-", capsize=2, label=words)
+            axes.errorbar(
+                places, value, [value - lower, upper - value], fmt="o-", capsize=2, label=words, gid=SERIES + words
+            )
         axes.set(xlabel=name, ylabel=metric)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8.5)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
         return plots.titled(figure, study.board.synthetic, f"{metric} over {name}")
 
-    curves = [Curve(words, [_points(line)], []) for words, line in lines.items()]
-    places = sorted({place for line in lines.values() for place in line})
-    drawing = chart_of(curves, name, metric, list(lines), None, places)
     caption = f"Value and 95 % interval over {name}; which of them is better is chosen on val, not here."
-    return Picture(f"{study.page}_over_{name}", f"{name} of {study.name}", caption, draw, drawing)
-
-
-def _points(line: Line) -> Sequence[Point]:
-    bounds = {place: [None if pd.isna(one) else one for one in entry[1:]] for place, entry in line.items()}
-    return [Point(place, entry.value, *bounds[place]) for place, entry in line.items()]
+    return Picture(f"{study.page}_over_{name}", f"{name} of {study.name}", caption, draw, inline=True)

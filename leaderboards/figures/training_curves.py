@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,13 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from leaderboards.figures import plots
-from leaderboards.figures.charts import Chart, Curve, Point, chart_of
+from leaderboards.figures.plots import SERIES
 from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.method_rows import MethodRow
-from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import Cell, Line, PageTable
 from leaderboards.tables.document import Picture
-from selip.records.record import Training
 
 History = tuple[int, list[float], list[float]]
 """Of one run: the chosen step, the steps, the values."""
@@ -49,33 +46,19 @@ def _history_plot(board: BenchmarkRecords, field: str) -> Picture | None:
     def draw() -> Figure:
         styles = _styles(shown, list(curves))
         handles = {label if label in shown else OTHERS: style for label, style in styles.items()}
-        figure = plots.new_figure(3.3 + 0.2 * ((len(handles) + 1) // 2))
+        figure = plots.new_figure(2.3 + 0.16 * ((len(handles) + 1) // 2))
         axes = figure.subplots()
         for label, lines in curves.items():
             for chosen, steps, values in lines:
-                axes.plot(steps, values, **styles[label])
+                axes.plot(steps, values, **styles[label], gid=SERIES + label)
                 if field == "val_score" and chosen in steps and label in shown:
-                    axes.plot(chosen, values[steps.index(chosen)], "o", color=styles[label]["color"], zorder=3)
+                    axes.plot(chosen, values[steps.index(chosen)], "o", color=styles[label]["color"], zorder=3, ms=4)
         axes.set(xlabel="step", ylabel=AXES[field])
         entries = [mpl.lines.Line2D([], [], **style) for style in handles.values()]
-        figure.legend(entries, list(handles), loc="outside lower left", ncols=2, fontsize=8.5)
+        figure.legend(entries, list(handles), loc="outside lower left", ncols=2)
         return plots.titled(figure, board.synthetic, TITLES[field])
 
-    return Picture(FILES[field], TITLES[field], CAPTIONS[field], draw, history_chart(curves, field, shown))
-
-
-def history_chart(curves: Mapping[str, Sequence[History]], field: str, highlighted: Sequence[str]) -> Chart:
-    """The same for the HTML page.
-
-    `highlighted` labels have a colour.
-    """
-    drawn = []
-    for label, histories in curves.items():
-        lines = [[Point(*point) for point in zip(steps, values, strict=True)] for _, steps, values in histories]
-        chosen = [step for step, _, _ in histories]
-        dots = [point for step, line in zip(chosen, lines, strict=True) for point in line if point.x == step]
-        drawn.append(Curve(label, lines, dots if field == "val_score" else []))
-    return chart_of(drawn, "step", AXES[field], highlighted)
+    return Picture(FILES[field], TITLES[field], CAPTIONS[field], draw, inline=True)
 
 
 def _highlighted(labels: list[str], contrasts: Sequence[tuple[str, str]]) -> list[str]:
@@ -120,20 +103,11 @@ def _target_plot(board: BenchmarkRecords) -> Picture | None:
             means = [float(np.mean([getattr(t, field) for t in ts])) for ts in kept.values()]
             axes.barh(range(len(kept)), means, color=plots.ACCENT, height=0.55)
             for place, mean in enumerate(means):
-                axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=8.5)
+                axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=7.5)
             axes.set_xlim(0, max([*means, 0.1]) * 1.25)
             axes.set_xlabel(text)
         plots.name_rows(panels[0], list(kept))
         return plots.titled(figure, board.synthetic, "Target matrices")
 
     caption = "How soft the targets are. A fair control of selip is as soft as selip."
-    return Picture("targets", "Target matrices", caption, draw, table=_target_table(kept, fields, caption))
-
-
-def _target_table(kept: Mapping[str, Sequence[Training]], fields: Mapping[str, str], caption: str) -> PageTable:
-    lines = []
-    for label, trainings in kept.items():
-        means = [float(np.mean([getattr(training, field) for training in trainings])) for field in fields]
-        cells = (Cell(estimate=Estimate(mean), form="share") for mean in means)
-        lines.append(Line((Cell(label), *cells), label=label))
-    return PageTable("Target matrices", caption, ("method", *fields.values()), tuple(lines))
+    return Picture("targets", "Target matrices", caption, draw, inline=True)

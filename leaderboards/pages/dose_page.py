@@ -137,18 +137,20 @@ def _table(found: DoseResponse, key: str) -> PageTable:
 def _figure(found: DoseResponse, key: str) -> Picture:
     name = key.replace("/", "_").replace("@", "_at_")
     caption = "Dot and 95 % interval of the paired difference at each dose; ring: the experiment as it is; 0 dashed."
-    return Picture(f"doses_{name}", f"{capital(_metric(found, key))} over doses", caption, partial(_draw, found, key))
+    return Picture(
+        f"doses_{name}", f"{capital(_metric(found, key))} over doses", caption, partial(_draw, found, key), inline=True
+    )
 
 
 def _draw(found: DoseResponse, key: str) -> Figure:
     """A panel a factor, a colour a contrast."""
     factors = list(dict.fromkeys(one.factor for one in found.sweep.doses))
-    figure = plots.new_figure(0.9 + 2.1 * len(factors))
+    figure = plots.new_figure(0.9 + 1.7 * len(factors))
     panels = figure.subplots(len(factors), 1, squeeze=False, sharey=True)[:, 0]
     for axes, factor in zip(panels, factors, strict=True):
         _draw_panel(axes, found, key, factor)
     panels[0].set_ylabel("paired difference")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     board = next(iter(found.boards.values()))
     return plots.titled(figure, board.synthetic, f"Difference in {_metric(found, key)}")
 

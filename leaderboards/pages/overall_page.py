@@ -25,7 +25,7 @@ from leaderboards.tables.cells import (
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
-from leaderboards.tables.verdicts import on_runs_alone
+from leaderboards.tables.verdicts import listed_levels, on_runs_alone, unbeaten
 
 NOT_INDEPENDENT = (
     "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
@@ -82,6 +82,10 @@ def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdi
     if left_out:
         text = f"Not ranked, for want of a task: {', '.join(left_out)}. What each lacks stands below."
         found.append(Verdict("plain", text))
+    lost = {s.declared.label: levels for s in sheets if s.headline and (levels := unbeaten(s, s.headline))}
+    if lost:
+        said = "; ".join(f"{label} ({listed_levels(levels)})" for label, levels in lost.items())
+        found.append(Verdict("warn", f"No trained method is shown to beat chance or a control in {said}."))
     found += [Verdict("warn", NOT_INDEPENDENT)] if overall.ranks else []
     seeds = min(len(sheet.board.seeds) for sheet in sheets)
     if SEEDS_FOR_A_SPREAD <= seeds < SEEDS_FOR_A_TEST:

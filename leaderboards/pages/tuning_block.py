@@ -28,7 +28,7 @@ def tuning_block(board: BenchmarkRecords) -> Block | None:
         f"{', '.join(map(str, facts.seeds))}; a score is the {facts.score}. The test part was not read."
     )
     caption = "Dot: a trial; ring: the experiment's own settings; filled: the choice."
-    figure = Picture("tuning", "Scores of the trials", caption, partial(_draw, found, board.synthetic))
+    figure = Picture("tuning", "Scores of the trials", caption, partial(_draw, found, board.synthetic), inline=True)
     return Block("Tuning", lead, [_table(found)], [figure], small=True)
 
 

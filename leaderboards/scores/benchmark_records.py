@@ -139,6 +139,15 @@ class BenchmarkRecords:
         return all(record.metrics[key].higher_is_better for record in self.records if key in record.metrics)
 
 
+def by_kind(run_dirs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Run directories that score the kind of patients of the first, simulated or real, and those of the other kind."""
+    if len(run_dirs) < 2:
+        return list(run_dirs), []
+    simulated = {one: any(record.cohort.synthetic for record in read_records(one / "records")) for one in run_dirs}
+    alike = [one for one in run_dirs if simulated[one] == simulated[run_dirs[0]]]
+    return alike, [one for one in run_dirs if one not in alike]
+
+
 def read_boards(run_dirs: Path | Sequence[Path]) -> dict[str, BenchmarkRecords]:
     """Reads the records of run directories: one board a benchmark, by name, all of one cohort and split.
 

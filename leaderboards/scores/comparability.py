@@ -29,7 +29,7 @@ SECOND: dict[str, Callable[[Record], object]] = {
 """The same for who wants every task on both sides: to have none is another one then."""
 PROTOCOL: dict[str, Callable[[Record], object]] = {"protocol versions": lambda record: record.protocol_version}
 """Common to all records of one benchmark beside that."""
-RESERVED = ("ablation", "audit", "index", "overall")
+RESERVED = ("ablation", "agreement", "audit", "index", "overall")
 """Names of pages that no family of benchmarks may have."""
 ONE_TABLE: dict[str, Callable[[Record], object]] = {
     "declarations": lambda record: content_hash(record.declared.model_dump(mode="json"))[:12],

@@ -18,6 +18,8 @@ from selip.records.metric_key import MetricKey
 SEEDS_FOR_A_TEST = 8
 """Eight seeds of one sign have p = .0078, which is .039 after Holm over five contrasts; six have .031 and .16."""
 ALPHA = 0.05
+MATTERS = 0.03
+"""The smallest difference of a score in [0, 1] that a study is to see, and that would matter."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Comparison:
     def differs(self) -> bool:
         """True where the interval leaves out 0 and Holm's adjustment agrees."""
         return self.separates and self.p_holm <= ALPHA
+
+    @property
+    def is_negligible(self) -> bool:
+        """True where the whole interval lies nearer to 0 than a difference that matters; never of errors and ranks."""
+        return self.is_tested and self.higher_is_better and max(map(abs, self.difference[1:3])) < MATTERS
 
     @property
     def gain(self) -> Difference:

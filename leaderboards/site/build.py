@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from leaderboards.figures.plots import render
+from leaderboards.figures import plots
+from leaderboards.figures.inline_svg import inline_svg
+from leaderboards.pages.agreement_page import agreement_frame, agreement_part
 from leaderboards.pages.audit_page import audit_part
 from leaderboards.pages.benchmark_page import ablation_part, family_part
 from leaderboards.pages.dose_page import dose_frame, dose_page
 from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.ablation_study import studies_of
-from leaderboards.scores.benchmark_records import read_boards
+from leaderboards.scores.benchmark_records import by_kind, read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, families_of, overall_frame, overall_of
 from leaderboards.scores.dose_response import DOSES, read_doses
+from leaderboards.scores.rank_agreement import rank_agreement
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.answer import size_of
 from leaderboards.site.cards import cards_of, configurations_of
-from leaderboards.site.first_screen import FirstScreen, first_screen_of
+from leaderboards.site.first_screen import FirstScreen, first_screen_of, paper_table
 from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
-from leaderboards.tables.document import Page, to_latex, to_markdown
+from leaderboards.tables.document import Block, Page, Picture, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
@@ -31,13 +35,14 @@ N_RESAMPLES = 10_000
 def build_leaderboard(
     run_dirs: Path | Sequence[Path], out: Path | None = None, n_resamples: int = N_RESAMPLES, html: bool = True
 ) -> list[Path]:
-    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*.png` and `index.html`.
+    """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*` (.png, .pdf) and `index.html`.
 
-    Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
+    Where the records hold ablations or several benchmarks, `ablation` and `overall` too; `paper.tex` is the ranking.
 
     Args:
         run_dirs: Run directory with a folder `records`, and `audit.json` where the cohort was looked at; or several,
-            whose records stand on one board. Audit and pictures are those of the first.
+            whose records stand on one board. Audit and pictures are those of the first. Where some score simulated
+            patients and others real ones, the board is of the kind of the first, and a page says how far both agree.
         out: Folder to write to; the leaderboard of the first when None, which shows its examples/*.png.
         n_resamples: Bootstrap resamples.
         html: Whether to write `index.html`.
@@ -53,6 +58,7 @@ def build_leaderboard(
     if (run_dir / DOSES).is_file():
         return build_doses(run_dir, out, n_resamples, html)
     out = out or run_dir / "leaderboard"
+    several, others = by_kind(several)
     boards = read_boards(several)
     families = families_of(boards, n_resamples)
     sheets = [sheet for members in families.values() for sheet in members]
@@ -66,15 +72,15 @@ def build_leaderboard(
     if overall:
         parts.insert(0, overall_part(overall, sheets, n_resamples))
         files["overall.csv"] = to_csv(overall_frame(overall))
+    if others:
+        beside = [sheet for some in families_of(read_boards(others), n_resamples).values() for sheet in some]
+        agreement = rank_agreement(sheets, beside, n_resamples)
+        parts.append(agreement_part(agreement, sheets[0].board, beside[0].board))
+        files["agreement.csv"] = to_csv(agreement_frame(agreement))
     parts.append(audit_part(sheets, run_dir, n_resamples))
-    files |= _pages(parts)
-    if html:
-        ranks = overall.ranks.ranks if overall and overall.ranks else {}
-        first = first_screen_of(families, overall)
-        files["index.html"] = to_html(_site(sheets, parts, ranks, first), _left(run_dir / "leaderboard" / "examples"))
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    return [out / name for name in files]
+    first = first_screen_of(families, overall) if html else None
+    ranks = overall.ranks.ranks if overall and overall.ranks else {}
+    return _written(out, files, sheets, parts, ranks, first, _left(run_dir / "leaderboard" / "examples"))
 
 
 def build_doses(
@@ -86,16 +92,11 @@ def build_doses(
     """
     out, found = out or run_dir / "leaderboard", read_doses(run_dir, n_resamples)
     part = dose_page(found, n_resamples)
-    files: dict[str, bytes | str] = {"doses.csv": to_csv(dose_frame(found)), **_pages([part])}
-    if html:
-        board = next(iter(found.boards.values()))
-        families = families_of({board.benchmark: board}, n_resamples)
-        sheets = [sheet for members in families.values() for sheet in members]
-        first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], [], [])
-        files["index.html"] = to_html(_site(sheets, [part], {}, first), [])
-    for name, data in files.items():
-        write_atomically(out / name, data)
-    return [out / name for name in files]
+    board = next(iter(found.boards.values()))
+    families = families_of({board.benchmark: board}, n_resamples) if html else {}
+    sheets = [sheet for members in families.values() for sheet in members]
+    first = FirstScreen(part.verdicts[0].text, size_of(sheets), "", [], []) if html else None
+    return _written(out, {"doses.csv": to_csv(dose_frame(found))}, sheets, [part], {}, first, [])
 
 
 def _family_parts(
@@ -110,13 +111,39 @@ def _family_parts(
     return parts, files
 
 
-def _pages(parts: Sequence[Page]) -> dict[str, bytes | str]:
-    files: dict[str, bytes | str] = {}
+def _written(
+    out: Path,
+    files: Mapping[str, bytes | str],
+    sheets: Sequence[BenchmarkScores],
+    parts: Sequence[Page],
+    ranks: Mapping[str, float],
+    first: FirstScreen | None,
+    examples: Sequence[Path],
+) -> list[Path]:
+    """Writes the files, every part and its figures, and the page where there is a first screen; the paths."""
+    files, drawings = dict(files), {}
+    for figure in _figures(parts, first):
+        drawn = plots.rendered(figure.name, figure.draw)
+        files |= {figure.path: drawn.png, f"figures/{figure.name}.pdf": drawn.pdf}
+        if figure.inline and first:
+            said = figure.label or figure.title
+            drawings[figure.name] = inline_svg(drawn.svg, f"SYNTHETIC: {said}" if parts[0].synthetic else said)
     for part in parts:
-        files |= {figure.path: render(figure.draw) for figure in part.figures}
-        files[f"{part.name}.md"] = to_markdown(part)
-        files[f"{part.name}.tex"] = to_latex(part)
-    return files
+        files |= {f"{part.name}.md": to_markdown(part), f"{part.name}.tex": to_latex(part)}
+    if first and first.places:
+        block = Block("Ranking", tables=[paper_table(first)])
+        files["paper.tex"] = to_latex(replace(parts[0], name="paper", title="the ranking", blocks=[block], runs=None))
+    if first:
+        files["index.html"] = to_html(_site(sheets, parts, ranks, first, drawings), examples)
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return [out / name for name in files]
+
+
+def _figures(parts: Sequence[Page], first: FirstScreen | None) -> list[Picture]:
+    """Every figure of the parts, and that of the first screen."""
+    found = [figure for part in parts for figure in part.figures]
+    return [*found, first.question] if first and first.question else found
 
 
 def _left(examples: Path) -> list[Path]:
@@ -125,7 +152,11 @@ def _left(examples: Path) -> list[Path]:
 
 
 def _site(
-    sheets: Sequence[BenchmarkScores], parts: Sequence[Page], ranks: Mapping[str, float], first: FirstScreen
+    sheets: Sequence[BenchmarkScores],
+    parts: Sequence[Page],
+    ranks: Mapping[str, float],
+    first: FirstScreen,
+    drawings: Mapping[str, str],
 ) -> Site:
     board, shown = sheets[0].board, ("cohort", "trained on", "contrasts", "seeds")
     said = protocol_facts(board)
@@ -135,4 +166,4 @@ def _site(
     configurations = configurations_of(sheets)
     cards = cards_of(sheets, ranks, configurations)
     synthetic = any(part.synthetic for part in parts)
-    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations)
+    return Site(title, board.cohort_name, synthetic, first, about, parts, cards, configurations, drawings)

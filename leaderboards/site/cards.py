@@ -9,9 +9,7 @@ from statistics import fmean
 
 import yaml
 
-from leaderboards.figures.charts import Chart
 from leaderboards.figures.example_pictures import PagePicture
-from leaderboards.figures.training_curves import CAPTIONS, TITLES, curves_of, history_chart
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import metric_words, pool_words
 from leaderboards.scores.method_rows import MethodRow
@@ -40,9 +38,9 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Card:
-    """One method: the ranking metric of each benchmark, or why there is none; facts, commands, charts and pictures.
+    """One method: the ranking metric of each benchmark, or why there is none; facts, commands and pictures.
 
-    `rank` is the average rank over tasks, or the place in a benchmark, in words; charts are title, caption and curve.
+    `rank` is the average rank over tasks, or the place in a benchmark, in words.
     """
 
     anchor: str
@@ -52,7 +50,6 @@ class Card:
     facts: Sequence[tuple[str, str]]
     commands: Sequence[Mapping[str, str]]
     configurations: Sequence[tuple[str, str]]
-    charts: Sequence[tuple[str, str, Chart]]
     pictures: Sequence[PagePicture] = ()
 
 
@@ -96,7 +93,6 @@ def cards_of(
                 facts=_facts(records),
                 commands=runs_of(records, {}, "").commands,
                 configurations=[(anchors[one], one) for one in hashes],
-                charts=_charts([row for _, row in rows[label]]),
             )
         )
     return cards
@@ -181,13 +177,3 @@ def _seconds(records: Sequence[Record]) -> str:
 
 def _times(records: Sequence[Record]) -> list[str]:
     return [record.created for record in records if record.created]
-
-
-def _charts(rows: Sequence[MethodRow]) -> list[tuple[str, str, Chart]]:
-    """Training curves, from the first benchmark whose records have them: every benchmark scores the same models."""
-    charts = []
-    for field, title in TITLES.items():
-        curves = next((found for row in rows if (found := curves_of(row, field))), [])
-        if curves:
-            charts.append((title, CAPTIONS[field], history_chart({rows[0].label: curves}, field, [rows[0].label])))
-    return charts

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboards.figures.forest import Forest, forests_of
+from leaderboards.figures.interval_figures import question_plot
+from leaderboards.scores.benchmark_records import FULL
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.answer import size_of, verdict_of
 from leaderboards.site.scales import Scale, mark_of, scale_of
-from leaderboards.tables.cells import MISSING, Cell, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, metric_cell
+from leaderboards.tables.document import Picture
 from selip.records.metric_key import MetricKey
 
 BINS = 10
@@ -63,14 +65,18 @@ class Place:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """The verdict, the size of what it rests on, what the ranking is by, its columns and rows, and the forests."""
+    """The verdict, the size of what it rests on, what the ranking is by, its columns and rows.
+
+    `question` is the figure of the first declared method minus each of what it is compared with, None without any.
+    """
 
     verdict: str
     size: str
     order: str
     columns: Sequence[Column]
     places: Sequence[Place]
-    forests: Sequence[Forest]
+    question: Picture | None = None
+    method: str = FULL
 
 
 def first_screen_of(families: Mapping[str, Sequence[BenchmarkScores]], overall: Overall | None) -> FirstScreen:
@@ -80,9 +86,23 @@ def first_screen_of(families: Mapping[str, Sequence[BenchmarkScores]], overall: 
     labels = _labels(sheets, overall)
     groups = _groups(sheets[0], overall)
     places = [_place(label, groups, overall, columns) for label in labels] if len(labels) > 1 else []
-    forests = forests_of(sheets, [column.key for column in columns])
     verdict, size = verdict_of(sheets, overall, groups), size_of(sheets)
-    return FirstScreen(verdict, size, _order(sheets, overall), columns, places, forests)
+    question = question_plot(sheets, [column.key for column in columns])
+    method = next((first for first, _ in sheets[0].board.contrasts), FULL)
+    return FirstScreen(verdict, size, _order(sheets, overall), columns, places, question, method)
+
+
+def paper_table(first: FirstScreen, size: int = 4) -> PageTable:
+    """The ranking as a paper prints it: method, average rank where there is one, and the first `size` metrics."""
+    shown = first.columns[:size]
+    is_ranked = any(place.places for place in first.places)
+    heads = [f"{column.metric} ({column.family.lower()})" for column in shown]
+    lines = []
+    for place in first.places:
+        about = [Cell(place.label), *([Cell(place.rank)] if is_ranked else [])]
+        lines.append(Line((*about, *(score.cell for score in place.scores[:size])), label=place.label))
+    caption = f"{first.order}. Value and 95 % interval; {first.size}."
+    return PageTable("Ranking", caption, ("method", *(["rank"] if is_ranked else []), *heads), tuple(lines))
 
 
 def _columns(family: str, sheet: BenchmarkScores) -> list[Column]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leaderboards.figures.example_pictures import PagePicture, shrunk
-from leaderboards.scores.benchmark_records import FULL
 from leaderboards.site.cards import Card, Configuration, anchor_of
 from leaderboards.site.first_screen import FirstScreen
 from leaderboards.site.scales import mark_of, scales_of
@@ -26,7 +25,10 @@ FRAME = 600
 
 @dataclass(frozen=True)
 class Site:
-    """The page: facts below the title, sections in order, a card a method, and the pictures that are of no method."""
+    """The page: facts below the title, sections in order, a card a method, and the pictures that are of no method.
+
+    `drawings` are the figures that it shows, as SVG by name.
+    """
 
     title: str
     cohort: str
@@ -36,6 +38,7 @@ class Site:
     parts: Sequence[Page]
     cards: Sequence[Card]
     configurations: Sequence[Configuration]
+    drawings: Mapping[str, str] = field(default_factory=dict)
     pictures: Sequence[PagePicture] = ()
     strip: Sequence[PagePicture] = ()
 
@@ -60,7 +63,7 @@ def with_pictures(site: Site, pictures: Sequence[PagePicture]) -> Site:
     The worked examples of the method that the study is about stand on the first screen instead.
     """
     owners = {picture.path: _owner(picture.path.stem, site.cards) for picture in pictures}
-    about = site.first.forests[0].method if site.first.forests else FULL
+    about = site.first.method
     strip = [one for one in pictures if owners[one.path] == about and one.path.stem.startswith(f"{about}-")]
     kept = [one for one in pictures if one not in strip]
     cards = [replace(card, pictures=[one for one in kept if owners[one.path] == card.label]) for card in site.cards]
@@ -101,4 +104,4 @@ def _why(reason: str) -> str:
 
 def _is_shown(block: Block) -> bool:
     """True where the page has anything of a block: what its tables draw already needs no figure."""
-    return bool(block.lead or block.tables or any(figure.drawing or figure.table for figure in block.figures))
+    return bool(block.lead or block.tables or any(figure.inline for figure in block.figures))

@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from leaderboards.figures.charts import Axis
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import DRAWN, Cell, Facet, PageTable
 
 WIDTH, HEIGHT, EDGE = 84, 14, 2
 """Of a drawing, in CSS pixels; values lie between the edges."""
+
+
+class Axis(NamedTuple):
+    """Linear scale from units of the data to pixels."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Place of a value, to a tenth; in the middle where the axis has no length."""
+        share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        return round(EDGE + share * (WIDTH - 2 * EDGE), 1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def scale_of(estimates: Sequence[Estimate], level: float | None) -> Scale:
     """The scale that holds estimates, their bounds and the level that they are read against."""
     numbers = [number for estimate in estimates for number in _numbers(estimate)]
     numbers += [] if level is None else [level]
-    axis = Axis(min(numbers), max(numbers), EDGE, WIDTH - EDGE)
+    axis = Axis(min(numbers), max(numbers))
     return Scale(axis, "" if level is None else f"M{axis.at(level):g} 0V{HEIGHT}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from leaderboards.scores.benchmark_records import FULL
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, metric_words
-from leaderboards.scores.paired_differences import Comparison
+from leaderboards.scores.paired_differences import MATTERS, Comparison
 from leaderboards.tables.cells import Verdict, number_text
 
 _SAME = "not separable"
@@ -107,7 +107,9 @@ def _on_contrasts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
 
 
 def _standing(evidence: Sequence[Comparison], headline: Headline) -> str:
-    """A contrast over all metrics that a sentence needs: above, below or not separable, and in which."""
+    """A contrast over all metrics that a sentence needs: above, below, not separable or no difference, and in which."""
+    if all(c.is_negligible for c in evidence) and not all(c.differs for c in evidence):
+        return f"no difference that matters, every interval within {MATTERS} of 0"
     sides: dict[str, list[str]] = {}
     for one in evidence:
         sides.setdefault(_side(one, headline), []).append(one.metric)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -23,31 +23,24 @@ _SPECIAL = {
 }  # fmt: skip
 
 
-class Drawing(Protocol):
-    """Stands in the HTML page in the place of a figure, as numbers and words."""
-
-    @property
-    def template(self) -> str:
-        """The template that shows it, by file name."""
-
-
 @dataclass(frozen=True)
 class Picture:
     """A figure of a part, drawn to a file that the Markdown finds; SYNTHETIC stands before its title where it must.
 
-    The HTML page has `drawing` or `table` in its place; where it has neither, its tables draw the same already.
+    The HTML page shows it where it is `inline`; of the others its tables draw the same already. `label` says it in
+    words to who cannot see it, "" for the title.
     """
 
     name: str
     title: str
     caption: str
     draw: Callable[[], Any]
-    drawing: Drawing | None = None
-    table: PageTable | None = None
+    inline: bool = False
+    label: str = ""
 
     @property
     def path(self) -> str:
-        """Its file beside the Markdown."""
+        """Its file beside the Markdown; a PDF stands beside it."""
         return f"figures/{self.name}.png"
 
 

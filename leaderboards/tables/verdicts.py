@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.ablation_study import TERMS
 from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, metric_words
+from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of
 from leaderboards.tables.contrast_verdicts import contrast_verdicts
@@ -26,7 +30,7 @@ def ranking_verdicts(sheet: BenchmarkScores, headline: Headline, named: bool = F
 
     With `named` the sentences say of which metric they are, as on a page of several.
     """
-    return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named)]
+    return [*_on_ranking(sheet, headline), *_on_floor(sheet, headline, named), *_on_unbeaten(sheet, headline)]
 
 
 def _on_ranking(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
@@ -55,7 +59,7 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
         return []
     (name, floor), rows = level, ranked(sheet.board, headline.key)
     bounds = {row.label: sheet.estimate(row, headline.key)[1:] for row in rows}
-    trained = {row.label for row in rows for record in row.scored if record.training and record.training.steps}
+    trained = {row.label for row in rows if _is_trained(row)}
     beyond = [label for label, ends in bounds.items() if headline.beyond(headline.worse_of(*ends), floor)]
     short = [label for label, ends in bounds.items() if headline.beyond(floor, headline.better_of(*ends))]
     holding = [label for label in bounds if label not in {*beyond, *short}]
@@ -74,6 +78,35 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
         ("warn", f"Trained, yet worse than {name} {floor:.3f}{after}", [n for n in short if n in trained]),
     ]
     return [Verdict(kind, f"{text}: {', '.join(names)}.") for kind, text, names in sentences if names]
+
+
+def _is_trained(row: MethodRow) -> bool:
+    return any(record.training and record.training.steps for record in row.scored)
+
+
+def unbeaten(sheet: BenchmarkScores, headline: Headline) -> dict[str, float]:
+    """Chance, majority and controls that no trained method is clear of, by name; none where no interval is known."""
+    rows = [row for row in ranked(sheet.board, headline.key) if _is_trained(row)]
+    bounds = [headline.worse_of(*sheet.estimate(row, headline.key)[1:]) for row in rows]
+    levels = sheet.board.levels(headline.key)
+    for name in sheet.declared.shortcuts:
+        if (value := sheet.board.reference(headline.key, name)) is not None:
+            levels[sheet.declared.floors.get(name, name)] = value
+    known = bool(bounds) and all(math.isfinite(bound) for bound in bounds)
+    beaten = {name for name, level in levels.items() if any(headline.beyond(bound, level) for bound in bounds)}
+    return {name: level for name, level in levels.items() if known and name not in beaten}
+
+
+def _on_unbeaten(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
+    """Says plainly of a benchmark that its numbers are no evidence that any method learned what it asks for."""
+    found = listed_levels(unbeaten(sheet, headline))
+    text = f"No trained method is shown to beat {found} in {headline.name}: here it is no sign of what was learned."
+    return [Verdict("warn", text)] if found else []
+
+
+def listed_levels(levels: Mapping[str, float]) -> str:
+    """Levels by name as in a sentence: "chance 0.500, metadata only 0.612"."""
+    return ", ".join(f"{name} {level:.3f}" for name, level in levels.items())
 
 
 def board_verdicts(board: BenchmarkRecords) -> list[Verdict]:

@@ -10,6 +10,7 @@ COHORTS = {
     "brats2020": "selip.cohorts.brats2020:COHORT",
     "brats2021": "selip.cohorts.brats2021:COHORT",
     "brats2023": "selip.cohorts.brats2023:COHORT",
+    "figshare_tumours": "selip.cohorts.figshare_tumours:COHORT",
     "isles2022": "selip.cohorts.isles2022:COHORT",
     "ixi": "selip.cohorts.ixi:COHORT",
     "lgg_kaggle": "selip.cohorts.lgg_kaggle:COHORT",

@@ -207,9 +207,10 @@ ADAPTER = Adapter(
         tasks={
             "histology": DeclaredTask(classes=("astrocytoma", "oligoastrocytoma", "oligodendroglioma")),
             "grade": DeclaredTask("WHO grade", classes=("2", "3")),
-            "sex": DeclaredTask(classes=("female", "male")),
+            "sex": DeclaredTask(classes=("female", "male"), metadata=True),
         },
         sheet=SHEET,
+        conflict="mask",  # of TCGA_CS_6188 the table names the side where its mask has nothing
     ),
     example=example,
 )

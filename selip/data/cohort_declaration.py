@@ -22,6 +22,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, read_mapping
@@ -42,7 +46,9 @@ class DeclaredTask:
         unit: Unit of a number, as "years".
         classes: Classes in order, of two the second is the positive one; empty for those that occur, sorted.
         contrasts: Contrasts that show it; empty for all.
-        mirrored: Class to the class of the mirrored head; empty where a flip changes nothing.
+        mirrored: Class to the class of the mirrored head; empty where a flip changes nothing. Training then mirrors a
+            head with such a class only together with a text that names its side.
+        metadata: Whether it is known without an image, as sex: it joins the metadata control of the other tasks.
         prompts: Class to its zero-shot prompts, as many for each; empty: zero-shot leaves the task out.
     """
 
@@ -51,6 +57,7 @@ class DeclaredTask:
     classes: tuple[str, ...] = ()
     contrasts: tuple[str, ...] = ()
     mirrored: dict[str, str] = field(default_factory=dict)
+    metadata: bool = False
     prompts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,6 +167,15 @@ def completed(declared: CohortDeclaration, columns: Iterable[str]) -> dict[str, 
         raise InputError(f"got {reason}")
     tasks = {column: declared.tasks.get(column.partition(":")[2], DeclaredTask()) for column in own if column != FOLD}
     return {column: task if task.title else replace(task, title=_words(column)) for column, task in tasks.items()}
+
+
+def changed_by_flip(tasks: Mapping[str, DeclaredTask], studies: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n,) which rows of studies.csv have a class of a declared task that is another one in the mirrored head."""
+    changed = np.zeros(len(studies), dtype=bool)
+    for column, task in tasks.items():
+        other = [task.mirrored.get(name, name) != name for name in studies[column]] if task.mirrored else False
+        changed |= np.array(other, dtype=bool)
+    return changed
 
 
 def _words(column: str) -> str:

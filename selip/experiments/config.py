@@ -143,6 +143,8 @@ class ExperimentConfig:
             is: a sweep. Empty: a plain experiment.
         folds: Folds of the scored cohort, each scored by what was fitted, and trained where it is the training cohort,
             on the others; 0: its own split. `fold` is the one that is scored, 0 for all of them, pooled.
+        trained_in: Run directory of an experiment on the same cohort, as "runs/study": the checkpoint of a run that it
+            trained with the same method, settings and seed is taken; what it lacks is trained. "": all is trained.
         allow_overlap: Whether cohorts that are of one public collection, by their data sheets, may train and test.
         positive_control: Settings, as "cohort.patients=150", under which the first contrast has to show a gain; a sweep
             in which it does not cannot judge. Empty: none.
@@ -168,6 +170,7 @@ class ExperimentConfig:
     folds: NonNegativeInt = 0
     fold: NonNegativeInt = 0
     allow_overlap: bool = False
+    trained_in: str = ""
 
     def __post_init__(self) -> None:
         """Refuses an empty grid and one that names a run twice."""

@@ -164,11 +164,13 @@ def make_setting(
         report=report,
         part=config.part,
         track=track,
+        trained_in=config.trained_in,
     )  # fmt: skip
 
 
 def _build_cohorts(config: ExperimentConfig, out: Path, report: Report) -> None:
     """Builds what is not there; gives nothing back, as tables are not to be sent to the other processes."""
+    RunDirectory(out).take_cohort(config, report.line)
     open_cohorts(config, out, report)
 
 

@@ -19,9 +19,9 @@ from selip.experiments.config import CohortConfig, EvaluateOnConfig, ExperimentC
 from selip.experiments.setting_grid import with_trials
 from selip.records.record import TuningFacts, cell_label
 from selip.system.errors import InputError
-from selip.system.files import content_hash
+from selip.system.files import content_hash, file_hash
 from selip.system.mappings import apply_override, from_mapping, merged, read_mapping, refuse_unknown, to_mapping
-from selip.training.settings import RunConfig
+from selip.training.settings import RunConfig, identified
 
 if TYPE_CHECKING:
     from selip.experiments.cohorts import Cohorts
@@ -200,7 +200,8 @@ def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
     for method, ablation, seed, run in grid(config):
         own = to_mapping(find_method(method).settings_in(run))
         scoring = [to_mapping(config.evaluation), config.part]
-        about = [to_mapping(run), own, *scoring, method, ablation, seed, *cohorts.hashes]
+        settings = identified(to_mapping(run), file_hash(run.model.init))
+        about = [settings, own, *scoring, method, ablation, seed, *cohorts.hashes]
         ids = {
             name: f"{cell_label(method, ablation, seed)}-{name}-{content_hash([*about, name, protocol])[:12]}"
             for name, protocol in protocols.items()

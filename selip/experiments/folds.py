@@ -55,6 +55,7 @@ def run_folds(
     counted, failures, audits = Counted(execute, most), [], []
     with ExitStack() as until_done:
         until_done.enter_context(claimed(config, out, resume, report))
+        on_main(lambda: RunDirectory(out).take_cohort(config, report.line))
         on_main(lambda: open_cohorts(config, out, report) and None)
         for fold in range(1, config.folds + 1):
             report.line(f"fold {fold} of {config.folds}")

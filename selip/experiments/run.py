@@ -11,21 +11,29 @@ from typing import Any, Literal
 
 from benchmarks.benchmark import Benchmark, Score
 from benchmarks.settings import EvaluationConfig
+from leaderboards.scores.headlines import headline_of
 from selip.data.contrast_mapping import read_as
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
 from selip.experiments.run_directory import IMAGE_ONLY, RunDirectory
-from selip.experiments.run_record import declared_on, finished_training, run_facts, scored_record, unscored_record
+from selip.experiments.run_record import (
+    declared_on,
+    finished_training,
+    run_facts,
+    scored_record,
+    training_elsewhere,
+    unscored_record,
+)
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder
 from selip.models.embedding_cache import EmbeddingCache
 from selip.models.embeddings import Embeddings
 from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.scored_model import Subject
-from selip.records.record import Training
+from selip.records.record import Record, Training
 from selip.records.record_files import write_record
 from selip.system.errors import InputError, UnavailableError
 from selip.system.memory import forget_peak_memory, within_memory
-from selip.system.progress import Report
+from selip.system.progress import DONE, FAILED, LEFT, RUNNING, SKIPPED, Report, Scored
 from selip.training.distributed import ending_together, is_main, process_count, wait_for_all
 from selip.training.method import Method
 from selip.training.resume_state import forget_state
@@ -52,6 +60,7 @@ class Setting:
         report: Where progress goes.
         part: Part of the cohort that is scored.
         track: Tracker that losses are logged to; "" for none.
+        trained_in: Run directory whose checkpoints are taken where it trained the same runs; "" for none.
     """
 
     cohorts: Cohorts
@@ -65,6 +74,7 @@ class Setting:
     report: Report
     part: str = "test"
     track: str = ""
+    trained_in: str = ""
 
 
 def run_cell(cell: Planned, method: Method, setting: Setting) -> bool:
@@ -88,6 +98,8 @@ def leave_lost(cell: Planned, setting: Setting, reason: str) -> None:
 def _run_held(cell: Planned, method: Method, setting: Setting) -> bool:
     facts = run_facts(cell, setting.evaluation, setting.cohorts, setting.command)
     left = _not_done(cell, setting)
+    for name in cell.record_ids:
+        setting.report.mark(cell.label, name, Scored(LEFT if name in left else DONE))
     forget_peak_memory()
     repeat_exactly()  # a training that is finished does not do it
     try:
@@ -123,6 +135,8 @@ def _trained(
     )  # fmt: skip
     path = setting.directory.checkpoints / cell.checkpoint
     known = finished_training(path, run.id, setting.directory.records_of(cell.label), facts)
+    if known is None and (known := training_elsewhere(setting.trained_in, cell.label, run.id)):
+        setting.report.line(f"{cell.label}: as {setting.trained_in} trained it")
     wait_for_all()
     if known:
         return known
@@ -154,6 +168,7 @@ def _score(
     if setting.tasks[name].needs_text and not method.learns_text:
         return _leave(cell, setting, facts, [name], UnavailableError(IMAGE_ONLY), quiet=True)
     setting.report.line(f"{cell.label}: {name}")
+    setting.report.mark(cell.label, name, Scored(RUNNING))
     began = time.perf_counter()
     try:
         with within_memory(setting.tasks[name].sizes):
@@ -166,7 +181,13 @@ def _score(
     setting.on_score(cell, name, score)
     write_record(setting.directory.records, record, score.per_item)
     setting.directory.log(run=record.run_id, status="ok", seconds=seconds)
+    setting.report.mark(cell.label, name, _scored(record))
     return True
+
+
+def _scored(record: Record) -> Scored:
+    headline = headline_of([record])
+    return Scored(DONE, record.metrics[headline.key].value, headline.higher_is_better) if headline else Scored(DONE)
 
 
 def _leave(
@@ -183,6 +204,7 @@ def _leave(
         record = unscored_record(facts, _identity(cell, setting, name), status, reason)
         write_record(setting.directory.records, record)
         setting.directory.log(run=record.run_id, status=status, reason=reason)
+        setting.report.mark(cell.label, name, Scored(FAILED if status == "failed" else SKIPPED))
     return status == "skipped"
 
 

@@ -104,6 +104,21 @@ class RunDirectory:
         elif self.root.exists() and not all(map(_is_of_no_run, self.root.iterdir())):
             raise InputError(f"got {self.root}, which is not empty and no run; name a new folder with --out")
 
+    def take_cohort(self, config: ExperimentConfig, say: Say) -> None:
+        """Links the generated cohort of the experiment that trained its runs, where that is the same and none is here.
+
+        Raises:
+            InputError: When `trained_in` is no run directory.
+        """
+        if not config.trained_in:
+            return
+        other, own = Path(config.trained_in), self.root / "cohort"
+        known = _read_config(other / "config.yaml", say) if (other / "config.yaml").is_file() else None
+        if known is None:
+            raise InputError(f"got trained_in={other}, which holds no run; name one of 'selip run', or leave it out")
+        if known["cohort"] == to_mapping(config)["cohort"] and (other / "cohort").is_dir() and not own.exists():
+            own.symlink_to((other / "cohort").resolve(), target_is_directory=True)
+
     def is_done(self, run_ids: Iterable[str], say: Say = lambda line: None) -> bool:
         """True when each of these runs has a score, or is of a method that the benchmark cannot ask.
 

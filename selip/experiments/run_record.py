@@ -16,6 +16,7 @@ from selip.data.cohort import Cohort
 from selip.data.splits import LEFT_OUT
 from selip.experiments.cohorts import Cohorts
 from selip.experiments.experiment_file import Planned
+from selip.experiments.run_directory import RunDirectory
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint
 from selip.records.declaration import Declared
 from selip.records.record import CohortFacts, Metric, Record, Training, in_declared_direction
@@ -115,8 +116,25 @@ def finished_training(
     Returns:
         None when there is no scored record of the cell, or no readable checkpoint of that very run and step.
     """
-    scored = (one for one in records if one.status == "ok" and all(getattr(one, key) == facts[key] for key in SAME))
-    record = next(scored, None)
+    return _trained_as([one for one in records if all(getattr(one, key) == facts[key] for key in SAME)], path, run)
+
+
+def training_elsewhere(
+    folder: str, label: str, run: str
+) -> tuple[DualEncoder, CheckpointFacts, Training, float] | None:
+    """The same of the cell `label` in the run directory `folder` of another experiment; None where it has no such run.
+
+    `run` says all that the weights depend on: method, settings, seed and the cohort that is trained on.
+    """
+    directory = RunDirectory(Path(folder))
+    found = directory.records_of(label) if folder else []
+    return _trained_as(found, directory.checkpoints / f"{label}.safetensors", run)
+
+
+def _trained_as(
+    records: Iterable[Record], path: Path, run: str
+) -> tuple[DualEncoder, CheckpointFacts, Training, float] | None:
+    record = next((one for one in records if one.status == "ok"), None)
     if record is None or record.training is None or not path.is_file():
         return None
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from leaderboards.figures.example_pictures import Example
+from leaderboards.figures.example_pictures import Candidate, Example
 from selip.data.cohort import Cohort, lesion_of
 from selip.data.findings import CONTRASTS, parse_findings_text
 from selip.data.states import ABNORMAL, states_of
@@ -137,7 +137,7 @@ def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str, synthet
 def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int, synthetic: bool) -> Example:
     item = embeddings.items.iloc[row]
     hits = nearest_texts(embeddings, embeddings.volumes[row], SHOWN)
-    candidates = [(hit.text, hit.cosine, hit.text == item["text"], None) for hit in hits]
+    candidates = [Candidate(hit.text, hit.cosine, hit.text == item["text"]) for hit in hits]
     title = f"{method}: {item['volume_id']} ({item['contrast']})"
     return Example(title, item["text"], candidates, synthetic, *lesion_slice(cohort, item["volume_id"]))
 
@@ -149,10 +149,10 @@ def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int
     return Example(f"{method}: volumes for a text", text, candidates, synthetic)
 
 
-def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> tuple[str, float, bool, np.ndarray]:
-    picture, _ = lesion_slice(cohort, embeddings.items["volume_id"].iloc[hit.row])
-    contrast = embeddings.items["contrast"].iloc[hit.row]
-    return f"{contrast}: {hit.text}", hit.cosine, hit.text == text, picture
+def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> Candidate:
+    item = embeddings.items.iloc[hit.row]
+    slices = lesion_slice(cohort, item["volume_id"])
+    return Candidate(f"{item['contrast']}: {hit.text}", hit.cosine, hit.text == text, *slices)
 
 
 def lesion_slice(cohort: Cohort, volume_id: str) -> tuple[np.ndarray, np.ndarray]:

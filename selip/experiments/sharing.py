@@ -21,6 +21,7 @@ from selip.records.record_files import per_item_bytes, read_records
 from selip.system.environment import package_versions
 from selip.system.errors import InputError
 from selip.system.files import content_hash, write_atomically
+from selip.training.settings import identified
 
 if TYPE_CHECKING:
     from selip.models.dual_encoder import CheckpointFacts
@@ -73,10 +74,12 @@ def records_folder(checkpoint: Path) -> Path:
 
 
 def _is_of(record: Record, facts: CheckpointFacts) -> bool:
-    trained_on = record.trained_on or record.cohort
-    about = [record.method, record.settings, record.config.get("run"), record.seed, trained_on.content_hash]
-    run = content_hash(about)  # trainer.Run.id
-    return (run, record.training and record.training.chosen_step) == (facts.run, facts.step)
+    config, training, trained_on = record.config.get("run"), record.training, record.trained_on or record.cohort
+    if not config or not training:
+        return False
+    run = identified(config, training.init)
+    about = [record.method, record.settings, run, record.seed, trained_on.content_hash]
+    return (content_hash(about), training.chosen_step) == (facts.run, facts.step)  # the first is trainer.Run.id
 
 
 def push(checkpoint: Path, place: SharingPlace, facts: SharedFacts, card: str, records: Sequence[Record] = ()) -> None:

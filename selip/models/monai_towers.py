@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +167,3 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"got {path}, no readable weights ({one_line(error)}); name a state dict") from error
     state = next((state[key] for key in ("state_dict", "model", "net") if key in state), state)
     return {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
-
-
-def file_hash(path: str) -> str:
-    """SHA-256 (hex) of a file of weights; "" for no file."""
-    return sha256(Path(path).read_bytes()).hexdigest() if path else ""

@@ -76,7 +76,8 @@ class Training(_Strict):
         target_entropy: Mean row entropy of the target matrix in nats; None where there is no such matrix.
         target_diagonal: Mean diagonal of the target matrix.
         parameters: Trainable parameters.
-        never_flipped: Training pairs whose text has sides that cannot be swapped with certainty: flips leave them out.
+        never_flipped: Training pairs that flips leave out: the sides of the text cannot be swapped with certainty, or a
+            declared class changes with the flip and no side in the text does.
         history: One row a validation: step, loss, val_score and more.
     """
 

@@ -117,6 +117,11 @@ def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
+def file_hash(path: str) -> str:
+    """SHA-256 (hex) of a file; "" for no file, whose path is ""."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+
+
 def canonical_json(value: Any) -> str:  # noqa: ANN401 (whatever JSON can hold)
     """JSON with sorted keys and no spaces: the form that is hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

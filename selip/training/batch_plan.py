@@ -55,7 +55,7 @@ def plan_batches(
     Args:
         text_ids: (n,) int64 text id of each training volume.
         twin: (N,) int64 id of the left-right flipped twin of each text id.
-        can_flip: (N,) bool, whether a text id may be flipped at all; None: each may. A pair that may not never is.
+        can_flip: (n,) bool, whether a pair may be flipped at all; None: each may. One that may not never is.
         steps: Number of batches.
         batch_size: B.
         unique_texts: Whether the texts of a batch, after flips, are all different.
@@ -69,7 +69,7 @@ def plan_batches(
     """
     chance = np.full(len(text_ids), 0.0 if flip == "none" else 0.5)
     if can_flip is not None:
-        chance[~can_flip[text_ids]] = 0
+        chance[~can_flip] = 0
     often = np.ones(len(twin), dtype=np.int64) if most is None else most
     limit = often if unique_texts else None
     batches = _batches(text_ids, twin, batch_size, limit, flip, chance, np.random.default_rng([seed, 1]))
@@ -97,7 +97,7 @@ def _batches(
         flips = rng.random(len(text_ids)) < chance
         waiting = deque([(int(row), bool(flips[row]))] for row in order)
         if flip == "paired":
-            sided = twin[text_ids] != text_ids
+            sided = (twin[text_ids] != text_ids) & (chance > 0)
             waiting = deque(
                 [(row, first), (row, not first)] if sided[row] else [(row, first)] for [(row, first)] in waiting
             )

@@ -108,8 +108,9 @@ def _plan(ids: np.ndarray, table: TextTable, run: RunConfig) -> BatchPlan:
     config = run.training
     most = len(set(ids.tolist())) if config.unique_texts else len(ids)
     return plan_batches(
-        ids, table.twin, table.can_flip(), steps=config.steps, batch_size=max(2, min(config.batch_size, most // 2)),
-        unique_texts=config.unique_texts, flip=run.augment.flip, seed=0,
+        ids, table.twin, table.can_flip()[ids], steps=config.steps,
+        batch_size=max(2, min(config.batch_size, most // 2)), unique_texts=config.unique_texts,
+        flip=run.augment.flip, seed=0,
     )  # fmt: skip
 
 

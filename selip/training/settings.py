@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -100,6 +101,11 @@ class AugmentConfig:
     rotation_degrees: Annotated[float, Field(ge=0, le=45)] = 0.0
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
     bias_field: NonNegativeFloat = 0.0
+
+
+def identified(run: Mapping[str, Any], init: str) -> dict[str, Any]:
+    """A `RunConfig` as a mapping, with the hash of its file of weights for the path, where another file may lie."""
+    return {**run, "model": {**run["model"], "init": init}}
 
 
 def learning_rate_factor(step: int, config: TrainingConfig) -> float:

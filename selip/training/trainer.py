@@ -20,12 +20,11 @@ from torch import nn
 from selip.data.cohort import Cohort
 from selip.models.dual_encoder import CheckpointFacts, DualEncoder, load_checkpoint, save_checkpoint, weights_hash
 from selip.models.embeddings import Embeddings, embed_cohort
-from selip.models.monai_towers import file_hash
 from selip.models.repeatable_kernels import repeat_exactly
 from selip.models.settings import ModelConfig
 from selip.records.record import Training
 from selip.system.errors import InputError
-from selip.system.files import content_hash
+from selip.system.files import content_hash, file_hash
 from selip.system.mappings import to_mapping
 from selip.system.memory import keep_freed_memory
 from selip.training.batch_norm import share_statistics
@@ -40,12 +39,12 @@ from selip.training.distributed import (
     join,
     on_main,
     process_count,
-)
+)  # fmt: skip
 from selip.training.gradients import Differentiate
 from selip.training.method import Method, Objective, Preparation
 from selip.training.objective import Loss
 from selip.training.resume_state import Progress, RunState, load_state, save_state, state_path
-from selip.training.settings import RunConfig, learning_rate_factor
+from selip.training.settings import RunConfig, identified, learning_rate_factor
 from selip.training.trackers import NOT_TRACKED, Tracking, tracked, tracked_values
 from selip.training.training_data import TrainingData, initial_model, load_training_data, model_sizes, with_own_tower
 
@@ -78,8 +77,13 @@ class Run:
     @property
     def id(self) -> str:
         """SHA-256 (hex) of what the user chose."""
-        own = to_mapping(self.method.settings_in(self.config))
-        return content_hash([self.method.name, own, to_mapping(self.config), self.seed, self.cohort.info.content_hash])
+        own, config = to_mapping(self.method.settings_in(self.config)), identified(to_mapping(self.config), self.init)
+        return content_hash([self.method.name, own, config, self.seed, self.cohort.info.content_hash])
+
+    @property
+    def init(self) -> str:
+        """SHA-256 (hex) of the weights that the volume tower starts from; "" for random ones, and another tower's."""
+        return "" if self.method.tower else file_hash(self.config.model.init)
 
 
 def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Training]:
@@ -95,13 +99,11 @@ def train(run: Run, checkpoint: Path) -> tuple[DualEncoder, CheckpointFacts, Tra
     """
     accelerator, data, common, model, plan = _start(run)
     training = Training(
-        steps=run.config.training.steps if run.method.prepare else 0, chosen_step=0,
+        steps=run.config.training.steps if run.method.prepare else 0, chosen_step=0, init=run.init,
         initial_weights_hash=common.towers_hash, batch_order_hash=plan.hash,
-        init="" if run.method.tower else file_hash(run.config.model.init),
-        own_tower=model.config.volume_tower if run.method.tower else "",
-        precision=precision_of(run.config.training),
+        own_tower=model.config.volume_tower if run.method.tower else "", precision=precision_of(run.config.training),
         parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        never_flipped=int((~data.texts.can_flip()[data.text_ids]).sum()),
+        never_flipped=int((~data.can_flip).sum()),
     )  # fmt: skip
     if run.method.prepare is not None:
         state = _Loop(run, run.method.prepare, accelerator, model, data, plan).run_to_end(state_path(checkpoint))
@@ -133,8 +135,8 @@ def _start(run: Run) -> tuple[Accelerator, TrainingData, DualEncoder, DualEncode
     common = initial_model(run.config.model, run.cohort, data, run.seed)
     model = with_own_tower(common, run.method.tower, run.cohort, data, run.seed)
     plan = plan_batches(
-        data.text_ids, data.texts.twin, data.texts.can_flip(), steps=config.steps, batch_size=config.batch_size,
-        unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
+        data.text_ids, data.texts.twin, data.can_flip, steps=config.steps,
+        batch_size=config.batch_size, unique_texts=config.unique_texts, flip=run.config.augment.flip, seed=run.seed,
         most=data.texts.is_normal() * (config.normals_a_batch - 1) + 1,
     )  # fmt: skip
     return accelerator, data, common, model, plan
@@ -147,19 +149,12 @@ def _train_texts(cohort: Cohort) -> list[str]:
 def _facts(run: Run, model: ModelConfig, step: int) -> CheckpointFacts:
     cohort, texts = run.cohort, _train_texts(run.cohort)
     return CheckpointFacts(
-        method=run.method.name,
-        seed=run.seed,
-        step=step,
-        model=model,
-        shape=cohort.info.shape,
-        spacing_mm=cohort.info.spacing_mm,
+        method=run.method.name, seed=run.seed, step=step, model=model, run=run.id,
+        shape=cohort.info.shape, spacing_mm=cohort.info.spacing_mm, synthetic=cohort.info.synthetic,
+        cohort=cohort.info.content_hash, split_fingerprint=cohort.info.split_fingerprint,
         contrasts=tuple(sorted(set(cohort.volumes.iloc[cohort.rows("train")]["contrast"]))),
-        cohort=cohort.info.content_hash,
-        split_fingerprint=cohort.info.split_fingerprint,
-        synthetic=cohort.info.synthetic,
         train_texts={text: texts.count(text) for text in sorted(set(texts))},
-        run=run.id,
-    )
+    )  # fmt: skip
 
 
 class _Loop:

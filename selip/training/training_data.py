@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from selip.data.cohort import READ_FINDINGS, Cohort
+from selip.data.cohort_declaration import changed_by_flip
 from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
@@ -43,6 +44,7 @@ class TrainingData:
         contrasts: (n,) int64 positions in CONTRASTS, on the device.
         texts: Unique texts and their flipped twins.
         text_ids: (n,) int64 ids in `texts`.
+        changed: (n,) bool, whether a flip changes a class that the cohort declares of the study.
         label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
         labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for an unknown state.
         spacing_mm: Voxel edges along right, front, top.
@@ -53,10 +55,21 @@ class TrainingData:
     contrasts: torch.Tensor
     texts: TextTable
     text_ids: np.ndarray
+    changed: np.ndarray
     label_names: tuple[str, ...]
     labels: torch.Tensor
     spacing_mm: tuple[float, float, float]
     val_voxels: Callable[[], torch.Tensor | None]
+
+    @property
+    def can_flip(self) -> np.ndarray:
+        """(n,) bool, which pairs may be flipped, for every method the same, so that all see the same batches.
+
+        Those whose sides can be swapped in the text with certainty; where the flip changes a declared class, only those
+        whose text names a side.
+        """
+        ids = self.text_ids
+        return np.asarray(self.texts.can_flip()[ids] & ((self.texts.twin[ids] != ids) | ~self.changed))
 
 
 def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float | None = None) -> TrainingData:
@@ -79,8 +92,11 @@ def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float
     contrasts = contrast_positions(table["contrast"].tolist()).to(device)
     names, labels = finding_sets(cohort, rows)
     text_ids = texts.ids(table["text"].tolist())
+    studies = cohort.studies.set_index("study_id").loc[table["study_id"]]
+    changed = changed_by_flip(cohort.info.tasks, studies)
     of_val = cache(partial(voxels_at_hand, cohort, "val", device, resident_gib))
-    return TrainingData(volumes, contrasts, texts, text_ids, names, labels.to(device), cohort.info.spacing_mm, of_val)
+    labels, spacing_mm = labels.to(device), cohort.info.spacing_mm
+    return TrainingData(volumes, contrasts, texts, text_ids, changed, names, labels, spacing_mm, of_val)
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:

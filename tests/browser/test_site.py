@@ -191,7 +191,6 @@ def test_a_link_to_a_method_opens_its_card(opened, small_page):
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 100
-    assert card.locator("svg.chart").count() == 2
     assert card.locator("td svg path").count() > 0, "intervals are drawn when a card is opened"
 
 

@@ -196,6 +196,9 @@ def factory() -> SimpleNamespace:
     return SimpleNamespace(**{function.__name__: function for function in functions})
 
 
+EMPTY = plots.Drawn(b"", b"", '<svg xmlns="http://www.w3.org/2000/svg"/>')
+
+
 @pytest.fixture
 def real_figures() -> None:
     """A test that asks for it has its figures drawn."""
@@ -205,7 +208,7 @@ def real_figures() -> None:
 def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of other tests have empty figures: drawing is most of the time of a page."""
     if "real_figures" not in request.fixturenames:
-        monkeypatch.setattr(plots, "render", lambda draw: b"")
+        monkeypatch.setattr(plots, "rendered", lambda name, draw: EMPTY)
 
 
 @pytest.fixture(scope="session")
@@ -231,7 +234,7 @@ def family_built(family_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The leaderboard of `family_dir`, its figures empty."""
     out = tmp_path_factory.mktemp("family_leaderboard")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "render", lambda draw: b"")
+        patch.setattr(plots, "rendered", lambda name, draw: EMPTY)
         build_leaderboard(family_dir, out, n_resamples=200)
     return out
 

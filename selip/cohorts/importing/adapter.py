@@ -21,15 +21,19 @@ from zlib import crc32
 
 import nibabel as nib
 import numpy as np
+import pydantic
+import pydantic.dataclasses
 
 from selip.data.cohort import IGNORE as IGNORE
 from selip.data.cohort_declaration import CohortDeclaration
 from selip.data.nifti import Image
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(strict=True))
 class StudyFiles:
     """One examination as found on disk; nothing is read but names and small tables.
+
+    A value of another type, as an age that is a number, is an error where the adapter makes it.
 
     Attributes:
         patient: Id of the person; repeats of one person share it.

@@ -61,6 +61,7 @@ class Local:
         threads = threads_of_a_run(self.threads)
         chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
         workers = min(self.workers or chosen, len(numbers))
+        report.count(RUNS, 0, len(numbers), "")
         threads = threads_of_a_run(self.threads, max(1, workers))
         if workers <= 1:
             return [_counted(job, number, threads, report, place, len(numbers)) for place, number in enumerate(numbers)]
@@ -157,5 +158,5 @@ def _work(job: Job, number: int, threads: int) -> bool:
         """Hands a call of the report to the parent."""
         _TOLD[0].put((name, arguments))
 
-    report = Report(line=partial(tell, "line"), count=partial(tell, "count"))
+    report = Report(line=partial(tell, "line"), count=partial(tell, "count"), mark=partial(tell, "mark"))
     return run_with_threads(job, number, threads, report)

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.classification.class_tasks import TASKS, Shown, lobe_of, own_pools, own_tasks
 from benchmarks.classification.labels import MIN_PATIENTS, load_task, load_tasks
+from benchmarks.classification.probes import metadata_vectors
 from selip.cohorts.phantom.lesions import ATROPHY_REGION
 from selip.cohorts.phantom.regions import REGIONS
 from selip.data.cohort_declaration import DeclaredTask
@@ -111,6 +112,22 @@ def test_classes_of_a_cohort_in_folds_are_those_of_all_its_patients():
     (hand,) = own_tasks(fewer)
     assert load_task(hand, fewer, PARTS)[0] is None, "two patients are too few for a split"
     assert load_task(hand, replace(fewer, fold="1 of 5"), PARTS)[0].classes == ("left", "right")
+
+
+def test_a_column_declared_as_metadata_joins_the_metadata_of_the_other_tasks_alone():
+    cohort = declared_cohort(metadata=True)
+    cohort = replace(cohort, studies=cohort.studies.assign(**{"value:edss": "1.5"}))
+    tasks = {**cohort.info.tasks, "value:edss": DeclaredTask(metadata=True)}
+    cohort = replace(cohort, info=replace(cohort.info, tasks=tasks))
+    (hand,) = own_tasks(cohort)
+    (side, note), (own, _) = (load_task(task, cohort, PARTS) for task in (BY_NAME["side"], hand))
+    assert note.endswith("; metadata hold hand, edss too")
+    plain = load_task(BY_NAME["side"], toys.toy_cohort(), PARTS)[0]
+    width = [metadata_vectors(one)["val"].shape[1] for one in (plain, side, own)]
+    hands = side.parts["train"].items["label:hand"].nunique()
+    assert (width[1], "label:hand" in own.parts["train"].items) == (width[0] + hands + 1, False)
+    told = cohort.studies.set_index("study_id").loc[side.parts["val"].patients]
+    assert list(side.parts["val"].items["label:hand"]) == list(told["label:hand"])
 
 
 def test_a_volume_whose_text_is_normal_shows_no_label_of_its_study():

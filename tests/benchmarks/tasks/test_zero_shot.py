@@ -21,6 +21,7 @@ from benchmarks.tasks.zero_shot import (
     templates,
     training_clauses,
 )
+from selip.data.cohort import READ_FINDINGS
 from selip.data.findings import NORMAL_TEXT, Clause, parse_findings_text, swap_sides
 from selip.system.errors import InputError
 
@@ -157,3 +158,20 @@ def test_texts_without_clauses_are_refused():
 
 def test_all_tasks_are_tried():
     assert {task.name for task in TASKS} == {*NAMES, "glioma_grade", "study_label"}
+
+
+def test_clauses_of_reports_are_the_findings_that_training_read_in_them():
+    subject = toys.toy_subject("text")
+    cohort = subject.cohort
+    reports = [f"Report {n}. {'Unremarkable.' if text == NORMAL_TEXT else 'A lesion is seen.'}"
+               for n, text in enumerate(cohort.volumes["text"])]  # fmt: skip
+    told = replace(
+        cohort, volumes=cohort.volumes.assign(text=reports),
+        studies=cohort.studies.assign(**{READ_FINDINGS: cohort.studies["findings"]}),
+    )  # fmt: skip
+    known = dict(zip(cohort.volumes["volume_id"], reports, strict=True))
+    train = cohort.volumes.iloc[cohort.rows("train")]
+    read = training_clauses(replace(subject, cohort=told, train_texts=[known[one] for one in train["volume_id"]]))
+    plain = training_clauses(replace(subject, train_texts=train["text"].tolist()))
+    assert read == plain
+    assert read.every

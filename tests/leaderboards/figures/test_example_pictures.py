@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaderboards.figures.example_pictures import shrunk
+from leaderboards.figures.example_pictures import Candidate, Example, draw_examples, shrunk
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +60,16 @@ def test_what_no_longer_fits_has_no_picture(pictures):
 
 def test_no_picture_is_no_trouble():
     assert shrunk([], 0) == []
+
+
+def test_the_lesions_of_found_volumes_are_outlined(tmp_path):
+    """One orange outline a volume that has a lesion, none without."""
+    disc = np.hypot(*(np.indices((48, 56)) - 25)) < 6
+    outlined = []
+    for mask in (disc, None):
+        found = [Candidate("at left insula", 0.5, False, np.zeros((48, 56), np.uint8), mask)] * 5
+        png = draw_examples(tmp_path / "found.png", [Example("volumes for a text", "at left insula", found, True)])
+        with Image.open(png) as picture:
+            pixels = np.asarray(picture.convert("RGB"), int)
+        outlined.append((np.abs(pixels - [0xFF, 0xB0, 0x00]).sum(2) < 60).sum())
+    assert outlined[0] > outlined[1] + 5 * 40

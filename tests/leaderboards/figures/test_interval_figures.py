@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import style
 
-from leaderboards.figures.example_pictures import Example, draw_cases, draw_examples, shorten, show_slice
+from leaderboards.figures.example_pictures import Candidate, Example, draw_cases, draw_examples, shorten, show_slice
 from leaderboards.figures.interval_figures import difference_plot, score_plots
 from leaderboards.figures.plots import FAINT, STYLE, new_figure, render
 from leaderboards.figures.training_curves import training_plots
@@ -121,14 +121,14 @@ def test_a_slice_is_shown_as_radiologists_see_it():
 
 def test_examples_of_both_directions_are_drawn_and_repeat(tmp_path):
     mask = (SLICE > 40).astype(np.uint8)
-    answers = [(TEXT * 4, 0.9 - 0.1 * k, k == 1, SLICE) for k in range(5)]
+    answers = [Candidate(TEXT * 4, 0.9 - 0.1 * k, k == 1, SLICE) for k in range(5)]
     queries = [Example("one", TEXT, answers, True, SLICE, mask), Example("two", TEXT, answers, False)]
     once, again = (draw_examples(tmp_path / name, queries).read_bytes() for name in ("a.png", "b.png"))
     assert once == again
     assert once.startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("queries", [[], [Example("two", TEXT, [("text", 0.1, True, None)], True)]])
+@pytest.mark.parametrize("queries", [[], [Example("two", TEXT, [Candidate("text", 0.1, True)], True)]])
 def test_examples_that_cannot_be_drawn_are_refused(tmp_path, queries):
     with pytest.raises(InputError, match="allowed"):
         draw_examples(tmp_path / "x.png", queries)

@@ -179,9 +179,33 @@ def test_a_control_that_does_as_well_is_said_in_words(tmp_path, factory):
     factory.add_seeds(tmp_path, "label_smoothing", 50.0)
     text = said(tmp_path)
     assert "selip is not above its controls" in text
-    assert "shuffled_selip: not separable in any of them" in text
+    assert "shuffled_selip: no difference that matters, every interval within 0.03 of 0" in text
     assert "label_smoothing: below in all of them" in text
     assert "Controls not compared here: clip_x2" in text
+
+
+def test_a_wide_interval_that_holds_nothing_is_no_proof_of_equality(tmp_path, factory):
+    factory.add_seeds(tmp_path, "selip", 0.1)
+    factory.add_seeds(tmp_path, "shuffled_selip", 0.2)
+    assert "shuffled_selip: not separable in any of them" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "p_value", "higher_is_better", "negligible"),
+    [
+        (-0.02, 0.029, 0.5, True, True),
+        (0.001, 0.02, 0.01, True, True),
+        (-0.02, 0.031, 0.5, True, False),
+        (-0.031, 0.02, 0.5, True, False),
+        (-0.02, 0.02, math.nan, True, False),  # too few seeds to say anything of others
+        (-0.02, 0.02, 0.5, False, False),  # millimetres, ranks
+    ],
+)
+def test_only_an_interval_close_to_nothing_shows_that_there_is_nothing(
+    lower, upper, p_value, higher_is_better, negligible
+):
+    difference = Difference((lower + upper) / 2, lower, upper, p_value, 0.01, 9)
+    assert Comparison("a", "b", "k", difference, higher_is_better=higher_is_better).is_negligible == negligible
 
 
 def test_controls_that_are_beaten_are_said_too(tmp_path, factory):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leaderboards.figures.example_pictures import Example, draw_examples
+from leaderboards.figures.example_pictures import Candidate, Example, draw_examples
 from leaderboards.site.build import build_leaderboard
 from selip.system.errors import InputError
 
@@ -70,7 +70,7 @@ def test_a_page_on_few_patients_says_that_they_decide_nothing(tmp_path, factory,
 def test_the_page_shows_the_examples_that_are_there(tmp_path, factory):
     factory.add_run(tmp_path, "selip")
     picture = np.zeros((8, 8), np.uint8)
-    example = Example("selip", "at left thalamus shows high signal", [("a", 0.5, True, None)], True, picture)
+    example = Example("selip", "at left thalamus shows high signal", [Candidate("a", 0.5, True)], True, picture)
     draw_examples(tmp_path / "leaderboard" / "examples" / "selip-image_to_text.png", [example])
     build_leaderboard(tmp_path, tmp_path / "elsewhere", n_resamples=20)
     html = (tmp_path / "elsewhere" / "index.html").read_text()

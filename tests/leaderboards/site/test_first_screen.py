@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from matplotlib import style
 
-from leaderboards.figures.forest import LEFT, RIGHT
+from leaderboards.figures.plots import STYLE
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of, overall_of
 from leaderboards.site.first_screen import first_screen_of
@@ -74,12 +75,18 @@ def test_one_seed_ranks_nothing_and_calls_nothing_better(run_dir):
     assert not any(place.places or any(place.groups) for place in first.places)
 
 
-def test_forests_share_an_axis_with_zero_in_its_middle(several):
-    first, _ = several
-    assert len(first.forests) == 2
-    for forest in first.forests:
-        assert forest.method == "selip"
-        assert forest.zero == (LEFT + RIGHT) / 2
-        for _, text, (value, lower, upper), _ in forest.rows:
-            assert LEFT <= lower <= value <= upper <= RIGHT
-            assert (value > forest.zero) == (text[0] == "+") or value == forest.zero
+def test_the_figure_of_the_question_has_the_differences_on_one_axis_with_zero_in_its_middle(several):
+    first, sheets = several
+    assert first.method == "selip"
+    with style.context(STYLE):
+        panels = first.question.draw().axes
+    assert len(panels) == 2
+    known = [c for c in (*sheets[0].contrasts, *sheets[0].beside) if c.a == "selip"]
+    for axes in panels:
+        assert axes.get_xlim() == panels[0].get_xlim()
+        assert sum(axes.get_xlim()) == 0
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        for dot in (line for line in axes.lines if line.get_marker() == "o"):
+            ours = [c for c in known if names[int(dot.get_ydata()[0])] == f"− {c.b}"]
+            assert dot.get_xdata()[0] in [c.difference.value for c in ours]
+    assert all(f"{c.b} in " in first.question.label for c in known)

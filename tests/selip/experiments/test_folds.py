@@ -6,30 +6,41 @@ import json
 
 import pytest
 
+from leaderboards.scores.headlines import headline_of
 from selip.experiments.catalogue import experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.local import ONE_BY_ONE
+from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.folds import run_folds
 from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
-from selip.system.progress import Report
+from selip.system.progress import DONE, LEFT, RUNNING, Report
 
 BENCHMARKS = "benchmarks=linear_probe,retrieval"
 
 
-def run(out, cohort, tiny_run, *overrides, resume=False, most=None):
+def run(out, cohort, tiny_run, *overrides, resume=False, most=None, mark=lambda *_: None):
     said = []
     options = [f"cohort.path={cohort}", "transfer=null", "methods=clip", "folds=2", BENCHMARKS, *overrides]
     config = read_experiment(experiment_file("quick"), [*tiny_run, *options])
-    pages = run_folds(config, out, resume, ["selip", "run"], Report(line=said.append), ONE_BY_ONE, most)
+    pages = run_folds(config, out, resume, ["selip", "run"], Report(line=said.append, mark=mark), ONE_BY_ONE, most)
     return pages, said
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, small_cohort_folder, tiny_run):
-    out = tmp_path_factory.mktemp("folds") / "run"
-    return out, *run(out, small_cohort_folder, tiny_run)
+    out, marks = tmp_path_factory.mktemp("folds") / "run", []
+    pages, _ = run(out, small_cohort_folder, tiny_run, mark=lambda *one: marks.append(one))
+    return out, pages, marks
+
+
+def test_a_benchmark_is_left_then_running_then_has_the_number_of_its_record(finished):
+    out, _, marks = finished
+    for record in read_records(out / "folds" / "2" / "records"):
+        own = [scored for _, benchmark, scored in marks if benchmark == record.benchmark]
+        assert [one.state for one in own] == [LEFT, RUNNING, DONE] * 2
+        assert own[-1].value == record.metrics[headline_of([record]).key].value
 
 
 def test_each_patient_has_a_score_and_the_record_says_that_it_is_pooled(finished, small_cohort):
@@ -73,6 +84,27 @@ def test_a_cohort_that_is_evaluated_on_is_scored_out_of_fold_by_one_training(
     assert len({path.resolve() for path in out.glob("folds/*/checkpoints/*.safetensors")}) == 1
     hashes = [read_records(out / "folds" / name / "records")[0].training.batch_order_hash for name in "12"]
     assert hashes[0] == hashes[1]
+
+
+def test_checkpoints_of_another_experiment_are_scored_and_not_trained_again(
+    finished, tmp_path, small_cohort_folder, tiny_run, make_other_cohort, monkeypatch
+):
+    elsewhere = tmp_path / "elsewhere"
+    plain = [*tiny_run, f"cohort.path={small_cohort_folder}", "methods=clip"]
+    run_experiment(read_experiment(experiment_file("quick"), plain), elsewhere, False, ["selip"], Report())
+    other = make_other_cohort(tmp_path / "other")
+    monkeypatch.setattr("selip.experiments.run.train", None)
+    options = [f"evaluate_on.path={other.root}", "benchmarks=linear_probe", f"trained_in={elsewhere}"]
+    _, said = run(tmp_path / "run", small_cohort_folder, tiny_run, *options)
+    assert said.count(f"clip-seed0: as {elsewhere} trained it") == 2
+    (record,) = read_records(tmp_path / "run" / "records")
+    (known,) = read_records(elsewhere / "records")
+    assert (record.status, record.training) == ("ok", known.training)
+    monkeypatch.undo()
+    _, said = run(tmp_path / "longer", small_cohort_folder, tiny_run, *options, "training.steps=7")
+    assert not any("trained it" in line for line in said)
+    with pytest.raises(InputError, match="holds no run"):
+        run(tmp_path / "none", small_cohort_folder, tiny_run, f"trained_in={tmp_path}")
 
 
 @pytest.fixture

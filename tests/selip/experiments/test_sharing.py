@@ -77,23 +77,25 @@ COHORT = CohortFacts(
 
 
 def make_record(**changes):
-    training = Training(steps=9, chosen_step=5, initial_weights_hash="", batch_order_hash="", parameters=1)
+    training = Training(steps=9, chosen_step=5, initial_weights_hash="", batch_order_hash="", parameters=1, init="i")
     about = {"run_id": "clip-seed0-retrieval-1", "status": "ok", "method": "clip", "benchmark": "retrieval"}
     about |= {"declared": BENCHMARK.declared, "protocol_version": "1", "seed": 0, "cohort": COHORT}
     about |= {"split_fingerprint": "f", "training": training, "settings": {"margin": 0.2}, "config_hash": ""}
-    about |= {"config": {"run": {"training": {"steps": 9}}}, "contrasts": (), "controls": ()}
+    about |= {"config": {"run": {"model": {"init": "a.pt"}, "training": {"steps": 9}}}, "contrasts": (), "controls": ()}
     return Record(**(about | changes))
 
 
 def test_records_of_another_run_or_step_are_not_its_own(tiny_model, checkpoint):
     own = make_record()
-    run = content_hash(["clip", {"margin": 0.2}, own.config["run"], 0, "c" * 64])
+    started = {"model": {"init": own.training.init}, "training": {"steps": 9}}  # the hash of a.pt, not its path
+    run = content_hash(["clip", {"margin": 0.2}, started, 0, "c" * 64])
     _, facts = tiny_model()
     facts = replace(facts, run=run)
     others = {
         "seed": {"seed": 1},
         "settings": {"settings": {"margin": 0.3}},
-        "config": {"config": {"run": {"training": {"steps": 8}}}},
+        "config": {"config": {"run": {"model": {"init": "a.pt"}, "training": {"steps": 8}}}},
+        "weights": {"training": own.training.model_copy(update={"init": "other"})},
         "step": {"training": own.training.model_copy(update={"chosen_step": 4})},
         "cohort": {"cohort": COHORT.model_copy(update={"content_hash": "d" * 64})},
         "failed": {"status": "failed", "reason": "no memory", "training": None},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 
 from selip.experiments.catalogue import experiment_file, find_method
-from selip.experiments.experiment_file import read_experiment
+from selip.experiments.experiment_file import plan, read_experiment
 from selip.models.dual_encoder import load_checkpoint
-from selip.models.monai_towers import file_hash
+from selip.system.files import file_hash
 from selip.training.trainer import Run, train
 
 TOWER = ("model.volume_tower=monai:SegResNet", "model.tower_arguments=[init_filters=8, 'blocks_down=[1, 1]']")
@@ -35,6 +37,21 @@ def test_methods_are_trained_from_the_same_given_weights(small_cohort, tiny_run,
     (tmp_path / "given.pt").unlink()
     again, _ = load_checkpoint(tmp_path / "clip.safetensors")
     assert again.volume_tower.features == facts.model.pooled_shape[0] * facts.model.pooled_shape[1] * 16
+
+
+def test_another_file_under_the_same_path_is_another_run(small_cohort, tmp_path):
+    """Resuming takes neither a checkpoint nor a record of the weights that lay there before."""
+    given = tmp_path / "given.pt"
+    config = read_experiment(experiment_file("quick"), [f"model.init={given}", "methods=clip"])
+    cohorts = SimpleNamespace(hashes=(small_cohort.info.content_hash,))
+    found = []
+    for content in (b"first", b"second", b"first"):
+        given.write_bytes(content)
+        run = Run(find_method("clip"), small_cohort, config.run, 0, lambda embeddings: 0.0)
+        found.append((run.id, *(one.record_ids["retrieval"] for one in plan(config, cohorts)[:1])))
+    first, second, third = found
+    assert first == third
+    assert all(one != other for one, other in zip(first, second, strict=True))
 
 
 def test_a_missing_start_is_refused_before_anything_is_written(command, small_cohort_folder, tmp_path):

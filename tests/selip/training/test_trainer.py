@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from selip.data.cohort_declaration import DeclaredTask
 from selip.experiments.catalogue import experiment_file, find_method
 from selip.experiments.experiment import validation_score
 from selip.experiments.experiment_file import read_experiment
@@ -13,9 +14,11 @@ from selip.models.dual_encoder import weights_hash
 from selip.system.errors import InputError
 from selip.training import trainer
 from selip.training.augmentation import augment, draw, flip_left_right
+from selip.training.batch_plan import plan_batches
 from selip.training.objective import Loss
 from selip.training.settings import AugmentConfig, TrainingConfig, learning_rate_factor
 from selip.training.trainer import Run, train
+from selip.training.training_data import load_training_data
 
 
 @pytest.fixture
@@ -57,6 +60,30 @@ def test_the_record_counts_the_pairs_whose_sides_cannot_be_swapped(small_cohort,
         for number, cohort in enumerate((small_cohort, doubtful))
     ]
     assert counts == [0, 2]
+
+
+def test_a_head_whose_declared_class_a_flip_changes_is_mirrored_with_a_sided_text_alone(small_cohort, config):
+    rows = small_cohort.rows("train")
+    volumes = small_cohort.volumes.iloc[rows]
+    named = volumes["text"].str.contains("left|right").to_numpy()
+    hands = small_cohort.studies["study_id"].map(lambda study: "left" if study == volumes["study_id"].iloc[0] else "")
+    hand = {"label:hand": DeclaredTask(classes=("left", "right"), mirrored={"left": "right", "right": "left"})}
+    info = replace(small_cohort.info, tasks=hand)
+    declared = replace(small_cohort, studies=small_cohort.studies.assign(**{"label:hand": hands}), info=info)
+    data = load_training_data(declared, torch.device("cpu"))
+    own = (volumes["study_id"] == volumes["study_id"].iloc[0]).to_numpy()
+    assert data.changed.tolist() == own.tolist()
+    assert data.can_flip.tolist() == (named | ~own).tolist()
+    assert load_training_data(small_cohort, torch.device("cpu")).can_flip.all()
+    never = ~data.can_flip
+    assert never.any()
+    for flip in ("random", "paired"):
+        plan = plan_batches(
+            data.text_ids, data.texts.twin, data.can_flip, steps=40, batch_size=4,
+            unique_texts=False, flip=flip, seed=0,
+        )  # fmt: skip
+        assert not plan.flips[never[plan.rows]].any()
+        assert plan.flips[~never[plan.rows]].any()
 
 
 def test_same_seed_same_weights_and_resumed_the_same(small_cohort, config, tmp_path, monkeypatch):

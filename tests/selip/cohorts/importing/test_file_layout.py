@@ -35,6 +35,14 @@ def source(tmp_path):
     return folder
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"age": 54}, {"labels": "glioma"}, {"volumes": {"T1": "t1.nii"}}, {"own": {"value:edss": 2.5}}]
+)
+def test_a_value_of_another_type_is_an_error_where_it_is_made(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        StudyFiles(**({"patient": "P1", "study": "P1", "volumes": {}} | wrong))
+
+
 def names(folder):
     groups, _ = group_files(list_files(folder), PATTERN)
     return [(group.case, {kind: path.name for kind, path in group.files.items()}) for group in groups]

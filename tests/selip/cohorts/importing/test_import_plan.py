@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ GRID = {"shape": (8, 8, 8), "spacing_mm": (18.0, 20.0, 20.0), "workers": 1, "tex
 
 
 def study(patient, name="", **values):
-    return StudyFiles(patient, name or f"s-{patient}", **{"volumes": {"T1": None}, "report": "A lesion."} | values)
+    given = {"volumes": {"T1": Path("t1.nii")}, "report": "A lesion."} | values
+    return StudyFiles(patient, name or f"s-{patient}", **given)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_placeholders_for_texts_become_none_and_are_counted():
 def test_a_label_that_no_task_can_take_is_unfit(labels, unfit_one):
     assert unfit_label(labels).startswith(f"label {unfit_one!r}; allowed: " if unfit_one else "")
     assert bool(unfit_label(labels)) is bool(unfit_one)
-    reasons = unfit([study("p", volumes={"T1": None}, labels=labels)], None, "report")
+    reasons = unfit([study("p", labels=labels)], None, "report")
     assert bool(reasons) is bool(unfit_one)
 
 
