@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from leaderboards.figures import plots
@@ -20,11 +21,11 @@ from leaderboards.scores.rank_agreement import rank_agreement
 from leaderboards.scores.tidy_table import to_csv
 from leaderboards.site.answer import size_of
 from leaderboards.site.cards import cards_of, configurations_of
-from leaderboards.site.first_screen import FirstScreen, first_screen_of
+from leaderboards.site.first_screen import FirstScreen, first_screen_of, paper_table
 from leaderboards.site.page import Site, to_html
 from leaderboards.tables.ablation_tables import ablation_frame
 from leaderboards.tables.benchmark_tables import benchmark_frame
-from leaderboards.tables.document import Page, Picture, to_latex, to_markdown
+from leaderboards.tables.document import Block, Page, Picture, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
 
@@ -36,7 +37,7 @@ def build_leaderboard(
 ) -> list[Path]:
     """Writes a page a family of benchmarks (.md, .csv, .tex), the audit, `figures/*` (.png, .pdf) and `index.html`.
 
-    Where the records hold ablations or several benchmarks, `ablation` and `overall` too.
+    Where the records hold ablations or several benchmarks, `ablation` and `overall` too; `paper.tex` is the ranking.
 
     Args:
         run_dirs: Run directory with a folder `records`, and `audit.json` where the cohort was looked at; or several,
@@ -129,6 +130,9 @@ def _written(
             drawings[figure.name] = inline_svg(drawn.svg, f"SYNTHETIC: {said}" if parts[0].synthetic else said)
     for part in parts:
         files |= {f"{part.name}.md": to_markdown(part), f"{part.name}.tex": to_latex(part)}
+    if first and first.places:
+        block = Block("Ranking", tables=[paper_table(first)])
+        files["paper.tex"] = to_latex(replace(parts[0], name="paper", title="the ranking", blocks=[block], runs=None))
     if first:
         files["index.html"] = to_html(_site(sheets, parts, ranks, first, drawings), examples)
     for name, data in files.items():

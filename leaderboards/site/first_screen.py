@@ -16,7 +16,7 @@ from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.site.answer import size_of, verdict_of
 from leaderboards.site.scales import Scale, mark_of, scale_of
-from leaderboards.tables.cells import MISSING, Cell, metric_cell
+from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, metric_cell
 from leaderboards.tables.document import Picture
 from selip.records.metric_key import MetricKey
 
@@ -90,6 +90,19 @@ def first_screen_of(families: Mapping[str, Sequence[BenchmarkScores]], overall: 
     question = question_plot(sheets, [column.key for column in columns])
     method = next((first for first, _ in sheets[0].board.contrasts), FULL)
     return FirstScreen(verdict, size, _order(sheets, overall), columns, places, question, method)
+
+
+def paper_table(first: FirstScreen, size: int = 4) -> PageTable:
+    """The ranking as a paper prints it: method, average rank where there is one, and the first `size` metrics."""
+    shown = first.columns[:size]
+    is_ranked = any(place.places for place in first.places)
+    heads = [f"{column.metric} ({column.family.lower()})" for column in shown]
+    lines = []
+    for place in first.places:
+        about = [Cell(place.label), *([Cell(place.rank)] if is_ranked else [])]
+        lines.append(Line((*about, *(score.cell for score in place.scores[:size])), label=place.label))
+    caption = f"{first.order}. Value and 95 % interval; {first.size}."
+    return PageTable("Ranking", caption, ("method", *(["rank"] if is_ranked else []), *heads), tuple(lines))
 
 
 def _columns(family: str, sheet: BenchmarkScores) -> list[Column]:

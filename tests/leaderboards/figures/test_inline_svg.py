@@ -47,16 +47,8 @@ def test_one_drawing_is_a_picture_a_paper_s_file_and_the_page_s(drawn, page):
 
 def test_colours_follow_the_page_and_its_policy_forbids_nothing_of_it(page):
     elements = [*ET.fromstring(page.partition("<ul")[0]).iter()]
-    assert {one.tag.rpartition("}")[2] for one in elements} <= {
-        "svg",
-        "g",
-        "path",
-        "text",
-        "use",
-        "defs",
-        "clipPath",
-        "rect",
-    }
+    tags = {one.tag.rpartition("}")[2] for one in elements}
+    assert tags <= {"svg", "g", "path", "text", "use", "defs", "clipPath", "rect"}
     assert not {"style", "onload"} & {name for one in elements for name in one.attrib}
     assert all(one.get("href", "#").startswith("#") for one in elements)
     assert {"var(--accent)", "var(--faint)", "var(--ink)"} <= {*re.findall(r"var\(--\w+\)", page)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import string
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,9 @@ from leaderboards.tables.document import Block, Page, escape_latex, latex_cell, 
 
 EVIL = r"a&b %c $d$ #e _f {g} ~h ^i \j <k> |l| [m] `n` é → 漢" + "\nnext"
 LIVE = re.compile(r"(?<!\\)[&%#_^~]")
+
+
+PAGES = ("retrieval", "classification", "segmentation", "overall", "audit")
 
 
 def check(text):
@@ -72,7 +77,7 @@ def test_plain_text_stays_and_the_interval_is_small():
     assert latex_cell(Cell("0.5", "[0.4, 0.6]", strong=True)) == r"\textbf{0.5} {\scriptsize {[}0.4, 0.6{]}}"
 
 
-@pytest.mark.parametrize("name", ["retrieval", "classification", "segmentation", "overall", "audit"])
+@pytest.mark.parametrize("name", [*PAGES, "paper"])
 def test_every_page_has_tables_that_compile(family_built, name):
     text = (family_built / f"{name}.tex").read_text()
     check(text)
@@ -80,3 +85,28 @@ def test_every_page_has_tables_that_compile(family_built, name):
     assert captions
     assert all("SYNTHETIC" in line for line in captions)
     assert r"\toprule" in text
+
+
+def test_the_table_of_a_paper_has_five_to_seven_columns_and_every_ranked_method(family_built):
+    text = (family_built / "paper.tex").read_text()
+    assert 5 <= len(re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1]) <= 7
+    assert "resizebox" not in text
+    assert re.search(r"^\{\}clip\\_x2 & [\d.]+ & 0\.\d{3} \{\\scriptsize", text, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [PAGES, ("paper",)])
+def test_they_compile(family_built, tmp_path, names):
+    engine = next((path for name in ("tectonic", "pdflatex") if (path := shutil.which(name))), None)
+    if engine is None:
+        pytest.skip("no tectonic and no pdflatex: on Debian, apt-get install texlive-latex-recommended")
+    tables = "\n".join((family_built / f"{name}.tex").read_text() for name in names)
+    (tmp_path / "all.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{tables}\end{{document}}"
+    )
+    options = [] if engine.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+    done = subprocess.run([engine, *options, "all.tex"], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000
+    if names == ("paper",):
+        assert "Overfull \\hbox" not in done.stdout, "it fits the page"
