@@ -132,7 +132,7 @@ def _question(found: Mapping[str, Sequence[Comparison]], synthetic: bool) -> Pic
         panels = figure.subplots(len(found), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
         for axes, (metric, ones) in zip(panels, found.items(), strict=True):
             plots.draw_forest(axes, [f"− {c.b}" for c in ones], ones, [c.differs for c in ones], metric)
-            axes.set_xlim(-1.04 * most, 1.04 * most)
+            axes.set(xlim=(-1.04 * most, 1.04 * most), xlabel=metric)
         return plots.titled(figure, synthetic, title)
 
     every = [c for ones in found.values() for c in ones]
