@@ -11,7 +11,7 @@ negatives at or above each distinct score of a positive, which are sums over pat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ Formula = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """Hits, truths and predictions of each class, (R, K) each, to the metric (R,)."""
 _ROUNDING = 1e-12
 N_BINS = 10
+FLOAT32_WHOLE = 2**24  # whole numbers up to here are float32s
 _EDGES = np.arange(1, N_BINS) / N_BINS
 
 
@@ -114,7 +115,8 @@ class Ranking(NamedTuple):
     masses: FloatArray
 
 
-ByClass = Callable[[Ranking], Callable[[FloatArray], FloatArray]]
+ByClass = Callable[[Sequence[Ranking]], Resampler]
+"""Sums of K classes to counts (R, P) to the metric (R, K) of each."""
 
 
 def rank_resampler(
@@ -128,8 +130,8 @@ def rank_resampler(
     Raises:
         InputError: When a score is not finite where the truth is known.
     """
-    classes = [metric(ranking(truth, score, weights, codes)) for truth, score in zip(truths.T, scores.T, strict=True)]
-    return lambda counts: defined_mean(np.stack([one(counts) for one in classes], axis=1))[:, None]
+    by_class = metric([ranking(truth, score, weights, codes) for truth, score in zip(truths.T, scores.T, strict=True)])
+    return lambda counts: defined_mean(by_class(counts))[:, None]
 
 
 def ranking(truth: FloatArray, score: FloatArray, weights: FloatArray, codes: IntArray) -> Ranking:
@@ -162,34 +164,44 @@ def _at_or_above(sums: FloatArray) -> FloatArray:
     return sums[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
 
 
-def auroc(sums: Ranking) -> Callable[[FloatArray], FloatArray]:
-    """Area under the ROC curve, (R, P) to (R,): how often a positive scores above a negative; a tie counts half.
+def auroc(classes: Sequence[Ranking]) -> Resampler:
+    """Area under the ROC curve, (R, P) to (R, K): how often a positive scores above a negative; a tie counts half.
 
-    Mann and Whitney 1947, Ann. Math. Stat. 18:50; Hanley and McNeil 1982, Radiology 143:29.
+    Mann and Whitney 1947, Ann. Math. Stat. 18:50; Hanley and McNeil 1982, Radiology 143:29. All classes are one matrix
+    product, in single precision where that loses nothing.
     """
-    pairs = sums.lost @ sums.at.T
+    pairs = np.concatenate([one.lost @ one.at.T for one in classes], axis=1)
+    kind = np.float32 if _are_few_halves(pairs) else np.float64
+    pairs, ends = pairs.astype(kind), np.cumsum([len(one.carriers) for one in classes])[:-1]
 
     def statistic(counts: FloatArray) -> FloatArray:
-        lost = np.einsum("rp,rp->r", counts @ pairs, counts[:, sums.carriers])
-        return 1 - ratio(lost, (counts @ sums.masses).prod(axis=1))
+        parts = np.split(counts.astype(kind) @ pairs, ends, axis=1)
+        lost = [np.einsum("rp,rp->r", part, counts[:, one.carriers]) for part, one in zip(parts, classes, strict=True)]
+        masses = [(counts @ one.masses).prod(axis=1) for one in classes]
+        return 1 - ratio(np.stack(lost, axis=1), np.stack(masses, axis=1))
 
     return statistic
 
 
-def auprc(sums: Ranking) -> Callable[[FloatArray], FloatArray]:
-    """Average precision, (R, P) to (R,): mean over positives of the precision at their score, without interpolation.
+def _are_few_halves(pairs: FloatArray) -> bool:
+    """True when float32 holds every sum of P rows of `pairs` (P, C) without rounding."""
+    return bool((2 * pairs % 1 == 0).all() and 2 * len(pairs) * pairs.max(initial=0.0) < FLOAT32_WHOLE)
+
+
+def auprc(classes: Sequence[Ranking]) -> Resampler:
+    """Average precision, (R, P) to (R, K): mean over positives of the precision at their score, without interpolation.
 
     Davis and Goadrich 2006, ICML. Items of one score are retrieved together.
     """
+    return lambda counts: np.stack([_average_precision(one, counts) for one in classes], axis=1)
 
-    def statistic(counts: FloatArray) -> FloatArray:
-        own = counts[:, sums.carriers]
-        found, masses = own @ sums.found, counts @ sums.masses
-        precision = ratio(found, found + counts @ sums.false)
-        reached = np.where(found > 0, precision * (own @ sums.at), 0.0).sum(axis=1)
-        return np.where(masses[:, 1] > 0, ratio(reached, masses[:, 0]), np.nan)
 
-    return statistic
+def _average_precision(sums: Ranking, counts: FloatArray) -> FloatArray:
+    own = counts[:, sums.carriers]
+    found, masses = own @ sums.found, counts @ sums.masses
+    precision = ratio(found, found + counts @ sums.false)
+    reached = np.where(found > 0, precision * (own @ sums.at), 0.0).sum(axis=1)
+    return np.where(masses[:, 1] > 0, ratio(reached, masses[:, 0]), np.nan)
 
 
 def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:

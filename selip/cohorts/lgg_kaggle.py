@@ -210,6 +210,7 @@ ADAPTER = Adapter(
             "sex": DeclaredTask(classes=("female", "male"), metadata=True),
         },
         sheet=SHEET,
+        conflict="mask",  # of TCGA_CS_6188 the table names the side where its mask has nothing
     ),
     example=example,
 )

@@ -57,7 +57,7 @@ def test_perfect_damaged_and_random(perfect_damaged_random, task, model):
     assert abs(random.value - chance) < 1.5 * (random.upper - random.lower)
     assert not random.higher_is_better
     answered = [one[f"{task}/{model}_answered"] for one in perfect_damaged_random]
-    assert answered[0].value == pytest.approx(1)
+    assert answered[0].value > 0.95
     assert answered[2].value < 0.5
     assert answered[0].higher_is_better
 

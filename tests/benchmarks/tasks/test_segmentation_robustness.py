@@ -51,7 +51,7 @@ def test_perfect_damaged_and_random(cases):
             assert not clean["dice/empty"].any()
     assert overall[0][0] == 1
     assert overall[0] > overall[1] > overall[2]
-    assert overall[2][1] == pytest.approx(overall[2][0], abs=1e-6), "an answer that sees nothing loses nothing"
+    assert overall[2][1] == pytest.approx(overall[2][0], abs=1e-3), "an answer that sees nothing loses nothing"
     assert perfect["rician_noise"][0].mean() > perfect["rician_noise"][4].mean()
 
 

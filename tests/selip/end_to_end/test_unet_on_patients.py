@@ -14,6 +14,7 @@ from monai.networks.nets import BasicUNet
 from monai.transforms import NormalizeIntensity
 
 from benchmarks.benchmark import ScoreOptions
+from benchmarks.settings import SegmentationConfig
 from benchmarks.tasks.segmentation import load_task, reference
 from selip.cohorts.table import import_table
 from selip.data.cohort import lesion_of
@@ -23,7 +24,7 @@ from selip.models.settings import ModelConfig
 from selip.training.training_data import initial_model, load_training_data
 
 SMALL = ModelConfig(volume_tower="resnet10", width=16, stages=2, stem_kernel=3, pooled_shape=(4, 5, 4), text_width=96)
-STEPS, BATCH, ALLOWED = 300, 4, 0.05
+STEPS, BATCH, ALLOWED = 200, 4, 0.05
 SEEDS = [int(seed) for seed in os.environ.get("SELIP_UNET_SEEDS", "0,1").split(",")]
 
 
@@ -49,7 +50,8 @@ def fold(real_data, tmp_path_factory):
 def of_benchmark(cohort, seed):
     """Mean Dice of the test part by the benchmark itself, whose step and threshold val chooses."""
     model = initial_model(SMALL, cohort, load_training_data(cohort, torch.device("cpu")), seed)
-    subject, options = Subject(model, cohort, [], seed, "test"), ScoreOptions(seed=seed)
+    subject = Subject(model, cohort, [], seed, "test")
+    options = ScoreOptions(seed=seed, segmentation=SegmentationConfig(steps=STEPS, batch_size=BATCH))
     return float(reference(subject, load_task(subject, options), 1.0).scores["dice"].mean())
 
 

@@ -76,7 +76,7 @@ def test_placeholders_for_texts_become_none_and_are_counted():
 def test_a_label_that_no_task_can_take_is_unfit(labels, unfit_one):
     assert unfit_label(labels).startswith(f"label {unfit_one!r}; allowed: " if unfit_one else "")
     assert bool(unfit_label(labels)) is bool(unfit_one)
-    reasons = unfit([study("p", volumes={"T1": None}, labels=labels)], None, "report")
+    reasons = unfit([study("p", labels=labels)], None, "report")
     assert bool(reasons) is bool(unfit_one)
 
 
