@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.metrics.resampling import Resampler, check_finite, patient_sums
 from selip.system.arrays import BoolArray, FloatArray, IntArray
@@ -168,24 +169,30 @@ def auroc(classes: Sequence[Ranking]) -> Resampler:
     """Area under the ROC curve, (R, P) to (R, K): how often a positive scores above a negative; a tie counts half.
 
     Mann and Whitney 1947, Ann. Math. Stat. 18:50; Hanley and McNeil 1982, Radiology 143:29. All classes are one matrix
-    product, in single precision where that loses nothing.
+    product, in single precision where that rounds nothing.
     """
-    pairs = np.concatenate([one.lost @ one.at.T for one in classes], axis=1)
-    kind = np.float32 if _are_few_halves(pairs) else np.float64
-    pairs, ends = pairs.astype(kind), np.cumsum([len(one.carriers) for one in classes])[:-1]
+    sums = np.concatenate([part for one in classes for part in (one.lost @ one.at.T, one.masses)], axis=1)
+    kind = np.float32 if _are_few_halves(sums) else np.float64
+    sums, ends = sums.astype(kind), np.cumsum([len(one.carriers) + 2 for one in classes])[:-1]
 
     def statistic(counts: FloatArray) -> FloatArray:
-        parts = np.split(counts.astype(kind) @ pairs, ends, axis=1)
-        lost = [np.einsum("rp,rp->r", part, counts[:, one.carriers]) for part, one in zip(parts, classes, strict=True)]
-        masses = [(counts @ one.masses).prod(axis=1) for one in classes]
-        return 1 - ratio(np.stack(lost, axis=1), np.stack(masses, axis=1))
+        parts = np.split(counts.astype(kind) @ sums, ends, axis=1)
+        areas = [_area(part, counts.take(one.carriers, axis=1)) for part, one in zip(parts, classes, strict=True)]
+        return np.stack(areas, axis=1)
 
     return statistic
 
 
-def _are_few_halves(pairs: FloatArray) -> bool:
-    """True when float32 holds every sum of P rows of `pairs` (P, C) without rounding."""
-    return bool((2 * pairs % 1 == 0).all() and 2 * len(pairs) * pairs.max(initial=0.0) < FLOAT32_WHOLE)
+def _area(sums: npt.NDArray[np.floating], own: FloatArray) -> FloatArray:
+    """(R,) area from sums (R, C + 2) of what each carrier's positives lost, then of both masses, and counts (R, C)."""
+    lost = np.einsum("rc,rc->r", sums[:, :-2], own, dtype=np.float64)
+    return 1 - ratio(lost, sums[:, -2:].astype(np.float64).prod(axis=1))
+
+
+def _are_few_halves(sums: FloatArray) -> bool:
+    """True when float32 holds every sum of P rows of `sums` (P, C) without rounding."""
+    doubled = 2 * sums
+    return bool((doubled == np.rint(doubled)).all() and len(sums) * doubled.max(initial=0.0) < FLOAT32_WHOLE)
 
 
 def auprc(classes: Sequence[Ranking]) -> Resampler:

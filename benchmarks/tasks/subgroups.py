@@ -39,7 +39,8 @@ NOTES = {
     "a lower bound",
     "gap": "MRR of the best less that of the worst group of a kind, which chance alone keeps above 0",
     "test": "that all groups of a kind have the same MRR: Wald's statistic with the covariance of the group means from "
-    "resampled patients, by F with the patients of the smallest group; Holm's steps over the kinds of group",
+    "resampled patients, by F with the patients of the smallest group; Holm's steps over the kinds of group; it is of "
+    "this run alone, and a model that finds nothing has gaps of its own, which another seed does not repeat",
     "chance": "exact expectation under a random ranking of the same gallery; of the worst group: the lowest of a group",
     "interval": "percentile bootstrap over patients with all their volumes; which group is best or worst is held fixed",
 }

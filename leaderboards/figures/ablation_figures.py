@@ -1,4 +1,4 @@
-"""Figures of ablations: differences to the full method, the map of syntax against semantics, the curve of lambda."""
+"""Figures of ablations: differences to the full method, the map of syntax against semantics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.cells import form_of, number_text
 from leaderboards.tables.document import Picture
 
-MIX, LAMBDA = "similarity.mix", "methods.selip.kl_weight"
+MIX = "similarity.mix"
 MIX_WEIGHT_KEYS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
 Cells = dict[tuple[float, float], pd.Series]
@@ -26,7 +26,7 @@ Cells = dict[tuple[float, float], pd.Series]
 
 def ablation_plots(study: AblationStudy) -> list[Picture]:
     """The figures that these records allow."""
-    found = [_forest(study), _map(study), _curve(study)]
+    found = [_forest(study), _map(study)]
     return [plot for plot in found if plot]
 
 
@@ -120,46 +120,6 @@ def _draw_missing(axes: Axes, grid: pd.DataFrame) -> None:
         if _missing(grid.index[row], grid.columns[column]):
             corner = (column + 0.03, row + 0.03)
             axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=plots.FAINT, linewidth=0))
-
-
-def _curve(study: AblationStudy) -> Picture | None:
-    """R@10 over lambda: the full method and the ablations that change lambda alone."""
-    points = {float(str(one.changes[LAMBDA])): entry for one, entry in _scored(study) if set(one.changes) == {LAMBDA}}
-    own = study.settings.get(LAMBDA)
-    if study.full is not None and own is not None:
-        points[float(own)] = _entry(study, "")
-    if len(points) < 2:
-        return None
-    places = sorted(points)
-
-    def draw() -> Figure:
-        figure = plots.new_figure(2.4)
-        axes = figure.subplots()
-        value, lower, upper = (np.array([points[x][field] for x in places], float) for field in _BOUNDS)
-        axes.vlines(places, lower, upper, color=plots.ACCENT, linewidth=2)
-        axes.plot(places, value, "o-", color=plots.ACCENT, ms=5.5)
-        if study.full is not None and own in points:
-            axes.plot(own, points[own]["value"], "o", ms=9, mfc="none", color=plots.INK, label=study.full_name)
-        _draw_chance(axes, points[places[0]]["chance"])
-        axes.set(xlabel="lambda", ylabel=_metric(study), xticks=places, xticklabels=[f"{x:g}" for x in places])
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
-        return plots.titled(
-            figure, study.board.synthetic, f"{capital(_metric(study))} over lambda, {_pool(study)} volumes"
-        )
-
-    caption = (
-        "Value and 95 % interval over lambda; the intervals of the differences are in the table. Lambda scales the "
-        "loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
-    )
-    return Picture("ablation_lambda", "Curve over lambda", caption, draw, inline=True)
-
-
-_BOUNDS = ("value", "lower", "upper")
-
-
-def _draw_chance(axes: Axes, chance: float) -> None:
-    if not pd.isna(chance):
-        axes.axhline(chance, color=plots.ALARM, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
 
 
 def _scored(study: AblationStudy) -> Sequence[tuple[Ablated, pd.Series]]:

@@ -22,7 +22,7 @@ ElementTree.register_namespace("", SVG[1:-1])
 
 
 def inline_svg(svg: str, label: str) -> str:
-    """The SVG as an element of HTML, and below it a list of the names of its curves where it has several."""
+    """The SVG as an element of HTML, and below it a list of the names of its curves where it has some."""
     root = ElementTree.fromstring(svg)
     for element in list(root.iter()):
         _plain(element)
@@ -32,12 +32,7 @@ def inline_svg(svg: str, label: str) -> str:
     sizes = {"class": "chart", "viewBox": root.get("viewBox", ""), "role": "img", "aria-label": label}
     root.attrib.clear()
     root.attrib.update(sizes)
-    names = dict(_names(root))
-    if len(names) > 1:
-        for parent in list(root.iter()):
-            for legend in [one for one in parent if one.get("class") == "names"]:
-                parent.remove(legend)
-    return ElementTree.tostring(root, "unicode") + (_legend(names) if len(names) > 1 else "")
+    return ElementTree.tostring(root, "unicode") + _legend(dict(_names(root)))
 
 
 def _plain(element: Element) -> None:
@@ -59,8 +54,6 @@ def _plain(element: Element) -> None:
         own = element.attrib.pop("id", "")
         if own.startswith(SERIES):
             element.attrib |= {"class": "series", "data-method": own.removeprefix(SERIES)}
-        elif own.startswith("legend"):
-            element.set("class", "names")
 
 
 def _names(root: Element) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -79,4 +72,4 @@ def _legend(names: dict[str, tuple[str, str]]) -> str:
         f'stroke-dasharray="{dashes}"/></svg>{escape(name)}</li>'
         for name, (colour, dashes) in names.items()
     ]
-    return f'<ul class="legend" aria-label="Methods of the chart">{"".join(items)}</ul>'
+    return f'<ul class="legend" aria-label="Methods of the chart">{"".join(items)}</ul>' if items else ""

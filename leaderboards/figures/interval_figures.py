@@ -132,11 +132,11 @@ def _question(found: Mapping[str, Sequence[Comparison]], synthetic: bool) -> Pic
         panels = figure.subplots(len(found), 1, sharex=True, squeeze=False, height_ratios=rows)[:, 0]
         for axes, (metric, ones) in zip(panels, found.items(), strict=True):
             plots.draw_forest(axes, [f"− {c.b}" for c in ones], ones, [c.differs for c in ones], metric)
-            axes.set_xlim(-1.04 * most, 1.04 * most)
+            axes.set(xlim=(-reach, reach), xlabel=metric)
         return plots.titled(figure, synthetic, title)
 
     every = [c for ones in found.values() for c in ones]
-    most = max(abs(n) for c in every for n in (*c.difference[:3], c.smallest) if math.isfinite(n))
+    reach = 1.04 * max(abs(n) for c in every for n in (*c.difference[:3], c.smallest) if math.isfinite(n)) or 1.0
     title = f"{every[0].a} minus each"
     said = "; ".join(f"{c.b} in {metric} {shown_difference(c)}" for metric, ones in found.items() for c in ones)
     better = f"Right of 0 is better for {every[0].a} where more is better; filled: different after Holm's adjustment."

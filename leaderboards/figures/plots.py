@@ -59,7 +59,17 @@ def rendered(name: str, draw: Draw) -> Drawn:
         figure = draw()
         png = _saved(figure, "png", {"Software": None})
         pdf = _saved(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        _bare(figure)
         return Drawn(png, pdf, _saved(figure, "svg", {"Date": None}, transparent=True).decode())
+
+
+def _bare(figure: Figure) -> None:
+    """Takes away what stands around a figure on the page: its title, and the names of its curves."""
+    figure.set_layout_engine("constrained")
+    figure.suptitle("").set_in_layout(False)
+    if any(str(line.get_gid()).startswith(SERIES) for axes in figure.axes for line in axes.lines):
+        for legend in list(figure.legends):
+            legend.remove()
 
 
 def _saved(figure: Figure, form: str, metadata: dict[str, None], **options: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""Figures of a grid of settings: the metric that ranks over each setting, a line for each choice of the others."""
+"""Figures over a setting: the metric that ranks, a line for each choice of the others."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from leaderboards.scores.headlines import metric_words
 from leaderboards.scores.tidy_table import KEY, Estimate
 from leaderboards.tables.document import Picture
 
+LAMBDA = "methods.selip.kl_weight"
+ON_LAMBDA = " Lambda scales the loss by 1 + lambda too: mix_0_0 has SeLIP's scale at lambda = 1 without its similarity."
 Line = dict[float, Estimate]
 """Value of the setting to the metric."""
 
 
 def sweep_plots(study: AblationStudy) -> list[Picture]:
-    """A figure for each setting that the cells of a grid change, in numbers; registered ablations are no cells."""
+    """A figure for each setting that the cells of a grid change, in numbers, and for lambda.
+
+    Registered ablations are no cells; of them lambda alone is a curve.
+    """
     return [_picture(study, key, lines) for key in _keys(study) if (lines := lines_over(study, key))]
 
 
 def _keys(study: AblationStudy) -> list[str]:
-    cells = [one for one in study.ablations if one.known is UNREGISTERED]
+    cells = [one for one in study.ablations if one.known is UNREGISTERED or set(one.changes) == {LAMBDA}]
     return sorted({key for one in cells for key, value in one.changes.items() if _is_number(value)})
 
 
@@ -56,6 +61,7 @@ def _entry(study: AblationStudy, ablation: str) -> Estimate | None:
 
 def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Picture:
     name, metric = key.rpartition(".")[2], metric_words(study.board.declared, study.headline.key)
+    own = study.settings.get(key)
 
     def draw() -> Figure:
         figure = plots.new_figure(2.4)
@@ -66,9 +72,14 @@ def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Pictu
             axes.errorbar(
                 places, value, [value - lower, upper - value], fmt="o-", capsize=2, label=words, gid=SERIES + words
             )
+        if study.full is not None and (full := lines.get(study.full_name, {}).get(own)):
+            axes.plot(own, full.value, "o", ms=9, mfc="none", color=plots.INK)
+        if (chance := study.board.reference(study.headline.key, "chance")) is not None:
+            axes.axhline(chance, color=plots.ALARM, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
         axes.set(xlabel=name, ylabel=metric)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
         return plots.titled(figure, study.board.synthetic, f"{metric} over {name}")
 
     caption = f"Value and 95 % interval over {name}; which of them is better is chosen on val, not here."
+    caption += f" Ring: {study.full_name}.{ON_LAMBDA if key == LAMBDA else ''}"
     return Picture(f"{study.page}_over_{name}", f"{name} of {study.name}", caption, draw, inline=True)

@@ -90,7 +90,7 @@ def curves_of(row: MethodRow, field: str) -> list[History]:
 
 def _target_plot(board: BenchmarkRecords) -> Picture | None:
     """Entropy and diagonal mass of the target matrix, mean over seeds, for methods that have one."""
-    fields = {"target_entropy": "mean row entropy of T (nats)", "target_diagonal": "mean diagonal of T"}
+    fields = {"target_entropy": "row entropy (nats)", "target_diagonal": "diagonal"}
     trainings = {row.label: [r.training for r in row.scored if r.training] for row in board.rows}
     kept = {label: ts for label, ts in trainings.items() if ts and all(t.target_entropy is not None for t in ts)}
     if not kept:
@@ -109,5 +109,5 @@ def _target_plot(board: BenchmarkRecords) -> Picture | None:
         plots.name_rows(panels[0], list(kept))
         return plots.titled(figure, board.synthetic, "Target matrices")
 
-    caption = "How soft the targets are. A fair control of selip is as soft as selip."
+    caption = "How soft the targets T are, mean over rows and seeds. A fair control of selip is as soft as selip."
     return Picture("targets", "Target matrices", caption, draw, inline=True)

@@ -100,7 +100,7 @@ def _draw(found: RankAgreement) -> Figure:
     axes = figure.subplots()
     for place, one in enumerate(rows.values()):
         axes.plot([one.lower, one.upper], [place, place], color=plots.ACCENT, linewidth=2)
-        axes.plot(one.value, place, "o", ms=6.5, color=plots.ACCENT)
+        axes.plot(one.value, place, "o", ms=5.5, color=plots.ACCENT)
     axes.axvline(0, color=plots.ALARM, linestyle="--", linewidth=1.2)
     axes.set(xlabel="rank correlation of methods", xlim=(-1.05, 1.05))
     plots.name_rows(axes, list(rows))

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from leaderboards.figures.inline_svg import inline_svg
-from leaderboards.figures.plots import ACCENT, COLUMN_INCHES, FAINT, SERIES, new_figure, rendered
+from leaderboards.figures.plots import ACCENT, COLUMN_INCHES, FAINT, SERIES, new_figure, rendered, titled
 
 HOSTILE = '<script>alert(1)</script>" onload="x'
 NAMES = ("grey", "mine", HOSTILE)
@@ -22,7 +22,7 @@ def draw():
         axes.plot([0, 1, 2], [place, place + 0.123456, place], gid=SERIES + name, label=name, **style)
     axes.set(xlabel="steps 0.640", ylabel=HOSTILE)
     figure.legend(loc="outside lower left")
-    return figure
+    return titled(figure, True, "a title")
 
 
 @pytest.fixture(scope="module")
@@ -61,4 +61,5 @@ def test_curves_have_their_name_and_the_grey_one_is_last_in_the_list(page):
     listed = [one.get("data-method") for one in ET.fromstring(f"<ul{legend}")]
     assert listed[-1] == "grey"
     assert sorted(listed) == sorted(NAMES)
-    assert 'class="names"' not in svg, "the names stand in the list alone"
+    assert svg.count(">mine<") == 0, "the names stand in the list alone"
+    assert "a title" not in svg, "the page has it as a heading"

@@ -11,6 +11,7 @@ from matplotlib import style
 from benchmarks.statistics.intervals import holm
 from leaderboards.figures.ablation_figures import ablation_plots, mix_cells
 from leaderboards.figures.plots import STYLE
+from leaderboards.figures.sweep_figures import sweep_plots
 from leaderboards.scores.ablation_study import studies_of, study_of
 from leaderboards.scores.benchmark_records import ablations_of, methods_of, read_boards
 from leaderboards.scores.paired_differences import compare_pairs
@@ -239,11 +240,11 @@ def test_two_cells_are_no_map_and_one_lambda_no_curve(tmp_path, factory):
         add_selip(factory, tmp_path, name=name)
     study = study_of(read_boards(tmp_path)["retrieval"], N)
     assert len(mix_cells(study)) == 2
-    assert [plot.name for plot in ablation_plots(study)] == ["ablation_differences"]
+    assert [plot.name for plot in (*ablation_plots(study), *sweep_plots(study))] == ["ablation_differences"]
 
 
 def test_the_curve_has_full_selip_at_its_own_lambda(study, board):
-    axes = drawn(next(plot for plot in ablation_plots(study) if plot.name == "ablation_lambda")).axes[0]
+    axes = drawn(next(plot for plot in sweep_plots(study) if plot.name == "ablation_over_kl_weight")).axes[0]
     curve = next(line for line in axes.lines if len(line.get_xdata()) == 3)
     rows = [board.row("selip", name) for name in ("lambda_0", "", "lambda_2")]
     assert list(curve.get_xdata()) == [0, 1, 2]
@@ -251,13 +252,13 @@ def test_the_curve_has_full_selip_at_its_own_lambda(study, board):
 
 
 def test_figures_say_synthetic(study):
-    for plot in ablation_plots(study):
+    for plot in (*ablation_plots(study), *sweep_plots(study)):
         assert drawn(plot).get_suptitle().startswith("SYNTHETIC")
 
 
 def test_the_page_shows_the_drawn_map_and_curve(study, built):
     html = (built / "index.html").read_text()
-    for plot in ablation_plots(study)[1:]:
+    for plot in (*ablation_plots(study)[1:], *sweep_plots(study)):
         assert plot.inline
         assert f'role="img" aria-label="SYNTHETIC: {plot.title}"' in html
     assert "ablation_differences" in (built / "ablation.md").read_text()
@@ -273,7 +274,9 @@ def test_pages_hold_methods_and_ablations_apart_and_escaped(built):
     assert all("SYNTHETIC" in line for line in ablation.splitlines() if line.startswith(("# ", "### ", "![")))
     assert "<u>" not in ablation + html
     assert 'id="ablation"' in html
-    assert all((built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "lambda"))
+    assert all(
+        (built / "figures" / f"ablation_{name}.png").is_file() for name in ("differences", "mix", "over_kl_weight")
+    )
 
 
 def test_ablations_of_another_method_have_a_page_of_their_own(tmp_path, factory):
