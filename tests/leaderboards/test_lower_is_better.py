@@ -114,17 +114,6 @@ def test_the_overall_page_ranks_the_smallest_error_first(counted):
     assert strong[0].startswith("| selip |")
 
 
-def test_pages_say_where_no_trained_method_beats_the_floor(tmp_path, factory, registered, counted):
-    folder = add(tmp_path, factory, registered, {"selip": 3.4, "clip": 3.2})
-    for method in ("selip", "clip"):
-        factory.add_seeds(folder, method, 1.0)
-    build_leaderboard(folder, n_resamples=50, html=False)
-    said = "No trained method is shown to beat the median of train 3.000 in mean absolute error (lesion count, all)"
-    assert said in (folder / "leaderboard" / "counting.md").read_text()
-    assert "lesion count (the median of train 3.000)." in (folder / "leaderboard" / "overall.md").read_text()
-    assert "No trained method" not in (counted / "leaderboard" / "counting.md").read_text()
-
-
 def test_a_benchmark_that_joins_no_ranks_is_no_task(tmp_path, factory, registered):
     alone = registered.declared.model_copy(update={"ranked": False})
     benchmark = SimpleNamespace(score=registered.score, declared=alone)
