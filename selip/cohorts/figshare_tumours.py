@@ -109,7 +109,7 @@ def _case(path: Path) -> tuple[str, str]:
         return "".join(chr(int(one)) for one in letters), TYPES[int(np.asarray(data["label"]).ravel()[0]) - 1]
 
 
-def _array(path: Path, name: str) -> NDArray[np.generic]:
+def _array(path: Path, name: str) -> NDArray[Any]:
     """A picture of a slice (rows, columns); MATLAB keeps columns first."""
     with _h5py().File(path, "r") as file:
         return np.asarray(file["cjdata"][name]).T
@@ -123,7 +123,7 @@ def _h5py() -> Any:  # noqa: ANN401 (a module of an extra)
     return h5py
 
 
-def estimated_plane(image: NDArray[np.generic]) -> str:
+def estimated_plane(image: NDArray[Any]) -> str:
     """The plane of a slice (rows, columns), by the symmetry of the head and by what lies at the lower edge."""
     values = np.clip(image / max(float(np.percentile(image, 99)), 1.0), 0, 1)
     head = values > 0.1
