@@ -24,6 +24,7 @@ from benchmarks.metrics.retrieval_metrics import ideal_and_chance, pieces
 from selip.data.findings import Finding
 from selip.system.arrays import BoolArray, FloatArray, IntArray
 
+PAIRS_AT_ONCE = 2**8  # whose factors stay in the caches
 Key = tuple[str, str, str]
 """Region, side and lesion type of a finding."""
 
@@ -53,8 +54,10 @@ class Relevance:
         return np.isfinite(self.of_set.sum(axis=1))[self.set_of_volume]
 
     def of_pairs(self, text: IntArray, volume: IntArray) -> FloatArray:
-        """(P,) relevance of each text to the volume beside it."""
-        return _rounded(np.einsum("pd,pd->p", self.of_text[text], self.of_set[self.set_of_volume[volume]]))
+        """(P,) relevance of each text to the volume beside it; an answer of many ties asks for all pairs there are."""
+        parts = [slice(start, start + PAIRS_AT_ONCE) for start in range(0, max(1, len(text)), PAIRS_AT_ONCE)]
+        factors = ((self.of_text[text[part]], self.of_set[self.set_of_volume[volume[part]]]) for part in parts)
+        return _rounded(np.concatenate([np.vecdot(*both) for both in factors]))
 
     def bounds(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
         """The `ideal_and_chance` of each volume (N,), and of each text (T,); NaN where unknown."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.metrics.retrieval_metrics import ideal_and_chance
-from benchmarks.retrieval.relevance import grade, relevance
+from benchmarks.retrieval.relevance import Relevance, grade, relevance
 from selip.data.findings import Finding
 
 LEFT = ("thalamus", "left", "acute infarct")
@@ -57,6 +59,18 @@ def table(found):
     """(N, T) relevance of every text to every volume; NaN where unknown."""
     shape = (len(found.set_of_volume), len(found.of_text))
     return found.of_pairs(*np.indices(shape).reshape(2, -1)[::-1]).reshape(shape)
+
+
+def test_an_answer_that_ties_with_all_needs_memory_for_the_pairs_alone():
+    factors = np.random.default_rng(0).random((100, 500))
+    found = Relevance(factors, factors, np.arange(100))
+    text, volume = np.indices((100, 100)).reshape(2, -1)
+    tracemalloc.start()
+    pairs = found.of_pairs(text, volume)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000 * 500 * 8 / 4, "factors of all pairs at once"
+    np.testing.assert_allclose(pairs, (factors @ factors.T).flatten(), atol=1e-9)
 
 
 def items_of(rows):
