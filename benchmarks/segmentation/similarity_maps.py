@@ -55,7 +55,7 @@ def map_scores(found: FloatArray, inside: BoolArray) -> dict[str, float]:
 
 
 def voxel_auroc(found: FloatArray, inside: BoolArray) -> float:
-    """How often a voxel inside has more than one outside, ties half, of a map (v,) and a mask (v,)."""
+    """Share of pairs in which the voxel inside has more than the one outside, ties half, of a map and a mask (v,)."""
     outside, own = np.sort(found[~inside]), found[inside]
     wins = np.searchsorted(outside, own, "left") + np.searchsorted(outside, own, "right")
     return float(wins.mean() / (2 * len(outside)))

@@ -149,7 +149,7 @@ def choice(val: Looked, maps: Iterable[Sequence[FloatArray]]) -> tuple[int, floa
 
 
 def swaps(subject: Subject, test: Looked) -> dict[str, tuple[IntArray, IntArray, list[str]]]:
-    """What is exchanged to rows of the cases, rows of the volumes that are looked at, and their texts."""
+    """Names of exchanges to rows of the cases, rows of the volumes that are looked at, and their texts."""
     items, every = test.items, np.arange(len(test.items))
     said = [clause for text in set(subject.train_texts) for clause in parse_findings_text(text)]
     places = sorted({clause.location for clause in said if clause.location})

@@ -13,9 +13,11 @@ from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
 from leaderboards.tables.shortcuts_and_slices import (
     FEWEST_ITEMS,
+    MOST,
     Shortcut,
     Slice,
     audited_rows,
+    mostly_shortcuts,
     ranked_slices,
     shortcut_table,
     shortcuts_of,
@@ -54,12 +56,14 @@ def audit_part(sheets: Sequence[BenchmarkScores], run_dir: Path, n_resamples: in
         Block("Shortcuts", "" if shortcuts else _NO_REFERENCE, [shortcut_table(shortcuts)] if shortcuts else []),
         Block("Slices", lead if slices else _NO_ITEMS, [slice_table(*one) for one in slices], small=True),
     ]
-    about = [*cohort_facts(board), *_POLICY, *_on_few_items(sheets)]
+    mostly = _MOSTLY if any(one.control != "metadata only" for one in shortcuts) else ()
+    about = [*cohort_facts(board), *_POLICY, *mostly, *_on_few_items(sheets)]
     said = _verdicts(found, shortcuts, slices)
     return Page("audit", "Audit", titled("Audit", board), board.synthetic, said, about, blocks)
 
 
 _NO_REFERENCE = "No task of these records has a metadata-only reference."
+_MOSTLY = (("mostly a shortcut", f"a control of the voxels has {MOST:.0%} or more of the best score above chance"),)
 _NO_ITEMS = "No complete row has per-item scores."
 _POLICY = (
     (
@@ -99,7 +103,9 @@ def _verdicts(
         if lost := [one.task for one in of if one.verdict == "shortcut"]:
             text = f"Shortcut: {name} alone does as well as the best method on {', '.join(lost)}."
             said.append(Verdict("warn", text))
-        else:
+        if most := mostly_shortcuts(of):
+            said += most
+        elif not lost:
             said.append(Verdict("good", f"The best method clears {name} alone on all {len(of)} tasks that have it."))
     return [*said, *_on_worst(slices)]
 

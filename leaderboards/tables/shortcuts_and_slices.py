@@ -20,6 +20,8 @@ from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, Verdict, facet_of, metric_cell, number_cell
 
 FEWEST_ITEMS = 20
+MOST = 0.5
+"""Share of the best score above chance from which a control of the voxels, as their histogram, has most of it."""
 SIZE, TERCILES = "lesion_ml", ("small", "medium", "large")
 SLICED_BY = {"contrast": "contrast", "site": "site", "lesion_type": "lesion type", SIZE: "lesion size"}
 """Column of the per-item table to what a slice of it is called."""
@@ -50,7 +52,16 @@ class Shortcut:
         sign = 1 if self.higher_is_better else -1
         if sign * bound <= sign * self.metadata:
             return "shortcut"
-        return "clears metadata" if self.chance is None or sign * bound > sign * self.chance else "not above chance"
+        if self.chance is not None and sign * bound <= sign * self.chance:
+            return "not above chance"
+        return "mostly a shortcut" if self.share >= MOST else "clears metadata"
+
+    @property
+    def share(self) -> float:
+        """Share of what the best method scores above chance that a control of the voxels has too; 0 of metadata."""
+        if self.chance is None or self.control == "metadata only" or self.score.value == self.chance:
+            return 0.0
+        return (self.metadata - self.chance) / (self.score.value - self.chance)
 
 
 def shortcuts_of(sheet: BenchmarkScores) -> list[Shortcut]:
@@ -76,7 +87,7 @@ def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
             metric_cell(one.score, one.key),
             metric_cell(Estimate(one.metadata), one.key),
             Cell(MISSING) if one.chance is None else metric_cell(Estimate(one.chance), one.key),
-            Cell(one.verdict, strong=one.verdict in {"shortcut", "not above chance"}),
+            Cell(one.verdict, strong=one.verdict != "clears metadata" and not one.verdict.startswith("unknown")),
         ))
         for one in found
     )  # fmt: skip
@@ -89,15 +100,27 @@ def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
 
 
 def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
-    """One sentence on the tasks that metadata alone answers as well, none where there is none."""
+    """One sentence a control on the tasks that it alone answers as well, or mostly; none where there is none."""
     lost: dict[str, list[str]] = {}
-    for one in shortcuts_of(sheet):
+    found = shortcuts_of(sheet)
+    for one in found:
         if one.verdict == "shortcut":
             lost.setdefault(one.control.replace(" only", ""), []).append(one.task)
-    return [
+    said = [
         Verdict("warn", f"Shortcut: the best method does not clear {control} alone on {', '.join(tasks)}.")
         for control, tasks in lost.items()
     ]
+    return [*said, *mostly_shortcuts(found)]
+
+
+def mostly_shortcuts(found: Iterable[Shortcut]) -> list[Verdict]:
+    """A sentence a control that has most of what the best method scores above chance, with its share by task."""
+    most: dict[str, list[str]] = {}
+    for one in found:
+        if one.verdict == "mostly a shortcut":
+            most.setdefault(one.control, []).append(f"{100 * one.share:.0f} % of it on {one.task}")
+    text = "Shortcut: {} alone has most of what the best method scores above chance, {}."
+    return [Verdict("warn", text.format(control, ", ".join(tasks))) for control, tasks in most.items()]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from leaderboards.tables.shortcuts_and_slices import (
     FEWEST_ITEMS,
     Shortcut,
     audited_rows,
+    mostly_shortcuts,
     ranked_slices,
     shortcuts_of,
     slice_table,
@@ -101,6 +102,23 @@ def test_a_shortcut_is_a_lower_bound_that_does_not_clear_metadata(tmp_path, fact
     assert (one.score.lower > one.metadata) == (verdict == "clears metadata")
     texts = " ".join(v.text for v in audit_page(tmp_path).verdicts)
     assert ("Shortcut: metadata alone" in texts) == (verdict == "shortcut")
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "verdict"),
+    [
+        ("intensity histogram", 0.82, "mostly a shortcut"),
+        ("intensity histogram", 0.60, "clears metadata"),
+        ("intensity histogram", 0.90, "shortcut"),
+        ("metadata only", 0.82, "clears metadata"),
+    ],
+)
+def test_a_control_of_the_voxels_that_has_most_of_the_score_is_a_shortcut_too(control, value, verdict):
+    one = Shortcut("linear probe: tumour", "k", "selip", Estimate(0.90, 0.87, 0.92), value, 0.5, control=control)
+    assert one.verdict == verdict
+    said = [verdict.text for verdict in mostly_shortcuts([one])]
+    text = "intensity histogram alone has most of what the best method scores above chance, 80 % of it on linear probe"
+    assert said == ([f"Shortcut: {text}: tumour."] if verdict == "mostly a shortcut" else [])
 
 
 def test_the_best_method_of_each_task_is_judged(family_dir):
