@@ -5,8 +5,8 @@
 plane, in the order of their numbers: a slab through the tumour, not a head. Ids that differ by a letter at their end
 are one patient.
 
-The plane is not stated. A file `planes.csv` beside the slices (File, Plane) gives it; else it is estimated from the
-middle slice: a head whose halves are not alike is sagittal, one that goes on below the picture is coronal.
+The plane is not stated. A file `planes.csv` beside the slices (File, Plane) gives it; else it is estimated of each
+slice: a head that ends above the lower edge of the picture is axial, one of unlike halves sagittal, others coronal.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from selip.system.errors import InputError
 
 TYPES = ("meningioma", "glioma", "pituitary tumour")
 PLANES = ("axial", "coronal", "sagittal")
-ALIKE, BELOW = 0.6, 0.2
-"""Least correlation of the halves of a head, and most tissue at the lower edge of an axial slice."""
+ALIKE, TALL = 0.63, 1.19
+"""Correlation of the halves, and height over width, that a sagittal slice stays under."""
 FIELD_MM, SLICE_MM = 250.0, 7.0
 """Edge of a picture, and slice thickness with gap (6 + 1 mm), of most slices."""
 LAYOUT = """1.mat .. 3064.mat, each with the struct cjdata of one slice"""
@@ -109,7 +109,7 @@ def _case(path: Path) -> tuple[str, str]:
         return "".join(chr(int(one)) for one in letters), TYPES[int(np.asarray(data["label"]).ravel()[0]) - 1]
 
 
-def _array(path: Path, name: str) -> NDArray[np.generic]:
+def _array(path: Path, name: str) -> NDArray[Any]:
     """A picture of a slice (rows, columns); MATLAB keeps columns first."""
     with _h5py().File(path, "r") as file:
         return np.asarray(file["cjdata"][name]).T
@@ -123,20 +123,19 @@ def _h5py() -> Any:  # noqa: ANN401 (a module of an extra)
     return h5py
 
 
-def estimated_plane(image: NDArray[np.generic]) -> str:
-    """The plane of a slice (rows, columns), by the symmetry of the head and by what lies at the lower edge."""
+def estimated_plane(image: NDArray[Any]) -> str:
+    """The plane of a slice (rows, columns): right for 175 of 200 slabs of known plane that chose nothing of it."""
     values = np.clip(image / max(float(np.percentile(image, 99)), 1.0), 0, 1)
     head = values > 0.1
-    columns = np.flatnonzero(head.any(axis=0))
-    if not len(columns):
+    rows, columns = (np.flatnonzero(head.any(axis=axis)) for axis in (1, 0))
+    if not head[-max(1, len(head) // 32) :].any():
         return "axial"
     middle = round((columns[0] + columns[-1]) / 2)
     width = max(1, min(middle, values.shape[1] - 1 - middle))
     left, right = values[:, middle - width : middle], values[:, middle + 1 : middle + 1 + width][:, ::-1]
     alike = np.corrcoef(left.ravel(), right.ravel())[0, 1]
-    if not alike > ALIKE:
-        return "sagittal"
-    return "coronal" if head[-max(1, len(head) // 32) :].mean() > BELOW else "axial"
+    tall = (rows[-1] - rows[0] + 1) / (columns[-1] - columns[0] + 1)
+    return "sagittal" if alike < ALIKE and tall < TALL else "coronal"
 
 
 SHEET = DataSheet(
@@ -144,7 +143,8 @@ SHEET = DataSheet(
     licence="CC BY 4.0 as figshare states it; unverified",
     consent="not stated with the data",
     biases="slabs through the tumour alone, no whole and no normal head; left and right are not known; the plane is "
-    "given by the user or estimated; a picture is taken as 250 mm wide, slices as 7 mm apart; two hospitals",
+    "given by the user or estimated, wrongly for one slice of eight; a picture is taken as 250 mm wide, slices as 7 mm "
+    "apart; two hospitals",
     collections=("Cheng2015",),
 )
 ADAPTER = Adapter(

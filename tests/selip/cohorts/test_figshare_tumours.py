@@ -72,7 +72,7 @@ def test_a_plane_that_nobody_gives_is_that_of_a_head(tmp_path):
     rows, columns = np.mgrid[-1:1:64j, -1:1:64j]
     axial = np.where(rows**2 + columns**2 < 0.7, 100, 0)
     neck = np.where((abs(columns) < 0.4) & (rows > 0), 100, axial)
-    profile = np.where((columns > 0.2) & (rows > -0.2), 0, axial)
+    profile = np.where((columns > 0.2) & (rows > -0.2), 0, np.where((columns < -0.1) & (rows > 0), 100, axial))
     assert [estimated_plane(one) for one in (axial, neck, profile)] == ["axial", "coronal", "sagittal"]
     assert estimated_plane(np.zeros((8, 8))) == "axial"
 
