@@ -112,7 +112,7 @@ def _which(cohort: CohortConfig) -> list[str]:
 
 def _paragraph(name: str, values: Iterable[str]) -> str:
     text = ", ".join(values)
-    return textwrap.fill(text, WIDTH, initial_indent=f"  {name:12}", subsequent_indent=" " * 14)
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {name:11} ", subsequent_indent=" " * 14)
 
 
 def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
