@@ -28,6 +28,7 @@ class Table(NamedTuple):
 
 
 _CHUNK_ENTRIES = 2**21
+FEW_VALUES = 200
 _STATISTICS = ("mean", "median")
 
 
@@ -61,32 +62,36 @@ def _mean_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) ->
 
 
 def _median_resampler(values: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:
-    """Lower weighted median of each column: the smallest value that half of the weight does not exceed.
-
-    Column by column: `cumulated[p, v]` is the weight of patient p on values up to the v-th distinct one.
-    """
+    """Lower weighted median of each column: the smallest value that half of the weight does not exceed."""
     check_no_infinity(values, "scores")
-    tables = []
-    for column in values.T:
-        known = np.isfinite(column)
-        distinct, place = np.unique(column[known], return_inverse=True)
-        spread = np.zeros((codes.max() + 1, len(distinct)))
-        np.add.at(spread, (codes[known], place), weights[known])
-        tables.append((distinct, spread.cumsum(axis=1)))
-
-    def statistic(counts: FloatArray) -> FloatArray:
-        return np.stack([_median_of(counts, *table) for table in tables], axis=1)
-
-    return statistic
+    known = [np.isfinite(column) for column in values.T]
+    tables = [_weight_up_to(column[own], weights[own], codes[own]) for column, own in zip(values.T, known, strict=True)]
+    return lambda counts: np.stack([_median_of(places, reached(counts)) for places, reached in tables], axis=1)
 
 
-def _median_of(counts: FloatArray, distinct: FloatArray, cumulated: FloatArray) -> FloatArray:
-    if not len(distinct):
-        return np.full(len(counts), np.nan)
-    reached = counts @ cumulated
+def _weight_up_to(column: FloatArray, weights: FloatArray, codes: IntArray) -> tuple[FloatArray, Resampler]:
+    """Rising values (V,) of a column (n,), and counts (R, P) to the weight (R, V) on each and those before it.
+
+    Few distinct values are a matrix product with the weight of each patient up to each of them; of many, as of ranks,
+    adding up the items in order is sooner done.
+    """
+    distinct, place = np.unique(column, return_inverse=True)
+    if len(distinct) <= FEW_VALUES:
+        spread = np.zeros((codes.max(initial=-1) + 1, len(distinct)))
+        np.add.at(spread, (codes, place), weights)
+        cumulated = spread.cumsum(axis=1)
+        return distinct, lambda counts: counts[:, : len(cumulated)] @ cumulated
+    order = np.argsort(column, kind="stable")
+    own, weight = codes[order], weights[order]
+    return column[order], lambda counts: (counts.take(own, axis=1) * weight).cumsum(axis=1)
+
+
+def _median_of(places: FloatArray, reached: FloatArray) -> FloatArray:
+    if not len(places):
+        return np.full(len(reached), np.nan)
     total = reached[:, -1:]
     # Weights such as 1/3 do not add up exactly; without the slack the median would hang on their rounding.
-    median = distinct[(reached >= 0.5 * total * (1 - 1e-9)).argmax(axis=1)]
+    median = places[(reached >= 0.5 * total * (1 - 1e-9)).argmax(axis=1)]
     return np.where(total[:, 0] > 0, median, np.nan)
 
 

@@ -159,7 +159,7 @@ def swaps(subject: Subject, test: Looked) -> dict[str, tuple[IntArray, IntArray,
     }
     kept = {name: every[[text != "" for text in texts]] for name, texts in edited.items()}
     found = {name: (rows, rows, [edited[name][row] for row in rows]) for name, rows in kept.items()}
-    others = np.array([_other(items, row) for row in every])
+    others = np.array([_other(items, row) for row in range(len(items))])
     rows = every[others >= 0]
     found["volume_swapped"] = (rows, others[rows], items["text"].iloc[rows].tolist())
     return {name: one for name, one in found.items() if len(one[0])}

@@ -142,10 +142,10 @@ def _tests(
     tested = {kind: equal_means(mrr, patients, groups, options) for kind, groups in kinds.items()}
     steps = holm([p for _, p in tested.values()])
     for (kind, (statistic, p)), stepped in zip(tested.items(), steps, strict=True):
-        groups = kinds[kind]
-        order = sorted(groups, key=lambda name, groups=groups: mrr[groups[name]].mean())
+        means = {name: float(mrr[own].mean()) for name, own in kinds[kind].items()}
         said = ", ".join(
-            f"{name} {mrr[groups[name]].mean():.3f} of {patients[groups[name]].nunique()} patients" for name in order
+            f"{name} {means[name]:.3f} of {patients[kinds[kind][name]].nunique()} patients"
+            for name in sorted(means, key=means.__getitem__)
         )
         yield (
             f"by {kind}",

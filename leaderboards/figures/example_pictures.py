@@ -141,7 +141,7 @@ def shorten(text: str, width: int, lines: int) -> str:
 def draw_cases(png: Path, title: str, cases: Sequence[CasePicture], synthetic: bool) -> Path:
     """Draws the cases beside each other and writes them to `png`; returns the path.
 
-    The page shows `leaderboard/examples/segmentation-*.png`. SYNTHETIC is printed on pictures of made volumes.
+    The page shows `leaderboard/examples/BENCHMARK-*.png`. SYNTHETIC is printed on pictures of made volumes.
 
     Raises:
         InputError: When there is no case.

@@ -72,8 +72,8 @@ def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Pictu
             axes.errorbar(
                 places, value, [value - lower, upper - value], fmt="o-", capsize=2, label=words, gid=SERIES + words
             )
-        if study.full is not None and (full := lines.get(study.full_name, {}).get(own)):
-            axes.plot(own, full.value, "o", ms=9, mfc="none", color=plots.INK)
+        full = {place: one.value for place, one in lines.get(study.full_name, {}).items() if place == own}
+        axes.plot([*full], [*full.values()], "o", ms=9, mfc="none", color=plots.INK)
         if (chance := study.board.reference(study.headline.key, "chance")) is not None:
             axes.axhline(chance, color=plots.ALARM, linestyle="--", linewidth=1.2, label=f"chance {chance:.3f}")
         axes.set(xlabel=name, ylabel=metric)

@@ -106,7 +106,7 @@ def _target_plot(board: BenchmarkRecords) -> Picture | None:
                 axes.text(mean, place, f" {mean:.2f}", va="center", fontsize=7.5)
             axes.set_xlim(0, max([*means, 0.1]) * 1.25)
             axes.set_xlabel(text)
-        plots.name_rows(panels[0], list(kept))
+            plots.name_rows(axes, list(kept))
         return plots.titled(figure, board.synthetic, "Target matrices")
 
     caption = "How soft the targets T are, mean over rows and seeds. A fair control of selip is as soft as selip."

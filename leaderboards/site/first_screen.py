@@ -96,12 +96,13 @@ def paper_table(first: FirstScreen, size: int = 4) -> PageTable:
     """The ranking as a paper prints it: method, average rank where there is one, and the first `size` metrics."""
     shown = first.columns[:size]
     is_ranked = any(place.places for place in first.places)
-    heads = [f"{column.metric} ({column.family.lower()})" for column in shown]
+    heads = [column.metric.partition(" (")[0] for column in shown]
+    said = "; ".join(f"{head}: {column.where}" for head, column in zip(heads, shown, strict=True))
     lines = []
     for place in first.places:
         about = [Cell(place.label), *([Cell(place.rank)] if is_ranked else [])]
         lines.append(Line((*about, *(score.cell for score in place.scores[:size])), label=place.label))
-    caption = f"{first.order}. Value and 95 % interval; {first.size}."
+    caption = f"{first.order}. Value and 95 % interval. {said}. {capital(first.size)}."
     return PageTable("Ranking", caption, ("method", *(["rank"] if is_ranked else []), *heads), tuple(lines))
 
 

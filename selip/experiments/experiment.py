@@ -159,7 +159,9 @@ def make_setting(
             subject, replace(score_options(config.evaluation), keep_references=bool(config.fold))
         ),
         validate=validation_score,
-        on_score=lambda cell, name, score: draw_case_pictures(out, cell, score, cohorts.synthetic, config.seeds[0]),
+        on_score=lambda cell, name, score: draw_case_pictures(
+            out, cell, name, score, cohorts.synthetic, config.seeds[0]
+        ),
         command=command,
         report=report,
         part=config.part,
@@ -179,14 +181,14 @@ def write_audit(out: Path, cohorts: Cohorts, run: RunConfig) -> None:
     write_atomically(out / AUDIT_FILE, audit_of(cohorts, run).model_dump_json(indent=1) + "\n")
 
 
-def draw_case_pictures(out: Path, cell: Planned, score: Score, synthetic: bool, seed: int) -> None:
-    """Draws the cases of a benchmark that has some, for the full methods of the first seed."""
+def draw_case_pictures(out: Path, cell: Planned, name: str, score: Score, synthetic: bool, seed: int) -> None:
+    """Draws the cases of the benchmark `name`, where it has some, for the full methods of the first seed."""
     if cell.ablation or cell.seed != seed:
         return
     for pool in dict.fromkeys(case.pool for case in score.pictures):
         cases = [case for case in score.pictures if case.pool == pool]
-        png = out / "leaderboard" / "examples" / f"segmentation-{cell.method}-{pool}.png"
-        draw_cases(png, f"{cell.method}, {pool.replace('_', ' ')}", cases, synthetic)
+        png = out / "leaderboard" / "examples" / f"{name}-{cell.method}-{pool}.png"
+        draw_cases(png, f"{name}: {cell.method}, {pool.replace('_', ' ')}", cases, synthetic)
 
 
 def score_options(config: EvaluationConfig) -> ScoreOptions:

@@ -30,8 +30,9 @@ def statistic_by_loop(values, weights, codes, counts, statistic):
     return weighted_median(values[rows], weights[rows])
 
 
-@pytest.mark.parametrize("statistic", ["mean", "median"])
-def test_all_resamples_at_once_equal_the_loop(statistic):
+@pytest.mark.parametrize(("statistic", "few"), [("mean", 200), ("median", 200), ("median", 2)])
+def test_all_resamples_at_once_equal_the_loop(monkeypatch, statistic, few):
+    monkeypatch.setattr(resampling, "FEW_VALUES", few)
     rng = np.random.default_rng(0)
     codes = np.r_[np.arange(6), rng.integers(0, 6, 24)]
     values = rng.integers(1, 8, (30, 3)).astype(float)

@@ -154,3 +154,20 @@ def test_intervals_are_drawn_with_their_chance(families):
         axes = plot.draw().axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(sheet.standing.ranking)
     assert next(line for line in axes.lines if line.get_linestyle() == "--").get_xdata()[0] == 0.5
+
+
+def test_pages_say_where_no_trained_method_beats_the_floor(tmp_path, factory):
+    said = {}
+    for skill in (0.0, 3.0):
+        folder = tmp_path / str(skill)
+        for method in ("selip", "clip"):
+            factory.add_seeds(folder, method, skill)
+            for seed in range(3):
+                factory.add_run(folder, method, seed, skill=skill, benchmark="other", run_id=f"{method}-other-{seed}")
+        build_leaderboard(folder, n_resamples=N, html=False)
+        said[skill] = [(folder / "leaderboard" / f"{name}.md").read_text() for name in ("retrieval", "overall")]
+    own, overall = said[0.0]
+    assert "No trained method is shown to beat chance 0." in own
+    assert "No trained method is shown to beat chance or a control in retrieval (chance 0." in overall
+    assert "; other (chance 0." in overall
+    assert not any("No trained method" in text for text in said[3.0])

@@ -102,7 +102,8 @@ def test_they_compile(family_built, tmp_path, names):
         pytest.skip("no tectonic and no pdflatex: on Debian, apt-get install texlive-latex-recommended")
     tables = "\n".join((family_built / f"{name}.tex").read_text() for name in names)
     (tmp_path / "all.tex").write_text(
-        rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{tables}\end{{document}}"
+        rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\extrafloats{{100}}\setlength{{\textwidth}}{{180mm}}"
+        rf"\begin{{document}}{tables}\end{{document}}"
     )
     options = [] if engine.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
     done = subprocess.run([engine, *options, "all.tex"], cwd=tmp_path, check=False, capture_output=True, text=True)
