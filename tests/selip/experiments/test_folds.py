@@ -87,7 +87,7 @@ def test_a_cohort_that_is_evaluated_on_is_scored_out_of_fold_by_one_training(
 
 
 def test_checkpoints_of_another_experiment_are_scored_and_not_trained_again(
-    finished, tmp_path, small_cohort_folder, tiny_run, make_other_cohort, monkeypatch
+    tmp_path, small_cohort_folder, tiny_run, make_other_cohort, monkeypatch
 ):
     elsewhere = tmp_path / "elsewhere"
     plain = [*tiny_run, f"cohort.path={small_cohort_folder}", "methods=clip"]
