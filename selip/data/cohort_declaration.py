@@ -22,10 +22,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from selip.data.findings import CONTRASTS
 from selip.system.errors import InputError
 from selip.system.mappings import from_mapping, read_mapping
@@ -167,15 +163,6 @@ def completed(declared: CohortDeclaration, columns: Iterable[str]) -> dict[str, 
         raise InputError(f"got {reason}")
     tasks = {column: declared.tasks.get(column.partition(":")[2], DeclaredTask()) for column in own if column != FOLD}
     return {column: task if task.title else replace(task, title=_words(column)) for column, task in tasks.items()}
-
-
-def changed_by_flip(tasks: Mapping[str, DeclaredTask], studies: pd.DataFrame) -> NDArray[np.bool_]:
-    """(n,) which rows of studies.csv have a class of a declared task that is another one in the mirrored head."""
-    changed = np.zeros(len(studies), dtype=bool)
-    for column, task in tasks.items():
-        other = [task.mirrored.get(name, name) != name for name in studies[column]] if task.mirrored else False
-        changed |= np.array(other, dtype=bool)
-    return changed
 
 
 def _words(column: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
 
 from selip.data.cohort import READ_FINDINGS, Cohort
-from selip.data.cohort_declaration import changed_by_flip
+from selip.data.cohort_declaration import DeclaredTask
 from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
@@ -97,6 +98,15 @@ def load_training_data(cohort: Cohort, device: torch.device, resident_gib: float
     of_val = cache(partial(voxels_at_hand, cohort, "val", device, resident_gib))
     labels, spacing_mm = labels.to(device), cohort.info.spacing_mm
     return TrainingData(volumes, contrasts, texts, text_ids, changed, names, labels, spacing_mm, of_val)
+
+
+def changed_by_flip(tasks: Mapping[str, DeclaredTask], studies: pd.DataFrame) -> np.ndarray:
+    """(n,) bool, which rows of studies.csv have a class of a declared task that is another one in the mirrored head."""
+    changed = np.zeros(len(studies), dtype=bool)
+    for column, task in tasks.items():
+        if task.mirrored:
+            changed |= np.array([task.mirrored.get(name, name) != name for name in studies[column]], dtype=bool)
+    return changed
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
