@@ -52,12 +52,15 @@ def swap_place(text: str, places: Sequence[str]) -> str:
     """The text with each place exchanged for another of `places` on the same side, by its hash; "" where none is."""
     clauses = parse_findings_text(text)
     taken = {clause.location for clause in clauses}
-    moved = []
+    if not _is_canonical(text, clauses):
+        return ""
+    moved: list[Clause] = []
     for one in clauses:
         free = [place for place in places if place not in taken and Clause(place, "").side == one.side]
         if not one.location or not free:
             return ""
         moved.append(Clause(free[zlib.crc32(f"{text}/{one.location}".encode()) % len(free)], one.signal))
+        taken.add(moved[-1].location)
     return findings_text(moved) if moved else ""
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from selip.models.encoder import VolumeBatch
 from selip.system.arrays import BoolArray, FloatArray
-from selip.system.errors import UnavailableError
+from selip.system.errors import InputError, UnavailableError
 
 SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of a volume's voxels that a threshold may leave; val chooses one."""
@@ -27,6 +28,7 @@ def shares(model: Any, batch: VolumeBatch, texts: torch.Tensor) -> list[torch.Te
 
     Raises:
         UnavailableError: When the encoder gives no gradients.
+        InputError: When one is not finite.
     """
     voxels = batch.voxels.requires_grad_()
     if hasattr(model, "volume_projection"):
@@ -35,10 +37,26 @@ def shares(model: Any, batch: VolumeBatch, texts: torch.Tensor) -> list[torch.Te
         embedded = model.volume_projection(model.volume_tower.pool(levels[-1]))
     elif not model.wants.per_study:
         levels, embedded = [voxels], getattr(model, "encoder", model).encode_volumes(batch)
+    refusal = UnavailableError("the encoder has no gradient at the voxels of a volume; leave grounding out")
     if model.wants.per_study or not embedded.requires_grad:
-        raise UnavailableError("the encoder has no gradient at the voxels of a volume; leave grounding out")
+        raise refusal
     gradients = torch.autograd.grad((embedded * texts).sum(), levels, allow_unused=True)
-    return [(one * g).sum(1).detach().float() for one, g in zip(levels, gradients, strict=True) if g is not None]
+    maps = [(one * g).sum(1).detach().float() for one, g in zip(levels, gradients, strict=True) if g is not None]
+    if not maps:
+        raise refusal
+    if not all(torch.isfinite(one).all() for one in maps):
+        raise InputError("got a gradient of the encoder that is not finite; mend the model, or leave grounding out")
+    return maps
+
+
+def head_of(voxels: np.ndarray) -> BoolArray:
+    """(I, J, K) the head of a volume (I, J, K): the largest piece above an eighth of its 99.5th percentile, filled."""
+    bright = ndimage.binary_opening(voxels > np.percentile(voxels, 99.5) / 8)
+    pieces, count = ndimage.label(bright)
+    if not count:
+        return np.ones(voxels.shape, dtype=bool)
+    head: BoolArray = ndimage.binary_fill_holes(pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]))
+    return head
 
 
 def map_scores(found: FloatArray, inside: BoolArray) -> dict[str, float]:

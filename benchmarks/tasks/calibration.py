@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -120,12 +120,13 @@ def selective(data: TaskData, answers: Parts, val: str, scored: str) -> dict[str
     least = least_confidence(*judged(answers[val], data.parts[val].labels))
     wrong, answered = weight * ~right, sure >= least
     generator = task_generator(0, data.task.name)
+    patients = data.parts[scored].items["patient_id"]
     return {
         "aurc": wrong * risk_weights(sure, weight),
         "error": wrong,
         "answered": weight * answered,
         "wrong": wrong * answered,
-        "ece_if_calibrated": np.full(len(sure), calibrated_ece(answers[scored], generator)),
+        "ece_if_calibrated": np.full(len(sure), calibrated_ece(answers[scored], patients, generator)),
     }
 
 
@@ -163,11 +164,15 @@ def least_confidence(sure: FloatArray, right: BoolArray, weight: FloatArray) -> 
     return float(min(allowed))
 
 
-def calibrated_ece(probabilities: FloatArray, generator: np.random.Generator) -> float:
-    """Mean ECE of the probabilities (n, K) when the truth is drawn from their confidence; see `ece_resampler`."""
+def calibrated_ece(probabilities: FloatArray, patients: Sequence[str], generator: np.random.Generator) -> float:
+    """Mean ECE of the probabilities (n, K) when the truth is drawn from their confidence; see `ece_resampler`.
+
+    One draw a patient decides all volumes of the patient, who share the truth.
+    """
     confidence = probabilities[:, list(ranked_classes(probabilities[0]))].max(axis=1)
     in_bin = np.eye(N_BINS)[bins_of(confidence)]
-    drawn = generator.random((DRAWS, len(confidence))) < confidence
+    names, codes = np.unique(np.asarray(patients, dtype=object), return_inverse=True)
+    drawn = generator.random((DRAWS, len(names)))[:, codes] < confidence
     return float(np.abs((confidence - drawn) @ in_bin).sum(axis=1).mean() / len(confidence))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from benchmarks.classification.predictions import fitted_parts
 from benchmarks.retrieval.hard_negatives import swap_place, swap_side
 from benchmarks.retrieval.text_bank import text_bank
 from benchmarks.segmentation.masked_volumes import CasePart, Cases, case_pictures, lesion_frequency, load_cases
-from benchmarks.segmentation.similarity_maps import SHARES, highest, map_scores, shares, voxel_auroc
+from benchmarks.segmentation.similarity_maps import SHARES, head_of, highest, map_scores, shares, voxel_auroc
 from benchmarks.statistics.metric_summary import summarise_pool
 from benchmarks.tasks.robustness import whole_patients
 from selip.data.findings import parse_findings_text
@@ -37,17 +37,17 @@ NOTES = {
     "an encoder from outside has its voxels alone, by the gradient of what it returns",
     "items": f"abnormal volumes with a mask, whole patients in a seeded order up to {MOST_VOLUMES} volumes, of val "
     "too; the mask is the study's and may hold a lesion that a contrast does not show",
-    "voxels": "those above 0 and those of the mask, less what is marked as not scored: air is no easy answer",
+    "voxels": "the head (largest piece above 1/8 of the 99.5th percentile, filled) and the mask, less the unscored",
     "voxel_AUROC": "of voxels inside the mask against outside, ties half",
     "pointing": "pointing game: whether the highest voxel is inside the mask; of equal ones the share",
     "dice": f"of the highest voxels, a share of them that val chooses from {', '.join(map(str, SHARES))}",
-    "sizes": "thirds of the scored volumes by the volume of the mask",
+    "sizes": "thirds of the scored volumes by the volume of the mask; without a mask, or voxels outside, left out",
     "wins": "side_swapped, place_swapped, volume_swapped: share of volumes whose map has a higher voxel_AUROC than "
     "the map of the same volume and the text with its side or its places exchanged, or of the same text and "
     "another patient's volume; a map that does not move loses",
     "chance": "a random map; dice: every voxel marked, the best that random ones reach; wins: 0.5",
+    "intensity": "the volume itself in the place of the map: a lesion that is bright is found without any text",
     "prior": "how often train has a lesion at each voxel, one map for every volume and text, in the place of the map",
-    "edges": "a volume whose mask is empty, or holds every voxel, is left out",
     "interval": "percentile bootstrap over patients with all their volumes; what val chose is held fixed",
 }
 
@@ -93,22 +93,25 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     prior = lesion_frequency(subject.cohort)
     level, share, n_levels = choice(val, similarity_maps(subject, val.cases, val.items["text"].tolist()))
     own = [found for (found,) in similarity_maps(subject, test.cases, test.items["text"].tolist(), level)]
-    table, maps_of_prior = test.fits(own), [prior] * len(own)
-    _, prior_share, _ = choice(val, [[prior]] * len(val.items))
-    columns = _columns(table, share) | _columns(test.fits(maps_of_prior), prior_share, "/prior") | _chance(test)
+    table = test.fits(own)
+    columns = _columns(table, share) | _chance(test)
+    columns |= _control("prior", val, test, lambda part: [prior] * len(part.items))
+    columns |= _control("intensity", val, test, lambda part: list(part.cases.volumes[:, 0].numpy()))
     metrics, frames = _pooled(test.items, columns, options)
-    for name, swapped in swaps(subject, test).items():
-        found, frame = _wins(name, subject, test, swapped, level, table["voxel_AUROC"].to_numpy(), options)
-        metrics |= found
-        frames.append(frame)
     notes = NOTES | {"chosen": f"level {level} of 0 to {n_levels - 1}, from the voxels on; {share:g} of the voxels"}
+    for name, swapped in swaps(subject, test).items():
+        notes[f"pool {name}"] = f"{len(swapped[0])} volumes"  # none where texts are no clauses, for places
+        if len(swapped[0]):
+            found, frame = _wins(name, subject, test, swapped, level, table["voxel_AUROC"].to_numpy(), options)
+            metrics |= found
+            frames.append(frame)
     return Score(metrics, pd.concat(frames, ignore_index=True), notes, _pictures(subject, test, own, frames[0], share))
 
 
 def looked_at(part: CasePart, seed: int) -> Looked:
     """The cases of the first patients in a seeded order whose mask has an inside and an outside."""
     masks = part.cases.masks[:, 0].numpy()
-    counted = (part.cases.volumes[:, 0].numpy() > 0) | masks
+    counted = np.stack([head_of(one) for one in part.cases.volumes[:, 0].numpy()]) | masks
     if part.cases.ignored is not None:
         counted &= ~part.cases.ignored[:, 0].numpy()
     mixed = (masks & counted).any((1, 2, 3)) & (~masks & counted).any((1, 2, 3))
@@ -161,16 +164,13 @@ def swaps(subject: Subject, test: Looked) -> dict[str, tuple[IntArray, IntArray,
     found = {name: (rows, rows, [edited[name][row] for row in rows]) for name, rows in kept.items()}
     others = np.array([_other(items, row) for row in range(len(items))])
     rows = every[others >= 0]
-    found["volume_swapped"] = (rows, others[rows], items["text"].iloc[rows].tolist())
-    return {name: one for name, one in found.items() if len(one[0])}
+    return found | {"volume_swapped": (rows, others[rows], items["text"].iloc[rows].tolist())}
 
 
 def _other(items: pd.DataFrame, row: int) -> int:
     """The next volume of the same contrast and another patient, -1 without one."""
-    own = items.iloc[row]
-    fits = (items["contrast"] == own["contrast"]) & (items["patient_id"] != own["patient_id"])
-    after = np.roll(np.arange(len(items)), -row)
-    return int(next((one for one in after if fits.iloc[one]), -1))
+    fits = (items["contrast"] == items["contrast"].iloc[row]) & (items["patient_id"] != items["patient_id"].iloc[row])
+    return int(next((one for one in np.roll(np.arange(len(items)), -row) if fits.iloc[one]), -1))
 
 
 def _wins(
@@ -188,6 +188,13 @@ def _wins(
 def _columns(table: pd.DataFrame, share: float, suffix: str = "") -> dict[str, FloatArray]:
     names = {"voxel_AUROC": "voxel_AUROC", "pointing": "pointing", "dice": f"dice_{share:g}"}
     return {f"{name}{suffix}": table[column].to_numpy() for name, column in names.items()}
+
+
+def _control(
+    name: str, val: Looked, test: Looked, maps: Callable[[Looked], Sequence[FloatArray]]
+) -> dict[str, FloatArray]:
+    _, share, _ = choice(val, [[one] for one in maps(val)])
+    return _columns(test.fits(maps(test)), share, f"/{name}")
 
 
 def _chance(test: Looked) -> dict[str, FloatArray]:
@@ -219,7 +226,7 @@ def _pictures(
     predicted = np.zeros(test.counted.shape, dtype=bool)
     for row, (found, here) in enumerate(zip(maps, test.counted, strict=True)):
         predicted[row][here] = highest(found[here], share)
-    voxels, truth = test.cases.volumes[:, 0].numpy(), test.cases.masks[:, 0].numpy()
+    voxels, truth = (one[:, 0].numpy() for one in (test.cases.volumes, test.cases.masks))
     return case_pictures("lesion", frame, voxels, truth, predicted, subject.cohort.info.spacing_mm)
 
 
@@ -236,8 +243,8 @@ BENCHMARK = Benchmark(
         headline=("lesion/voxel_AUROC",),
         headline_label="AUROC of voxels by similarity with the text",
         pools=("lesion",),
-        floors={"chance": "random map", "prior": "lesion frequency"},
-        shortcuts=("prior",),
+        floors={"chance": "random map", "prior": "lesion frequency", "intensity": "the brightest voxels"},
+        shortcuts=("prior", "intensity"),
         words={"voxel_AUROC": "AUROC of voxels", "pointing": "pointing game", "dice": "Dice", "lesion": "all lesions"},
     ),
 )

@@ -220,7 +220,8 @@ def summarise_levels(
     extra = {"overall": {"clean": clean[name], "worst": columns[worst][-1]}}
     for pool, levels in ({"overall": overall} | dict(columns)).items():
         mean = np.mean(levels, axis=0)
-        found = {name: mean, **{one: clean[one] for one in beside}, "kept": mean / max(clean[name].mean(), 1e-6)}
+        found = {name: mean, **{one: clean[one] for one in beside}}
+        found |= {"kept": mean / clean[name].mean()} if clean[name].mean() > 0 else {}
         found |= {f"{name}_{level}": values for level, values in zip(LEVELS, levels, strict=True)}
         each, frame = summarise_pool(pool, items, found | extra.get(pool, {}), options)
         metrics |= each

@@ -112,6 +112,8 @@ def _by_size(cohort: Cohort, items: pd.DataFrame) -> Groups:
         return {}
     size = dict(zip(studies["study_id"].iloc[rows], lesion_of(cohort.read_masks(rows)).sum((1, 2, 3)), strict=True))
     voxels = items["study_id"].map(size).fillna(0).to_numpy(np.float64)
+    if not (voxels > 0).any():
+        return {}
     third = np.searchsorted(np.quantile(voxels[voxels > 0], [1 / 3, 2 / 3]), voxels)
     return {name: (third == number) & (voxels > 0) for number, name in enumerate(SIZES)}
 
@@ -119,20 +121,22 @@ def _by_size(cohort: Cohort, items: pd.DataFrame) -> Groups:
 def _extremes(columns: Mapping[str, FloatArray], kinds: Mapping[str, Groups], pools: Groups) -> dict[str, FloatArray]:
     """Columns (n,) of all items whose means are the MRR of the worst group and the gap of each kind.
 
-    An item counts by how much larger the whole is than its group, so that every method's mean is over the same items.
+    The mean of a group plus each item's distance from it, by how much larger the whole is than the group: the mean of
+    every method is over the same items, and that of a resample varies as that of the group alone.
     """
     mrr, chance = columns["MRR"], columns["MRR/chance"]
     worst = min(pools, key=lambda pool: (mrr[pools[pool]].mean(), pool))
     lowest = min(chance[own].mean() for own in pools.values())
-    found = {"worst": mrr * _share(pools[worst]), "worst/chance": np.full(len(mrr), lowest)}
+    found = {"worst": _mean_of(mrr, pools[worst]), "worst/chance": np.full(len(mrr), lowest)}
     for kind, groups in kinds.items():
         order = sorted(groups.values(), key=lambda own: mrr[own].mean())
-        found[f"gap_{kind}"] = (mrr - mrr.mean()) * (_share(order[-1]) - _share(order[0]))
+        found[f"gap_{kind}"] = _mean_of(mrr, order[-1]) - _mean_of(mrr, order[0])
     return found
 
 
-def _share(own: BoolArray) -> FloatArray:
-    return own * len(own) / own.sum()
+def _mean_of(values: FloatArray, own: BoolArray) -> FloatArray:
+    mean = values[own].mean()
+    return np.asarray(mean + (values - mean) * own * len(own) / own.sum())
 
 
 def _tests(
@@ -164,8 +168,12 @@ def equal_means(values: FloatArray, patients: pd.Series, groups: Groups, options
     moved = drawn.cases[np.isfinite(drawn.cases).all(axis=1)]
     spread = np.atleast_2d(np.cov((moved[:, 1:] - moved[:, :1]).T))
     statistic = float(off @ np.linalg.pinv(spread) @ off) / len(off)
-    smallest = min(patients[own].nunique() for own in groups.values())
-    return statistic, float(f.sf(statistic, len(off), smallest - 1))
+    members = [set(patients[own]) for own in groups.values()]
+    smallest, free = min(map(len, members)), min(map(len, members)) - 1
+    if sum(map(len, members)) > len(set().union(*members)):  # Hotelling's T squared, as the spread is of pairs
+        free = max(1, smallest - len(off))
+        statistic *= free / smallest  # a bootstrap divides by n where the covariance divides by n - 1
+    return statistic, float(f.sf(statistic, len(off), free))
 
 
 BENCHMARK = Benchmark(

@@ -124,7 +124,7 @@ def training_elsewhere(
 ) -> tuple[DualEncoder, CheckpointFacts, Training, float] | None:
     """The same of the cell `label` in the run directory `folder` of another experiment; None where it has no such run.
 
-    `run` says all that the weights depend on: method, settings, seed and the cohort that is trained on.
+    `run` says all that the weights depend on: method, settings, seed, and the cohort that is trained on with its split.
     """
     directory = RunDirectory(Path(folder))
     found = directory.records_of(label) if folder else []

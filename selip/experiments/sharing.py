@@ -78,7 +78,8 @@ def _is_of(record: Record, facts: CheckpointFacts) -> bool:
     if not config or not training:
         return False
     run = identified(config, training.init)
-    about = [record.method, record.settings, run, record.seed, trained_on.content_hash]
+    split = record.trained_on_split_fingerprint or record.split_fingerprint
+    about = [record.method, record.settings, run, record.seed, trained_on.content_hash, split]
     return (content_hash(about), training.chosen_step) == (facts.run, facts.step)  # the first is trainer.Run.id
 
 

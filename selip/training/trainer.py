@@ -78,7 +78,8 @@ class Run:
     def id(self) -> str:
         """SHA-256 (hex) of what the user chose."""
         own, config = to_mapping(self.method.settings_in(self.config)), identified(to_mapping(self.config), self.init)
-        return content_hash([self.method.name, own, config, self.seed, self.cohort.info.content_hash])
+        info = self.cohort.info
+        return content_hash([self.method.name, own, config, self.seed, info.content_hash, info.split_fingerprint])
 
     @property
     def init(self) -> str:

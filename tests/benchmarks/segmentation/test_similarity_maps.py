@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.metrics.mask_metrics import dice_scores
-from benchmarks.segmentation.similarity_maps import SHARES, highest, map_scores, shares
+from benchmarks.segmentation.similarity_maps import SHARES, head_of, highest, map_scores, shares
 from selip.models.dual_encoder import DualEncoder
 from selip.models.encoder import VolumeBatch
 from selip.models.settings import ModelConfig
@@ -60,3 +60,14 @@ def test_a_map_of_one_value_knows_nothing():
     assert map_scores(np.ones(10), inside)["voxel_AUROC"] == 0.5
     assert map_scores(np.ones(10), inside)["pointing"] == pytest.approx(0.3)
     assert highest(np.ones(10), 0.1).all()
+
+
+def test_the_head_is_found_in_noise_with_what_is_dark_inside():
+    rng = np.random.default_rng(0)
+    radius = np.linalg.norm(np.indices((24, 24, 12)) - np.array([12, 12, 6]).reshape(3, 1, 1, 1), axis=0)
+    voxels = np.where(radius < 5.5, 180, rng.integers(0, 15, radius.shape)).astype(np.uint8)
+    voxels[radius < 2] = 0
+    voxels[0, 0, :2] = 255
+    assert (head_of(voxels) == (radius < 5.5)).mean() > 0.98
+    assert head_of(voxels)[radius < 2].all()
+    assert not head_of(voxels)[0, 0].any()

@@ -104,7 +104,7 @@ def test_the_least_confidence_keeps_as_many_as_may_be():
 
 def test_a_calibrated_model_has_the_expected_ece_and_one_that_is_too_sure_has_more():
     probabilities, _, rng = answers(200)
-    expected = calibrated_ece(probabilities, np.random.default_rng(1))
+    expected = calibrated_ece(probabilities, np.arange(200), np.random.default_rng(1))
     codes, weights = np.arange(200), np.ones(200)
 
     def ece(scores):
@@ -113,7 +113,15 @@ def test_a_calibrated_model_has_the_expected_ece_and_one_that_is_too_sure_has_mo
 
     assert np.mean([ece(probabilities) for _ in range(60)]) == pytest.approx(expected, rel=0.1)
     sharp = probabilities**4 / (probabilities**4).sum(axis=1, keepdims=True)
-    assert ece(sharp) > 3 * calibrated_ece(sharp, np.random.default_rng(1))
+    assert ece(sharp) > 3 * calibrated_ece(sharp, np.arange(200), np.random.default_rng(1))
+
+
+def test_volumes_of_a_patient_share_the_truth_that_calibration_draws():
+    once, _, _ = answers(50)
+    often, patients = np.repeat(once, 4, axis=0), np.repeat(np.arange(50), 4)
+    of_patients = calibrated_ece(often, patients, np.random.default_rng(1))
+    assert of_patients == pytest.approx(calibrated_ece(once, np.arange(50), np.random.default_rng(2)), rel=0.05)
+    assert of_patients > 1.5 * calibrated_ece(often, np.arange(200), np.random.default_rng(1))
 
 
 def test_the_reliability_curve_counts_every_volume():

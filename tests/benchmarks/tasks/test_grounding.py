@@ -12,9 +12,9 @@ from benchmarks.segmentation.masked_volumes import lesion_frequency, load_cases
 from benchmarks.tasks import grounding
 from benchmarks.tasks.grounding import score_subject
 from selip.data.cohort import lesion_of
-from selip.models.encoder import Wants
+from selip.models.encoder import VolumeBatch, Wants
 from selip.models.scored_model import Subject
-from selip.system.errors import UnavailableError
+from selip.system.errors import InputError, UnavailableError
 
 OPTIONS = ScoreOptions(n_resamples=50)
 
@@ -100,3 +100,23 @@ def test_an_encoder_without_gradients_is_refused(small_cohort):
     model.encode_volumes = lambda batch: F.normalize(torch.ones(len(batch.voxels), SIZE), dim=1)
     with pytest.raises(UnavailableError, match="no gradient"):
         score_subject(Subject(model, small_cohort, []), OPTIONS)
+
+
+def test_an_encoder_whose_weights_alone_have_gradients_is_refused_and_one_without_numbers_too(small_cohort):
+    model, weight = Pointing(small_cohort, 1.0), torch.ones(SIZE, requires_grad=True)
+    model.encode_volumes = lambda batch: batch.voxels.detach().mean((1, 2, 3, 4))[:, None] * weight
+    with pytest.raises(UnavailableError, match="no gradient"):
+        score_subject(Subject(model, small_cohort, []), OPTIONS)
+    model.encode_volumes = lambda batch: batch.voxels.mean((1, 2, 3, 4))[:, None] * weight * torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        grounding.shares(model, VolumeBatch(torch.ones(1, 1, 4, 4, 4), torch.zeros(1)), torch.ones(1, SIZE))
+
+
+def test_bright_voxels_are_a_control_and_noisy_air_is_not_scored(scored, small_cohort):
+    metrics = scored[0.0].metrics
+    assert 0.5 < metrics["lesion/voxel_AUROC/intensity"].value <= 1
+    voxels = load_cases(small_cohort, "test", None).cases.volumes[0, 0].numpy()
+    looked = grounding.looked_at(load_cases(small_cohort, "test", None), 0)
+    assert 0.2 < looked.counted.mean() < 0.9
+    assert not looked.counted[:, 0, 0].any()  # the air of a corner
+    assert looked.counted[0][voxels > voxels.max() / 2].any()

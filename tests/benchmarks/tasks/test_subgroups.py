@@ -45,7 +45,10 @@ def test_perfect_and_random():
 def test_a_damaged_site_is_the_worst_group_and_its_gap_alone_is_found():
     found = score_subject(subject(lambda items: items["site"] == "site1"), OPTIONS)
     own = found.metrics["site_site1/MRR"]
-    assert found.metrics["overall/worst"].value == pytest.approx(own.value)
+    worst = found.metrics["overall/worst"]
+    assert worst.value == pytest.approx(own.value)
+    # its interval is that of the group, whose own size is no spread of its mean
+    assert (worst.upper - worst.lower) == pytest.approx(own.upper - own.lower, rel=0.25)
     best = max(metric.value for key, metric in found.metrics.items() if key.startswith("site_") and "chance" not in key)
     assert found.metrics["overall/gap_site"].value == pytest.approx(best - own.value)
     assert not found.metrics["overall/gap_site"].higher_is_better
@@ -80,6 +83,16 @@ def test_the_test_of_equal_means_holds_its_level_and_finds_a_difference():
             found.append(equal_means(own + shift * site, patients, groups, replace(OPTIONS, n_resamples=200))[1])
     assert 0.005 < np.mean(np.array(p_values[0.0]) < 0.05) < 0.12
     assert np.mean(np.array(p_values[1.0]) < 0.05) > 0.7
+
+
+def test_groups_of_the_same_few_patients_hold_the_level_too():
+    found = []
+    for trial in range(200):
+        values = np.random.default_rng(trial).normal(size=(8, 4))
+        patients = pd.Series(np.repeat(np.arange(8), 4))
+        groups = {str(one): np.tile(np.arange(4) == one, 8) for one in range(4)}
+        found.append(equal_means(values.ravel(), patients, groups, replace(OPTIONS, n_resamples=200))[1])
+    assert 0.005 < np.mean(np.array(found) < 0.05) < 0.1
 
 
 def test_a_cohort_without_two_groups_is_refused():

@@ -88,13 +88,14 @@ def make_record(**changes):
 def test_records_of_another_run_or_step_are_not_its_own(tiny_model, checkpoint):
     own = make_record()
     started = {"model": {"init": own.training.init}, "training": {"steps": 9}}  # the hash of a.pt, not its path
-    run = content_hash(["clip", {"margin": 0.2}, started, 0, "c" * 64])
+    run = content_hash(["clip", {"margin": 0.2}, started, 0, "c" * 64, "f"])
     _, facts = tiny_model()
     facts = replace(facts, run=run)
     others = {
         "seed": {"seed": 1},
         "settings": {"settings": {"margin": 0.3}},
         "config": {"config": {"run": {"model": {"init": "a.pt"}, "training": {"steps": 8}}}},
+        "split": {"split_fingerprint": "g"},
         "weights": {"training": own.training.model_copy(update={"init": "other"})},
         "step": {"training": own.training.model_copy(update={"chosen_step": 4})},
         "cohort": {"cohort": COHORT.model_copy(update={"content_hash": "d" * 64})},
