@@ -172,11 +172,10 @@ def auroc(classes: Sequence[Ranking]) -> Resampler:
     product, in single precision where that rounds nothing.
     """
     sums = np.concatenate([part for one in classes for part in (one.lost @ one.at.T, one.masses)], axis=1)
-    kind = np.float32 if _are_few_halves(sums) else np.float64
-    sums, ends = sums.astype(kind), np.cumsum([len(one.carriers) + 2 for one in classes])[:-1]
+    (sums,), ends = _in_single(sums), np.cumsum([len(one.carriers) + 2 for one in classes])[:-1]
 
     def statistic(counts: FloatArray) -> FloatArray:
-        parts = np.split(counts.astype(kind) @ sums, ends, axis=1)
+        parts = np.split(counts.astype(sums.dtype) @ sums, ends, axis=1)
         areas = [_area(part, counts.take(one.carriers, axis=1)) for part, one in zip(parts, classes, strict=True)]
         return np.stack(areas, axis=1)
 
@@ -200,15 +199,26 @@ def auprc(classes: Sequence[Ranking]) -> Resampler:
 
     Davis and Goadrich 2006, ICML. Items of one score are retrieved together.
     """
-    return lambda counts: np.stack([_average_precision(one, counts) for one in classes], axis=1)
+    parts = [(one.carriers, _in_single(one.found, one.false, one.masses)) for one in classes]
+    return lambda counts: np.stack([_average_precision(counts, *one) for one in parts], axis=1)
 
 
-def _average_precision(sums: Ranking, counts: FloatArray) -> FloatArray:
-    own = counts[:, sums.carriers]
-    found, masses = own @ sums.found, counts @ sums.masses
-    precision = ratio(found, found + counts @ sums.false)
-    reached = np.where(found > 0, precision * (own @ sums.at), 0.0).sum(axis=1)
-    return np.where(masses[:, 1] > 0, ratio(reached, masses[:, 0]), np.nan)
+def _average_precision(counts: FloatArray, carriers: IntArray, sums: Sequence[npt.NDArray]) -> FloatArray:
+    """(R,) average precision of one class; sums: found, false and masses of `Ranking`."""
+    found, false, masses = sums
+    drawn = counts.astype(found.dtype)
+    reached, lost = ((own @ one).astype(np.float64) for own, one in ((drawn[:, carriers], found), (drawn, false)))
+    at = reached.copy()
+    at[:, :-1] -= reached[:, 1:]
+    at *= reached / np.maximum(reached + lost, np.finfo(np.float64).tiny)  # 0 where nothing is found
+    positives, negatives = (drawn @ masses).astype(np.float64).T
+    return np.where(negatives > 0, ratio(at.sum(axis=1), positives), np.nan)
+
+
+def _in_single(*sums: FloatArray) -> list[npt.NDArray[np.floating]]:
+    """The sums (P, C) in single precision if that rounds nothing."""
+    kind = np.float32 if all(map(_are_few_halves, sums)) else np.float64
+    return [one.astype(kind) for one in sums]
 
 
 def ece_resampler(truths: FloatArray, scores: FloatArray, weights: FloatArray, codes: IntArray) -> Resampler:

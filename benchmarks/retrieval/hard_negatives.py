@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from benchmarks.retrieval.gallery_ranking import exact_steps
 from benchmarks.retrieval.text_bank import TextBank
 from selip.data.findings import Clause, findings_text, flip_text, parse_findings_text
+from selip.reports.extraction.extractor import extract
 from selip.system.arrays import FloatArray, IntArray
 
 _OPPOSITE = MappingProxyType(
@@ -32,6 +33,16 @@ _SWAPPED = MappingProxyType({**_OPPOSITE, **{low: high for high, low in _OPPOSIT
 # A hyphen ends no polarity word ("high-grade"), and hyper- is one only of intensity ("hypothalamus").
 _WORDS = r"(?:high|low|long|short|increased|decreased|bright|dark)(?![\w-])|hyp(?:er|o)(?=-?(?:intens|dens|signal))"
 _POLARITY = re.compile(rf"\b(?:{_WORDS})", re.IGNORECASE)
+
+
+_SIDE = re.compile(r"\b(?:left|right|midline|bilateral(?:ly)?|both|either)\b")
+
+
+class NamedPlace(NamedTuple):
+    """A place that a phrase stands for: its region, and if it lies on a side rather than on the midline."""
+
+    region: str
+    has_side: bool
 
 
 def swap_side(text: str) -> list[str]:
@@ -48,20 +59,42 @@ def swap_polarity(text: str) -> list[str]:
     return _changed(text, [_swap_words(text)])
 
 
-def swap_place(text: str, places: Sequence[str]) -> str:
-    """The text with each place exchanged for another of `places` on the same side, by its hash; "" where none is."""
-    clauses = parse_findings_text(text)
-    taken = {clause.location for clause in clauses}
-    if not _is_canonical(text, clauses):
+def named_places(texts: Iterable[str]) -> dict[str, NamedPlace]:
+    """Phrases, in small letters, that English texts name places by."""
+    found: dict[str, NamedPlace] = {}
+    for text in dict.fromkeys(texts):
+        for place in (place for lesion in extract(text).lesions for place in lesion.places):
+            phrases = [text[start:end].lower() for start, end in place.spans]
+            if phrases := [one for one in phrases if not _SIDE.search(one)]:
+                found[max(phrases, key=len)] = NamedPlace(place.region, place.side != "midline")
+    return found
+
+
+def swap_place(text: str, places: Mapping[str, NamedPlace]) -> str:
+    """The text with each place exchanged for one of `named_places` that it lacks, by its hash; "" where none is.
+
+    The side is kept, so a place on the midline stays on it.
+    """
+    own = named_places([text])
+    if not own:
         return ""
-    moved: list[Clause] = []
-    for one in clauses:
-        free = [place for place in places if place not in taken and Clause(place, "").side == one.side]
-        if not one.location or not free:
+    taken, exchanged = {one.region for one in own.values()}, {}
+    for phrase, place in own.items():
+        free = [p for p, one in sorted(places.items()) if one.region not in taken and one.has_side == place.has_side]
+        if not free:
             return ""
-        moved.append(Clause(free[zlib.crc32(f"{text}/{one.location}".encode()) % len(free)], one.signal))
-        taken.add(moved[-1].location)
-    return findings_text(moved) if moved else ""
+        exchanged[phrase] = free[zlib.crc32(f"{text}/{phrase}".encode()) % len(free)]
+        taken.add(places[exchanged[phrase]].region)
+    longest_first = "|".join(map(re.escape, sorted(own, key=len, reverse=True)))
+    moved = re.sub(
+        rf"\b(?:{longest_first})\b", lambda match: _capital_as(match[0], exchanged[match[0].lower()]), text, flags=re.I
+    )
+    canonical = _is_canonical(text, parse_findings_text(text))
+    return findings_text(parse_findings_text(moved)) if canonical else moved
+
+
+def _capital_as(model: str, phrase: str) -> str:
+    return phrase.capitalize() if model[0].isupper() else phrase
 
 
 def remove_finding(text: str) -> list[str]:

@@ -18,6 +18,8 @@ from benchmarks.classification.predictions import (
     ranked_classes,
 )
 from benchmarks.classification.probes import fit_linear, fitted, metadata_vectors, task_generator, vectors_of
+from benchmarks.classification.shortcut_controls import CONTROLS, control_vectors
+from benchmarks.classification.shortcut_controls import NOTE as CONTROL_NOTE
 from benchmarks.metrics.class_metrics import N_BINS
 from benchmarks.statistics.metric_summary import summarise_classification, summarise_pool
 from benchmarks.tasks.zero_shot import (
@@ -34,6 +36,7 @@ from selip.system.arrays import BoolArray, FloatArray, IntArray
 TARGET = 0.1
 DRAWS = 500
 METADATA = "metadata"
+MODELS = ("zero_shot", "linear")
 Parts = Mapping[str, FloatArray]
 """Probabilities (n, K) of val and of the scored part."""
 NOTES = {name: POLICIES[name] for name in ("classes", "items", "ECE", "interval")} | {
@@ -52,6 +55,7 @@ NOTES = {name: POLICIES[name] for name in ("classes", "items", "ECE", "interval"
     f"{DRAWS} times the truth is drawn from the model's own confidence; what ECE has above it is miscalibration",
     "chance": "a class and a confidence drawn at random",
     METADATA: "contrast, site, age and spacing through the same probe, without any voxel",
+    "controls of a real cohort": CONTROL_NOTE,
 }
 
 
@@ -77,14 +81,14 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
 
 
 def answers_of(subject: Subject, data: TaskData, clauses: TrainingClauses) -> dict[str, Parts]:
-    """Probabilities of each model and of metadata; without zero_shot where a class has no prompt."""
+    """Probabilities of each model and of what sees no anatomy; without zero_shot where a class has no prompt."""
     asked = [*data.parts][1:]
     vectors = {part: vectors_of(subject, data, part, "features") for part in data.parts}
     found: dict[str, Parts] = {}
     if prompts := prompts_of(data, clauses):
         cosines = {part: template_cosines(subject, data, prompts, part).mean(axis=0) for part in asked}
         found["zero_shot"] = {part: class_probabilities(subject, one) for part, one in cosines.items()}
-    for name, known in (("linear", vectors), (METADATA, metadata_vectors(data))):
+    for name, known in {"linear": vectors, METADATA: metadata_vectors(data), **control_vectors(subject, data)}.items():
         probe = fitted(data, known, fit_linear)
         found[name] = {part: probe.predict(known[part]) for part in asked}
     return found
@@ -95,14 +99,15 @@ def score_task(
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:
     """Per-item table of a task and its metrics with their references."""
     val, scored = [*data.parts][1:]
-    without = selective(data, answers[METADATA], val, scored)
-    models = {name: one for name, one in answers.items() if name != METADATA}
-    chance = np.full(len(without["error"]), 1 - 1 / len(data.classes))
+    models = {name: one for name, one in answers.items() if name in MODELS}
+    beside = {name: selective(data, one, val, scored) for name, one in answers.items() if name not in MODELS}
+    chance = np.full(len(data.parts[scored].items), 1 - 1 / len(data.classes))
     columns: dict[str, FloatArray] = {}
     for model, parts in models.items():
         columns |= {f"{model}_{name}": one for name, one in selective(data, parts, val, scored).items()}
         for name in ("aurc", "error"):
-            columns |= {f"{model}_{name}/chance": chance, f"{model}_{name}/{METADATA}": without[name]}
+            columns[f"{model}_{name}/chance"] = chance
+            columns |= {f"{model}_{name}/{control}": one[name] for control, one in beside.items()}
     found, table = summarise_pool(data.task.name, data.parts[scored].items, columns, options)
     said = [answer_columns(model, parts[scored], data.classes) for model, parts in models.items()]
     truth = item_frame(data, scored).filter(like="truth")
@@ -201,7 +206,7 @@ BENCHMARK = Benchmark(
         family="calibration",
         headline=("*/zero_shot_aurc", "*/linear_aurc"),
         higher_is_better=False,
-        floors={"chance": "chance", METADATA: "metadata only"},
+        floors={"chance": "chance", METADATA: "metadata only", **CONTROLS},
         words={
             "zero_shot_aurc": "zero-shot error over coverages",
             "linear_aurc": "error over coverages (linear probe)",

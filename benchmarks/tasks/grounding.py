@@ -12,13 +12,12 @@ from torch.nn import functional as F
 
 from benchmarks.benchmark import Benchmark, CasePicture, Score, ScoreOptions
 from benchmarks.classification.predictions import fitted_parts
-from benchmarks.retrieval.hard_negatives import swap_place, swap_side
+from benchmarks.retrieval.hard_negatives import named_places, swap_place, swap_side
 from benchmarks.retrieval.text_bank import text_bank
 from benchmarks.segmentation.masked_volumes import CasePart, Cases, case_pictures, lesion_frequency, load_cases
 from benchmarks.segmentation.similarity_maps import SHARES, head_of, highest, map_scores, shares, voxel_auroc
 from benchmarks.statistics.metric_summary import summarise_pool
 from benchmarks.tasks.robustness import whole_patients
-from selip.data.findings import parse_findings_text
 from selip.models.embeddings import check_grid
 from selip.models.encoder import VolumeBatch
 from selip.models.scored_model import Subject
@@ -100,7 +99,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     metrics, frames = _pooled(test.items, columns, options)
     notes = NOTES | {"chosen": f"level {level} of 0 to {n_levels - 1}, from the voxels on; {share:g} of the voxels"}
     for name, swapped in swaps(subject, test).items():
-        notes[f"pool {name}"] = f"{len(swapped[0])} volumes"  # none where texts are no clauses, for places
+        notes[f"pool {name}"] = f"{len(swapped[0])} volumes"  # none where no text can be changed so
         if len(swapped[0]):
             found, frame = _wins(name, subject, test, swapped, level, table["voxel_AUROC"].to_numpy(), options)
             metrics |= found
@@ -154,8 +153,7 @@ def choice(val: Looked, maps: Iterable[Sequence[FloatArray]]) -> tuple[int, floa
 def swaps(subject: Subject, test: Looked) -> dict[str, tuple[IntArray, IntArray, list[str]]]:
     """Names of exchanges to rows of the cases, rows of the volumes that are looked at, and their texts."""
     items, every = test.items, np.arange(len(test.items))
-    said = [clause for text in set(subject.train_texts) for clause in parse_findings_text(text)]
-    places = sorted({clause.location for clause in said if clause.location})
+    places = named_places(items["text"])
     edited = {
         "side_swapped": [(swap_side(text) or [""])[0] for text in items["text"]],
         "place_swapped": [swap_place(text, places) for text in items["text"]],

@@ -82,7 +82,9 @@ def worse(cases: Cases, name: str, level: int, seed: int) -> Cases:
     def turned(masks: torch.Tensor) -> torch.Tensor:
         if name != "rotation":
             return masks
-        return torch.from_numpy(worsened(masks[:, 0].numpy() * np.uint8(255), name, level, seed) > 127).unsqueeze(1)
+        share = worsened(masks[:, 0].numpy() * np.uint8(255), name, level, seed)
+        most = share.max((1, 2, 3), keepdims=True)  # a lesion thinner than a voxel keeps the voxels it fills most
+        return torch.from_numpy((share >= np.minimum(most, 128)) & (share > 0)).unsqueeze(1)
 
     volumes = torch.from_numpy(worsened(cases.volumes[:, 0].numpy(), name, level, seed)).unsqueeze(1)
     ignored = None if cases.ignored is None else turned(cases.ignored)

@@ -14,7 +14,7 @@ from benchmarks.classification.class_tasks import own_tasks
 from benchmarks.classification.labels import load_task
 from benchmarks.classification.shortcut_controls import CONTROLS, control_vectors, extents, histograms
 from benchmarks.settings import ProbeConfig
-from benchmarks.tasks import few_shot, linear_probe
+from benchmarks.tasks import calibration, few_shot, linear_probe
 from selip.cohorts.importing.adapter import Scan, StudyFiles, write_labels, write_scan
 from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
@@ -67,6 +67,8 @@ def test_a_class_that_the_lesion_volume_tells_is_told_by_that_control_alone(subj
     assert found[f"{key}/extent"].value < 0.8
     shots = few_shot.BENCHMARK.score(subject, OPTIONS).metrics
     assert shots["kind/features_4shot_balanced_accuracy/lesion_ml"].value == 1
+    sure = calibration.BENCHMARK.score(subject, OPTIONS).metrics
+    assert sure["kind/linear_error/lesion_ml"].value == 0 < sure["kind/linear_error/extent"].value
 
 
 def test_a_simulated_cohort_has_no_such_controls(subject):

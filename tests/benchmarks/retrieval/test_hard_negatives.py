@@ -5,7 +5,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.retrieval.hard_negatives import remove_finding, swap_polarity, swap_side, win_rates
+from benchmarks.retrieval.hard_negatives import (
+    NamedPlace,
+    named_places,
+    remove_finding,
+    swap_place,
+    swap_polarity,
+    swap_side,
+    win_rates,
+)
 from benchmarks.retrieval.text_bank import TextBank
 from selip.data.findings import NORMAL_TEXT, findings_text, parse_findings_text
 
@@ -123,3 +131,53 @@ def test_an_answer_from_the_texts_alone_scores_a_half_however_common_one_of_them
     bright = lambda text: [0.9, 0.4] if "high" in text else [0.1, 0.9]  # noqa: E731
     assert answer(texts[:20], bright, frequency)[0] == pytest.approx(0.5)
     assert answer(texts[:20], bright, Counter())[0] == pytest.approx(0.9)  # without the prior nothing is balanced
+
+
+BANK = named_places(
+    [
+        "at left thalamus shows high signal; at pons shows low signal",
+        "Findings: High signal on FLAIR in the insular area on the right. Splenium: low signal on T1.",
+    ]
+)
+
+
+def test_places_are_found_with_the_words_that_name_them():
+    assert {
+        "thalamus": NamedPlace("thalamus", True),
+        "pons": NamedPlace("pons", False),
+        "insular": NamedPlace("insula", True),
+        "splenium": NamedPlace("splenium of the corpus callosum", False),
+    } == BANK
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("at left thalamus shows high signal", {"at left insular shows high signal"}),
+        (
+            TWO,
+            {
+                f"at left insular shows high signal with low rim; at {one} shows low signal"
+                for one in ("pons", "splenium")
+            },
+        ),
+        (
+            "High signal on FLAIR in the right insular area. Conclusion: infarct, right insular area.",
+            {"High signal on FLAIR in the right thalamus area. Conclusion: infarct, right thalamus area."},
+        ),
+        ("Pons: low signal on T1.", {"Splenium: low signal on T1."}),
+        (  # the midline keeps to the midline, a side to its side, and no place is named twice
+            "Low signal on T1 in the midbrain; high signal on FLAIR in the left frontal lobe.",
+            {
+                f"Low signal on T1 in the {middle}; high signal on FLAIR in the left {side}."
+                for middle in ("pons", "splenium")
+                for side in ("thalamus", "insular")
+            },
+        ),
+        ("Pons: low signal on T1. Splenium: low signal on T1.", {""}),  # no place is left to go to
+        ("No abnormal signal.", {""}),
+        ("", {""}),
+    ],
+)
+def test_every_place_is_exchanged_for_one_that_the_text_lacks(text, allowed):
+    assert swap_place(text, BANK) in allowed

@@ -77,3 +77,13 @@ def test_levels_are_summarised_by_their_means():
     assert metrics["overall/kept"].value == pytest.approx((0.6 + 0.3) / 2 / 0.8)
     assert metrics["overall/worst"].value == pytest.approx(0.1)
     assert set(table["pool"]) == {"overall", "a", "b"}
+
+
+def test_a_lesion_of_one_voxel_is_turned_and_not_lost():
+    masks = torch.zeros(1, 1, 21, 21, 3, dtype=torch.bool)
+    masks[0, 0, 14, 7, 1] = True
+    cases = Cases(torch.zeros(masks.shape, dtype=torch.uint8), masks)
+    for level in LEVELS:
+        assert 1 <= worse(cases, "rotation", level, 0).masks.sum() <= 4
+    empty = Cases(cases.volumes, torch.zeros_like(masks))
+    assert not worse(empty, "rotation", 3, 0).masks.any()
