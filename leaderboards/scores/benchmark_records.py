@@ -79,8 +79,8 @@ class BenchmarkRecords:
 
     @property
     def synthetic(self) -> bool:
-        """True where the cohort is made, not measured."""
-        return self.facts.synthetic
+        """True where the scored patients are simulated; real ones stay real, whoever the models were trained on."""
+        return any(one.synthetic for one in (self.facts.cohort, self.facts.transfer) if one)
 
     @property
     def cohort_name(self) -> str:

@@ -17,7 +17,8 @@ def size_of(sheets: Sequence[BenchmarkScores]) -> str:
     trained = board.facts.trained_on or board.facts.cohort
     counts = {"seed": len(board.seeds), "method": methods, "benchmark": len(sheets)}
     said = " · ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
-    return f"scored on {tested} test patients · cohort of {trained.n_patients} · {said}"
+    where = "trained on a SYNTHETIC cohort" if board.facts.trained_on and trained.synthetic else "cohort"
+    return f"scored on {tested} test patients · {where} of {trained.n_patients} · {said}"
 
 
 def verdict_of(sheets: Sequence[BenchmarkScores], overall: Overall | None, groups: Sequence[Sequence[str]]) -> str:
@@ -45,12 +46,12 @@ def _on_best(sheet: BenchmarkScores, overall: Overall | None, groups: Sequence[S
 
 
 def _on_question(sheets: Sequence[BenchmarkScores]) -> str:
-    """The method of the first declared contrast beside the other of it and its controls, by benchmark."""
+    """The method of the first declared contrast beside all that it was declared to be compared with, by benchmark."""
     board = sheets[0].board
     if not board.contrasts:
         return ""
-    method, first = board.contrasts[0]
-    others = [one for one in dict.fromkeys([first, *board.controls.get(method, ())]) if _won(sheets, method, one, 0)]
+    method = board.contrasts[0][0]
+    others = [second for first, second in board.contrasts if first == method and _won(sheets, method, second, 0)]
     better = {one: _won(sheets, method, one, 1)[1:] for one in others}
     worse = {one: _won(sheets, method, one, -1)[1:] for one in others}
     said = [f"better than {one} in {', '.join(names)}" for one, names in better.items() if names]

@@ -24,9 +24,10 @@ def board_of(folder, factory, **changes):
     return read_boards(folder)["retrieval"]
 
 
-def test_a_model_from_a_synthetic_cohort_makes_a_synthetic_page_that_names_both(tmp_path, factory):
+def test_a_model_from_a_synthetic_cohort_that_real_patients_score_makes_a_real_page_that_names_both(tmp_path, factory):
     board = board_of(tmp_path, factory)
-    assert board.synthetic
+    assert not board.synthetic
+    assert board_of(tmp_path / "simulated", factory, cohort=factory.make_cohort(content_hash="cd" * 32)).synthetic
     assert titled("Page", board) == "Page: trained on SYNTHETIC cohort phantom-quick, scored on hospital"
     assert board.cohort_name == "trained on phantom-quick, scored on hospital"
     found = dict(cohort_facts(board))
