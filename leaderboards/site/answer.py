@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall
-from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
 
 
 def size_of(sheets: Sequence[BenchmarkScores]) -> str:
@@ -15,8 +15,10 @@ def size_of(sheets: Sequence[BenchmarkScores]) -> str:
     tested = max((m.n_patients for s in sheets for r in s.board.records for m in r.metrics.values()), default=0)
     methods = len({row.label for sheet in sheets for row in sheet.board.rows})
     trained = board.facts.trained_on or board.facts.cohort
-    counts = {"seed": len(board.seeds), "method": methods, "benchmark": len(sheets)}
+    counts = {"seed": len(board.seeds), "method": methods, "benchmark": sum(bool(one.headline) for one in sheets)}
     said = " · ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
+    fewer = [sheet.declared.label for sheet in sheets if sheet.headline and len(sheet.board.seeds) < len(board.seeds)]
+    said += f" (fewer seeds: {', '.join(fewer)})" if fewer else ""
     where = "trained on a SYNTHETIC cohort" if board.facts.trained_on and trained.synthetic else "cohort"
     return f"scored on {tested} test patients · {where} of {trained.n_patients} · {said}"
 
@@ -27,7 +29,9 @@ def verdict_of(sheets: Sequence[BenchmarkScores], overall: Overall | None, group
     if board.describes_runs:
         few = "One run" if len(board.seeds) == 1 else "Two runs"
         return f"{few} of each method: nothing is ranked or called better, which takes {SEEDS_FOR_A_SPREAD} seeds."
-    found = [text for text in (_on_best(sheets[0], overall, groups), _on_question(sheets)) if text]
+    most = max(len(sheet.board.seeds) for sheet in sheets)
+    trusted = [sheet for sheet in sheets if len(sheet.board.seeds) >= min(most, SEEDS_FOR_A_TEST)]
+    found = [text for text in (_on_best(sheets[0], overall, groups), _on_question(trusted)) if text]
     return f"{'; '.join(found)}." if found else "Nothing was compared."
 
 

@@ -91,11 +91,11 @@ def beside_words(headline: Headline, is_better: bool) -> str:
 
 
 def _on_contrasts(sheet: BenchmarkScores, headline: Headline) -> list[Verdict]:
-    """The first declared contrast in words, and every other, of no control, that is separated in some metric."""
+    """The first declared contrast in words, and every other that is of no control, whichever way it falls."""
     board, said = sheet.board, []
     for place, (first, second) in enumerate(board.contrasts):
         evidence = sheet.evidence(first, second)
-        told = place == 0 or (second not in board.controls.get(first, ()) and any(c.differs for c in evidence))
+        told = place == 0 or second not in board.controls.get(first, ())
         if evidence and told:
             numbers = "; ".join(f"{shown_difference(c)} in {c.metric}" for c in evidence)
             smallest = sorted(c.smallest for c in evidence)

@@ -90,3 +90,18 @@ def test_the_figure_of_the_question_has_the_differences_on_one_axis_with_zero_in
             ours = [c for c in known if names[int(dot.get_ydata()[0])] == f"− {c.b}"]
             assert dot.get_xdata()[0] in [c.difference.value for c in ours]
     assert all(f"{c.b} in " in first.question.label for c in known)
+
+
+def test_a_benchmark_of_fewer_seeds_is_named_and_carries_no_sentence(tmp_path, factory):
+    """selip is far better in linear probes, whose three seeds are too few beside the eight of retrieval."""
+    about = {"contrasts": [("selip", "clip")]}
+    for seed in range(8):
+        for method in ("selip", "clip"):
+            factory.add_run(tmp_path, method, seed, skill=1.0, **about)
+            if seed < 3:
+                factory.add_family_run(tmp_path, "linear_probe", method, seed, skill=3.0 * (method == "selip"), **about)
+    first, sheets = screen(tmp_path)
+    (probed,) = (sheet for sheet in sheets if sheet.name == "linear_probe")
+    assert all(c.differs and c.gain.value > 0 for c in probed.evidence("selip", "clip"))
+    assert "better than clip" not in first.verdict.replace("not shown to be better than clip", "")
+    assert first.size.endswith("8 seeds · 2 methods · 2 benchmarks (fewer seeds: linear probe)")
