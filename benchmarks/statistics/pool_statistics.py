@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics import class_metrics
+from benchmarks.metrics import class_metrics, curve_metrics
 from benchmarks.metrics.class_columns import answers_of, scores_of
 from benchmarks.metrics.rank_correlation import spearman_resampler
 from benchmarks.metrics.resampling import Resampler, Table, resampler_of
@@ -93,7 +93,7 @@ def _hard(statistic: str, formula: class_metrics.Formula) -> Maker:
     return make
 
 
-def _ranked(statistic: str, by_class: class_metrics.ByClass, is_macro: bool) -> Maker:
+def _ranked(statistic: str, by_class: curve_metrics.ByClass, is_macro: bool) -> Maker:
     def make(frame: pd.DataFrame, metric: str) -> Resampler:
         truths, scores = scores_of(frame, metric, statistic)
         if not is_macro and truths.shape[1] > 1:
@@ -102,7 +102,7 @@ def _ranked(statistic: str, by_class: class_metrics.ByClass, is_macro: bool) -> 
                 f"name it as {statistic}:CLASS or take macro_{statistic}"
             )
         weights = frame["weight"].to_numpy(np.float64)
-        return class_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
+        return curve_metrics.rank_resampler(truths, scores, weights, _codes(frame), by_class)
 
     return make
 
@@ -131,10 +131,10 @@ _HARD: Mapping[str, class_metrics.Formula] = {
 }
 STATISTICS: Mapping[str, Maker] = {
     **{name: _per_item(name) for name in PER_ITEM},
-    "auroc": _ranked("auroc", class_metrics.auroc, is_macro=False),
-    "auprc": _ranked("auprc", class_metrics.auprc, is_macro=False),
-    "macro_auroc": _ranked("macro_auroc", class_metrics.auroc, is_macro=True),
-    "macro_auprc": _ranked("macro_auprc", class_metrics.auprc, is_macro=True),
+    "auroc": _ranked("auroc", curve_metrics.auroc, is_macro=False),
+    "auprc": _ranked("auprc", curve_metrics.auprc, is_macro=False),
+    "macro_auroc": _ranked("macro_auroc", curve_metrics.auroc, is_macro=True),
+    "macro_auprc": _ranked("macro_auprc", curve_metrics.auprc, is_macro=True),
     **{name: _hard(name, formula) for name, formula in _HARD.items()},
     "ece": _ece,
     "spearman": _spearman,

@@ -28,6 +28,7 @@ from leaderboards.tables.benchmark_tables import benchmark_frame
 from leaderboards.tables.document import Block, Page, Picture, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
+from selip.system.memory import keep_freed_memory
 
 N_RESAMPLES = 10_000
 
@@ -53,6 +54,7 @@ def build_leaderboard(
     Raises:
         InputError: When there are no records, or records that may not stand on one page.
     """
+    keep_freed_memory()
     several = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
     run_dir = several[0]
     if (run_dir / DOSES).is_file():

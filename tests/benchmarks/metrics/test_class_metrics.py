@@ -5,20 +5,18 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from benchmarks.metrics import class_metrics
+from benchmarks.metrics import curve_metrics
 from benchmarks.metrics.class_metrics import (
     accuracy,
-    auprc,
-    auroc,
     balanced_accuracy,
     defined_mean,
     ece_resampler,
     hard_resampler,
     macro_f1,
     mcc,
-    rank_resampler,
     ratio,
 )
+from benchmarks.metrics.curve_metrics import auprc, auroc, rank_resampler
 from selip.system.errors import InputError
 
 
@@ -101,15 +99,16 @@ def test_auroc_mirrors():
     assert rank_value(auroc, 1 - truth, scores) == pytest.approx(1 - found)
 
 
-def test_single_precision_is_taken_only_where_it_rounds_nothing(monkeypatch):
+@pytest.mark.parametrize("metric", [auroc, auprc])
+def test_single_precision_is_taken_only_where_it_rounds_nothing(monkeypatch, metric):
     rng = np.random.default_rng(0)
     truths, scores = (rng.random((300, 3)) < 0.3).astype(float), rng.integers(0, 40, (300, 3)).astype(float)
     codes = np.arange(300) // 2
     counts = rng.multinomial(150, np.full(150, 1 / 150), size=50).astype(float)
     uneven = np.where(codes % 3, 1.0, 1 / 3)
-    single, of_uneven = (rank_resampler(truths, scores, weights, codes, auroc) for weights in (uneven**0, uneven))
-    monkeypatch.setattr(class_metrics, "FLOAT32_WHOLE", 0)
-    double, also = (rank_resampler(truths, scores, weights, codes, auroc) for weights in (uneven**0, uneven))
+    single, of_uneven = (rank_resampler(truths, scores, weights, codes, metric) for weights in (uneven**0, uneven))
+    monkeypatch.setattr(curve_metrics, "FLOAT32_WHOLE", 0)
+    double, also = (rank_resampler(truths, scores, weights, codes, metric) for weights in (uneven**0, uneven))
     assert np.array_equal(single(counts), double(counts))
     assert np.array_equal(of_uneven(counts), also(counts))
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from bootstrap_oracles import patient_bootstrap
 
-from benchmarks.metrics import class_metrics
-from benchmarks.metrics.class_metrics import ece_resampler, hard_resampler, rank_resampler
+from benchmarks.metrics import class_metrics, curve_metrics
+from benchmarks.metrics.class_metrics import ece_resampler, hard_resampler
+from benchmarks.metrics.curve_metrics import rank_resampler
 from benchmarks.metrics.mask_metrics import dice_scores, lesion_f1, score_masks
 from benchmarks.metrics.resampling import Table, check_finite, check_no_infinity, resampler_of, side_by_side
 from benchmarks.metrics.retrieval_metrics import rank_metrics
@@ -45,8 +46,8 @@ METRICS = {
     "search, volumes": lambda scores: retrieval(scores, np.ones((N, N))),
     "search, texts": lambda scores: retrieval(np.ones((N, N)), scores),
     "exact_steps": lambda scores: exact_steps(unit(scores), unit(np.ones((N, N)))),
-    "auroc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auroc),
-    "auprc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, class_metrics.auprc),
+    "auroc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, curve_metrics.auroc),
+    "auprc": lambda scores: rank_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES, curve_metrics.auprc),
     "ece": lambda scores: ece_resampler(TRUTH[:, None], scores[:, :1], ONES, CODES),
     "accuracy": lambda scores: hard_resampler(TRUTH, scores[:, 0], ONES, CODES, class_metrics.accuracy),
     "friedman": lambda scores: friedman_ranks(pd.DataFrame(scores)),
@@ -93,7 +94,7 @@ def test_an_item_of_unknown_truth_needs_no_score():
     truth = np.where(CODES == 2, np.nan, TRUTH)
     scores = np.where(CODES == 2, np.nan, 0.5)
     once = np.ones((1, N))
-    assert rank_resampler(truth[:, None], scores[:, None], ONES, CODES, class_metrics.auroc)(once) == 0.5
+    assert rank_resampler(truth[:, None], scores[:, None], ONES, CODES, curve_metrics.auroc)(once) == 0.5
     assert np.isfinite(ece_resampler(truth[:, None], scores[:, None], ONES, CODES)(once))
     assert np.isfinite(hard_resampler(truth, scores, ONES, CODES, class_metrics.accuracy)(once))
 
