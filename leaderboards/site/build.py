@@ -28,7 +28,7 @@ from leaderboards.tables.benchmark_tables import benchmark_frame
 from leaderboards.tables.document import Block, Page, Picture, to_latex, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts, titled
 from selip.system.files import write_atomically
-from selip.system.memory import keep_freed_memory
+from selip.system.heap import keep_freed_memory
 
 N_RESAMPLES = 10_000
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,21 +13,6 @@ import torch
 from selip.system.errors import InputError, is_out_of_memory, out_of_memory_line
 
 _PROCESS = Path("/proc/self")
-# Parameters of glibc's mallopt(3).
-M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD = -3, 32 << 20
-M_TRIM_THRESHOLD, KEPT_BYTES = -1, 1 << 30
-
-
-def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory for the next step, instead of getting it anew, page by page; nothing elsewhere.
-
-    A training step on a CPU allocates and frees the same few hundred MiB again and again; how much of it went back to
-    the system was a matter of chance, and cost up to a fifth of the step.
-    """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if set_option:
-        set_option(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def forget_peak_memory() -> None:

@@ -25,8 +25,8 @@ from selip.models.settings import ModelConfig
 from selip.records.record import Training
 from selip.system.errors import InputError
 from selip.system.files import content_hash, file_hash
+from selip.system.heap import keep_freed_memory
 from selip.system.mappings import to_mapping
-from selip.system.memory import keep_freed_memory
 from selip.training.batch_norm import share_statistics
 from selip.training.batch_plan import BatchPlan, plan_batches
 from selip.training.batch_views import Feed
