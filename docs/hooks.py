@@ -11,7 +11,7 @@ import typer
 
 MARK = "<!-- commands -->"
 ROOT = Path(__file__).parents[1] / "leaderboards"
-BOARD = ROOT / "records" / "standard" / "leaderboard" / "index.html"
+BOARD = ROOT / "records" / "study" / "leaderboard" / "index.html"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs passes page, config and files)

@@ -107,7 +107,7 @@ def _draw_verdict(figure: SubFigure, sheets: list[BenchmarkScores]) -> None:
 def gate_comment() -> str:
     """The gate's comment on a change that makes unicl of clip, as a page."""
     with chdir(ROOT):  # the comment names the folder as a reader types it
-        side = read_side(RECORDS.relative_to(ROOT) / "standard")
+        side = read_side(RECORDS.relative_to(ROOT) / "study")
     shown = gate_markdown(compare(one_row(side, "clip"), one_row(side, "unicl"), {}))
     text = markdown(shown.replace("<details>", '<details markdown="1">'), extensions=["tables", "md_in_html"])
     for sign, (letter, colour) in LETTERS.items():
@@ -116,11 +116,11 @@ def gate_comment() -> str:
 
 
 def draw_pages(folder: Path, chromium: str) -> None:
-    """Takes the first screen of the standard page and the gate's comment."""
+    """Takes the first screen of the page of the study and the gate's comment."""
     from playwright.sync_api import sync_playwright
 
     page_of = {
-        "first_screen": RECORDS / "standard" / "leaderboard" / "index.html",
+        "first_screen": RECORDS / "study" / "leaderboard" / "index.html",
         "gate_comment": folder / "gate.html",
     }
     page_of["gate_comment"].write_text(gate_comment())

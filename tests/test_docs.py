@@ -195,7 +195,7 @@ def test_the_pages_explain_every_metric():
     explained = {
         name for cell in re.findall(r"^\| (.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(.*?)`", cell)
     }
-    records = ROOT / "leaderboards" / "records" / "standard" / "records"
+    records = ROOT / "leaderboards" / "records" / "study" / "records"
     for path in sorted(records.glob("selip-seed0-*.json")):
         for key in re.findall(r'^  "([^"]+)": \{$', path.read_text(), re.MULTILINE):
             if "/" in key:

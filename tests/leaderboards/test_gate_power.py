@@ -30,7 +30,7 @@ def found():
 
 def seed_side(pattern: str, *seeds: int) -> Side:
     """Some seeds of the standard records."""
-    folder = power.RECORDS / "standard" / "records"
+    folder = power.RECORDS / "records"
     files = sorted(path for seed in seeds for path in folder.glob(f"{pattern}-seed{seed}-retrieval-*.json"))
     return Side(folder.parent, tuple(files), boards_of(folder, [read_record(file) for file in files]))
 

@@ -1,0 +1,177 @@
+"""Writes the page of the study again, `python docs/study.py`: every number on it is one of the committed records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from study_families import (
+    FAMILIES,
+    Family,
+    answers,
+    draw_differences,
+    family_of,
+    scores_table,
+    sentences,
+    targets_table,
+)
+
+from leaderboards.figures import plots
+from leaderboards.pages.dose_page import dose_page
+from leaderboards.pages.tuning_block import tuning_block
+from leaderboards.scores.ablation_study import AblationStudy, studies_of
+from leaderboards.scores.benchmark_records import BenchmarkRecords, read_boards
+from leaderboards.scores.dose_response import DOSES, DoseResponse, read_doses
+from leaderboards.tables.ablation_tables import ablation_table
+from leaderboards.tables.cells import Cell, Line, PageTable, Verdict
+from leaderboards.tables.difference_tables import declared_table
+from leaderboards.tables.document import Block, Page, Picture, to_markdown
+from leaderboards.tables.protocol import cohort_facts, protocol_facts
+from selip.system.files import write_atomically
+from selip.system.heap import keep_freed_memory
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "leaderboards" / "records"
+STUDY, ABLATIONS, SWEEP = RECORDS / "study", RECORDS / "study-ablations", RECORDS / "sweep"
+PAGES = ROOT / "docs" / "pages"
+DECLARED = ROOT / "benchmarks" / "experiments" / "study.yaml"
+SUBJECTS = {
+    "Questions.": "questions",
+    "An answer:": "an answer",
+    '"Cannot tell":': "cannot tell",
+    "Threats said beside the numbers:": "threats",
+}
+"""Beginnings of what the experiment file declares, in their order, and what the page calls it."""
+N_RESAMPLES = 10_000
+ON_FIGURE = "Dot and 95 % interval over seeds and patients; filled where Holm's adjustment agrees; 0 dashed. "
+ON_FIGURE += "Grey: true differences that fewer than four of five such studies would find."
+LEVEL = "abnormal/image_to_text_R@10"
+
+
+def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_RESAMPLES) -> Page:
+    """The page, from three run directories; parts that have no records yet are left out.
+
+    Raises:
+        InputError: When the study has no records.
+    """
+    keep_freed_memory()
+    boards = read_boards(study)
+    every = [
+        family_of(title, boards[name], pool, n_resamples) for title, (name, pool) in FAMILIES.items() if name in boards
+    ]
+    board, method = every[0].board, every[0].board.contrasts[0][0]
+    commands = [("command", text) for text in declared_commands()]
+    facts = [
+        *declared_words(),
+        *cohort_facts(board),
+        *(one for f in every for one in protocol_facts(f.board)),
+        *commands,
+    ]
+    figure = Picture(
+        "study", f"{method} minus each of what it is compared with", ON_FIGURE, partial(draw_differences, every, method)
+    )
+    blocks = [Block("The differences", figures=[figure])]
+    blocks += [_block(one, n_resamples) for one in every]
+    if ablations.is_dir():
+        blocks += map(_ablations, studies_of(read_boards(ablations)["retrieval"], n_resamples))
+    if (sweep / DOSES).is_file():
+        found = read_doses(sweep, n_resamples)
+        shown = [one for one in dose_page(found, n_resamples).blocks if not one.small]
+        blocks += [Block("Where it helps", dose_sentence(found)), *shown]
+    tuning = tuning_block(board)
+    blocks += [Block("Threats to validity", tables=[threats_table(board)]), *([tuning] if tuning else [])]
+    blocks.append(Block("What each method was trained towards", tables=[targets_table(board)]))
+    verdicts = [
+        Verdict("plain", text) for text in [*answers(every), *(said for one in every for said in sentences(one))]
+    ]
+    return Page(
+        "study", "Study", "Does report similarity help?", board.synthetic, verdicts, list(dict.fromkeys(facts)), blocks
+    )
+
+
+def _block(family: Family, n_resamples: int) -> Block:
+    over = f"{len(family.board.contrasts)} contrasts and {len(family.keys)} metrics"
+    return Block(family.title, tables=[declared_table(family.found, over), scores_table(family, n_resamples)])
+
+
+def _ablations(study: AblationStudy) -> Block:
+    lead = f"Settings are those tuned for {study.full_name} itself. One metric of four is tested: no claim rests on it."
+    return Block(f"Terms of {study.full_name}", lead, [ablation_table(study)])
+
+
+def dose_sentence(found: DoseResponse) -> str:
+    """Where the first contrast separates in every metric, if the positive control shows that it could be seen."""
+    a, b = found.sweep.contrasts[0]
+    if not found.can_judge:
+        return f"Cannot tell: the positive control, where {a} was to be above {b}, is not seen in every metric."
+    at = []
+    for one in found.sweep.doses:
+        ones = [c for key in found.keys if (c := found.of(one.folder, key, (a, b)))]
+        if ones and all(c.differs and c.gain.value > 0 for c in ones):
+            at.append(f"{one.factor}={one.dose}")
+    return f"The positive control is seen. {a} is above {b} in every metric at: {', '.join(at) or 'no dose'}."
+
+
+def threats_table(board: BenchmarkRecords) -> PageTable:
+    """What stands against believing the numbers, as far as the records know."""
+    tuned = {record.method: record.tuning for record in board.records if record.tuning}
+    chosen = Counter(one.chosen for one in tuned.values())
+    (trial, count), edges = chosen.most_common(1)[0], [name for name, one in tuned.items() if one.edges]
+    training = next(record.training for record in board.records if record.training)
+    levels = {row.label: row.values(LEVEL) for row in board.complete}
+    means = {label: sum(values) / len(values) for label, values in levels.items()}
+    best, chance = max(means, key=means.__getitem__), board.reference(LEVEL, "chance")
+    told = {
+        "phantom": "simulated volumes and reports: an effect here is no effect on patients",
+        "size": f"{training.parameters} trainable parameters, {training.steps} steps, two CPU cores",
+        "level": f"image → text R@10 is {means[best]:.3f} for the best ({best}), {means['random_init']:.3f} untrained, "
+        f"{chance:.3f} by chance",
+        "tuning": f"{count} of {len(tuned)} methods chose {trial}, of draws that all share; a choice is on an edge of "
+        f"its range for {', '.join(edges) or 'none'}; retrieval alone scored the trials; probes and Dice are read at "
+        "those settings",
+        "controls": "each at its own best: mass off the diagonal and learning rates differ between a method and its "
+        "controls, so a contrast is of two tuned methods, not of one term",
+        "declaration": "while the trials ran, benchmarks and the resamples of a record were changed, and nothing that "
+        "trains; no run of the study had begun",
+        "many tests": "Holm's steps are within each table, not over all of them",
+    }
+    lines = tuple(Line((Cell(name), Cell(text, prose=True))) for name, text in told.items())
+    return PageTable("Threats", "", ("threat", "what is known of it"), lines)
+
+
+def declared_commands() -> list[str]:
+    """The commands of the experiment file's header, each with its continuation."""
+    found: list[str] = []
+    for line in _header():
+        if line.startswith("  selip "):
+            found.append(line.strip())
+        elif found and line.startswith("    ") and not line.startswith("     "):
+            found[-1] += f" {line.strip()}"
+    return [one.partition("   ")[0] for one in found]
+
+
+def declared_words() -> list[tuple[str, str]]:
+    """Questions and rules as the experiment file has them, which is older than its records."""
+    text = " ".join(line.strip() for line in _header())
+    ends = [*map(text.index, SUBJECTS), len(text)]
+    pieces = (text[start:end] for start, end in pairwise(ends))
+    return [(name, one.removeprefix(word).strip()) for (word, name), one in zip(SUBJECTS.items(), pieces, strict=True)]
+
+
+def _header() -> Sequence[str]:
+    return [line.removeprefix("# ") for line in DECLARED.read_text().splitlines() if line.startswith("#")]
+
+
+def main() -> None:
+    """Writes it, with its figures."""
+    page = study_page(STUDY, ABLATIONS, SWEEP)
+    for figure in page.figures:
+        write_atomically(PAGES / figure.path, plots.render(figure.draw))
+    write_atomically(PAGES / "study.md", to_markdown(page))
+
+
+if __name__ == "__main__":
+    main()
