@@ -75,7 +75,7 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
     )
     blocks = [Block("The differences", figures=[figure])]
     blocks += [_block(one, n_resamples) for one in every]
-    if ablations.is_dir():
+    if (ablations / "leaderboard").is_dir():  # their runs are finished
         blocks += map(_ablations, studies_of(read_boards(ablations)["retrieval"], n_resamples))
     if (sweep / DOSES).is_file():
         found = read_doses(sweep, n_resamples)
