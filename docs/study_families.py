@@ -18,8 +18,8 @@ from leaderboards.scores.tidy_table import tidy
 from leaderboards.tables.benchmark_tables import metric_table
 from leaderboards.tables.cells import Cell, Line, PageTable, number_cell
 from leaderboards.tables.contrast_verdicts import shown_difference
+from selip.records.metric_key import MetricKey
 
-CO_PRIMARY = tuple(f"{way}_{metric}" for metric in ("R@10", "nDCG@10") for way in ("image_to_text", "text_to_image"))
 FAMILIES = {
     "Retrieval": ("retrieval", "abnormal"),
     "Retrieval, place and lesion type seen together in train": ("retrieval", "seen"),
@@ -65,7 +65,8 @@ class Family:
 def family_of(title: str, board: BenchmarkRecords, pool: str, n_resamples: int) -> Family:
     """The contrasts of a family; see FAMILIES."""
     own = methods_of(board)
-    keys = [f"{pool}/{metric}" for metric in CO_PRIMARY] if pool else task_keys(own.records)
+    keys = list(dict.fromkeys([*task_keys(own.records), *own.declared.co_primary]))
+    keys = list(dict.fromkeys(f"{pool}/{MetricKey.parse(key).metric}" for key in keys)) if pool else keys
     rows = {(a, b): (own.row(a), own.row(b)) for a, b in own.contrasts}
     pairs = [(a, b) for a, b in rows.values() if a and b and not a.hole and not b.hole]
     found = [one for key in keys for one in compare_pairs(own, pairs, key, n_resamples)]
@@ -123,8 +124,10 @@ def answers(families: Sequence[Family]) -> Iterator[str]:
     """The first two questions, a sentence each: a method against all that it was declared to be compared with."""
     method = families[0].board.contrasts[0][0]
     others = [b for a, b in families[0].board.contrasts if a == method]
-    asked = {f"{method}'s similarity help retrieval": families[:1], "it help what is read out of frozen features": []}
-    asked["it help what is read out of frozen features"] = [one for one in families if not one.joint]
+    asked = {
+        f"{method}'s similarity help retrieval": families[:1],
+        "it help what is read out of frozen features": [one for one in families if not one.joint],
+    }
     for question, some in asked.items():
         told = [
             (f"{b} in {family.title_of(keys)}", standing(ones, family.joint))
