@@ -18,13 +18,14 @@ from study_families import (
     sentences,
     targets_table,
 )
+from study_terms import dose_answer, term_answer, terms_family
 
 from leaderboards.figures import plots
 from leaderboards.pages.dose_page import dose_page
 from leaderboards.pages.tuning_block import tuning_block
-from leaderboards.scores.ablation_study import AblationStudy, studies_of
+from leaderboards.scores.ablation_study import study_of
 from leaderboards.scores.benchmark_records import BenchmarkRecords, read_boards
-from leaderboards.scores.dose_response import DOSES, DoseResponse, read_doses
+from leaderboards.scores.dose_response import DOSES, read_doses
 from leaderboards.tables.ablation_tables import ablation_table
 from leaderboards.tables.cells import Cell, Line, PageTable, Verdict
 from leaderboards.tables.difference_tables import declared_table
@@ -48,6 +49,10 @@ SUBJECTS = {
 N_RESAMPLES = 10_000
 ON_FIGURE = "Dot and 95 % interval over seeds and patients; filled where Holm's adjustment agrees; 0 dashed. "
 ON_FIGURE += "Grey: true differences that fewer than four of five such studies would find."
+TERMS = "Terms of S"
+ON_TERMS = "Settings are those tuned for the full method. The first table decides; p in the second is of one metric. "
+ON_TERMS += "selip_released is the study's own row, at settings tuned for itself."
+ON_DOSES = "What a dose is said to show takes every metric and Holm's steps over all doses, contrasts and metrics."
 LEVEL = "abnormal/image_to_text_R@10"
 
 
@@ -70,23 +75,25 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
         *(one for f in every for one in protocol_facts(f.board)),
         *commands,
     ]
-    figure = Picture(
-        "study", f"{method} minus each of what it is compared with", ON_FIGURE, partial(draw_differences, every, method)
-    )
+    draw = partial(draw_differences, tuple(every), method)
+    figure = Picture("study", f"{method} minus each of what it is compared with", ON_FIGURE, draw)
     blocks = [Block("The differences", figures=[figure])]
     blocks += [_block(one, n_resamples) for one in every]
+    told = list(answers(every))
     if (ablations / "leaderboard").is_dir():  # their runs are finished
-        blocks += map(_ablations, studies_of(read_boards(ablations)["retrieval"], n_resamples))
+        terms = terms_family(TERMS, read_boards(ablations)["retrieval"], every[0], n_resamples)
+        told.append(term_answer(terms))
+        every.append(terms)
+        blocks.append(_terms(terms, n_resamples))
     if (sweep / DOSES).is_file():
         found = read_doses(sweep, n_resamples)
         shown = [one for one in dose_page(found, n_resamples).blocks if not one.small]
-        blocks += [Block("Where it helps", dose_sentence(found)), *shown]
+        told.append(dose_answer(found))
+        blocks += [Block("Where it helps", ON_DOSES), *shown]
     tuning = tuning_block(board)
     blocks += [Block("Threats to validity", tables=[threats_table(board)]), *([tuning] if tuning else [])]
     blocks.append(Block("What each method was trained towards", tables=[targets_table(board)]))
-    verdicts = [
-        Verdict("plain", text) for text in [*answers(every), *(said for one in every for said in sentences(one))]
-    ]
+    verdicts = [Verdict("plain", text) for text in [*told, *(said for one in every for said in sentences(one))]]
     return Page(
         "study", "Study", "Does report similarity help?", board.synthetic, verdicts, list(dict.fromkeys(facts)), blocks
     )
@@ -97,22 +104,12 @@ def _block(family: Family, n_resamples: int) -> Block:
     return Block(family.title, tables=[declared_table(family.found, over), scores_table(family, n_resamples)])
 
 
-def _ablations(study: AblationStudy) -> Block:
-    lead = f"Settings are those tuned for {study.full_name} itself. One metric of four is tested: no claim rests on it."
-    return Block(f"Terms of {study.full_name}", lead, [ablation_table(study)])
-
-
-def dose_sentence(found: DoseResponse) -> str:
-    """Where the first contrast separates in every metric, if the positive control shows that it could be seen."""
-    a, b = found.sweep.contrasts[0]
-    if not found.can_judge:
-        return f"Cannot tell: the positive control, where {a} was to be above {b}, is not seen in every metric."
-    at = []
-    for one in found.sweep.doses:
-        ones = [c for key in found.keys if (c := found.of(one.folder, key, (a, b)))]
-        if ones and all(c.differs and c.gain.value > 0 for c in ones):
-            at.append(f"{one.factor}={one.dose}")
-    return f"The positive control is seen. {a} is above {b} in every metric at: {', '.join(at) or 'no dose'}."
+def _terms(family: Family, n_resamples: int) -> Block:
+    study = study_of(family.board, n_resamples)
+    over = f"{len(family.found) // len(family.keys)} changes and {len(family.keys)} metrics"
+    return Block(
+        family.title, ON_TERMS, [declared_table(family.found, over), *([ablation_table(study)] if study else [])]
+    )
 
 
 def threats_table(board: BenchmarkRecords) -> PageTable:

@@ -76,30 +76,54 @@ def family_of(title: str, board: BenchmarkRecords, pool: str, n_resamples: int) 
     return Family(title, own, keys, bool(pool), found, missing)
 
 
-def standing(ones: Sequence[Comparison], joint: bool) -> str:
-    """What a contrast says over metrics that a sentence takes all of, by the rule that the experiment declares."""
-    sides = {sign: [one for one in ones if one.differs and one.gain.value * sign > 0] for sign in (1, -1)}
-    little = joint and all(one.is_negligible for one in ones)
-    for sign, word in ((1, "above"), (-1, "below")):
-        if len(sides[sign]) == len(ones):
-            return f"{word}, by less than matters," if little else word
-    if little:
-        return "without a difference that matters from"
-    words = {1: "above", -1: "below"}
-    said = [f"{words[sign]} in {', '.join(one.metric for one in found)}" for sign, found in sides.items() if found]
-    return f"{' and '.join(said)} alone" if said else "not told from"
+@dataclass(frozen=True)
+class Standing:
+    """What a contrast says over metrics that a sentence takes all of, by the rule that the experiment declares.
+
+    Attributes:
+        above: Metrics in which it is above.
+        below: Metrics in which it is below.
+        n_metrics: How many there are.
+        is_little: True where no metric differs by what matters.
+    """
+
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    n_metrics: int
+    is_little: bool
+
+    @property
+    def side(self) -> str:
+        """The side on which every metric is, if there is one."""
+        sides = {"above": self.above, "below": self.below}
+        return next((side for side, metrics in sides.items() if len(metrics) == self.n_metrics), "")
+
+    def beside(self, others: str) -> str:
+        """Where it stands, as "above clip"."""
+        if self.side:
+            return f"{self.side}, by less than matters, {others}" if self.is_little else f"{self.side} {others}"
+        if self.is_little:
+            return f"without a difference that matters from {others}"
+        parts = {f"above {others}": self.above, f"below {others}": self.below}
+        said = [f"{words} in {', '.join(metrics)}" for words, metrics in parts.items() if metrics]
+        return f"{' and '.join(said)} alone" if said else f"not told from {others}"
+
+
+def standing(ones: Sequence[Comparison], joint: bool) -> Standing:
+    """Where a contrast stands; only metrics that are `joint` can say that a difference does not matter."""
+    above, below = (tuple(one.metric for one in ones if one.differs and one.gain.value * sign > 0) for sign in (1, -1))
+    return Standing(above, below, len(ones), joint and all(one.is_negligible for one in ones))
 
 
 def sentences(family: Family) -> Iterator[str]:
     """What the contrasts of a family say, those of one method and standing together."""
     for keys in family.sentences_of:
-        told: dict[str, dict[str, list[str]]] = {}
+        told: dict[tuple[str, Standing], list[str]] = {}
         for name in dict.fromkeys(one.name for one in family.found):
             ones = [one for one in family.found if one.name == name and one.key in keys]
             numbers = shown_difference(ones[0]) if len(ones) == 1 else _range(ones)
-            said = told.setdefault(ones[0].a, {}).setdefault(standing(ones, family.joint), [])
-            said.append(f"{ones[0].b} ({numbers})")
-        parts = [_told(a, word, ", ".join(b)) for a, by_word in told.items() for word, b in by_word.items()]
+            told.setdefault((ones[0].a, standing(ones, family.joint)), []).append(f"{ones[0].b} ({numbers})")
+        parts = [f"{a} is {stands.beside(', '.join(others))}" for (a, stands), others in told.items()]
         seen = sorted(one.smallest for one in family.found if one.key in keys)
         aim = sum(one <= MATTERS for one in seen)
         left = f" Not compared: {', '.join(family.missing)}." if family.missing else ""
@@ -108,11 +132,6 @@ def sentences(family: Family) -> Iterator[str]:
             f"{family.title_of(keys)}: {'; '.join(parts)}.{left} A true difference of {seen[0]:.3f} to {seen[-1]:.3f} "
             f"would be found with 80 % power before Holm's steps: {aim} of {len(seen)} comparisons reach {MATTERS}."
         )
-
-
-def _told(method: str, word: str, others: str) -> str:
-    side, _, metrics = word.partition(" in ")
-    return f"{method} is {side} {others} in {metrics}" if metrics else f"{method} is {word} {others}"
 
 
 def _range(ones: Sequence[Comparison]) -> str:
@@ -136,19 +155,22 @@ def answers(families: Sequence[Family]) -> Iterator[str]:
             for b in others
             if (ones := [one for one in family.found if (one.a, one.b) == (method, b) and one.key in keys])
         ]
-        won, lost = (
-            [name for name, word in told if word.startswith(side) and not word.endswith("alone")]
-            for side in ("above", "below")
-        )
-        lead = "Yes" if told and len(won) == len(told) else "These runs do not show it"
-        yield (
-            f"Does {question}? {lead}: of {len(told)} comparisons with {', '.join(others)}, {method} is above in "
-            f"{len(won)}{_named(won)} and below in {len(lost)}{_named(lost)}."
-        )
+        lead = "Yes" if told and len(of_side("above", told)) == len(told) else "These runs do not show it"
+        over = f"of {len(told)} comparisons with {', '.join(others)}"
+        yield f"Does {question}? {lead}: {over}, {method} is {counted(told)}."
 
 
-def _named(names: Sequence[str]) -> str:
-    return f" ({', '.join(names)})" if names else ""
+def of_side(side: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
+    """Names of what is "above" or "below" in every metric."""
+    return [name for name, stands in told if stands.side == side]
+
+
+def counted(told: Sequence[tuple[str, Standing]]) -> str:
+    """How many of some names and standings are above and below in every metric, and which."""
+    found = {side: of_side(side, told) for side in ("above", "below")}
+    return " and ".join(
+        f"{side} in {len(names)}" + (f" ({', '.join(names)})" if names else "") for side, names in found.items()
+    )
 
 
 def draw_differences(every: Sequence[Family], method: str) -> Figure:

@@ -116,27 +116,27 @@ def comparison(value, half, p_holm):
 @pytest.mark.parametrize(
     ("ones", "joint", "expected"),
     [
-        ([(0.1, 0.02, 0.001)] * 4, True, "above"),
-        ([(-0.1, 0.02, 0.001)] * 4, True, "below"),
-        ([(0.02, 0.005, 0.001)] * 4, True, "above, by less than matters,"),
-        ([(0.001, 0.005, 1.0)] * 4, True, "without a difference that matters from"),
-        ([(0.001, 0.005, 1.0)], False, "not told from"),
-        ([(0.001, 0.05, 1.0)] * 4, True, "not told from"),
-        ([(0.1, 0.02, 0.2)] * 4, True, "not told from"),
-        ([(0.1, 0.02, 0.001)] * 3 + [(0.02, 0.05, 1.0)], True, "above in m, m, m alone"),
-        ([(0.1, 0.02, 0.001), (-0.1, 0.02, 0.001)], True, "above in m and below in m alone"),
+        ([(0.1, 0.02, 0.001)] * 4, True, "above b"),
+        ([(-0.1, 0.02, 0.001)] * 4, True, "below b"),
+        ([(0.02, 0.005, 0.001)] * 4, True, "above, by less than matters, b"),
+        ([(0.001, 0.005, 1.0)] * 4, True, "without a difference that matters from b"),
+        ([(0.001, 0.005, 1.0)], False, "not told from b"),
+        ([(0.001, 0.05, 1.0)] * 4, True, "not told from b"),
+        ([(0.1, 0.02, 0.2)] * 4, True, "not told from b"),
+        ([(0.1, 0.02, 0.001)] * 3 + [(0.02, 0.05, 1.0)], True, "above b in m, m, m alone"),
+        ([(0.1, 0.02, 0.001), (-0.1, 0.02, 0.001)], True, "above b in m and below b in m alone"),
     ],
 )
 def test_the_rule_of_the_declaration_by_hand(page, ones, joint, expected):
     from study_families import standing
 
-    assert standing([comparison(*one) for one in ones], joint) == expected
+    assert standing([comparison(*one) for one in ones], joint).beside("b") == expected
 
 
 def test_of_errors_less_is_better(page):
     from study_families import standing
 
-    assert standing([replace(comparison(0.1, 0.02, 0.001), higher_is_better=False)] * 2, True) == "below"
+    assert standing([replace(comparison(0.1, 0.02, 0.001), higher_is_better=False)] * 2, True).side == "below"
 
 
 @pytest.mark.slow

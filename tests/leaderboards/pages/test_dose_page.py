@@ -15,25 +15,6 @@ from selip.system.errors import InputError
 FACTS = TuningFacts(
     cohort="x", seeds=(1000,), score="s", chosen="default", settings={}, edges=(), trials={"default": 0.4}
 )
-SEEDS = range(3)
-
-
-@pytest.fixture
-def sweep(tmp_path, factory):
-    """Makes a sweep whose doses have the given skills of selip beside clip's .9."""
-
-    def make(skills, control):
-        folders = {str(n): f"wordings={n}" for n in range(len(skills))}
-        for folder, skill in [*zip(folders.values(), skills, strict=True), ("positive_control", control)]:
-            for seed in SEEDS:
-                factory.add_run(tmp_path / "doses" / folder, "clip", seed, 60)
-                factory.add_run(tmp_path / "doses" / folder, "selip", seed, 60, skill=skill)
-        doses = [{"factor": "wordings", "dose": dose, "folder": folder} for dose, folder in folders.items()]
-        facts = {"name": "x", "summary": "", "doses": doses, "contrasts": [["selip", "clip"]]}
-        (tmp_path / "doses.json").write_text(json.dumps({**facts, "positive_control": ["wordings=8"]}))
-        return tmp_path
-
-    return make
 
 
 def said(folder):
@@ -54,7 +35,7 @@ def test_without_its_positive_control_a_sweep_cannot_judge(sweep):
 
 def test_a_gain_that_shuffled_similarity_has_too_is_none_of_structure(sweep, factory):
     folder = sweep([2.5], 2.5)
-    for seed in SEEDS:
+    for seed in range(3):
         factory.add_run(folder / "doses" / "positive_control", "shuffled_selip", seed, 60, skill=2.5)
     found = dose_page(read_doses(folder, 500), 500).verdicts[0]
     assert found.kind == "warn"
@@ -63,7 +44,7 @@ def test_a_gain_that_shuffled_similarity_has_too_is_none_of_structure(sweep, fac
 
 def test_a_tuned_sweep_says_what_was_tuned(sweep, factory):
     folder = sweep([2.5], 2.5)
-    for seed in SEEDS:
+    for seed in range(3):
         factory.add_run(folder / "doses" / "wordings=0", "clip_x2", seed, 60, tuning=FACTS)
     assert [block.title for block in dose_page(read_doses(folder, 100), 100).blocks][-1] == "Tuning"
 
