@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,19 @@ def sentence_embeddings(texts: Sequence[str], model: str = PACKAGED) -> npt.NDAr
     Raises:
         UnavailableError: When the model cannot be loaded here.
     """
-    encoder = _encoder(model)
     if not len(texts):
-        return np.zeros((0, encoder.get_embedding_dimension()), dtype=np.float32)
+        return np.zeros((0, _encoder(model).get_embedding_dimension()), dtype=np.float32)
     unique, position = np.unique(np.array(texts, dtype=str), return_inverse=True)
-    embeddings = encoder.encode(
-        unique.tolist(),
-        batch_size=BATCH_SIZE,
-        normalize_embeddings=True,
-        convert_to_numpy=True,
-        show_progress_bar=False,
+    return _encoded(tuple(unique.tolist()), model)[position]
+
+
+@lru_cache(maxsize=2)
+def _encoded(texts: tuple[str, ...], model: str) -> npt.NDArray[np.float32]:
+    """Kept for the next seed, which has the same texts; the second place is for the names of similarity tables."""
+    embeddings = _encoder(model).encode(
+        list(texts), batch_size=BATCH_SIZE, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
     )
-    return np.asarray(embeddings, dtype=np.float32)[position]
+    return np.asarray(embeddings, dtype=np.float32)
 
 
 @cache

@@ -55,3 +55,9 @@ def test_wrong_input_says_what_to_do(finished_run, tmp_path):
         selip.evaluate("module:mine.py:make", benchmarks=["retrieval"])
     with pytest.raises(InputError, match="not empty"):
         selip.evaluate("module:mine.py:make", tmp_path, out=finished_run)
+
+
+def test_train_is_of_one_model_and_refuses_folds(tmp_path):
+    with pytest.raises(InputError, match=r"folds=5.*selip run"):
+        selip.train("clip", tmp_path, tmp_path / "run", ["folds=5"])
+    assert not (tmp_path / "run").exists()

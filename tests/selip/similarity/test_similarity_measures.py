@@ -180,6 +180,15 @@ def test_embeddings_are_those_of_minilm_nearly_blind_to_the_side():
     np.testing.assert_allclose(embedding_cosine(clauses, clauses)[0, 1], max(cosine[0, 4], 0), atol=1e-5)
 
 
+def test_texts_of_another_seed_are_not_encoded_again(monkeypatch):
+    texts = ["at pons shows high signal", "at right putamen shows low signal", "at pons shows high signal"]
+    found = sentence_embeddings(texts)
+    monkeypatch.setattr("selip.similarity.sentence_embeddings._encoder", lambda model: pytest.fail("encoded again"))
+    np.testing.assert_array_equal(sentence_embeddings(texts[::-1]), found[::-1])
+    found[:] = 0
+    assert sentence_embeddings(texts).any(), "a caller's array is its own"
+
+
 def test_a_model_that_cannot_be_loaded_is_one_line():
     with pytest.raises(InputError, match=r"nobody/nothing.*without a hub use minilm") as error:
         sentence_embeddings(["a"], "nobody/nothing")
