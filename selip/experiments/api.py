@@ -81,9 +81,9 @@ def train(
     folder = cohort if isinstance(cohort, (Path, str)) else cohort.root
     grid = [f"cohort.path={folder}", "transfer=null", f"methods={method}", f"seeds=[{seed}]"]
     config = read_experiment(experiment_file(experiment), [*overrides, *grid])
-    check_names(config)
     if config.folds:
         raise InputError(f"got folds={config.folds}, and a model of each fold; take 'selip run', train is of one model")
+    check_names(config)
     from selip.experiments.run_directory import RunDirectory
     from selip.system.environment import launched_processes
 
