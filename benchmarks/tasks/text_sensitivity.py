@@ -15,6 +15,7 @@ from benchmarks.metrics.retrieval_metrics import ranked_rows
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.hard_negatives import swap_polarity, swap_side, win_rates
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
+from benchmarks.retrieval.text_parts import DENIAL, left_out, negated, parts_of
 from benchmarks.statistics.metric_summary import summarise, summarise_pool
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
@@ -50,8 +51,9 @@ def other_style(text: str) -> str:
 
 
 def other_order(text: str) -> str:
-    """Clauses in reverse order."""
-    return "; ".join(reversed(text.split("; ")))
+    """Clauses, or sentences of a plain report, in reverse order."""
+    found = parts_of(text.removesuffix("."))
+    return found.between.join(reversed(found.parts)) + "." * text.endswith(".")
 
 
 def _replaced(text: str, words: Mapping[str, str]) -> str:
@@ -61,7 +63,8 @@ def _replaced(text: str, words: Mapping[str, str]) -> str:
 REWRITINGS: Mapping[str, Rewriting] = {
     one.__name__: one for one in (synonyms, abbreviations, prefix, other_style, other_order)
 }
-SWAPS = {"side_swapped": swap_side, "signal_swapped": swap_polarity}
+SWAPS = {"side_swapped": swap_side, "signal_swapped": swap_polarity, "negated": negated}
+LEFT_OUT = {"finding_left_out": True, "filler_left_out": False}
 NOTES = {
     "rewritings": "; ".join(f"{name}: {(one.__doc__ or '').rstrip('.')}" for name, one in REWRITINGS.items()),
     "items": "abnormal volumes; a rewriting that does not change a text leaves it out of its pool",
@@ -69,9 +72,13 @@ NOTES = {
     "original: the same of the text itself; ties count against us",
     "rewritten": "each volume's mean over the rewritings that change its text",
     "cosine": "of a text with its rewriting",
-    "wins": "pools REWRITING_side_swapped and REWRITING_signal_swapped: share of volumes for which the rewritten text "
-    "has a higher cosine than the same with side or polarity swapped; balanced against the text prior as the hard "
-    "negatives of retrieval are, so that the commoner one scores 0.5",
+    "wins": "pools X_side_swapped, X_signal_swapped and X_negated, X a rewriting or the original: share of volumes for "
+    "which the text has a higher cosine than the same with side or polarity swapped, or with its findings denied "
+    f"('shows no', or '{DENIAL.strip()}' before a sentence); balanced against the text prior as the hard negatives of "
+    "retrieval are, so that the commoner one scores 0.5",
+    "left out": "finding_left_out: the text without one clause, or sentence, that says a finding, each in turn, mean; "
+    "filler_left_out: without one that says none; the words that matter are those whose loss costs MRR; of texts with "
+    "two parts at least",
     "chance": "exact expectation under a random ranking; wins: 0.5",
     "interval": "percentile bootstrap over patients with all their volumes",
 }
@@ -97,9 +104,14 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
     metrics: dict[str, Metric] = {}
     frames = []
     per = {name: rewritten_columns(items, volumes, bank, rewrite) for name, rewrite in REWRITINGS.items()}
-    overall = {key: _mean([columns[key] for columns in per.values()]) for key in next(iter(per.values()))}
-    for name, columns in ({"rewritten": overall} | per).items():
-        changed = np.isfinite(columns["MRR"])
+    groups = {"rewritten": list(per.values()), **{name: [columns] for name, columns in per.items()}}
+    for name, says_finding in LEFT_OUT.items():
+        places = range(max(len(left_out(text, says_finding)) for text in items["text"]))
+        ones = [partial(_without_one, says_finding, place) for place in places]
+        groups[name] = [rewritten_columns(items, volumes, bank, one) for one in ones]
+    for name, some in groups.items():
+        columns = {key: _mean([one[key] for one in some]) for key in next(iter(per.values()))} if some else {}
+        changed = np.isfinite(columns.get("MRR", np.empty(0)))
         if changed.any():
             kept = {key: values[changed] for key, values in columns.items()}
             found, frame = summarise_pool(name, items[changed], kept, options)
@@ -115,7 +127,14 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
 
 def _every(texts: set[str]) -> set[str]:
     swaps = {other for text in texts for swap in SWAPS.values() for other in swap(text)}
-    return {rewrite(text) for text in texts | swaps for rewrite in REWRITINGS.values()} | texts | swaps
+    shorter = {other for text in texts for says_finding in LEFT_OUT.values() for other in left_out(text, says_finding)}
+    return {rewrite(text) for text in texts | swaps for rewrite in REWRITINGS.values()} | texts | swaps | shorter
+
+
+def _without_one(says_finding: bool, place: int, text: str) -> str:
+    """The text without its part at a place among those that say a finding, or that say none; as it is without one."""
+    shorter = left_out(text, says_finding)
+    return shorter[place] if place < len(shorter) else text
 
 
 def _mean(columns: list[FloatArray]) -> FloatArray:
@@ -144,7 +163,7 @@ def swapped(
     items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, frequency: Counter[str]
 ) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
     """Per-item table and columns of every rewriting with every swap that changes a text."""
-    for name, rewrite in REWRITINGS.items():
+    for name, rewrite in {"original": str, **REWRITINGS}.items():
         for swap_name, swap in SWAPS.items():
             original = {rewrite(text): text for text in items["text"]}
             said = {rewrite(text): count for text, count in frequency.items()}
@@ -165,8 +184,8 @@ def _both(original: Mapping[str, str], rewrite: Rewriting, swap: Callable[[str],
 
 BENCHMARK = Benchmark(
     name="text_sensitivity",
-    summary="the same finding in other words, orders and styles, and side or polarity swapped in each of them",
-    protocol_version="1",
+    summary="the same finding in other words, orders and styles; side or polarity swapped, denied, a part left out",
+    protocol_version="2",
     source="behavioural tests of invariance and direction (CheckList, Ribeiro et al. 2020, arXiv:2005.04118)",
     score=score_subject,
     declared=Declared(

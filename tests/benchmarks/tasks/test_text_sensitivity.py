@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
+from benchmarks.retrieval.text_parts import left_out, negated
 from benchmarks.tasks.text_sensitivity import REWRITINGS, other_style, score, synonyms
+from selip.data.findings import is_normal
 from selip.system.errors import UnavailableError
 
 OPTIONS = ScoreOptions(n_resamples=50)
@@ -41,3 +44,35 @@ def test_rewritings_keep_the_finding():
 def test_only_normal_texts_are_refused(make_embeddings):
     with pytest.raises(UnavailableError, match="no abnormal text"):
         score(make_embeddings(normal_only=True), OPTIONS)
+
+
+REPORT = "Report: A lacune is seen in the right thalamus. No haemorrhage. Orbits normal."
+
+
+def test_parts_of_a_report_are_denied_or_left_out():
+    assert negated(TEXT) == ["at left thalamus shows no high signal; at right insula shows no low signal"]
+    assert negated(REPORT) == [
+        "Report: No evidence of the following: A lacune is seen in the right thalamus. No haemorrhage. Orbits normal."
+    ]
+    assert negated("No haemorrhage. Orbits normal.") == []
+    assert left_out(TEXT, True) == ["at right insula shows low signal", "at left thalamus shows high signal"]
+    assert left_out(TEXT, False) == left_out("at pons shows high signal", True) == []
+    assert left_out(REPORT, True) == ["No haemorrhage. Orbits normal."]
+    assert left_out(REPORT, False) == [REPORT.replace(" No haemorrhage.", ""), REPORT.replace(". Orbits normal.", "")]
+    assert REWRITINGS["other_order"](REPORT) == (
+        "Orbits normal. No haemorrhage. Report: A lacune is seen in the right thalamus."
+    )
+
+
+def test_a_clause_that_matters_costs_when_it_is_left_out_and_a_filler_does_not(make_embeddings):
+    plain = make_embeddings(60, volumes="perfect")
+    fillers = ". Orbits normal. No midline shift."
+    items = plain.items.assign(text=[text + fillers * (not is_normal(text)) for text in plain.items["text"]])
+    encode = plain.encode_text
+
+    def reading(texts):
+        return encode([re.sub(r"(\. Orbits normal|\. No midline shift|\.$)", "", text) for text in texts])
+
+    found = score(replace(plain, items=items, encode_text=reading), OPTIONS).metrics
+    assert found["filler_left_out/MRR"].value == found["filler_left_out/original"].value
+    assert found["finding_left_out/MRR"].value < found["finding_left_out/original"].value
