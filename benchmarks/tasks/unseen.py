@@ -1,4 +1,4 @@
-"""Unseen combinations and wordings: what train never paired, beside what it did, in one gallery."""
+"""Unseen combinations, wordings and anatomies: what train never had, beside what it did, in one gallery."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.retrieval.declaration import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.text_bank import check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_pool
+from selip.data.cohort import ANATOMY
 from selip.data.findings import Finding
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
@@ -28,6 +29,8 @@ NOTES = {
     "new_text": "volumes whose exact text train lacks; known_text: the others",
     "new_place_type": "volumes that show a lesion type at a region and side that train never has together, though "
     "it has each alone; known_place_type: all their findings are in train; volumes of unknown findings are in neither",
+    "new_anatomy": "volumes of heads that the cohort says train has none like, as wide ventricles without wide sulci; "
+    "known_anatomy: the others",
     "gap": "known less new, of patients who need not be the same; read their intervals",
     "edges": "a pool without a volume is left out, and said so",
     "ties": "count against us, at the same cosine to 1e-7",
@@ -54,7 +57,7 @@ def score(embeddings: Embeddings, train_findings: Sequence[Sequence[Finding]], o
     items = embeddings.items.iloc[rows].reset_index(drop=True)
     masks = dict(pools(items, embeddings, train_findings))
     if not any(masks[name].any() for name in masks if name.startswith("new_")):
-        raise UnavailableError("got no abnormal volume whose text or combination train lacks; take retrieval")
+        raise UnavailableError("got no abnormal volume whose text, combination or head train lacks; take retrieval")
     columns = _ranked(embeddings, items, rows)
     metrics: dict[str, Metric] = {}
     frames, notes = [], dict(NOTES)
@@ -84,6 +87,9 @@ def pools(
     new = [any(p not in pairs and p[0] in places and p[1] in types for p in some) for some in shown]
     yield "new_place_type", np.array(new, dtype=bool)
     yield "known_place_type", np.array([bool(some) and set(some) <= pairs for some in shown], dtype=bool)
+    if ANATOMY in items:
+        odd = (items[ANATOMY] != "").to_numpy(bool)
+        yield from (("new_anatomy", odd), ("known_anatomy", ~odd))
 
 
 def _ranked(embeddings: Embeddings, items: pd.DataFrame, rows: np.ndarray) -> dict[str, FloatArray]:
@@ -97,7 +103,7 @@ def _ranked(embeddings: Embeddings, items: pd.DataFrame, rows: np.ndarray) -> di
 
 BENCHMARK = Benchmark(
     name="unseen",
-    summary="retrieval of texts, and of places with lesion types, that train lacks, beside those that it has",
+    summary="retrieval of texts, of places with lesion types and of heads that train lacks, beside those that it has",
     protocol_version="1",
     source="compositional generalisation (Lake and Baroni 2018, arXiv:1711.00350), by retrieval",
     score=score_subject,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from selip.data.cohort import COMBINATION, Cohort, voxel_hash
+from selip.data.cohort import ANATOMY, COMBINATION, Cohort, voxel_hash
 from selip.data.findings import Finding
 from selip.data.states import COLUMN as STATE
 from selip.data.states import states_of
@@ -131,7 +131,7 @@ def embed_cohort(
     if not len(rows):
         raise InputError(f"got an empty {split} part in {cohort.root}; name a part with volumes, or --split all")
     table = cohort.volumes.iloc[rows]
-    own = [COMBINATION] if COMBINATION in table else []
+    own = [column for column in (COMBINATION, ANATOMY) if column in table]
     items = table[[*ITEM_COLUMNS, *own]].assign(**{STATE: states_of(table)}).reset_index(drop=True)
     encoder = _Remembering(model, cache, encoder_identity(model) if cache else "")
     spacing_mm = cohort.info.spacing_mm

@@ -16,13 +16,14 @@ from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ign
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
+from selip.cohorts.phantom.draws import odd_anatomy
 from selip.cohorts.phantom.patients import Points, Study, draw_studies
 from selip.cohorts.phantom.prevalence import held_out
 from selip.cohorts.phantom.profiles import Profile, resolve
 from selip.cohorts.phantom.regions import REGIONS, sides_of
 from selip.cohorts.phantom.render import render
 from selip.cohorts.phantom.study_reports import study_words
-from selip.data.cohort import COMBINATION, READ_FINDINGS, Cohort, CohortInfo
+from selip.data.cohort import ANATOMY, COMBINATION, READ_FINDINGS, Cohort, CohortInfo
 from selip.data.cohort_writer import CohortWriter
 from selip.data.findings import clauses_of, findings_to_json
 from selip.data.splits import assign_splits
@@ -145,8 +146,9 @@ def _splits(studies: Sequence[Study], dials: Profile, seed: int) -> dict[str, st
 
 def _more_columns(dials: Profile) -> dict[str, tuple[str, ...]]:
     """Columns of the tables beside those of every cohort."""
-    read = {"studies.csv": (READ_FINDINGS,), "volumes.csv": (STATE,)} if dials.is_read else {}
-    return read | ({"volumes.csv": (*read.get("volumes.csv", ()), COMBINATION)} if dials.held_out else {})
+    asked = {STATE: dials.is_read, COMBINATION: dials.held_out, ANATOMY: dials.odd_anatomies}
+    own = tuple(column for column, wanted in asked.items() if wanted)
+    return ({"studies.csv": (READ_FINDINGS,)} if dials.is_read else {}) | ({"volumes.csv": own} if own else {})
 
 
 def study_rows(study: Study, split: str, dials: Profile, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -170,6 +172,7 @@ def study_rows(study: Study, split: str, dials: Profile, seed: int) -> tuple[dic
             "text": text,
             STATE: ABNORMAL if clauses_of(words.said, contrast) else NORMAL,
             COMBINATION: _combination(study, contrast, unseen),
+            ANATOMY: odd_anatomy(study, dials, seed),
         }
         for contrast, text in words.texts.items()
     ]

@@ -53,6 +53,7 @@ class Profile:
         wordings: Ways to word a place and a signal, in texts and reports; 1 is the truth's.
         report_errors: Chance that a report of the train part leaves a finding out or names the other side.
         held_out: Share of the combinations of place and type that only the test part has; needs `test_patients`.
+        odd_anatomies: Share of the test part's patients with an anatomy that train lacks; needs `test_patients`.
         test_patients: Patients of the test part, beside `n_patients`, and the same ones however many those are; 0: a
             fifth of `n_patients`.
     """
@@ -91,6 +92,7 @@ class Profile:
     wordings: int = 1
     report_errors: float = 0.0
     held_out: float = 0.0
+    odd_anatomies: float = 0.0
     test_patients: int = 0
 
     @property
@@ -201,11 +203,12 @@ def _check(profile: Profile) -> None:
     for key in ("n_patients", "atlas_step_mm", "slice_samples", "max_findings", "wordings"):
         if numbers[key] < 1:
             raise InputError(f"got {key} {numbers[key]}; allowed: 1 or more")
-    for key in ("report_errors", "held_out"):
+    for key in ("report_errors", "held_out", "odd_anatomies"):
         if numbers[key] >= 1:
             raise InputError(f"got {key} {numbers[key]}; allowed: 0 or more and below 1")
-    if profile.held_out and not profile.test_patients:
-        raise InputError(f"got held_out {profile.held_out} without test_patients; give both, as test_patients=500")
+    for key in ("held_out", "odd_anatomies"):
+        if numbers[key] and not profile.test_patients:
+            raise InputError(f"got {key} {numbers[key]} without test_patients; give both, as test_patients=500")
     if not profile.contrasts:
         raise InputError(f"got no contrast; allowed: {', '.join(CONTRASTS)}; name at least one")
     if not kinds_shown(profile.contrasts, profile.regions, profile.lesion_types):

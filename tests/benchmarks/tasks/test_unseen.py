@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.benchmark import ScoreOptions
 from benchmarks.tasks.unseen import pools, score
+from selip.data.cohort import ANATOMY
 from selip.system.errors import UnavailableError
 
 OPTIONS = ScoreOptions(n_resamples=50)
@@ -43,6 +44,16 @@ def test_a_new_combination_has_parts_that_train_has(make_embeddings):
         if one.location != twin.location:
             assert masks["new_place_type"][row] == new
     assert masks["new_place_type"].any()
+
+
+def test_odd_heads_stand_beside_the_others_in_one_gallery(make_embeddings):
+    perfect = make_embeddings(60, volumes="perfect")
+    odd = np.arange(len(perfect.items)) % 3 == 0
+    items = perfect.items.assign(**{ANATOMY: np.where(odd, "long head", "")})
+    lost = replace(perfect, items=items, volumes=np.where(odd[:, None], make_embeddings(60).volumes, perfect.volumes))
+    found = score(replace(lost, train_texts=list(items["text"])), [], OPTIONS).metrics
+    assert found["known_anatomy/image_to_text_MRR"].value == 1
+    assert found["new_anatomy/image_to_text_MRR"].value < 2 * found["new_anatomy/image_to_text_MRR/chance"].value
 
 
 def test_nothing_new_is_refused(make_embeddings):

@@ -7,13 +7,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from selip.cohorts.phantom.draws import ANATOMIES, draw_pose, odd_anatomy
 from selip.cohorts.phantom.generate import build
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.prevalence import held_out, pick_kind, pick_region
 from selip.cohorts.phantom.profiles import resolve
 from selip.cohorts.phantom.regions import REGIONS, parts_of, sides_of
-from selip.data.cohort import COMBINATION, READ_FINDINGS
+from selip.data.cohort import ANATOMY, COMBINATION, READ_FINDINGS
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
 
@@ -61,9 +62,38 @@ def test_the_cohort_is_sound_and_says_what_is_new_in_test(hospital):
     assert hospital.info.findings_source == "truth+extracted"
 
 
-def test_a_held_out_share_needs_a_test_part_of_its_own():
-    with pytest.raises(InputError, match="without test_patients"):
-        resolve("quick", {"held_out": 0.2})
+@pytest.mark.parametrize("key", ["held_out", "odd_anatomies"])
+def test_a_held_out_share_needs_a_test_part_of_its_own(key):
+    with pytest.raises(InputError, match=f"{key} 0.2 without test_patients"):
+        resolve("quick", {key: 0.2})
+
+
+def test_odd_heads_are_of_test_alone_and_move_no_other_head():
+    usual, odd = (resolve("reports", {"n_patients": 40, "test_patients": 60, "odd_anatomies": n}) for n in (0, 0.5))
+    studies = draw_studies(odd, 1, NOWHERE)
+    named = {study.patient: odd_anatomy(study, odd, 1) for study in studies}
+    assert set(named.values()) == {*ANATOMIES, ""}
+    assert not any(named[patient] for patient in named if patient >= 60)
+    assert 0.3 < sum(map(bool, named.values())) / 60 < 0.6
+    for study in studies:
+        before, after = (draw_pose(study, profile, 1) for profile in (usual, odd))
+        moved = {
+            "wide ventricles": after.ventricles_mm > before.ventricles_mm + 4,
+            "wide sulci": after.sulci > before.sulci + 0.9,
+            "long head": np.ptp(after.control_mm[1]) < np.ptp(before.control_mm[1]) - 5,
+        }
+        assert [name for name, is_moved in moved.items() if is_moved] == [
+            name for name in [named[study.patient]] if name
+        ]
+
+
+def test_the_tables_name_odd_heads(tmp_path):
+    cohort = build("reports", 3, tmp_path / "odd", workers=1, n_patients=12, test_patients=30, odd_anatomies=0.5,
+                   shape=(16, 20, 8), spacing_mm=(11.2, 10.8, 20.0), slice_samples=1)  # fmt: skip
+    assert check_cohort(cohort.root) == []
+    odd = cohort.volumes[ANATOMY] != ""
+    assert odd.any()
+    assert set(cohort.volumes["split"][odd]) == {"test"}
 
 
 @pytest.mark.parametrize("dials", [{"report_errors": 1.0}, {"wordings": 0}, {"max_findings": 0}, {"tail": -1.0}])
