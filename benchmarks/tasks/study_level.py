@@ -1,8 +1,9 @@
-"""Retrieval of whole examinations: a study is all its volumes, its report all that they show."""
+"""Whole examinations: a study is all its volumes, its report all that they show, and a class is told of all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.labels import TaskData, load_tasks
+from benchmarks.classification.predictions import PARTS, POLICIES, Answers, score_answers
+from benchmarks.classification.probes import fit_linear, fitted, shortcut_references
+from benchmarks.classification.study_tasks import of_studies, study_task
 from benchmarks.metrics.retrieval_metrics import ranked_rows
 from benchmarks.retrieval.declaration import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.text_bank import check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_pool
+from benchmarks.tasks.zero_shot import class_cosines, class_probabilities, prompts_of, training_clauses
 from selip.data.findings import findings_text, parse_findings_text
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
@@ -25,7 +31,7 @@ from selip.system.arrays import FloatArray, IntArray
 from selip.system.errors import UnavailableError
 
 WEIGHTS = (0.0, 0.5, 1.0, 2.0)
-NOTES = {
+NOTES = {name: POLICIES[name] for name in ("majority", "metadata", "fit")} | {
     "items": "studies with an abnormal volume and two volumes at least; a study's text is the distinct clauses of its "
     "volumes in sorted order, of plain reports its distinct reports in a row",
     "mean": "a study is the mean of its volumes' embeddings, at unit length",
@@ -36,7 +42,10 @@ NOTES = {
     "alone, so that what X is worth is the difference; the gallery is theirs",
     "duplicates": "identical texts are one candidate, and one query with many positives",
     "ties": "count against us, at the same cosine to 1e-7",
-    "chance": "exact expectation under a random ranking of the same gallery",
+    "classes": "the one class that the volumes of a study have, abnormal where any is; several leave it out; read out "
+    "of the mean of all its volumes, features_linear as in linear_probe with all labels and zero_shot as in zero_shot; "
+    "of two volumes at least, and of classes with five patients at least in train and in test",
+    "chance": "exact expectation under a random ranking of the same gallery; of classes a uniform draw",
     "interval": "percentile bootstrap over patients with all their studies",
 }
 
@@ -51,13 +60,46 @@ class Studies(NamedTuple):
 
 
 def score_subject(subject: Subject, options: ScoreOptions) -> Score:
-    """Scores the scored part; val chooses the weights of contrasts.
+    """Scores the scored part; val chooses the weights of contrasts, and probes are fitted on train.
 
     Raises:
         UnavailableError: When there are fewer than two abnormal studies of two volumes.
     """
     can_choose = subject.split == "test" and len(subject.cohort.rows("val")) > 0
-    return score(subject.embeddings(), subject.embeddings("val") if can_choose else None, options)
+    found = score(subject.embeddings(), subject.embeddings("val") if can_choose else None, options)
+    if not can_choose or not len(subject.cohort.rows("train")):
+        return found
+    try:
+        tasks, told = load_tasks(subject, PARTS)
+    except UnavailableError as error:
+        return replace(found, notes={**found.notes, "classes": f"left out: {error}"})
+    metrics, frames, notes = dict(found.metrics), [found.per_item], {**found.notes, **told}
+    for volumes in (one for one in tasks if not one.task.is_transfer):
+        data = study_task(volumes, {part: subject.embeddings(part) for part in PARTS})
+        notes[f"task {volumes.task.name}"] = _sizes(data) if data else "left out: fewer than two classes of studies"
+        if data:
+            frame, own = score_answers(data, "test", [_answers(subject, data)], options)
+            metrics |= own
+            frames.append(frame)
+    return replace(found, metrics=metrics, per_item=pd.concat(frames, ignore_index=True), notes=notes)
+
+
+def _sizes(data: TaskData) -> str:
+    return f"{len(data.classes)} classes; studies: {', '.join(f'{n} {len(p.rows)}' for n, p in data.parts.items())}"
+
+
+def _answers(subject: Subject, data: TaskData) -> Answers:
+    """Probabilities by probe and by prompts, where every class has some, and from metadata and shares of classes."""
+    embedded = {part: subject.embeddings(part) for part in PARTS}
+    features = {part: of_studies(one.features, one, data.parts[part]) for part, one in embedded.items()}
+    models = {"features_linear": fitted(data, features, fit_linear).predict(features["test"])}
+    if prompts := prompts_of(data, training_clauses(subject)):
+        test = embedded["test"]
+        vectors = of_studies(test.volumes, test, data.parts["test"])
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        bank = text_bank(test, (one for classes in prompts for some in classes for one in some))
+        models["zero_shot"] = class_probabilities(subject, class_cosines(unit, bank, prompts).mean(axis=0))
+    return Answers(models, shortcut_references(subject, data, "test"))
 
 
 def score(embeddings: Embeddings, val: Embeddings | None, options: ScoreOptions) -> Score:
@@ -168,8 +210,8 @@ def ranked(studies: Studies, scores: FloatArray) -> dict[str, FloatArray]:
 
 BENCHMARK = Benchmark(
     name="study_level",
-    summary="find the report of a whole examination and the examination of a report; what a missing contrast costs",
-    protocol_version="1",
+    summary="a whole examination: its report, its classes by probe and prompt; what a missing contrast costs",
+    protocol_version="2",
     source="retrieval as in CLIP (arXiv:2103.00020), late fusion of contrasts; policies in the benchmark's notes",
     score=score_subject,
     declared=Declared(
@@ -180,6 +222,11 @@ BENCHMARK = Benchmark(
         headline_label="study → report MRR, mean of contrasts",
         also=(f"mean/{TEXT_TO_IMAGE}_MRR",),
         pools=("mean",),
-        words={f"{IMAGE_TO_TEXT}_MRR": "study → report MRR", f"{TEXT_TO_IMAGE}_MRR": "report → study MRR"},
+        words={
+            f"{IMAGE_TO_TEXT}_MRR": "study → report MRR",
+            f"{TEXT_TO_IMAGE}_MRR": "report → study MRR",
+            "features_linear_macro_auroc": "macro AUROC (linear probe)",
+            "zero_shot_macro_auroc": "macro AUROC (zero-shot)",
+        },
     ),
 )

@@ -39,10 +39,9 @@ VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "s
 TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
-COMBINATION = "combination"
-"""Optional column of volumes.csv: "seen" or "unseen", as train has its lesion types in their places."""
-ANATOMY = "anatomy"
-"""Optional column of volumes.csv: what is odd about a head as train has none, "" for the others."""
+COMBINATION, ANATOMY = "combination", "anatomy"
+"""Optional columns of volumes.csv: whether train has its lesion types in their places, "seen" or "unseen"; a head's
+oddity that train lacks, or ""."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest

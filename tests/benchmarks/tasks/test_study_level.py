@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.tasks.study_level import learned_weights, mean_scores, ranked, score, studies_of, study_text
+from benchmarks.classification.labels import load_tasks
+from benchmarks.classification.predictions import PARTS
+from benchmarks.classification.study_tasks import of_studies, study_task
+from benchmarks.tasks.study_level import (
+    learned_weights,
+    mean_scores,
+    ranked,
+    score,
+    score_subject,
+    studies_of,
+    study_text,
+)
 from selip.system.errors import UnavailableError
+from tests.benchmarks.toy_subject import TYPES, toy_cohort, toy_subject
 
 OPTIONS = ScoreOptions(n_resamples=50)
 HEADLINE = "mean/image_to_text_MRR"
@@ -64,3 +76,54 @@ def test_the_text_of_a_study():
 def test_a_single_contrast_is_refused(make_embeddings):
     with pytest.raises(UnavailableError, match="fewer than two"):
         score(make_embeddings(contrasts=("T1",)), None, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return toy_cohort(360, contrasts=("FLAIR", "T1"))
+
+
+def test_classes_of_studies_perfect_and_random(cohort):
+    text = toy_subject("text", cohort)
+
+    def scored(kind):
+        own = toy_subject(kind, cohort)._known
+        known = {key: replace(one, features=own[key].features) for key, one in text._known.items()}
+        return score_subject(replace(text, _known=known), OPTIONS)
+
+    perfect, random = scored("perfect"), scored("random")
+    for task in ("abnormal", "lesion_type", "lobe", "side"):
+        assert perfect.metrics[f"{task}/features_linear_macro_auroc"].value > 0.99
+        blind = random.metrics[f"{task}/features_linear_macro_auroc"]
+        assert blind.lower <= random.metrics[f"{task}/features_linear_macro_auroc/chance"].value <= blind.upper
+    assert perfect.metrics["lobe/zero_shot_macro_auroc"].value > 0.9
+    assert perfect.metrics["side/zero_shot_macro_auroc"].value > 0.9
+
+
+def test_a_study_has_the_class_of_its_volumes_and_is_abnormal_where_any_is(cohort):
+    subject = toy_subject("perfect", cohort)
+    embedded = {part: subject.embeddings(part) for part in PARTS}
+    tasks = {one.task.name: one for one in load_tasks(subject, PARTS)[0]}
+    for name in ("abnormal", "lesion_type"):
+        found, volumes = study_task(tasks[name], embedded), tasks[name].parts["test"]
+        studies = embedded["test"].items["study_id"].to_numpy(object)
+        own = {}
+        for row, label in zip(volumes.rows, volumes.labels, strict=True):
+            own.setdefault(studies[row], set()).add(tasks[name].classes[label])
+        expected = {
+            study: "abnormal" if name == "abnormal" and "abnormal" in names else next(iter(names))
+            for study, names in own.items()
+            if (name == "abnormal" or len(names) == 1) and (studies == study).sum() > 1
+        }
+        part = found.parts["test"]
+        assert {s: found.classes[n] for s, n in zip(part.items["item_id"], part.labels, strict=True)} == expected
+        means = of_studies(embedded["test"].features, embedded["test"], part)
+        for study, mean in zip(part.items["item_id"], means, strict=True):
+            np.testing.assert_allclose(mean, embedded["test"].features[studies == study].mean(axis=0), atol=1e-6)
+
+
+def test_a_cohort_of_one_class_has_retrieval_alone(cohort):
+    labelled = toy_cohort(60, types={"infarct": TYPES["infarct"]}, normal=0.0)
+    found = score_subject(toy_subject("text", labelled), OPTIONS)
+    assert "left out" in found.notes["task abnormal"]
+    assert HEADLINE in found.metrics
