@@ -40,8 +40,7 @@ TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
 COMBINATION, ANATOMY = "combination", "anatomy"
-"""Optional columns of volumes.csv: whether train has its lesion types in their places, "seen" or "unseen"; a head's
-oddity that train lacks, or ""."""
+"""Optional columns of volumes.csv: if train has these types in these places, "seen" or "unseen"; what is odd of a head."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
