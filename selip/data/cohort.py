@@ -40,7 +40,7 @@ TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
 COMBINATION, ANATOMY = "combination", "anatomy"
-"""Optional columns of volumes.csv: if train has these types in these places, "seen" or "unseen"; what is odd of a head."""
+"""Optional columns of volumes.csv: "seen" or "unseen", as train has types in places; what is odd of a head."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest
