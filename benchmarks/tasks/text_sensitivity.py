@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.metrics.retrieval_metrics import ranked_rows
+from benchmarks.retrieval.declaration import TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.hard_negatives import swap_polarity, swap_side, win_rates
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
@@ -77,8 +78,9 @@ NOTES = {
     f"('shows no', or '{DENIAL.strip()}' before a sentence); balanced against the text prior as the hard negatives of "
     "retrieval are, so that the commoner one scores 0.5",
     "left out": "finding_left_out: the text without one clause, or sentence, that says a finding, each in turn, mean; "
-    "filler_left_out: without one that says none; the words that matter are those whose loss costs MRR; of texts with "
-    "two parts at least",
+    "filler_left_out: without one that says none; of texts with two parts at least. text_to_image_MRR: its volumes "
+    "among all, beside that of the text as it is: the words that matter are those whose loss costs; in a gallery of "
+    "texts a shorter one may be near to every volume",
     "chance": "exact expectation under a random ranking; wins: 0.5",
     "interval": "percentile bootstrap over patients with all their volumes",
 }
@@ -108,10 +110,10 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
     for name, says_finding in LEFT_OUT.items():
         places = range(max(len(left_out(text, says_finding)) for text in items["text"]))
         ones = [partial(_without_one, says_finding, place) for place in places]
-        groups[name] = [rewritten_columns(items, volumes, bank, one) for one in ones]
+        groups[name] = [shortened_columns(items, volumes, bank, one) for one in ones]
     for name, some in groups.items():
-        columns = {key: _mean([one[key] for one in some]) for key in next(iter(per.values()))} if some else {}
-        changed = np.isfinite(columns.get("MRR", np.empty(0)))
+        columns = {key: _mean([one[key] for one in some]) for key in (some[0] if some else ())}
+        changed = np.isfinite(columns.get("cosine", np.empty(0)))
         if changed.any():
             kept = {key: values[changed] for key, values in columns.items()}
             found, frame = summarise_pool(name, items[changed], kept, options)
@@ -155,6 +157,25 @@ def rewritten_columns(
     after = ranked_rows(replaced, own)
     columns = {"MRR": after["MRR"], "MRR/chance": after["MRR/chance"], "original": found["MRR"],
                "cosine": cosine[label].astype(np.float64)}  # fmt: skip
+    return _where_changed(columns, texts, others, label)
+
+
+def shortened_columns(
+    items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, shorten: Rewriting
+) -> dict[str, FloatArray]:
+    """Text to image MRR (n,) of shorter texts with chance, that of the original, and the cosine; NaN where unchanged."""
+    texts, label = np.unique(items["text"].to_numpy(object), return_inverse=True)
+    own, others = np.arange(len(texts))[:, None] == label, [shorten(text) for text in texts]
+    found, after = (ranked_rows(stepped(bank.of(some), volumes), own) for some in (texts, others))
+    columns = {f"{TEXT_TO_IMAGE}_MRR": after["MRR"][label], f"{TEXT_TO_IMAGE}_MRR/chance": after["MRR/chance"][label],
+               "original": found["MRR"][label],
+               "cosine": np.vecdot(bank.of(texts), bank.of(others))[label].astype(np.float64)}  # fmt: skip
+    return _where_changed(columns, texts, others, label)
+
+
+def _where_changed(
+    columns: Mapping[str, FloatArray], texts: Sequence[str], others: Sequence[str], label: np.ndarray
+) -> dict[str, FloatArray]:
     changed = np.array([other != text for other, text in zip(others, texts, strict=True)])[label]
     return {name: np.where(changed, values, np.nan) for name, values in columns.items()}
 
@@ -163,7 +184,8 @@ def swapped(
     items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, frequency: Counter[str]
 ) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
     """Per-item table and columns of every rewriting with every swap that changes a text."""
-    for name, rewrite in {"original": str, **REWRITINGS}.items():
+    ways: dict[str, Rewriting] = {"original": str, **REWRITINGS}
+    for name, rewrite in ways.items():
         for swap_name, swap in SWAPS.items():
             original = {rewrite(text): text for text in items["text"]}
             said = {rewrite(text): count for text, count in frequency.items()}
@@ -185,7 +207,7 @@ def _both(original: Mapping[str, str], rewrite: Rewriting, swap: Callable[[str],
 BENCHMARK = Benchmark(
     name="text_sensitivity",
     summary="the same finding in other words, orders and styles; side or polarity swapped, denied, a part left out",
-    protocol_version="2",
+    protocol_version="3",
     source="behavioural tests of invariance and direction (CheckList, Ribeiro et al. 2020, arXiv:2005.04118)",
     score=score_subject,
     declared=Declared(
@@ -196,6 +218,10 @@ BENCHMARK = Benchmark(
         headline_label="image → rewritten text MRR, abnormal volumes",
         pools=("rewritten",),
         floors={"chance": "chance", "majority": "commoner text"},
-        words={"original": "MRR of the original", "cosine": "cosine with the original"},
+        words={
+            f"{TEXT_TO_IMAGE}_MRR": "text → image MRR",
+            "original": "MRR of the original",
+            "cosine": "cosine with the original",
+        },
     ),
 )
