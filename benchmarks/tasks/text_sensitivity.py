@@ -163,7 +163,7 @@ def rewritten_columns(
 def shortened_columns(
     items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, shorten: Rewriting
 ) -> dict[str, FloatArray]:
-    """Text to image MRR (n,) of shorter texts with chance, that of the original, and the cosine; NaN where unchanged."""
+    """Text to image MRR (n,) of shorter texts with chance, that of the original, the cosine; NaN where unchanged."""
     texts, label = np.unique(items["text"].to_numpy(object), return_inverse=True)
     own, others = np.arange(len(texts))[:, None] == label, [shorten(text) for text in texts]
     found, after = (ranked_rows(stepped(bank.of(some), volumes), own) for some in (texts, others))
