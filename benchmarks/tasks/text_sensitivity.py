@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -174,7 +174,7 @@ def shortened_columns(
 
 
 def _where_changed(
-    columns: Mapping[str, FloatArray], texts: Sequence[str], others: Sequence[str], label: np.ndarray
+    columns: Mapping[str, FloatArray], texts: Iterable[str], others: Iterable[str], label: np.ndarray
 ) -> dict[str, FloatArray]:
     changed = np.array([other != text for other, text in zip(others, texts, strict=True)])[label]
     return {name: np.where(changed, values, np.nan) for name, values in columns.items()}
