@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from study_clinic import clinic_block
 from study_families import (
     FAMILIES,
     Family,
@@ -25,7 +26,8 @@ from leaderboards.pages.dose_page import dose_page
 from leaderboards.pages.tuning_block import tuning_block
 from leaderboards.scores.ablation_study import study_of
 from leaderboards.scores.benchmark_records import BenchmarkRecords, read_boards
-from leaderboards.scores.dose_response import DOSES, read_doses
+from leaderboards.scores.dose_response import read_doses
+from leaderboards.scores.paired_differences import ranked
 from leaderboards.tables.ablation_tables import ablation_table
 from leaderboards.tables.cells import Cell, Line, PageTable, Verdict
 from leaderboards.tables.difference_tables import declared_table
@@ -49,6 +51,9 @@ SUBJECTS = {
 N_RESAMPLES = 10_000
 ON_FIGURE = "Dot and 95 % interval over seeds and patients; filled where Holm's adjustment agrees; 0 dashed. "
 ON_FIGURE += "Grey: true differences that fewer than four of five such studies would find."
+FINISHED = "leaderboard"
+"""What a run directory has when all its runs are done."""
+NOT_YET = "Does it help at some dose? Not known yet: the sweep is not finished."
 TERMS = "Terms of S"
 ON_TERMS = "Settings are those tuned for the full method. The first table decides; p in the second is of one metric. "
 ON_TERMS += "selip_released is the study's own row, at settings tuned for itself."
@@ -80,16 +85,19 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
     blocks = [Block("The differences", figures=[figure])]
     blocks += [_block(one, n_resamples) for one in every]
     told = list(answers(every))
-    if (ablations / "leaderboard").is_dir():  # their runs are finished
+    if (ablations / FINISHED).is_dir():
         terms = terms_family(TERMS, read_boards(ablations)["retrieval"], every[0], n_resamples)
         told.append(term_answer(terms))
         every.append(terms)
         blocks.append(_terms(terms, n_resamples))
-    if (sweep / DOSES).is_file():
+    if (sweep / FINISHED).is_dir():
         found = read_doses(sweep, n_resamples)
-        shown = [one for one in dose_page(found, n_resamples).blocks if not one.small]
         told.append(dose_answer(found))
-        blocks += [Block("Where it helps", ON_DOSES), *shown]
+        blocks.append(Block("Where it helps", ON_DOSES))
+        blocks += [one for one in dose_page(found, n_resamples).blocks if not one.small]
+    else:
+        told.append(NOT_YET)
+    blocks += _of_fewer_seeds(boards.values(), board, n_resamples)
     tuning = tuning_block(board)
     blocks += [Block("Threats to validity", tables=[threats_table(board)]), *([tuning] if tuning else [])]
     blocks.append(Block("What each method was trained towards", tables=[targets_table(board)]))
@@ -102,6 +110,11 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
 def _block(family: Family, n_resamples: int) -> Block:
     over = f"{len(family.board.contrasts)} contrasts and {len(family.keys)} metrics"
     return Block(family.title, tables=[declared_table(family.found, over), scores_table(family, n_resamples)])
+
+
+def _of_fewer_seeds(boards: Iterable[BenchmarkRecords], study: BenchmarkRecords, n_resamples: int) -> list[Block]:
+    fewer = [one for one in boards if len(one.seeds) < len(study.seeds)]
+    return [clinic_block(fewer, [row.label for row in ranked(study, LEVEL)], n_resamples)] if fewer else []
 
 
 def _terms(family: Family, n_resamples: int) -> Block:

@@ -14,6 +14,7 @@ from selip.records.record_files import read_records
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "leaderboards" / "records"
 QUICK, ABLATION, STUDY = RECORDS / "quick", RECORDS / "ablation", RECORDS / "study"
+TERMS = RECORDS / "study-ablations"
 FAMILIES = ("retrieval", "classification", "segmentation", "overall")
 KEY = "abnormal/image_to_text_R@10"
 
@@ -68,6 +69,7 @@ def test_untrained_towers_are_at_chance(records):
     [
         *((QUICK, page) for page in FAMILIES),
         (ABLATION, "ablation"),
+        pytest.param(TERMS, "ablation", marks=pytest.mark.slow),
         *(pytest.param(STUDY, page, marks=pytest.mark.slow) for page in FAMILIES),
     ],
 )
