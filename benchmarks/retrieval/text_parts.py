@@ -1,59 +1,80 @@
-"""Parts of a text, clauses or sentences: which of them say a finding, and the text with one left out or all denied."""
+"""What a text says: its facts, its findings affirmed or denied in one form, and the text without one of its parts."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
-from selip.data.findings import parse_findings_text
+from selip.data.findings import SIDES, Clause, parse_findings_text
 from selip.reports.extraction.extractor import extract
+from selip.reports.extraction.lexicon import lexicon, sentences
 
-DENIAL = "No evidence of the following: "
-_CLAUSE = re.compile(r"at [^.]+? shows [^.]+")
-_BETWEEN = re.compile(r"(?<=[\w)])\.\s+(?=[A-Z])")
-_LABEL = re.compile(r"^(\w+: )?")
-
-
-class Parts(NamedTuple):
-    """Parts of a text in order, and what stands between them."""
-
-    parts: tuple[str, ...]
-    between: str
-
-    def without(self, place: int) -> str:
-        """The text without the part at `place`."""
-        return self.between.join(self.parts[:place] + self.parts[place + 1 :])
+SaidFact = tuple[str, str, str]
+"""Place, side, and signal; of a plain report the lesion type in its stead."""
+_ENDS = " ;,\n"
 
 
-def parts_of(text: str) -> Parts:
-    """The clauses of a text, or the sentences of a plain report."""
-    clauses = text.split("; ")
-    if all(map(_CLAUSE.fullmatch, clauses)):
-        return Parts(tuple(clauses), "; ")
-    return Parts(tuple(_BETWEEN.split(text)), ". ")
-
-
-def left_out(text: str, says_finding: bool) -> list[str]:
-    """The text without each of its parts that says a finding, or says none; none where it is the only part."""
-    found = parts_of(text)
-    places = [place for place, part in enumerate(found.parts) if _says_finding(part) == says_finding]
-    return [found.without(place) for place in places] if len(found.parts) > 1 else []
-
-
-def negated(text: str) -> list[str]:
-    """The text with all that it finds denied: "shows no high signal", or DENIAL before each sentence of a finding."""
-    found = parts_of(text)
-    denied = [_denied(part) if _says_finding(part) else part for part in found.parts]
-    return [found.between.join(denied)] if denied != list(found.parts) else []
-
-
-def _denied(part: str) -> str:
-    if _CLAUSE.fullmatch(part):
-        return part.replace(" shows ", " shows no ", 1)
-    return _LABEL.sub(rf"\1{DENIAL}", part, count=1)
+def clauses_of_text(text: str) -> tuple[Clause, ...]:
+    """The clauses of a text that is nothing else, none of a plain report."""
+    clauses = parse_findings_text(text)
+    return clauses if all(clause.location for clause in clauses) else ()
 
 
 @lru_cache(maxsize=2**16)
-def _says_finding(part: str) -> bool:
-    return bool(extract(part).lesions) or any(clause.location for clause in parse_findings_text(part))
+def facts_of(text: str) -> frozenset[SaidFact]:
+    """All facts that a text states."""
+    if clauses := clauses_of_text(text):
+        return frozenset((_place(clause), clause.side, clause.tag) for clause in clauses)
+    findings = (finding for lesion in extract(text).lesions for finding in lesion.findings())
+    return frozenset((one.region, one.side, one.lesion_type) for one in findings)
+
+
+def _place(clause: Clause) -> str:
+    return " ".join(word for word in clause.location.lower().split() if word not in SIDES)
+
+
+def affirmed(text: str) -> str:
+    """The findings that are read of a text, "left thalamus: high signal."; clauses stay, "" where nothing is read."""
+    return text if clauses_of_text(text) else "; ".join(f"{place}: {what}" for place, what in _said(text))
+
+
+def denied(text: str) -> str:
+    """`affirmed` with each finding denied, which differs from it in the word "no" alone."""
+    if clauses := clauses_of_text(text):
+        return "; ".join(f"at {one.location} shows no {one.signal}" for one in clauses)
+    return "; ".join(f"{place}: no {what}" for place, what in _said(text))
+
+
+def _said(text: str) -> list[tuple[str, str]]:
+    """Places and what is seen there, the lesion type or else the signal without its rim, in sorted order."""
+    found = set()
+    for lesion in extract(text).lesions:
+        what = lesion.lesion_type or next(iter(lesion.signals.values()), "").partition(" with ")[0]
+        found |= {(one.location, what) for one in lesion.findings() if what and lesion.places}
+    return sorted(found)
+
+
+def left_out(text: str, says_finding: bool) -> list[str]:
+    """The text without each sentence, or part of one up to a semicolon, that says a finding, or that says none.
+
+    A finding counts where its place is said no more without it: a summary that repeats it keeps it. None for a text of
+    which nothing is read.
+    """
+    places = _places(text)
+    found = []
+    for part, shorter in _shortened(text) if places else ():
+        lost = places - _places(shorter)
+        if shorter and (bool(lost) if says_finding else not (lost or _places(part))):
+            found.append(shorter)
+    return found
+
+
+def _places(text: str) -> frozenset[tuple[str, str]]:
+    return frozenset(fact[:2] for fact in facts_of(text))
+
+
+def _shortened(text: str) -> Iterator[tuple[str, str]]:
+    """Each part of a text, and the text without it."""
+    starts = [sentence.found[0].start() for sentence in sentences(text, lexicon("en"))]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield text[start:end].strip(_ENDS), (text[:start] + text[end:]).strip(_ENDS)

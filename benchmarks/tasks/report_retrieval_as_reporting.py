@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,9 @@ import pandas as pd
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.text_bank import check_embeddings, text_bank
+from benchmarks.retrieval.text_parts import SaidFact, facts_of
 from benchmarks.statistics.metric_summary import summarise_pool
-from selip.data.findings import SIDES, Clause, is_normal, parse_findings_text
+from selip.data.findings import is_normal
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
@@ -23,8 +23,6 @@ from selip.reports.extraction.extractor import extract
 from selip.system.arrays import FloatArray
 from selip.system.errors import UnavailableError
 
-Fact = tuple[str, str, str]
-"""Place, side, and signal; of a plain report the lesion type in its stead."""
 SCORES = ("f1", "precision", "recall")
 NOTES = {
     "answer": "the distinct training text with the highest cosine; of ties (to 1e-7) the one with the lowest F1",
@@ -73,26 +71,12 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
     return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | {"candidates": f"{len(texts)} texts; {unread}"})
 
 
-@lru_cache(maxsize=1 << 16)
-def facts_of(text: str) -> frozenset[Fact]:
-    """All facts that a text states."""
-    clauses = parse_findings_text(text)
-    if all(clause.location for clause in clauses):
-        return frozenset((_place(clause), clause.side, clause.tag) for clause in clauses)
-    findings = (finding for lesion in extract(text).lesions for finding in lesion.findings())
-    return frozenset((one.region, one.side, one.lesion_type) for one in findings)
-
-
 def is_read(text: str) -> bool:
     """True of a text that has facts, or is known to deny them."""
     return bool(facts_of(text)) or is_normal(text) or extract(text).normal
 
 
-def _place(clause: Clause) -> str:
-    return " ".join(word for word in clause.location.lower().split() if word not in SIDES)
-
-
-def overlaps(truth: Sequence[frozenset[Fact]], answers: Sequence[frozenset[Fact]]) -> dict[str, FloatArray]:
+def overlaps(truth: Sequence[frozenset[SaidFact]], answers: Sequence[frozenset[SaidFact]]) -> dict[str, FloatArray]:
     """SCORES (n, m) of each answer for each truth."""
     place = {fact: number for number, fact in enumerate(sorted(set().union(*truth, *answers)))}
     a, b = (_members(sets, place) for sets in (truth, answers))
@@ -102,7 +86,7 @@ def overlaps(truth: Sequence[frozenset[Fact]], answers: Sequence[frozenset[Fact]
     return {name: np.divide(shared, size, out=none.copy(), where=size > 0) for name, size in sizes.items()}
 
 
-def _members(sets: Sequence[frozenset[Fact]], place: dict[Fact, int]) -> FloatArray:
+def _members(sets: Sequence[frozenset[SaidFact]], place: dict[SaidFact, int]) -> FloatArray:
     table = np.zeros((len(sets), len(place)))
     for row, facts in enumerate(sets):
         table[row, [place[fact] for fact in facts]] = 1

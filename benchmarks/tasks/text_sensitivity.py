@@ -14,9 +14,9 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.metrics.retrieval_metrics import ranked_rows
 from benchmarks.retrieval.declaration import TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
-from benchmarks.retrieval.hard_negatives import swap_polarity, swap_side, win_rates
+from benchmarks.retrieval.hard_negatives import Wins, swap_polarity, swap_side, win_rates
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
-from benchmarks.retrieval.text_parts import DENIAL, left_out, negated, parts_of
+from benchmarks.retrieval.text_parts import affirmed, clauses_of_text, denied, left_out
 from benchmarks.statistics.metric_summary import summarise, summarise_pool
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
@@ -53,8 +53,9 @@ def other_style(text: str) -> str:
 
 def other_order(text: str) -> str:
     """Clauses, or sentences of a plain report, in reverse order."""
-    found = parts_of(text.removesuffix("."))
-    return found.between.join(reversed(found.parts)) + "." * text.endswith(".")
+    between = "; " if clauses_of_text(text) else ". "
+    parts = text.removesuffix(".").split(between)
+    return between.join(reversed(parts)) + "." * text.endswith(".")
 
 
 def _replaced(text: str, words: Mapping[str, str]) -> str:
@@ -64,7 +65,7 @@ def _replaced(text: str, words: Mapping[str, str]) -> str:
 REWRITINGS: Mapping[str, Rewriting] = {
     one.__name__: one for one in (synonyms, abbreviations, prefix, other_style, other_order)
 }
-SWAPS = {"side_swapped": swap_side, "signal_swapped": swap_polarity, "negated": negated}
+SWAPS = {"side_swapped": swap_side, "signal_swapped": swap_polarity}
 LEFT_OUT = {"finding_left_out": True, "filler_left_out": False}
 NOTES = {
     "rewritings": "; ".join(f"{name}: {(one.__doc__ or '').rstrip('.')}" for name, one in REWRITINGS.items()),
@@ -73,14 +74,14 @@ NOTES = {
     "original: the same of the text itself; ties count against us",
     "rewritten": "each volume's mean over the rewritings that change its text",
     "cosine": "of a text with its rewriting",
-    "wins": "pools X_side_swapped, X_signal_swapped and X_negated, X a rewriting or the original: share of volumes for "
-    "which the text has a higher cosine than the same with side or polarity swapped, or with its findings denied "
-    f"('shows no', or '{DENIAL.strip()}' before a sentence); balanced against the text prior as the hard negatives of "
-    "retrieval are, so that the commoner one scores 0.5",
-    "left out": "finding_left_out: the text without one clause, or sentence, that says a finding, each in turn, mean; "
-    "filler_left_out: without one that says none; of texts with two parts at least. text_to_image_MRR: its volumes "
-    "among all, beside that of the text as it is: the words that matter are those whose loss costs; in a gallery of "
-    "texts a shorter one may be near to every volume",
+    "wins": "pools REWRITING_side_swapped and REWRITING_signal_swapped: share of volumes for which the rewritten text "
+    "has a higher cosine than the same with side or polarity swapped; balanced against the text prior as the hard "
+    "negatives of retrieval are, so that the commoner one scores 0.5, or what majority says where train has one alone",
+    "negated": "wins of the findings that are read of a text, each as 'left thalamus: high signal' (clauses as they "
+    "are), against the same with 'no' before what is seen; a text of which nothing is read is left out",
+    "left out": "finding_left_out: the text without one sentence, or part of one up to a semicolon, so that a place is "
+    "said no more, each in turn, mean; filler_left_out: without one that says no finding. text_to_image_MRR: its "
+    "volumes among all, beside that of the text as it is; a finding is longer than a filler: its loss is of both",
     "chance": "exact expectation under a random ranking; wins: 0.5",
     "interval": "percentile bootstrap over patients with all their volumes",
 }
@@ -104,7 +105,7 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
         raise UnavailableError("got no abnormal text that a rewriting changes; use a cohort of clauses or reports")
     volumes, bank = embeddings.volumes[rows], text_bank(embeddings, _every(set(items["text"])))
     metrics: dict[str, Metric] = {}
-    frames = []
+    frames, notes = [], dict(NOTES)
     per = {name: rewritten_columns(items, volumes, bank, rewrite) for name, rewrite in REWRITINGS.items()}
     groups = {"rewritten": list(per.values()), **{name: [columns] for name, columns in per.items()}}
     for name, says_finding in LEFT_OUT.items():
@@ -114,22 +115,24 @@ def score(embeddings: Embeddings, options: ScoreOptions) -> Score:
     for name, some in groups.items():
         columns = {key: _mean([one[key] for one in some]) for key in (some[0] if some else ())}
         changed = np.isfinite(columns.get("cosine", np.empty(0)))
+        notes[f"pool {name}"] = f"{changed.sum()} volumes" if changed.any() else "left out: no volume"
         if changed.any():
             kept = {key: values[changed] for key, values in columns.items()}
             found, frame = summarise_pool(name, items[changed], kept, options)
             metrics |= found
             frames.append(frame)
     frequency = Counter(embeddings.train_texts)
-    for table, columns in swapped(items, volumes, bank, frequency):
+    for table, columns in (*swapped(items, volumes, bank, frequency), *negated(items, volumes, bank, frequency)):
         found = summarise(table, columns, options)
         metrics |= {f"{table['pool'].iloc[0]}/{key}": metric for key, metric in found.items()}
         frames.append(table.assign(wins=columns["wins"]))
-    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES)
+    return Score(metrics, pd.concat(frames, ignore_index=True), notes)
 
 
 def _every(texts: set[str]) -> set[str]:
     swaps = {other for text in texts for swap in SWAPS.values() for other in swap(text)}
     shorter = {other for text in texts for says_finding in LEFT_OUT.values() for other in left_out(text, says_finding)}
+    shorter |= {other for text in texts for other in (affirmed(text), denied(text)) if other}
     return {rewrite(text) for text in texts | swaps for rewrite in REWRITINGS.values()} | texts | swaps | shorter
 
 
@@ -184,20 +187,34 @@ def swapped(
     items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, frequency: Counter[str]
 ) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
     """Per-item table and columns of every rewriting with every swap that changes a text."""
-    ways: dict[str, Rewriting] = {"original": str, **REWRITINGS}
-    for name, rewrite in ways.items():
+    for name, rewrite in REWRITINGS.items():
         for swap_name, swap in SWAPS.items():
             original = {rewrite(text): text for text in items["text"]}
             said = {rewrite(text): count for text, count in frequency.items()}
-            found = win_rates(
-                partial(_both, original, rewrite, swap), [rewrite(text) for text in items["text"]], volumes, bank,
-                Counter(said),
-            )  # fmt: skip
-            if len(found.rows):
-                table = items.iloc[found.rows].rename(columns={"volume_id": "item_id"}).reset_index(drop=True)
-                table = table[["item_id", "patient_id", "contrast", "site", "text"]].assign(weight=found.weight)
-                table.insert(0, "pool", f"{name}_{swap_name}")
-                yield table, {"wins": found.won, "wins/chance": np.full(len(table), 0.5), "wins/majority": found.prior}
+            edit = partial(_both, original, rewrite, swap)
+            texts = [rewrite(text) for text in items["text"]]
+            yield from _won(f"{name}_{swap_name}", items, win_rates(edit, texts, volumes, bank, Counter(said)))
+
+
+def negated(
+    items: pd.DataFrame, volumes: np.ndarray, bank: TextBank, frequency: Counter[str]
+) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
+    """Per-item table and columns of the findings of each text against their denial."""
+    against = {affirmed(text): denied(text) for text in items["text"]}
+    said: Counter[str] = Counter()
+    for text, count in frequency.items():
+        said[affirmed(text)] += count
+    texts = [affirmed(text) for text in items["text"]]
+    found = win_rates(lambda text: [against[text]] if against[text] else [], texts, volumes, bank, said)
+    yield from _won("negated", items, found)
+
+
+def _won(pool: str, items: pd.DataFrame, found: Wins) -> Iterator[tuple[pd.DataFrame, dict[str, FloatArray]]]:
+    if len(found.rows):
+        table = items.iloc[found.rows].rename(columns={"volume_id": "item_id"}).reset_index(drop=True)
+        table = table[["item_id", "patient_id", "contrast", "site", "text"]].assign(weight=found.weight)
+        table.insert(0, "pool", pool)
+        yield table, {"wins": found.won, "wins/chance": np.full(len(table), 0.5), "wins/majority": found.prior}
 
 
 def _both(original: Mapping[str, str], rewrite: Rewriting, swap: Callable[[str], list[str]], text: str) -> list[str]:
@@ -207,7 +224,7 @@ def _both(original: Mapping[str, str], rewrite: Rewriting, swap: Callable[[str],
 BENCHMARK = Benchmark(
     name="text_sensitivity",
     summary="the same finding in other words, orders and styles; side or polarity swapped, denied, a part left out",
-    protocol_version="3",
+    protocol_version="4",
     source="behavioural tests of invariance and direction (CheckList, Ribeiro et al. 2020, arXiv:2005.04118)",
     score=score_subject,
     declared=Declared(

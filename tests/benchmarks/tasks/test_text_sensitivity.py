@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.retrieval.text_parts import left_out, negated
+from benchmarks.retrieval.text_parts import affirmed, denied, left_out
 from benchmarks.tasks.text_sensitivity import REWRITINGS, other_style, score, synonyms
+from selip.cohorts.phantom.lesions import KINDS
 from selip.data.findings import is_normal
+from selip.reports.extraction.extractor import extract
 from selip.system.errors import UnavailableError
 
 OPTIONS = ScoreOptions(n_resamples=50)
@@ -46,22 +48,53 @@ def test_only_normal_texts_are_refused(make_embeddings):
         score(make_embeddings(normal_only=True), OPTIONS)
 
 
-REPORT = "Report: A lacune is seen in the right thalamus. No haemorrhage. Orbits normal."
+REPORT = (
+    "Report: A lacune is seen in the right thalamus. No haemorrhage. Orbits normal. In summary, lacune, right thalamus."
+)
+SEEN = sorted({sign.phrase for kind in KINDS.values() for sign in kind.signs.values()} | {*KINDS})
+DOUBLE = "At left insula high signal; in the pons low signal with high rim. No mass."
 
 
-def test_parts_of_a_report_are_denied_or_left_out():
-    assert negated(TEXT) == ["at left thalamus shows no high signal; at right insula shows no low signal"]
-    assert negated(REPORT) == [
-        "Report: No evidence of the following: A lacune is seen in the right thalamus. No haemorrhage. Orbits normal."
-    ]
-    assert negated("No haemorrhage. Orbits normal.") == []
+def test_findings_are_affirmed_and_denied_in_one_form():
+    assert affirmed(TEXT) == TEXT
+    assert denied(TEXT) == "at left thalamus shows no high signal; at right insula shows no low signal"
+    assert (affirmed(REPORT), denied(REPORT)) == ("right thalamus: lacune", "right thalamus: no lacune")
+    assert denied(DOUBLE) == "left insula: no high signal; pons: no low signal"
+    assert affirmed("No haemorrhage. Orbits normal.") == denied("Orbits normal.") == ""
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_what_is_denied_is_not_read_any_more(what):
+    place = "left cerebral hemisphere"
+    said = f"There is {what} in the {place}."
+    if affirmed(said):
+        assert extract(affirmed(said)).lesions
+        assert not extract(denied(said)).lesions
+
+
+def test_a_finding_is_left_out_where_it_is_said_no_more():
     assert left_out(TEXT, True) == ["at right insula shows low signal", "at left thalamus shows high signal"]
-    assert left_out(TEXT, False) == left_out("at pons shows high signal", True) == []
-    assert left_out(REPORT, True) == ["No haemorrhage. Orbits normal."]
-    assert left_out(REPORT, False) == [REPORT.replace(" No haemorrhage.", ""), REPORT.replace(". Orbits normal.", "")]
-    assert REWRITINGS["other_order"](REPORT) == (
-        "Orbits normal. No haemorrhage. Report: A lacune is seen in the right thalamus."
+    assert left_out(TEXT, False) == []
+    assert left_out("at pons shows high signal", True) == []
+    assert left_out(REPORT, True) == [], "the summary repeats it"
+    assert left_out(REPORT, False) == [REPORT.replace(" No haemorrhage.", ""), REPORT.replace(" Orbits normal.", "")]
+    assert left_out(DOUBLE, True) == [
+        "in the pons low signal with high rim. No mass.",
+        "At left insula high signal; No mass.",
+    ]
+    assert left_out("Der Thalamus links ist hell. Keine Blutung.", False) == [], "nothing is read"
+    assert (
+        REWRITINGS["other_order"](DOUBLE)
+        == "No mass. At left insula high signal; in the pons low signal with high rim."
     )
+
+
+def test_a_model_that_hears_no_wins_and_one_that_does_not_is_at_the_prior(make_embeddings):
+    plain = make_embeddings(60, volumes="perfect")
+    assert score(plain, OPTIONS).metrics["negated/wins"].value == 1
+    encode = plain.encode_text
+    deaf = replace(plain, encode_text=lambda texts: encode([text.replace("shows no ", "shows ") for text in texts]))
+    assert score(deaf, OPTIONS).metrics["negated/wins"].value == 0, "a tie is no win"
 
 
 def test_a_clause_that_matters_costs_when_it_is_left_out_and_a_filler_does_not(make_embeddings):
