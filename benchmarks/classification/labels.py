@@ -9,7 +9,7 @@ is an item of none but declared ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,8 +66,12 @@ class TaskData:
     parts: dict[str, Part]
 
 
+Named = Callable[[Task, Cohort, str], pd.DataFrame]
+"""Task, cohort and part to items with the name of their class; see `named_items`."""
+
+
 def load_tasks(
-    subject: Subject, parts: Sequence[str], tasks: Sequence[Task] | None = None
+    subject: Subject, parts: Sequence[str], tasks: Sequence[Task] | None = None, named: Named | None = None
 ) -> tuple[list[TaskData], dict[str, str]]:
     """The tasks that the cohorts of `subject` allow, and notes of what is in them and what is left out.
 
@@ -75,6 +79,7 @@ def load_tasks(
         subject: What is scored.
         parts: Parts to label, the scored one last.
         tasks: Tasks to look for; None for all, those that the cohort declares last.
+        named: Names the items of a part, as `named_items`, which does for volumes.
 
     Raises:
         InputError: When no task is left.
@@ -82,7 +87,8 @@ def load_tasks(
     found, notes = [], {}
     for task in (*TASKS, *own_tasks(subject.cohort)) if tasks is None else tasks:
         cohort = subject.transfer if task.is_transfer else subject.cohort
-        data, notes[f"task {task.name}"] = load_task(task, cohort, parts) if cohort else (None, "left out: no cohort")
+        loaded = load_task(task, cohort, parts, named) if cohort else (None, "left out: no cohort")
+        data, notes[f"task {task.name}"] = loaded
         found += [data] if data else []
     if not found:
         reasons = "; ".join(f"{name}: {note}" for name, note in notes.items())
@@ -90,22 +96,25 @@ def load_tasks(
     return found, notes
 
 
-def load_task(task: Task, cohort: Cohort, parts: Sequence[str]) -> tuple[TaskData | None, str]:
+def load_task(
+    task: Task, cohort: Cohort, parts: Sequence[str], named: Named | None = None
+) -> tuple[TaskData | None, str]:
     """A task with its items, None when it cannot be scored, and a note either way; see `load_tasks`.
 
     A class with fewer than MIN_PATIENTS patients in train (where it is asked for) or in the scored part is left out; of
     a cohort in folds one with fewer than twice as many in all of it, so that each fold has the same classes.
     """
-    named = {part: named_items(task, cohort, part) for part in parts}
+    named = named or named_items
+    items = {part: named(task, cohort, part) for part in parts}
     counted = [
-        named[part].groupby("label")["patient_id"].nunique() for part in parts if part != "val" or part == parts[-1]
+        items[part].groupby("label")["patient_id"].nunique() for part in parts if part != "val" or part == parts[-1]
     ]
     if cohort.fold:
-        counted = [named_items(task, cohort, "all").groupby("label")["patient_id"].nunique() // 2]
-    seen = task.classes or tuple(sorted(set().union(*(set(items["label"]) for items in named.values()))))
+        counted = [named(task, cohort, "all").groupby("label")["patient_id"].nunique() // 2]
+    seen = task.classes or tuple(sorted(set().union(*(set(some["label"]) for some in items.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
     note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes])
-    kept = {part: _part(items[items["label"].isin(classes)], classes) for part, items in named.items()}
+    kept = {part: _part(some[some["label"].isin(classes)], classes) for part, some in items.items()}
     if len(classes) < 2 or not all(len(part.rows) for part in kept.values()):
         return None, f"left out: fewer than two classes, or an empty part{note}"
     sizes = ", ".join(f"{name} {len(p.rows)} of {p.items['patient_id'].nunique()}" for name, p in kept.items())
@@ -141,6 +150,18 @@ def _part(items: pd.DataFrame, classes: Sequence[str]) -> Part:
 
 def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
     """Items of one part with the name of their class; `row` is their row among the volumes of that part."""
+    items, studies = items_of(task, cohort, part)
+    if task.column:
+        told = studies[task.column].to_numpy(object)
+        fits = items["contrast"].isin(task.contrasts or [*items["contrast"]]).to_numpy() & (told != "")
+        return items.assign(label=told)[fits]
+    labels = [None if one.state == UNKNOWN else task.label(one) for one in shown_of(cohort, part, studies)]
+    items["label"] = np.array(labels, dtype=object)
+    return items[items["label"].notna()]
+
+
+def items_of(task: Task, cohort: Cohort, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All volumes of one part as items without a label, and the row of their study beside each."""
     volumes = cohort.volumes.iloc[cohort.rows(part)].reset_index(drop=True)
     studies = cohort.studies.set_index("study_id").loc[volumes["study_id"]]
     items = volumes.rename(columns={"volume_id": "item_id"})[list(ITEM_COLUMNS)]
@@ -151,15 +172,14 @@ def named_items(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
         told = studies[column].reset_index(drop=True)
         items[column] = told if column.startswith(LABEL) else pd.to_numeric(told, errors="coerce")
     items["row"] = np.arange(len(items))
-    if task.column:
-        told = studies[task.column].to_numpy(object)
-        fits = items["contrast"].isin(task.contrasts or [*items["contrast"]]).to_numpy() & (told != "")
-        return items.assign(label=told)[fits]
-    states = states_of(volumes)
-    shown = map(_shown, items["text"], items["contrast"], studies["findings"], studies["labels"], states)
-    labels = [None if volume.state == UNKNOWN else task.label(volume) for volume in shown]
-    items["label"] = np.array(labels, dtype=object)
-    return items[items["label"].notna()]
+    return items, studies
+
+
+def shown_of(cohort: Cohort, part: str, studies: pd.DataFrame) -> list[Shown]:
+    """What is known of each volume of a part, whose studies stand beside them."""
+    volumes = cohort.volumes.iloc[cohort.rows(part)]
+    facts = (volumes["text"], volumes["contrast"], studies["findings"], studies["labels"], states_of(volumes))
+    return [_shown(*one) for one in zip(*facts, strict=True)]
 
 
 @lru_cache(maxsize=1 << 16)  # every task of every benchmark asks of the same volumes

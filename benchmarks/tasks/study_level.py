@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.benchmark import Benchmark, Score, ScoreOptions
+from benchmarks.classification.class_tasks import TASKS, own_tasks
 from benchmarks.classification.labels import TaskData, load_tasks
-from benchmarks.classification.predictions import PARTS, POLICIES, Answers, score_answers
-from benchmarks.classification.probes import fit_linear, fitted, shortcut_references
-from benchmarks.classification.study_tasks import of_studies, study_task
+from benchmarks.classification.predictions import PARTS, POLICIES, Answers, majority, score_answers
+from benchmarks.classification.probes import fit_linear, fitted, metadata_vectors
+from benchmarks.classification.study_tasks import named_studies, of_studies
 from benchmarks.metrics.retrieval_metrics import ranked_rows
 from benchmarks.retrieval.declaration import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
@@ -31,7 +32,7 @@ from selip.system.arrays import FloatArray, IntArray
 from selip.system.errors import UnavailableError
 
 WEIGHTS = (0.0, 0.5, 1.0, 2.0)
-NOTES = {name: POLICIES[name] for name in ("majority", "metadata", "fit")} | {
+NOTES = {name: POLICIES[name] for name in ("majority", "fit")} | {
     "items": "studies with an abnormal volume and two volumes at least; a study's text is the distinct clauses of its "
     "volumes in sorted order, of plain reports its distinct reports in a row",
     "mean": "a study is the mean of its volumes' embeddings, at unit length",
@@ -42,9 +43,9 @@ NOTES = {name: POLICIES[name] for name in ("majority", "metadata", "fit")} | {
     "alone, so that what X is worth is the difference; the gallery is theirs",
     "duplicates": "identical texts are one candidate, and one query with many positives",
     "ties": "count against us, at the same cosine to 1e-7",
-    "classes": "the one class that the volumes of a study have, abnormal where any is; several leave it out; read out "
-    "of the mean of all its volumes, features_linear as in linear_probe with all labels and zero_shot as in zero_shot; "
-    "of two volumes at least, and of classes with five patients at least in train and in test",
+    "classes": "of studies with two volumes at least, by all that any of their volumes shows, abnormal where any is; "
+    "read out of the mean of their volumes, features_linear as in linear_probe with all labels and zero_shot as in "
+    "zero_shot; beside them metadata, which hold the contrasts that a study has, and the shares of classes in train",
     "chance": "exact expectation under a random ranking of the same gallery; of classes a uniform draw",
     "interval": "percentile bootstrap over patients with all their studies",
 }
@@ -68,24 +69,20 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     can_choose = subject.split == "test" and len(subject.cohort.rows("val")) > 0
     found = score(subject.embeddings(), subject.embeddings("val") if can_choose else None, options)
     if not can_choose or not len(subject.cohort.rows("train")):
-        return found
+        return replace(found, notes={**found.notes, "classes": "left out: they take train, val and test"})
     try:
-        tasks, told = load_tasks(subject, PARTS)
+        tasks, told = load_tasks(
+            subject, PARTS, [*(one for one in TASKS if not one.is_transfer), *own_tasks(subject.cohort)], named_studies
+        )
     except UnavailableError as error:
         return replace(found, notes={**found.notes, "classes": f"left out: {error}"})
-    metrics, frames, notes = dict(found.metrics), [found.per_item], {**found.notes, **told}
-    for volumes in (one for one in tasks if not one.task.is_transfer):
-        data = study_task(volumes, {part: subject.embeddings(part) for part in PARTS})
-        notes[f"task {volumes.task.name}"] = _sizes(data) if data else "left out: fewer than two classes of studies"
-        if data:
-            frame, own = score_answers(data, "test", [_answers(subject, data)], options)
-            metrics |= own
-            frames.append(frame)
-    return replace(found, metrics=metrics, per_item=pd.concat(frames, ignore_index=True), notes=notes)
-
-
-def _sizes(data: TaskData) -> str:
-    return f"{len(data.classes)} classes; studies: {', '.join(f'{n} {len(p.rows)}' for n, p in data.parts.items())}"
+    metrics, frames = dict(found.metrics), [found.per_item]
+    for data in tasks:
+        frame, scored = score_answers(data, "test", [_answers(subject, data)], options)
+        metrics |= scored
+        frames.append(frame)
+    told = {name: note.replace("volumes of patients", "studies of patients") for name, note in told.items()}
+    return replace(found, metrics=metrics, per_item=pd.concat(frames, ignore_index=True), notes={**found.notes, **told})
 
 
 def _answers(subject: Subject, data: TaskData) -> Answers:
@@ -99,7 +96,9 @@ def _answers(subject: Subject, data: TaskData) -> Answers:
         unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         bank = text_bank(test, (one for classes in prompts for some in classes for one in some))
         models["zero_shot"] = class_probabilities(subject, class_cosines(unit, bank, prompts).mean(axis=0))
-    return Answers(models, shortcut_references(subject, data, "test"))
+    known = metadata_vectors(data)
+    beside = {"metadata": fitted(data, known, fit_linear).predict(known["test"]), "majority": majority(data, "test")}
+    return Answers(models, beside)
 
 
 def score(embeddings: Embeddings, val: Embeddings | None, options: ScoreOptions) -> Score:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.benchmark import ScoreOptions
-from benchmarks.classification.labels import load_tasks
+from benchmarks.classification.class_tasks import TASKS
+from benchmarks.classification.labels import load_tasks, named_items
 from benchmarks.classification.predictions import PARTS
-from benchmarks.classification.study_tasks import of_studies, study_task
+from benchmarks.classification.study_tasks import named_studies, of_studies
 from benchmarks.tasks.study_level import (
     learned_weights,
     mean_scores,
@@ -18,6 +19,7 @@ from benchmarks.tasks.study_level import (
     studies_of,
     study_text,
 )
+from selip.data.findings import NORMAL_TEXT, Finding, findings_from_json, findings_to_json
 from selip.system.errors import UnavailableError
 from tests.benchmarks.toy_subject import TYPES, toy_cohort, toy_subject
 
@@ -100,26 +102,54 @@ def test_classes_of_studies_perfect_and_random(cohort):
     assert perfect.metrics["side/zero_shot_macro_auroc"].value > 0.9
 
 
-def test_a_study_has_the_class_of_its_volumes_and_is_abnormal_where_any_is(cohort):
+def shown(cohort, names, signals):
+    """The cohort with a second finding, of an own type and place, that the named studies show in some contrasts."""
+    studies = cohort.studies.copy()
+    second = Finding("tumour", "pons", "midline", signals)
+    for row in np.flatnonzero(studies["study_id"].isin(names)):
+        studies.loc[row, "findings"] = findings_to_json([*findings_from_json(studies["findings"][row]), second])
+    return replace(cohort, studies=studies)
+
+
+def test_a_study_shows_what_any_of_its_volumes_does(cohort):
+    tasks = {task.name: task for task in TASKS}
+    for name in ("abnormal", "lesion_type", "side"):
+        found = named_studies(tasks[name], cohort, "test").set_index("item_id")
+        volumes = named_items(tasks[name], cohort, "test")
+        studies = cohort.volumes.set_index("volume_id")["study_id"][volumes["item_id"]]
+        for study, labels in volumes.groupby(studies.to_numpy(object))["label"]:
+            expected = "abnormal" if name == "abnormal" and "abnormal" in set(labels) else labels.iloc[0]
+            assert found["label"][study] == expected
+        assert set(found["contrast"]) == {"FLAIR + T1"}
+
+
+def test_a_study_of_several_classes_has_none_though_one_volume_shows_one(cohort):
+    task = next(task for task in TASKS if task.name == "lesion_type")
+    before = named_studies(task, cohort, "test")
+    names = list(before["item_id"][:5])
+    after = named_studies(task, shown(cohort, names, {"FLAIR": "high signal"}), "test")
+    assert set(before["item_id"]) - set(after["item_id"]) == set(names)
+    volumes = named_items(task, shown(cohort, names, {"FLAIR": "high signal"}), "test")
+    assert any(item.startswith(f"{names[0]}_") for item in volumes["item_id"]), "a volume of it still has one class"
+
+
+def test_a_study_with_a_volume_of_unknown_state_is_not_called_normal(cohort):
+    task = next(task for task in TASKS if task.name == "abnormal")
+    normal = named_studies(task, cohort, "test")
+    name = normal["item_id"][normal["label"] == "normal"].iloc[0]
+    states = np.where((cohort.volumes["study_id"] == name) & (cohort.volumes["contrast"] == "T1"), "unknown", "normal")
+    states = np.where(cohort.volumes["text"] == NORMAL_TEXT, states, "abnormal")
+    told = replace(cohort, volumes=cohort.volumes.assign(state=states))
+    assert name not in set(named_studies(task, told, "test")["item_id"])
+
+
+def test_vectors_of_a_study_are_the_mean_of_all_its_volumes(cohort):
     subject = toy_subject("perfect", cohort)
-    embedded = {part: subject.embeddings(part) for part in PARTS}
-    tasks = {one.task.name: one for one in load_tasks(subject, PARTS)[0]}
-    for name in ("abnormal", "lesion_type"):
-        found, volumes = study_task(tasks[name], embedded), tasks[name].parts["test"]
-        studies = embedded["test"].items["study_id"].to_numpy(object)
-        own = {}
-        for row, label in zip(volumes.rows, volumes.labels, strict=True):
-            own.setdefault(studies[row], set()).add(tasks[name].classes[label])
-        expected = {
-            study: "abnormal" if name == "abnormal" and "abnormal" in names else next(iter(names))
-            for study, names in own.items()
-            if (name == "abnormal" or len(names) == 1) and (studies == study).sum() > 1
-        }
-        part = found.parts["test"]
-        assert {s: found.classes[n] for s, n in zip(part.items["item_id"], part.labels, strict=True)} == expected
-        means = of_studies(embedded["test"].features, embedded["test"], part)
-        for study, mean in zip(part.items["item_id"], means, strict=True):
-            np.testing.assert_allclose(mean, embedded["test"].features[studies == study].mean(axis=0), atol=1e-6)
+    data = load_tasks(subject, PARTS, None, named_studies)[0][0]
+    test, part = subject.embeddings("test"), data.parts["test"]
+    means, studies = of_studies(test.features, test, part), test.items["study_id"].to_numpy(object)
+    for study, mean in zip(part.items["item_id"], means, strict=True):
+        np.testing.assert_allclose(mean, test.features[studies == study].mean(axis=0), atol=1e-6)
 
 
 def test_a_cohort_of_one_class_has_retrieval_alone(cohort):
