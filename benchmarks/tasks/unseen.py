@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from benchmarks.retrieval.declaration import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from benchmarks.retrieval.gallery_ranking import stepped
 from benchmarks.retrieval.text_bank import check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_pool
-from selip.data.cohort import ANATOMY
+from selip.data.cohort import ANATOMY, USUAL
 from selip.data.findings import Finding
 from selip.data.states import ABNORMAL, states_of
 from selip.models.embeddings import Embeddings
@@ -30,7 +31,8 @@ NOTES = {
     "new_place_type": "volumes that show a lesion type at a region and side that train never has together, though "
     "it has each alone; known_place_type: all their findings are in train; volumes of unknown findings are in neither",
     "new_anatomy": "volumes of heads that the cohort says train has none like, as wide ventricles without wide sulci; "
-    "known_anatomy: the others",
+    "known_anatomy: usual ones; heads of atrophy, which are never odd, are in neither; of a model that was trained on "
+    "another cohort nobody knows",
     "gap": "known less new, of patients who need not be the same; read their intervals",
     "edges": "a pool without a volume is left out, and said so",
     "ties": "count against us, at the same cosine to 1e-7",
@@ -47,7 +49,10 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     """
     own = subject.trained_on or subject.cohort
     studies = own.studies["study_id"][own.studies["split"] == "train"]
-    return score(subject.embeddings(), list(own.known_findings(studies).values()), options)
+    embeddings = subject.embeddings()
+    if subject.trained_on is not None:
+        embeddings = replace(embeddings, items=embeddings.items.drop(columns=ANATOMY, errors="ignore"))
+    return score(embeddings, list(own.known_findings(studies).values()), options)
 
 
 def score(embeddings: Embeddings, train_findings: Sequence[Sequence[Finding]], options: ScoreOptions) -> Score:
@@ -88,8 +93,8 @@ def pools(
     yield "new_place_type", np.array(new, dtype=bool)
     yield "known_place_type", np.array([bool(some) and set(some) <= pairs for some in shown], dtype=bool)
     if ANATOMY in items:
-        odd = (items[ANATOMY] != "").to_numpy(bool)
-        yield from (("new_anatomy", odd), ("known_anatomy", ~odd))
+        usual, atrophic = ((items[ANATOMY] == name).to_numpy(bool) for name in (USUAL, ""))
+        yield from (("new_anatomy", ~usual & ~atrophic), ("known_anatomy", usual))
 
 
 def _ranked(embeddings: Embeddings, items: pd.DataFrame, rows: np.ndarray) -> dict[str, FloatArray]:

@@ -39,8 +39,8 @@ VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "s
 TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
-COMBINATION, ANATOMY = "combination", "anatomy"
-"""Optional columns of volumes.csv: "seen" or "unseen", as train has types in places; what is odd of a head."""
+COMBINATION, ANATOMY, USUAL = "combination", "anatomy", "usual"
+"""Optional columns of volumes.csv: "seen" or "unseen", as train has types in places; "usual", or what is odd."""
 ROWS_PER_SHARD = 64
 CHARACTERS_AT_ONCE = 2**20
 LEVELS = (1, 2, 3)  # of a mask: lesion / whole tumour, tumour core, enhancing tumour; a voxel has its highest

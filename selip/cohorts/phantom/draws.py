@@ -16,13 +16,13 @@ from selip.cohorts.phantom.anatomy import NORMAL_TISSUES
 from selip.cohorts.phantom.patients import PATIENT_STREAM, STUDY_STREAM, Study, generator
 from selip.cohorts.phantom.physics import BIAS_TERMS, TISSUES, Scanner, Tissue, weights_of
 from selip.cohorts.phantom.profiles import Profile
+from selip.data.cohort import USUAL
 
 CONTROL_POINTS = (5, 6, 5)
 ATROPHY_VENTRICLES_MM = 5.0
 ATROPHY_SULCI = 1.0
 ANATOMIES = ("wide ventricles", "wide sulci", "long head")
-"""Heads that train lacks: ventricles or sulci of atrophy without the other, and a tenth longer from front to back."""
-LONG_HEAD = (0.95, 1.1, 1.0)
+"""Heads that train lacks: ventricles or sulci of atrophy without the other, and one longer and narrower."""
 FLUIDS = ("csf", "cavity")
 NOMINAL = {name: astuple(tissue) for name, tissue in TISSUES.items()}
 
@@ -66,25 +66,26 @@ def draw_pose(study: Study, profile: Profile, seed: int) -> Pose:
     control = _control_points(profile)
     centre = np.array(profile.centre_mm).reshape(3, 1, 1, 1)
     turn = Rotation.from_euler("xyz", pose.normal(0, profile.rotation_deg, 3), degrees=True).as_matrix()
-    odd = odd_anatomy(study, profile, seed)
-    size = (1 + head.normal(0, profile.scale, 3)) * (LONG_HEAD if odd == "long head" else 1)
+    odd, longer = anatomy_of(study, profile, seed), max(0.1, 5 * profile.scale)
+    size = (1 + head.normal(0, profile.scale, 3)) * ((1 - longer, 1 + longer, 1) if odd == "long head" else 1)
     shift = pose.normal(0, profile.shift_mm, 3).reshape(3, 1, 1, 1)
     # einsum, not a matrix product: BLAS may sum in another order with another number of threads.
     placed = np.einsum("ab,b...->a...", turn @ np.diag(1 / size), control - centre) + centre + shift
     placed += head.normal(0, profile.warp_mm, control.shape)
     ageing, atrophic = max(0, study.age - 40) / 50, any(not lesion.kind.layers for lesion in study.lesions)
     width = float(ventricles.normal(0, profile.ventricle_mm))
-    width += ageing * 2.0 + (ATROPHY_VENTRICLES_MM if atrophic or odd == "wide ventricles" else 0.0)
+    width += ageing * 2.0 + (ATROPHY_VENTRICLES_MM if atrophic else 0.0)
+    width += max(ATROPHY_VENTRICLES_MM, 2 + 6 * profile.ventricle_mm) if odd == "wide ventricles" else 0.0
     return Pose(placed, width, 0.3 * ageing + (ATROPHY_SULCI if atrophic or odd == "wide sulci" else 0.0))
 
 
-def odd_anatomy(study: Study, profile: Profile, seed: int) -> str:
-    """One of ANATOMIES for a share of the patients of the test part, "" for all others and for atrophic ones."""
-    atrophic = any(not lesion.kind.layers for lesion in study.lesions)
-    if atrophic or study.patient >= profile.test_patients or not profile.odd_anatomies:
+def anatomy_of(study: Study, profile: Profile, seed: int) -> str:
+    """One of ANATOMIES for a share of the patients of the test part, USUAL for others, "" for atrophic ones."""
+    if any(not lesion.kind.layers for lesion in study.lesions):
         return ""
     odd = generator(seed, PATIENT_STREAM, study.patient).spawn(4)[3]
-    return str(odd.choice(ANATOMIES)) if odd.random() < profile.odd_anatomies else ""
+    is_odd = study.patient < profile.test_patients and odd.random() < profile.odd_anatomies
+    return str(odd.choice(ANATOMIES)) if is_odd else USUAL
 
 
 @cache

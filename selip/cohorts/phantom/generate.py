@@ -16,7 +16,7 @@ from joblib import cpu_count, delayed  # type: ignore[import-untyped, unused-ign
 
 from selip.cohorts.cohort_source import CohortSource
 from selip.cohorts.phantom.anatomy import Atlas, build_atlas, region_points
-from selip.cohorts.phantom.draws import odd_anatomy
+from selip.cohorts.phantom.draws import anatomy_of
 from selip.cohorts.phantom.patients import Points, Study, draw_studies
 from selip.cohorts.phantom.prevalence import held_out
 from selip.cohorts.phantom.profiles import Profile, resolve
@@ -172,7 +172,7 @@ def study_rows(study: Study, split: str, dials: Profile, seed: int) -> tuple[dic
             "text": text,
             STATE: ABNORMAL if clauses_of(words.said, contrast) else NORMAL,
             COMBINATION: _combination(study, contrast, unseen),
-            ANATOMY: odd_anatomy(study, dials, seed),
+            ANATOMY: anatomy_of(study, dials, seed),
         }
         for contrast, text in words.texts.items()
     ]

@@ -53,7 +53,8 @@ class Profile:
         wordings: Ways to word a place and a signal, in texts and reports; 1 is the truth's.
         report_errors: Chance that a report of the train part leaves a finding out or names the other side.
         held_out: Share of the combinations of place and type that only the test part has; needs `test_patients`.
-        odd_anatomies: Share of the test part's patients with an anatomy that train lacks; needs `test_patients`.
+        odd_anatomies: Share of the test part's patients without atrophy whose head is like none of train; needs
+            `test_patients`.
         test_patients: Patients of the test part, beside `n_patients`, and the same ones however many those are; 0: a
             fifth of `n_patients`.
     """

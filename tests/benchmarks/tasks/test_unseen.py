@@ -49,7 +49,7 @@ def test_a_new_combination_has_parts_that_train_has(make_embeddings):
 def test_odd_heads_stand_beside_the_others_in_one_gallery(make_embeddings):
     perfect = make_embeddings(60, volumes="perfect")
     odd = np.arange(len(perfect.items)) % 3 == 0
-    items = perfect.items.assign(**{ANATOMY: np.where(odd, "long head", "")})
+    items = perfect.items.assign(**{ANATOMY: np.where(odd, "long head", "usual")})
     lost = replace(perfect, items=items, volumes=np.where(odd[:, None], make_embeddings(60).volumes, perfect.volumes))
     found = score(replace(lost, train_texts=list(items["text"])), [], OPTIONS).metrics
     assert found["known_anatomy/image_to_text_MRR"].value == 1

@@ -7,14 +7,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from selip.cohorts.phantom.draws import ANATOMIES, draw_pose, odd_anatomy
+from selip.cohorts.phantom.draws import ANATOMIES, anatomy_of, draw_pose
 from selip.cohorts.phantom.generate import build
 from selip.cohorts.phantom.lesions import KINDS
 from selip.cohorts.phantom.patients import draw_studies
 from selip.cohorts.phantom.prevalence import held_out, pick_kind, pick_region
-from selip.cohorts.phantom.profiles import resolve
+from selip.cohorts.phantom.profiles import PROFILES, resolve
 from selip.cohorts.phantom.regions import REGIONS, parts_of, sides_of
-from selip.data.cohort import ANATOMY, COMBINATION, READ_FINDINGS
+from selip.data.cohort import ANATOMY, COMBINATION, READ_FINDINGS, USUAL
 from selip.data.cohort_check import check_cohort
 from selip.system.errors import InputError
 
@@ -71,10 +71,10 @@ def test_a_held_out_share_needs_a_test_part_of_its_own(key):
 def test_odd_heads_are_of_test_alone_and_move_no_other_head():
     usual, odd = (resolve("reports", {"n_patients": 40, "test_patients": 60, "odd_anatomies": n}) for n in (0, 0.5))
     studies = draw_studies(odd, 1, NOWHERE)
-    named = {study.patient: odd_anatomy(study, odd, 1) for study in studies}
-    assert set(named.values()) == {*ANATOMIES, ""}
-    assert not any(named[patient] for patient in named if patient >= 60)
-    assert 0.3 < sum(map(bool, named.values())) / 60 < 0.6
+    named = {study.patient: anatomy_of(study, odd, 1) for study in studies}
+    assert set(named.values()) == {*ANATOMIES, USUAL, ""}
+    assert {named[patient] for patient in named if patient >= 60} <= {USUAL, ""}
+    assert 0.3 < sum(name in ANATOMIES for name in named.values()) / 60 < 0.6
     for study in studies:
         before, after = (draw_pose(study, profile, 1) for profile in (usual, odd))
         moved = {
@@ -82,17 +82,30 @@ def test_odd_heads_are_of_test_alone_and_move_no_other_head():
             "wide sulci": after.sulci > before.sulci + 0.9,
             "long head": np.ptp(after.control_mm[1]) < np.ptp(before.control_mm[1]) - 5,
         }
-        assert [name for name, is_moved in moved.items() if is_moved] == [
-            name for name in [named[study.patient]] if name
-        ]
+        assert {name for name, is_moved in moved.items() if is_moved} == {named[study.patient]} & {*ANATOMIES}
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_no_head_of_train_is_as_odd(profile):
+    dials = {"n_patients": 300, "test_patients": 150, "odd_anatomies": 0.9, "follow_up": 0.0, "warp_mm": 0.0}
+    found = resolve(profile, dials | {"rotation_deg": 0.0})
+    heads = {}
+    for study in draw_studies(found, 2, NOWHERE):
+        pose = draw_pose(study, found, 2)
+        shape = np.ptp(pose.control_mm[0]) / np.ptp(pose.control_mm[1])  # of the template, as seen from the head
+        heads.setdefault(anatomy_of(study, found, 2), []).append((pose.ventricles_mm, pose.sulci, shape))
+    train = np.max(heads[USUAL], axis=0)
+    for column, name in enumerate(ANATOMIES):
+        assert np.min(heads[name], axis=0)[column] > train[column]
 
 
 def test_the_tables_name_odd_heads(tmp_path):
     cohort = build("reports", 3, tmp_path / "odd", workers=1, n_patients=12, test_patients=30, odd_anatomies=0.5,
                    shape=(16, 20, 8), spacing_mm=(11.2, 10.8, 20.0), slice_samples=1)  # fmt: skip
     assert check_cohort(cohort.root) == []
-    odd = cohort.volumes[ANATOMY] != ""
+    odd = cohort.volumes[ANATOMY].isin(ANATOMIES)
     assert odd.any()
+    assert USUAL in set(cohort.volumes[ANATOMY])
     assert set(cohort.volumes["split"][odd]) == {"test"}
 
 
