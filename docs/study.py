@@ -19,7 +19,7 @@ from study_families import (
     sentences,
     targets_table,
 )
-from study_terms import dose_answer, term_answer, terms_family
+from study_terms import dose_answer, term_answer, terms_family, unfinished
 
 from leaderboards.figures import plots
 from leaderboards.pages.dose_page import dose_page
@@ -33,6 +33,9 @@ from leaderboards.tables.cells import Cell, Line, PageTable, Verdict
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page, Picture, to_markdown
 from leaderboards.tables.protocol import cohort_facts, protocol_facts
+from selip.experiments.catalogue import experiment_file
+from selip.experiments.experiment_file import read_experiment
+from selip.experiments.sweep import dosed
 from selip.system.files import write_atomically
 from selip.system.heap import keep_freed_memory
 
@@ -51,9 +54,6 @@ SUBJECTS = {
 N_RESAMPLES = 10_000
 ON_FIGURE = "Dot and 95 % interval over seeds and patients; filled where Holm's adjustment agrees; 0 dashed. "
 ON_FIGURE += "Grey: true differences that fewer than four of five such studies would find."
-FINISHED = "leaderboard"
-"""What a run directory has when all its runs are done."""
-NOT_YET = "Does it help at some dose? Not known yet: the sweep is not finished."
 TERMS = "Terms of S"
 ON_TERMS = "Settings are those tuned for the full method. The first table decides; p in the second is of one metric. "
 ON_TERMS += "selip_released is the study's own row, at settings tuned for itself."
@@ -85,18 +85,16 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
     blocks = [Block("The differences", figures=[figure])]
     blocks += [_block(one, n_resamples) for one in every]
     told = list(answers(every))
-    if (ablations / FINISHED).is_dir():
-        terms = terms_family(TERMS, read_boards(ablations)["retrieval"], every[0], n_resamples)
+    terms = terms_family(TERMS, read_boards(ablations)["retrieval"], every[0], declared_ablations(), n_resamples)
+    if terms:
         told.append(term_answer(terms))
         every.append(terms)
         blocks.append(_terms(terms, n_resamples))
-    if (sweep / FINISHED).is_dir():
-        found = read_doses(sweep, n_resamples)
-        told.append(dose_answer(found))
+    doses, declared = read_doses(sweep, n_resamples), declared_doses()
+    told.append(dose_answer(doses, declared))
+    if not unfinished(doses, declared):
         blocks.append(Block("Where it helps", ON_DOSES))
-        blocks += [one for one in dose_page(found, n_resamples).blocks if not one.small]
-    else:
-        told.append(NOT_YET)
+        blocks += [one for one in dose_page(doses, n_resamples).blocks if not one.small]
     blocks += _of_fewer_seeds(boards.values(), board, n_resamples)
     tuning = tuning_block(board)
     blocks += [Block("Threats to validity", tables=[threats_table(board)]), *([tuning] if tuning else [])]
@@ -119,7 +117,7 @@ def _of_fewer_seeds(boards: Iterable[BenchmarkRecords], study: BenchmarkRecords,
 
 def _terms(family: Family, n_resamples: int) -> Block:
     study = study_of(family.board, n_resamples)
-    over = f"{len(family.found) // len(family.keys)} changes and {len(family.keys)} metrics"
+    over = f"{len(declared_ablations()) + 1} changes and {len(family.keys)} metrics"
     return Block(
         family.title, ON_TERMS, [declared_table(family.found, over), *([ablation_table(study)] if study else [])]
     )
@@ -146,6 +144,8 @@ def threats_table(board: BenchmarkRecords) -> PageTable:
         "controls, so a contrast is of two tuned methods, not of one term",
         "declaration": "while the trials ran, benchmarks and the resamples of a record were changed, and nothing that "
         "trains; no run of the study had begun",
+        "machines": "ablations, and benchmarks of fewer seeds, are of another machine than the ten seeds: the same "
+        "batches, and weights that differ by rounding, which training makes larger",
         "many tests": "Holm's steps are within each table, not over all of them",
     }
     lines = tuple(Line((Cell(name), Cell(text, prose=True))) for name, text in told.items())
@@ -161,6 +161,17 @@ def declared_commands() -> list[str]:
         elif found and line.startswith("    ") and not line.startswith("     "):
             found[-1] += f" {line.strip()}"
     return [one.partition("   ")[0] for one in found]
+
+
+def declared_ablations() -> list[str]:
+    """The changes of S that are declared."""
+    words = (word for command in declared_commands() for word in command.split())
+    return next(word for word in words if word.startswith("ablations=")).removeprefix("ablations=").split(",")
+
+
+def declared_doses() -> dict[str, int]:
+    """Folders of the sweep's doses and of its positive control, and the seeds of each."""
+    return {name: len(dose.seeds) for name, dose in dosed(read_experiment(experiment_file("sweep"))).items()}
 
 
 def declared_words() -> list[tuple[str, str]]:

@@ -30,6 +30,8 @@ FAMILIES = {
 }
 """Title to benchmark, and the pool of which a sentence takes all co-primary metrics; "": each task alone."""
 COLUMNS = 4
+OTHERS = "{}"
+"""Stands for the names that share what is said of them."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,13 @@ def family_of(title: str, board: BenchmarkRecords, pool: str, n_resamples: int) 
 
 
 @dataclass(frozen=True)
-class Standing:
+class Stance:
     """What a contrast says over metrics that a sentence takes all of, by the rule that the experiment declares.
 
     Attributes:
         above: Metrics in which it is above.
         below: Metrics in which it is below.
-        n_metrics: How many there are.
+        n_metrics: How many there are to agree, at least one.
         is_little: True where no metric differs by what matters.
     """
 
@@ -109,21 +111,26 @@ class Standing:
         return f"{' and '.join(said)} alone" if said else f"not told from {others}"
 
 
-def standing(ones: Sequence[Comparison], joint: bool) -> Standing:
-    """Where a contrast stands; only metrics that are `joint` can say that a difference does not matter."""
+def stance(ones: Sequence[Comparison], n_metrics: int = 1) -> Stance:
+    """Where a contrast stands in metrics of which a sentence takes all, or in one of them.
+
+    Only several metrics together can say that a difference does not matter.
+    """
     above, below = (tuple(one.metric for one in ones if one.differs and one.gain.value * sign > 0) for sign in (1, -1))
-    return Standing(above, below, len(ones), joint and all(one.is_negligible for one in ones))
+    is_little = len(ones) == n_metrics > 1 and all(one.is_negligible for one in ones)
+    return Stance(above, below, n_metrics, is_little)
 
 
 def sentences(family: Family) -> Iterator[str]:
     """What the contrasts of a family say, those of one method and standing together."""
     for keys in family.sentences_of:
-        told: dict[tuple[str, Standing], list[str]] = {}
+        told: dict[tuple[str, str], list[str]] = {}
         for name in dict.fromkeys(one.name for one in family.found):
             ones = [one for one in family.found if one.name == name and one.key in keys]
             numbers = shown_difference(ones[0]) if len(ones) == 1 else _range(ones)
-            told.setdefault((ones[0].a, standing(ones, family.joint)), []).append(f"{ones[0].b} ({numbers})")
-        parts = [f"{a} is {stands.beside(', '.join(others))}" for (a, stands), others in told.items()]
+            said = stance(ones, len(keys)).beside(OTHERS)
+            told.setdefault((ones[0].a, said), []).append(f"{ones[0].b} ({numbers})")
+        parts = [f"{a} is {said.replace(OTHERS, ', '.join(others))}" for (a, said), others in told.items()]
         seen = sorted(one.smallest for one in family.found if one.key in keys)
         aim = sum(one <= MATTERS for one in seen)
         left = f" Not compared: {', '.join(family.missing)}." if family.missing else ""
@@ -149,7 +156,7 @@ def answers(families: Sequence[Family]) -> Iterator[str]:
     }
     for question, some in asked.items():
         told = [
-            (f"{b} in {family.title_of(keys)}", standing(ones, family.joint))
+            (f"{b} in {family.title_of(keys)}", stance(ones, len(keys)))
             for family in some
             for keys in family.sentences_of
             for b in others
@@ -160,12 +167,12 @@ def answers(families: Sequence[Family]) -> Iterator[str]:
         yield f"Does {question}? {lead}: {over}, {method} is {counted(told)}."
 
 
-def of_side(side: str, told: Sequence[tuple[str, Standing]]) -> list[str]:
+def of_side(side: str, told: Sequence[tuple[str, Stance]]) -> list[str]:
     """Names of what is "above" or "below" in every metric."""
     return [name for name, stands in told if stands.side == side]
 
 
-def counted(told: Sequence[tuple[str, Standing]]) -> str:
+def counted(told: Sequence[tuple[str, Stance]]) -> str:
     """How many of some names and standings are above and below in every metric, and which."""
     found = {side: of_side(side, told) for side in ("above", "below")}
     return " and ".join(
