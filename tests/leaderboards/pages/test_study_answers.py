@@ -116,3 +116,18 @@ def test_what_reads_alike_is_said_once_and_nothing_compared_has_no_side(docs):
 
     assert stance([], 4).side == ""
     assert stance([], 1).beside("b") == "not told from b"
+
+
+@pytest.mark.parametrize(("skill", "beaten"), [(2.5, ""), (-2.5, "No method is above every reference in retrieval (")])
+def test_every_reference_stands_under_the_clinics_table_and_those_that_win_are_named(tmp_path, factory, skill, beaten):
+    from study_clinic import LEAD, clinic_block
+
+    for seed in range(3):
+        factory.add_run(tmp_path, "clip", seed, 60, skill=skill)
+    board = read_boards(tmp_path)["retrieval"]
+    block = clinic_block([board], ["clip", "selip"], 100)
+    assert block.lead.startswith(LEAD + beaten)
+    assert bool(beaten) == (block.lead != LEAD)
+    lines = {line.cells[0].text: line.cells[1] for line in block.tables[0].lines}
+    assert {"clip", "selip", "chance", "majority"} <= lines.keys()
+    assert lines["selip"].text == "–"
