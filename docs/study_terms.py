@@ -72,8 +72,8 @@ def dose_answer(found: DoseResponse, declared: Mapping[str, int]) -> str:
     """
     asked, method = "Does it help at some dose?", found.sweep.contrasts[0][0]
     doses = {one.folder: _words(one) for one in found.sweep.doses}
-    if left := unfinished(found, declared):
-        return f"{asked} Not known yet: {len(left)} of {len(declared)} doses are not done."
+    if unfinished(found, declared):
+        return f"{asked} Not known yet: the sweep is not finished."
     others = [contrast for contrast in found.sweep.contrasts if contrast[0] == method]
     if not found.can_judge:
         named = ", ".join(b for _, b in others)

@@ -103,7 +103,7 @@ def test_a_gain_over_one_control_and_none_over_clip_is_no_help(sweep, factory):
 
 @pytest.mark.parametrize("more", [{"positive_control": 6}, {"wordings=9": 3}])
 def test_an_unfinished_sweep_is_not_known_yet(sweep, more):
-    assert "Not known yet: 1 of" in answer(sweep([2.5], 2.5), more)
+    assert "Not known yet" in answer(sweep([2.5], 2.5), more)
 
 
 @pytest.mark.parametrize("control", [0.9, 0.1])
