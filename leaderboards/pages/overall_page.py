@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
-from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask
+from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, RankedTask, of_most_seeds
 from leaderboards.scores.headlines import metric_words
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST
 from leaderboards.tables.cells import (
@@ -87,7 +87,10 @@ def _verdicts(overall: Overall, sheets: Sequence[BenchmarkScores]) -> list[Verdi
         said = "; ".join(f"{label} ({listed_levels(levels)})" for label, levels in lost.items())
         found.append(Verdict("warn", f"No trained method is shown to beat chance or a control in {said}."))
     found += [Verdict("warn", NOT_INDEPENDENT)] if overall.ranks else []
-    seeds = min(len(sheet.board.seeds) for sheet in sheets)
+    trusted = {sheet.name: sheet for sheet in of_most_seeds(sheets)}
+    if fewer := [sheet.declared.label for sheet in sheets if sheet.headline and sheet.name not in trusted]:
+        found.append(Verdict("plain", f"Of fewer seeds, and no part of the ranks: {', '.join(fewer)}."))
+    seeds = min(len(sheet.board.seeds) for sheet in trusted.values())
     if SEEDS_FOR_A_SPREAD <= seeds < SEEDS_FOR_A_TEST:
         text = f"{seeds} seed{'s' if seeds > 1 else ''}: no sign-flip test over seeds, which needs {SEEDS_FOR_A_TEST}."
         found.append(Verdict("plain", text))

@@ -11,7 +11,14 @@ from benchmarks.statistics.significance import AverageRanks, friedman_ranks
 from leaderboards.scores.benchmark_records import BenchmarkRecords, methods_of
 from leaderboards.scores.headlines import Headline, headline_of, metric_words, pool_words, task_keys
 from leaderboards.scores.method_rows import MethodRow
-from leaderboards.scores.paired_differences import Comparison, Standing, adjusted, declared_contrasts, standing_of
+from leaderboards.scores.paired_differences import (
+    SEEDS_FOR_A_TEST,
+    Comparison,
+    Standing,
+    adjusted,
+    declared_contrasts,
+    standing_of,
+)
 from leaderboards.scores.tidy_table import KEY, Estimate, estimate_of, tidy
 from selip.records.declaration import Declared
 
@@ -109,9 +116,15 @@ class Overall:
         return pd.DataFrame(values, index=[task.name for task in self.tasks])
 
 
+def of_most_seeds(sheets: Sequence[BenchmarkScores]) -> list[BenchmarkScores]:
+    """Those that a claim may rest on: with the seeds that a test over seeds needs, or as many as any has."""
+    most = max((len(sheet.board.seeds) for sheet in sheets), default=0)
+    return [sheet for sheet in sheets if len(sheet.board.seeds) >= min(most, SEEDS_FOR_A_TEST)]
+
+
 def overall_of(sheets: Sequence[BenchmarkScores]) -> Overall:
-    """Methods by tasks, from the sheets of all benchmarks; without ranks where they describe runs."""
-    sheets = [sheet for sheet in sheets if sheet.declared.ranked]
+    """Methods by tasks, from the benchmarks of most seeds; without ranks where they describe runs."""
+    sheets = [sheet for sheet in of_most_seeds(sheets) if sheet.declared.ranked]
     tasks = [task for sheet in sheets for task in tasks_of(sheet)]
     entries = {found: numbers for sheet in sheets for found, numbers in _entries(sheet).items()}
     labels = sorted({row.label for sheet in sheets for row in sheet.board.rows if not row.external})

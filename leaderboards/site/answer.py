@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
-from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall
-from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
+from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, of_most_seeds
+from leaderboards.scores.paired_differences import ranked
 
 
 def size_of(sheets: Sequence[BenchmarkScores]) -> str:
@@ -29,9 +29,7 @@ def verdict_of(sheets: Sequence[BenchmarkScores], overall: Overall | None, group
     if board.describes_runs:
         few = "One run" if len(board.seeds) == 1 else "Two runs"
         return f"{few} of each method: nothing is ranked or called better, which takes {SEEDS_FOR_A_SPREAD} seeds."
-    most = max(len(sheet.board.seeds) for sheet in sheets)
-    trusted = [sheet for sheet in sheets if len(sheet.board.seeds) >= min(most, SEEDS_FOR_A_TEST)]
-    found = [text for text in (_on_best(sheets[0], overall, groups), _on_question(trusted)) if text]
+    found = [text for text in (_on_best(sheets[0], overall, groups), _on_question(of_most_seeds(sheets))) if text]
     return f"{'; '.join(found)}." if found else "Nothing was compared."
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from leaderboards.figures.interval_figures import question_plot
 from leaderboards.scores.benchmark_records import FULL
-from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall
+from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, of_most_seeds
 from leaderboards.scores.headlines import capital, metric_words, pool_words
 from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
@@ -82,7 +82,9 @@ class FirstScreen:
 def first_screen_of(families: Mapping[str, Sequence[BenchmarkScores]], overall: Overall | None) -> FirstScreen:
     """The first screen of a leaderboard; without rows where there are fewer than two to rank."""
     sheets = [sheet for members in families.values() for sheet in members]
-    columns = [column for name, members in families.items() for column in _columns(name, members[0])]
+    trusted = {sheet.name for sheet in of_most_seeds(sheets)}
+    shown = {name: members[0] for name, members in families.items() if members[0].name in trusted}
+    columns = [column for name, sheet in shown.items() for column in _columns(name, sheet)]
     labels = _labels(sheets, overall)
     groups = _groups(sheets[0], overall)
     places = [_place(label, groups, overall, columns) for label in labels] if len(labels) > 1 else []

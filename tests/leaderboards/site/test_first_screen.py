@@ -8,6 +8,7 @@ import pytest
 from matplotlib import style
 
 from leaderboards.figures.plots import STYLE
+from leaderboards.pages.overall_page import overall_part
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import families_of, overall_of
 from leaderboards.site.first_screen import first_screen_of
@@ -105,3 +106,9 @@ def test_a_benchmark_of_fewer_seeds_is_named_and_carries_no_sentence(tmp_path, f
     assert all(c.differs and c.gain.value > 0 for c in probed.evidence("selip", "clip"))
     assert "better than clip" not in first.verdict.replace("not shown to be better than clip", "")
     assert first.size.endswith("8 seeds · 2 methods · 2 benchmarks (fewer seeds: linear probe)")
+    assert {column.sheet.name for column in first.columns} == {"retrieval"}
+    overall = overall_of(sheets)
+    assert {task.benchmark for task in overall.tasks} == {"retrieval"}
+    said = [verdict.text for verdict in overall_part(overall, sheets, 100).verdicts]
+    assert "Of fewer seeds, and no part of the ranks: linear probe." in said
+    assert not any("no sign-flip test" in text for text in said)
