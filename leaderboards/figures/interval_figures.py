@@ -140,6 +140,7 @@ def _question(found: Mapping[str, Sequence[Comparison]], synthetic: bool) -> Pic
     title = f"{every[0].a} minus each"
     said = "; ".join(f"{c.b} in {metric} {shown_difference(c)}" for metric, ones in found.items() for c in ones)
     better = f"Right of 0 is better for {every[0].a} where more is better; filled: different after Holm's adjustment."
+    better += " The sentence above takes all co-primary metrics, not one." if len(found) > 1 else ""
     caption = f"Dot and 95 % interval of the paired difference. {better} {plots.SEEN}"
     return Picture("question", title, caption, draw, inline=True, label=f"{title}: {said}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
@@ -17,8 +18,9 @@ def size_of(sheets: Sequence[BenchmarkScores]) -> str:
     trained = board.facts.trained_on or board.facts.cohort
     counts = {"seed": len(board.seeds), "method": methods, "benchmark": sum(bool(one.headline) for one in sheets)}
     said = " · ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
-    fewer = [sheet.declared.label for sheet in sheets if sheet.headline and len(sheet.board.seeds) < len(board.seeds)]
-    said += f" (fewer seeds: {', '.join(fewer)})" if fewer else ""
+    seeds = Counter(len(sheet.board.seeds) for sheet in sheets if sheet.headline)
+    fewer = {few: count for few, count in sorted(seeds.items()) if few < len(board.seeds)}
+    said += "".join(f", {count} of them with {few} seed{'s' if few > 1 else ''}" for few, count in fewer.items())
     where = "trained on a SYNTHETIC cohort" if board.facts.trained_on and trained.synthetic else "cohort"
     return f"scored on {tested} test patients · {where} of {trained.n_patients} · {said}"
 

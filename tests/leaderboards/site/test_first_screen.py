@@ -105,7 +105,7 @@ def test_a_benchmark_of_fewer_seeds_is_named_and_carries_no_sentence(tmp_path, f
     (probed,) = (sheet for sheet in sheets if sheet.name == "linear_probe")
     assert all(c.differs and c.gain.value > 0 for c in probed.evidence("selip", "clip"))
     assert "better than clip" not in first.verdict.replace("not shown to be better than clip", "")
-    assert first.size.endswith("8 seeds · 2 methods · 2 benchmarks (fewer seeds: linear probe)")
+    assert first.size.endswith("8 seeds · 2 methods · 2 benchmarks, 1 of them with 3 seeds")
     assert {column.sheet.name for column in first.columns} == {"retrieval"}
     overall = overall_of(sheets)
     assert {task.benchmark for task in overall.tasks} == {"retrieval"}
