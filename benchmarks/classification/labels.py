@@ -176,7 +176,7 @@ def items_of(task: Task, cohort: Cohort, part: str) -> tuple[pd.DataFrame, pd.Da
 
 
 def shown_of(cohort: Cohort, part: str, studies: pd.DataFrame) -> list[Shown]:
-    """What is known of each volume of a part, whose studies stand beside them."""
+    """All that is known of each volume of a part, whose studies stand beside them."""
     volumes = cohort.volumes.iloc[cohort.rows(part)]
     facts = (volumes["text"], volumes["contrast"], studies["findings"], studies["labels"], states_of(volumes))
     return [_shown(*one) for one in zip(*facts, strict=True)]

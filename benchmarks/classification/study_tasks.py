@@ -41,7 +41,7 @@ def named_studies(task: Task, cohort: Cohort, part: str) -> pd.DataFrame:
 
 
 def _whole(volumes: Sequence[Shown]) -> Shown:
-    """What is known of a study, from what is of its volumes."""
+    """All that is known of a study, from what is of its volumes."""
     states = {one.state for one in volumes}
     state = next((one for one in (ABNORMAL, UNKNOWN) if one in states), NORMAL)
     known = [one.findings for one in volumes]

@@ -1,4 +1,4 @@
-"""What a text says: its facts, its findings affirmed or denied in one form, and the text without one of its parts."""
+"""Facts of a text, its findings affirmed or denied in one form, and the text without one of its parts."""
 
 from __future__ import annotations
 

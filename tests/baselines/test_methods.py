@@ -178,6 +178,7 @@ def test_missing_weights_are_a_reason_to_skip(name, preparation, monkeypatch):
         raise OSError("no weights\nand no network")
 
     sentence_embeddings._encoder.cache_clear()
+    sentence_embeddings._encoded.cache_clear()
     monkeypatch.setattr("sentence_transformers.SentenceTransformer", missing)
     with pytest.raises(UnavailableError, match="no weights and no network") as error:
         prepared(name, preparation)
