@@ -175,7 +175,7 @@ def test_the_page_is_the_one_of_the_records(page, real_figures):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_records_come_again_from_the_printed_command(records, tmp_path):
-    """Three runs of one seed without the others; on another machine than theirs weights start equal to rounding."""
+    """Three runs of one seed alone; on another machine they start equal to rounding and end as far apart as seeds."""
     trained = [one for one in records if one.benchmark == "retrieval" and one.method != "random_init"]
     seed = min(trained, key=lambda one: content_hash(one.run_id)).seed
     own = sorted((one for one in trained if one.seed == seed), key=lambda one: content_hash(one.run_id))[:REPEATED]
@@ -201,5 +201,6 @@ def test_records_come_again_from_the_printed_command(records, tmp_path):
         assert (again.target_diagonal or 0) == pytest.approx(record.training.target_diagonal or 0, rel=1e-4)
         assert again.history[0]["loss"] == pytest.approx(record.training.history[0]["loss"], rel=0.01)
         for key in ("image_to_text_R@10", "text_to_image_R@10", "image_to_text_nDCG@10", "text_to_image_nDCG@10"):
-            ours, theirs = (one.metrics[f"abnormal/{key}"].value for one in (found[record.run_id], record))
-            assert ours == pytest.approx(theirs, abs=NEAR), key
+            seeds = [one.metrics[f"abnormal/{key}"].value for one in trained if one.method == record.method]
+            ours = found[record.run_id].metrics[f"abnormal/{key}"].value
+            assert min(seeds) - NEAR <= ours <= max(seeds) + NEAR, f"{key}: another machine is no further than a seed"
