@@ -63,10 +63,10 @@ LEVEL = "abnormal/image_to_text_R@10"
 
 
 def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_RESAMPLES) -> Page:
-    """The page, from three run directories; parts that have no records yet are left out.
+    """The page, from three run directories; ablations and doses that are not all done answer nothing.
 
     Raises:
-        InputError: When the study has no records.
+        InputError: When one of them has no records.
     """
     keep_freed_memory()
     boards = read_boards(study)
