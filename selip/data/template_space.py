@@ -89,24 +89,26 @@ def world_to_template(volumes: Mapping[str, Image], lesion: Image | None = None)
     A study that the search leaves within NEAR_MM of where it is, is in MNI space already and gets the identity.
 
     Args:
-        volumes: Contrast to volume, in one world space; the first of ALIGNED_BY that is there is used.
+        volumes: Contrast to volume, in one world space; the first of ALIGNED_BY that can be laid there is used.
         lesion: What is no normal brain: values above one half, on any grid of the same world.
 
     Raises:
-        InputError: No volume of ALIGNED_BY, or the volume cannot be laid on the template.
+        InputError: No volume of ALIGNED_BY, or none that can be laid on the template.
     """
-    contrast = next((name for name in ALIGNED_BY if name in volumes), None)
-    if contrast is None:
+    images = [volumes[name] for name in ALIGNED_BY if name in volumes]
+    if not images:
         raise InputError(f"got contrasts {sorted(volumes)}; add one of {', '.join(ALIGNED_BY)}")
-    image = volumes[contrast]
     with _one_thread():
-        to_world = _register(image, lesion)
-    _check(to_world, image)
+        for image in images:
+            to_world = _register(image, lesion)
+            if not (refused := _refused(to_world, image)):
+                break
+        else:
+            raise InputError(refused)
     to_template = np.linalg.inv(to_world)
     moved = BRAIN_BOX_MM @ to_template[:3, :3].T + to_template[:3, 3] - BRAIN_BOX_MM
-    if np.linalg.norm(moved, axis=1).max() < NEAR_MM:
-        return np.eye(4)
-    return np.asarray(to_template, dtype=np.float64)
+    near = np.linalg.norm(moved, axis=1).max() < NEAR_MM
+    return np.eye(4) if near else np.asarray(to_template, dtype=np.float64)
 
 
 @contextmanager
@@ -232,16 +234,17 @@ def _matrix(transform: sitk.AffineTransform) -> NDArray[np.float64]:
     return matrix
 
 
-def _check(to_world: NDArray[np.float64], image: Image) -> None:
-    """Refuses an alignment that is no head on a head: a size beyond SIZES, or a brain outside the volume."""
+def _refused(to_world: NDArray[np.float64], image: Image) -> str:
+    """Say why an alignment is no head on a head: a size beyond SIZES, a brain outside the volume; "" for nothing."""
     size = float(np.cbrt(np.linalg.det(to_world[:3, :3])))
     template = mni_template()
     points = np.argwhere(template.brain)[::997] + template.affine[:3, 3]
     to_voxel = np.linalg.inv(image.affine) @ to_world
     voxels = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
     overlap = np.all((voxels > -1) & (voxels < image.values.shape), axis=1).mean()
-    if not SIZES[0] <= size <= SIZES[1] or overlap < MIN_OVERLAP:
-        raise InputError(
-            f"got {image.path}, which does not lie on the MNI template (size {size:.2f}, {overlap:.0%} of the brain in "
-            f"view; needed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}); register it to MNI space first"
-        )
+    if SIZES[0] <= size <= SIZES[1] and overlap >= MIN_OVERLAP:
+        return ""
+    return (
+        f"got {image.path}, which does not lie on the MNI template (size {size:.2f}, {overlap:.0%} of the brain in "
+        f"view; needed: {SIZES[0]} to {SIZES[1]}, {MIN_OVERLAP:.0%}); register it to MNI space first"
+    )

@@ -84,6 +84,12 @@ def test_t1_is_preferred_and_the_result_repeats():
     assert np.array_equal(world_to_template(volumes), world_to_template({"T1": volumes["T1"]}))
 
 
+def test_a_contrast_that_cannot_be_laid_there_leaves_it_to_the_next():
+    to_world = moved(0.1, 0.95, (0, 5, 5))
+    volumes = {"T1": study(moved(0.0, 0.3, (0, 0, 0))), "FLAIR": study(to_world)}
+    assert np.array_equal(world_to_template(volumes), world_to_template({"FLAIR": volumes["FLAIR"]}))
+
+
 def test_what_cannot_be_aligned_is_refused():
     with pytest.raises(InputError, match="add one of T1"):
         world_to_template({"PD": study(np.eye(4))})
