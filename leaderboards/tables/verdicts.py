@@ -84,15 +84,19 @@ def _is_trained(row: MethodRow) -> bool:
     return any(record.training and record.training.steps for record in row.scored)
 
 
+def references_of(sheet: BenchmarkScores, key: str) -> dict[str, float]:
+    """Chance, majority and the controls that stand beside a metric, by name in words."""
+    named = ((sheet.declared.floors.get(name, name), name) for name in sheet.declared.shortcuts)
+    controls = {words: sheet.board.reference(key, name) for words, name in named}
+    return sheet.board.levels(key) | {words: value for words, value in controls.items() if value is not None}
+
+
 def unbeaten(sheet: BenchmarkScores, headline: Headline) -> dict[str, float]:
     """Chance, majority and controls that no trained method is clear of, by name; none where no interval is known."""
     rows = [row for row in ranked(sheet.board, headline.key) if _is_trained(row)]
     bounds = [headline.worse_of(*sheet.estimate(row, headline.key)[1:]) for row in rows]
-    levels = sheet.board.levels(headline.key)
-    for name in sheet.declared.shortcuts:
-        if (value := sheet.board.reference(headline.key, name)) is not None:
-            levels[sheet.declared.floors.get(name, name)] = value
     known = bool(bounds) and all(math.isfinite(bound) for bound in bounds)
+    levels = references_of(sheet, headline.key)
     beaten = {name for name, level in levels.items() if any(headline.beyond(bound, level) for bound in bounds)}
     return {name: level for name, level in levels.items() if known and name not in beaten}
 
