@@ -58,7 +58,10 @@ ON_FIGURE += "Grey: true differences that fewer than four of five such studies w
 TERMS = "Terms of S"
 ON_TERMS = "Settings are those tuned for the full method. The first table decides; p in the second is of one metric. "
 ON_TERMS += "selip_released is the study's own row, at settings tuned for itself."
-ON_DOSES = "What a dose is said to show takes every metric and Holm's steps over all doses, contrasts and metrics."
+ON_DOSES = (
+    "Every dose has the experiment's own settings, which nothing tuned, and patients that the study did not have. "
+)
+ON_DOSES += "What a dose is said to show takes every metric and Holm's steps over all doses, contrasts and metrics."
 LEVEL = "abnormal/image_to_text_R@10"
 
 
@@ -95,7 +98,7 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
     doses, declared = read_doses(sweep, n_resamples), declared_doses()
     told.append(dose_answer(doses, declared))
     if not unfinished(doses, declared):
-        blocks.append(Block("Where it helps", ON_DOSES))
+        blocks.append(Block("Doses", ON_DOSES))
         blocks += [one for one in dose_page(doses, n_resamples).blocks if not one.small]
     blocks += _of_fewer_seeds(boards.values(), board, n_resamples)
     tuning = tuning_block(board)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from study_families import Family, Stance, counted, of_side, stance
@@ -17,6 +18,8 @@ ONE_TERM = ("syntax_only", "semantic_only")
 """The changes that leave one of the two terms of S out."""
 Place = tuple[str, tuple[str, str]]
 """Folder of a dose, and contrast."""
+Compared = Mapping[tuple[str, tuple[str, str], str], Comparison]
+"""Folder of a dose, contrast and metric to the difference."""
 
 
 def terms_family(
@@ -68,38 +71,67 @@ def unfinished(found: DoseResponse, declared: Mapping[str, int]) -> list[str]:
 def dose_answer(found: DoseResponse, declared: Mapping[str, int]) -> str:
     """The fourth question: the doses at which a method is above all that it is compared with, in every metric.
 
-    Holm is over all doses, contrasts and metrics. Without the positive control in sight nothing can be told.
+    Holm is over all doses, the positive control, contrasts and metrics. Where the control is not seen, or would not be
+    by the rule of the doses, nothing can be told; what the intervals alone say is then told as explored.
     """
     asked, method = "Does it help at some dose?", found.sweep.contrasts[0][0]
     doses = {one.folder: _words(one) for one in found.sweep.doses}
     if unfinished(found, declared):
         return f"{asked} Not known yet: the sweep is not finished."
     others = [contrast for contrast in found.sweep.contrasts if contrast[0] == method]
-    if not found.can_judge:
-        named = ", ".join(b for _, b in others)
-        return f"{asked} Cannot tell: in the positive control {method} is not above {named} in every metric."
-    told = _told(found, list(doses))
+    if unseen := _unseen(found):
+        return f"{asked} Cannot tell: in the positive control {method} is not above {', '.join(unseen)}."
+    every = _every(found, [*doses, CONTROL])
+    told, alone = _told(every, adjusted([*every.values()]), found), _told(every, _without_steps(every), found)
+    seeds = f"by {min(len(found.boards[one].seeds) for one in doses)} seeds a dose and {declared[CONTROL]} of the "
+    seeds += f"positive control, each in all {len(found.keys)} metrics"
+    names = ", ".join(b for _, b in others)
+    if any(told[CONTROL, contrast].side != "above" for contrast in others):
+        gains = sorted(one.gain.value for (folder, contrast, _), one in every.items()
+                       if folder == CONTROL and contrast in others)  # fmt: skip
+        return (
+            f"{asked} Cannot tell by the declared rule: {seeds}, Holm's steps over {len(every)} differences would not "
+            f"have found the positive control either, in which {method} is above {names} by {gains[0]:.3f} to "
+            f"{gains[-1]:.3f}. By the intervals alone, explored and not confirmed, of {len(doses)} doses {method} is "
+            f"{_counts(alone, doses, others)}."
+        )
     everywhere = [doses[f] for f in doses if all(told[f, contrast].side == "above" for contrast in others)]
     lead = f"Yes, at {', '.join(everywhere)}" if everywhere else "These runs do not show it"
-    parts = "; ".join(f"against {b} {counted([(doses[f], told[f, (a, b)]) for f in doses])}" for a, b in others)
-    n_seeds = min(len(found.boards[folder].seeds) for folder in doses)
-    seeds = f"by {n_seeds} seeds a dose and {declared[CONTROL]} of the positive control, which is seen"
-    return (
-        f"{asked} {lead}: {seeds}, of {len(doses)} doses, each in all {len(found.keys)} metrics, {method} is {parts}."
+    return f"{asked} {lead}: {seeds}, which is seen, of {len(doses)} doses {method} is {_counts(told, doses, others)}."
+
+
+def _counts(told: Mapping[Place, Stance], doses: Mapping[str, str], others: Collection[tuple[str, str]]) -> str:
+    """At how many doses, and which, a method is above and below each of the others."""
+    return "; ".join(
+        f"against {b} {counted([(doses[folder], told[folder, (a, b)]) for folder in doses])}" for a, b in others
     )
 
 
-def _told(found: DoseResponse, folders: Collection[str]) -> Mapping[Place, Stance]:
-    """What each contrast says at each dose over all metrics, Holm over every dose, contrast and metric."""
-    every = {
+def _unseen(found: DoseResponse) -> list[str]:
+    """What a method is not above in the positive control, by its intervals alone: that is no control then."""
+    control = [one for key in found.keys for one in found.control(key)]
+    return [f"{one.b} in {one.metric}" for one in control if not (one.separates and one.gain.value > 0)]
+
+
+def _every(found: DoseResponse, folders: Collection[str]) -> Compared:
+    """Every known difference by dose, contrast and metric."""
+    return {
         (folder, contrast, key): one
         for folder, contrast, key in product(folders, found.sweep.contrasts, found.keys)
         if (one := found.of(folder, key, contrast))
     }
-    ones: dict[Place, list[Comparison]] = {}
-    for (folder, contrast, _), one in zip(every, adjusted(list(every.values())), strict=True):
-        ones.setdefault((folder, contrast), []).append(one)
-    return {place: stance(some, len(found.keys)) for place, some in ones.items()}
+
+
+def _without_steps(every: Compared) -> list[Comparison]:
+    return [replace(one, p_holm=one.difference.p_value) for one in every.values()]
+
+
+def _told(every: Compared, ones: Sequence[Comparison], found: DoseResponse) -> Mapping[Place, Stance]:
+    """What each contrast says at each dose over all metrics; `ones` are those of `every` with their p-values."""
+    places: dict[Place, list[Comparison]] = {}
+    for (folder, contrast, _), one in zip(every, ones, strict=True):
+        places.setdefault((folder, contrast), []).append(one)
+    return {place: stance(some, len(found.keys)) for place, some in places.items()}
 
 
 def _words(dose: Dose) -> str:

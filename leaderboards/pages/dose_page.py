@@ -42,7 +42,7 @@ def dose_page(found: DoseResponse, n_resamples: int) -> Page:
 
 _LEAD = (
     "One factor at a time, all else as in the experiment. Each dose has a split of its own; paired differences within "
-    "a dose, 95 % intervals over seeds and patients; Holm over the contrasts of a dose."
+    "a dose, 95 % intervals over seeds and patients, not adjusted: Holm's p over the contrasts of a dose is in the CSV."
 )
 
 
@@ -106,13 +106,14 @@ def _on_control(found: DoseResponse) -> Verdict:
 
 def _on_doses(found: DoseResponse, key: str, contrast: tuple[str, str]) -> Iterator[Verdict]:
     """Names the doses at which the interval of a contrast leaves 0, and in which direction."""
-    known = [(one, c) for one in found.sweep.doses if (c := found.of(one.folder, key, contrast))]
+    doses = {one.folder: "as it is" if one.folder == BASE else f"{one.factor}={one.dose}" for one in found.sweep.doses}
+    known = [(words, c) for folder, words in doses.items() if (c := found.of(folder, key, contrast))]
     if not known:
         return
     named: dict[str, str] = {}
     for word, sign in (("above", 1), ("below", -1)):
-        at = [f"{one.factor}={one.dose}" for one, c in known if c.separates and sign * c.gain.value > 0]
-        named |= {word: ", ".join(dict.fromkeys(at))} if at else {}
+        at = [words for words, c in known if c.separates and sign * c.gain.value > 0]
+        named |= {word: ", ".join(at)} if at else {}
     name, metric = f"{contrast[0]} − {contrast[1]}", _metric(found, key)
     said = "; ".join(f"{word} 0 at {at}" for word, at in named.items())
     text = f"{name} in {metric}: the interval is {said}" if named else f"{name} in {metric}: no interval leaves 0"

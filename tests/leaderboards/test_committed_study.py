@@ -115,6 +115,22 @@ def test_every_declared_ablation_has_every_seed(page):
     assert found == {(name, seed, "ok") for name in ["", *page.declared_ablations()] for seed in range(5)}
 
 
+def test_doses_are_untuned_of_other_patients_and_have_every_method_and_seed_that_is_declared(page, records):
+    seen = {one.cohort.content_hash for one in records}
+    for folder, n_seeds in page.declared_doses().items():
+        if not (page.SWEEP / "doses" / folder).is_dir():
+            continue  # the page says that the sweep is not finished
+        found = read_records(page.SWEEP / "doses" / folder / "records")
+        assert {one.tuning for one in found} == {None}
+        assert not seen & {one.cohort.content_hash for one in found}
+        assert len({one.training.initial_weights_hash for one in found if one.seed == 0}) == 1, "of one machine"
+        assert {(one.method, one.seed, one.status) for one in found} == {
+            (method, seed, "ok")
+            for method in ("selip", "clip", "label_smoothing", "shuffled_selip", "tfidf_targets")
+            for seed in range(n_seeds)
+        }
+
+
 def test_the_settings_are_what_the_committed_trials_chose(records, trials, config):
     asked = tuning_experiment(read_experiment(DECLARED), 8, ())
     found = {(one.method, one.ablation or "default", one.seed): one for one in trials}

@@ -49,6 +49,16 @@ def test_a_tuned_sweep_says_what_was_tuned(sweep, factory):
     assert [block.title for block in dose_page(read_doses(folder, 100), 100).blocks][-1] == "Tuning"
 
 
+def test_an_experiment_that_is_a_dose_of_two_factors_counts_once(sweep):
+    folder = sweep([2.5, 0.9], 2.5)
+    facts = json.loads((folder / "doses.json").read_text())
+    facts["doses"].append({"factor": "noise", "dose": "1", "folder": facts["doses"][0]["folder"]})
+    (folder / "doses.json").write_text(json.dumps(facts))
+    assert said(folder)[1].endswith("of 2 doses.")
+    assert said(folder)[1].count("noise=1") == 1
+    assert "wordings=0" not in said(folder)[1]
+
+
 def test_doses_that_are_not_run_yet_are_named(sweep):
     folder = sweep([0.9, 2.5], 2.5)
     facts = json.loads((folder / "doses.json").read_text())

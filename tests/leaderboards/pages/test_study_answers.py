@@ -83,8 +83,8 @@ def answer(folder, more=()):
 
 def test_doses_are_named_where_every_metric_agrees(sweep):
     assert answer(sweep([0.9, 2.5, -0.9], 2.5)) == (
-        "Does it help at some dose? Yes, at wordings 1: by 3 seeds a dose and 3 of the positive control, which is seen,"
-        " of 3 doses, each in all 4 metrics, selip is against clip above in 1 (wordings 1) and below in 1 (wordings 2)."
+        "Does it help at some dose? Yes, at wordings 1: by 3 seeds a dose and 3 of the positive control, each in all 4 "
+        "metrics, which is seen, of 3 doses selip is against clip above in 1 (wordings 1) and below in 1 (wordings 2)."
     )
 
 
@@ -104,6 +104,15 @@ def test_a_gain_over_one_control_and_none_over_clip_is_no_help(sweep, factory):
 @pytest.mark.parametrize("more", [{"positive_control": 6}, {"wordings=9": 3}])
 def test_an_unfinished_sweep_is_not_known_yet(sweep, more):
     assert "Not known yet" in answer(sweep([2.5], 2.5), more)
+
+
+def test_a_rule_that_would_not_find_the_positive_control_tells_nothing_of_doses(sweep):
+    said = answer(sweep([0.9, 2.5, -0.9], 1.6))
+    assert said.startswith(
+        "Does it help at some dose? Cannot tell by the declared rule: by 3 seeds a dose and 3 of the positive control, "
+        "each in all 4 metrics, Holm's steps over 16 differences would not have found the positive control either"
+    )
+    assert "explored and not confirmed, of 3 doses selip is against clip above in 1 (wordings 1) and below in" in said
 
 
 @pytest.mark.parametrize("control", [0.9, 0.1])
