@@ -90,10 +90,27 @@ def load_tasks(
         loaded = load_task(task, cohort, parts, named) if cohort else (None, "left out: no cohort")
         data, notes[f"task {task.name}"] = loaded
         found += [data] if data else []
+    twins = {one.task.name: twin for one in found if not one.task.column and (twin := _twin(one, found))}
+    notes |= {
+        f"task {name}": f"left out: the same as {twin}, a column of the cohort" for name, twin in twins.items()
+    }
+    found = [one for one in found if one.task.name not in twins]
     if not found:
         reasons = "; ".join(f"{name}: {note}" for name, note in notes.items())
         raise UnavailableError(f"got no task to classify ({reasons}); allowed: one at least; use a cohort with labels")
     return found, notes
+
+
+def _twin(data: TaskData, others: Sequence[TaskData]) -> str:
+    """The task of a cohort's own column that gives the same items the same classes, "" for none."""
+    return next((one.task.name for one in others if one.task.column and _named(one) == _named(data)), "")
+
+
+def _named(data: TaskData) -> dict[str, list[tuple[str, str]]]:
+    return {
+        name: [(item, data.classes[label]) for item, label in zip(part.items["item_id"], part.labels, strict=True)]
+        for name, part in data.parts.items()
+    }
 
 
 def load_task(

@@ -73,8 +73,10 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     Raises:
         InputError: When there is no task, or the embeddings cannot be scored.
     """
-    is_own = subject.trained_on is None  # of another cohort the scored part alone is looked at
-    has_all = is_own and subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
+    fits = subject.trained_on is None or bool(
+        subject.cohort.fold
+    )  # of another cohort's own split the scored part alone
+    has_all = fits and subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
     tasks, notes = load_tasks(subject, PARTS if has_all else (subject.split,))
     clauses = training_clauses(subject)
     metrics: dict[str, Metric] = {}

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from selip.data.cohort import READ_FINDINGS, Cohort
-from selip.data.cohort_declaration import DeclaredTask
+from selip.data.cohort_declaration import LABEL, DeclaredTask
 from selip.data.findings import findings_from_json, parse_findings_text
 from selip.data.states import UNKNOWN, finding_labels, states_of
 from selip.data.volume_batches import Volumes
@@ -110,19 +110,20 @@ def changed_by_flip(tasks: Mapping[str, DeclaredTask], studies: pd.DataFrame) ->
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
-    """Lesion types (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for one of unknown state.
+    """Labels (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for one of unknown state.
 
-    The types of the findings that the volume's contrast shows, where the findings of its study are known with their
-    signals; else the labels of the study, less those that name none, and none for a volume whose text has no finding.
+    The types of the findings that the volume's contrast shows, where findings of its study are known with their types;
+    else the labels of the study, less those that name none, and none for a volume whose text has no finding. Classes
+    that the cohort declares beside them, as "grade: 3", are labels too, less those that are metadata.
     Where findings were read from reports they stand for the true ones: training knows no more than reports say.
     """
     studies = cohort.studies.set_index("study_id")
     if READ_FINDINGS in studies:
         labels = "" if cohort.info.synthetic else studies["labels"]
         studies = studies.assign(findings=studies[READ_FINDINGS], labels=labels)
-    table = cohort.volumes.iloc[rows]
+    table, own = cohort.volumes.iloc[rows], _declared_labels(studies, cohort.info.tasks)
     shown = [
-        _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text)
+        _finding_set(studies.at[study, "findings"], studies.at[study, "labels"], contrast, text) | own[study]
         for study, contrast, text in zip(table["study_id"], table["contrast"], table["text"], strict=True)
     ]
     names = tuple(sorted(set().union(*shown)))
@@ -131,9 +132,18 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
     return names, sets
 
 
+def _declared_labels(studies: pd.DataFrame, tasks: Mapping[str, DeclaredTask]) -> dict[str, set[str]]:
+    """Study to its classes in the columns that the cohort declares, as "grade: 3"."""
+    found: dict[str, set[str]] = {study: set() for study in studies.index}
+    for name in (name for name, task in tasks.items() if name.startswith(LABEL) and not task.metadata):
+        for study, told in studies[name].items():
+            found[study] |= {f"{name.removeprefix(LABEL)}: {told}"} if told else set()
+    return found
+
+
 def _finding_set(findings: str, labels: str, contrast: str, text: str) -> set[str]:
     known = findings_from_json(findings) if findings else []
-    if any(finding.signals for finding in known):
+    if any(finding.lesion_type for finding in known):
         return {finding.lesion_type for finding in known if finding.clause(contrast)} - {""}
     return set(finding_labels(json.loads(labels or "[]"))) if parse_findings_text(text) else set()
 

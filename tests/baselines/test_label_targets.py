@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from baselines import medclip, unicl
 from baselines.clip import clip_objective
+from selip.data.cohort_declaration import DeclaredTask
+from selip.data.findings import Finding, findings_to_json
 from selip.system.errors import UnavailableError
 from selip.training.objective import Batch
 from selip.training.training_data import finding_sets
@@ -142,6 +144,25 @@ def test_finding_sets_without_known_findings_are_the_labels_of_the_study(small_c
     names, labels = finding_sets(cohort, np.arange(4))
     assert names == ("infarct",)
     assert labels.tolist() == [[0], [0], [1], [0]]
+
+
+def test_classes_that_a_cohort_declares_are_labels_and_metadata_are_not(small_cohort):
+    studies = small_cohort.studies.assign(**{"findings": "", "labels": "[]", "label:grade": "3", "label:sex": "male"})
+    studies.loc[studies["study_id"] == small_cohort.volumes["study_id"].iloc[0], "label:grade"] = ""
+    tasks = {"label:grade": DeclaredTask(), "label:sex": DeclaredTask(metadata=True)}
+    cohort = replace(small_cohort, studies=studies, info=replace(small_cohort.info, tasks=tasks))
+    names, labels = finding_sets(cohort, np.arange(len(cohort.volumes)))
+    assert names == ("grade: 3",)
+    unknown = cohort.volumes["study_id"] == cohort.volumes["study_id"].iloc[0]
+    assert labels[:, 0].tolist() == [0.0 if one else 1.0 for one in unknown]
+
+
+def test_findings_without_a_type_leave_the_labels_of_the_study(small_cohort):
+    untyped = findings_to_json([Finding("", "thalamus", "left", {"T1": "low signal"})])
+    studies = small_cohort.studies.assign(findings=untyped, labels='["glioma"]')
+    volumes = small_cohort.volumes.iloc[:2].assign(text="at left thalamus shows low signal")
+    names, labels = finding_sets(replace(small_cohort, studies=studies, volumes=volumes), np.arange(2))
+    assert (names, labels.tolist()) == (("glioma",), [[1.0], [1.0]])
 
 
 @pytest.mark.parametrize("targets", [unicl.unicl_targets, partial(medclip.medclip_targets, temperature=1.0)])

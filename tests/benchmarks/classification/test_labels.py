@@ -104,6 +104,21 @@ def test_a_declared_label_is_scored_under_its_own_name_where_its_contrasts_show_
     assert own_pools(cohort) == ("hand",)
 
 
+@pytest.mark.parametrize(("other", "left_out"), [(False, True), (True, False)])
+def test_a_label_that_the_cohort_declares_too_is_scored_once(other, left_out):
+    cohort = toys.toy_cohort()
+    kinds = [("cyst", "glioma")[row % 2] for row in range(len(cohort.studies))]
+    told = [kind[::-1] if other and row % 3 == 0 else kind for row, kind in enumerate(kinds)]
+    studies = cohort.studies.assign(**{"label:kind": told, "labels": [f'["{kind}"]' for kind in kinds], "findings": ""})
+    volumes = cohort.volumes.assign(text="not described", state="abnormal")
+    info = replace(cohort.info, tasks={"label:kind": DeclaredTask(classes=("glioma", "cyst", *{*told} - {*kinds}))})
+    cohort = replace(cohort, studies=studies, volumes=volumes, info=info)
+    tasks, notes = load_tasks(replace(toys.toy_subject(), cohort=cohort), PARTS)
+    assert [data.task.name for data in tasks] == ["kind"] if left_out else ["study_label", "kind"]
+    said = "left out: the same as kind, a column of the cohort"
+    assert (notes["task study_label"] == said) == left_out
+
+
 def test_classes_of_a_cohort_in_folds_are_those_of_all_its_patients():
     cohort = declared_cohort()
     some = cohort.studies["label:hand"].eq("right") & cohort.studies["split"].eq("test")

@@ -149,6 +149,16 @@ def test_metadata_stands_beside_and_a_cohort_without_train_has_none(perfect):
     assert "no clause" in found.notes["task lesion_type"]
 
 
+@pytest.mark.parametrize("fold", ["", "1 of 5"])
+def test_of_another_cohort_controls_are_fitted_in_its_folds_alone(fold):
+    subject = toys.toy_subject("text")
+    cohort = replace(subject.cohort, fold=fold)
+    found = BENCHMARK.score(replace(subject, cohort=cohort, trained_on=toys.toy_cohort()), QUICK).metrics
+    assert ("side/macro_auroc/metadata" in found) == bool(fold)
+    alone = BENCHMARK.score(subject, QUICK).metrics["side/macro_auroc"].value
+    assert found["side/macro_auroc"].value == alone, "what is fitted changes no answer"
+
+
 def test_texts_without_clauses_are_refused():
     subject = replace(toys.toy_subject("text"), train_texts=[NORMAL_TEXT])
     bare = replace(subject.cohort, volumes=subject.cohort.volumes[subject.cohort.volumes["split"] == "test"])
