@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pandas as pd
@@ -21,6 +21,8 @@ from leaderboards.tables.document import Block, Page, Picture
 from leaderboards.tables.protocol import cohort_facts, titled
 from leaderboards.tables.verdicts import on_runs_alone
 
+COLUMNS = 2
+"""Panels of a figure beside each other."""
 DOSE_COLUMNS = ("factor", "dose", "contrast", "metric", "difference", "lower", "upper", "p_holm", "seeds", "synthetic",
            "cohort", "split_fingerprint")  # fmt: skip
 
@@ -144,20 +146,26 @@ def _figure(found: DoseResponse, key: str) -> Picture:
 
 
 def _draw(found: DoseResponse, key: str) -> Figure:
-    """A panel a factor, a colour a contrast."""
+    """A panel a factor and one for the positive control, a colour a contrast."""
     factors = list(dict.fromkeys(one.factor for one in found.sweep.doses))
-    figure = plots.new_figure(0.9 + 1.7 * len(factors))
-    panels = figure.subplots(len(factors), 1, squeeze=False, sharey=True)[:, 0]
-    for axes, factor in zip(panels, factors, strict=True):
-        _draw_panel(axes, found, key, factor)
-    panels[0].set_ylabel("paired difference")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
+    panels = {name: [one for one in found.sweep.doses if one.factor == name] for name in factors}
+    if CONTROL in found.boards:
+        panels |= {"positive control": [Dose(factor="", dose="", folder=CONTROL)]}
+    n_rows = -(-len(panels) // COLUMNS)
+    figure = plots.new_figure(0.9 + 1.5 * n_rows, plots.PAGE_INCHES)
+    grid = figure.subplots(n_rows, COLUMNS, squeeze=False, sharey=True)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (name, doses) in zip(grid.flat, panels.items(), strict=False):
+        _draw_panel(axes, found, key, name.rpartition(".")[2].replace("_", " "), doses)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("difference")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     board = next(iter(found.boards.values()))
-    return plots.titled(figure, board.synthetic, f"Difference in {_metric(found, key)}")
+    return plots.titled(figure, board.synthetic, f"Paired differences in {_metric(found, key)}")
 
 
-def _draw_panel(axes: Axes, found: DoseResponse, key: str, factor: str) -> None:
-    doses = [one for one in found.sweep.doses if one.factor == factor]
+def _draw_panel(axes: Axes, found: DoseResponse, key: str, title: str, doses: Sequence[Dose]) -> None:
     names = {f"{a} − {b}": (a, b) for a, b in found.sweep.contrasts}
     colours = plots.palette(list(names))
     for number, (name, contrast) in enumerate(names.items()):
@@ -169,6 +177,7 @@ def _draw_panel(axes: Axes, found: DoseResponse, key: str, factor: str) -> None:
                 value, lower, upper = comparison.difference[:3]
                 axes.plot([place + shift] * 2, [lower, upper], color=colours[name], linewidth=1.6)
                 fill = plots.PAPER if one.folder == BASE else colours[name]
-                axes.plot(place + shift, value, "o", ms=5, color=colours[name], mfc=fill)
+                axes.plot(place + shift, value, "o", ms=4.5, color=colours[name], mfc=fill)
     axes.axhline(0, color=plots.ALARM, linestyle="--", linewidth=1.2)
-    axes.set(xlabel=factor, xticks=range(len(doses)), xticklabels=[one.dose for one in doses])
+    axes.set(xlim=(-0.5, len(doses) - 0.5), xticks=range(len(doses)), xticklabels=[one.dose for one in doses])
+    axes.set_title(title, fontsize=8.5)
