@@ -7,6 +7,8 @@ import math
 import os
 import pty
 import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from rich.console import Console
@@ -15,16 +17,25 @@ from selip.system import progress
 from selip.system.progress import DONE, LEFT, RUNNING, RUNS, SKIPPED, LiveTable, Scored, progress_display
 
 
+def _bytes(terminal):
+    """Read from a terminal, nothing after its other side was closed: it comes in pieces, on a busy machine late."""
+    try:
+        return os.read(terminal, 100_000)
+    except OSError:
+        return b""
+
+
 def on_terminal(*calls):
     """The characters that a terminal of 100 columns gets; a call is a count, or a mark of a run."""
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal:
+    with os.fdopen(theirs, "w") as terminal, ThreadPoolExecutor(1) as reader:
+        read = reader.submit(lambda: b"".join(iter(partial(_bytes, ours), b"")).decode())
         console = Console(file=terminal, width=100, force_terminal=True)
         with progress_display(console) as (show, mark):
             for call in calls:
                 (show if len(call) == 4 else mark)(*call)
-        terminal.flush()
-        text = os.read(ours, 100_000).decode()
+        terminal.close()
+        text = read.result()
     os.close(ours)
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
