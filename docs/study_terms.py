@@ -108,7 +108,7 @@ def _counts(told: Mapping[Place, Stance], doses: Mapping[str, str], others: Coll
 
 
 def _unseen(found: DoseResponse) -> list[str]:
-    """What a method is not above in the positive control, by its intervals alone: that is no control then."""
+    """List what a method is not above in the positive control, by its intervals alone: that is no control then."""
     control = [one for key in found.keys for one in found.control(key)]
     return [f"{one.b} in {one.metric}" for one in control if not (one.separates and one.gain.value > 0)]
 
@@ -127,7 +127,7 @@ def _without_steps(every: Compared) -> list[Comparison]:
 
 
 def _told(every: Compared, ones: Sequence[Comparison], found: DoseResponse) -> Mapping[Place, Stance]:
-    """What each contrast says at each dose over all metrics; `ones` are those of `every` with their p-values."""
+    """Stand of each contrast at each dose over all metrics; `ones` are those of `every` with their p-values."""
     places: dict[Place, list[Comparison]] = {}
     for (folder, contrast, _), one in zip(every, ones, strict=True):
         places.setdefault((folder, contrast), []).append(one)

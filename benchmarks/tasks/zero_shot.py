@@ -73,9 +73,8 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
     Raises:
         InputError: When there is no task, or the embeddings cannot be scored.
     """
-    fits = subject.trained_on is None or bool(
-        subject.cohort.fold
-    )  # of another cohort's own split the scored part alone
+    # of another cohort's own split the scored part alone is looked at; its folds have parts to fit controls on
+    fits = subject.trained_on is None or bool(subject.cohort.fold)
     has_all = fits and subject.split == "test" and all(len(subject.cohort.rows(part)) for part in PARTS)
     tasks, notes = load_tasks(subject, PARTS if has_all else (subject.split,))
     clauses = training_clauses(subject)

@@ -237,8 +237,7 @@ def _matrix(transform: sitk.AffineTransform) -> NDArray[np.float64]:
 def _refused(to_world: NDArray[np.float64], image: Image) -> str:
     """Say why an alignment is no head on a head: a size beyond SIZES, a brain outside the volume; "" for nothing."""
     size = float(np.cbrt(np.linalg.det(to_world[:3, :3])))
-    template = mni_template()
-    points = np.argwhere(template.brain)[::997] + template.affine[:3, 3]
+    points = np.argwhere(mni_template().brain)[::997] + mni_template().affine[:3, 3]
     to_voxel = np.linalg.inv(image.affine) @ to_world
     voxels = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
     overlap = np.all((voxels > -1) & (voxels < image.values.shape), axis=1).mean()
