@@ -91,9 +91,7 @@ def load_tasks(
         data, notes[f"task {task.name}"] = loaded
         found += [data] if data else []
     twins = {one.task.name: twin for one in found if not one.task.column and (twin := _twin(one, found))}
-    notes |= {
-        f"task {name}": f"left out: the same as {twin}, a column of the cohort" for name, twin in twins.items()
-    }
+    notes |= {f"task {name}": f"left out: the same as {twin}, a column of the cohort" for name, twin in twins.items()}
     found = [one for one in found if one.task.name not in twins]
     if not found:
         reasons = "; ".join(f"{name}: {note}" for name, note in notes.items())
