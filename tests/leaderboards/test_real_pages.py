@@ -15,7 +15,7 @@ from selip.data.findings import NORMAL_TEXT, findings_text, parse_findings_text
 from selip.records.record_files import read_record, record_files, write_record
 
 COMMITTED = Path(__file__).resolve().parents[2] / "leaderboards" / "records"
-PUBLIC = re.compile(r"(TCGA_[A-Z0-9]{2}_[A-Z0-9]{4}|\d{4,6}[A-Z]?)(_\w+)?")
+PUBLIC = re.compile(r"(TCGA_[A-Z0-9]{2}_[A-Z0-9]{4}|(MR)?\d{4,6}[A-Z]?)(_\w+)?")
 """Codes of TCGA and of Cheng's set, alone or with what tells the volume."""
 PICTURES, WORDS = {".png", ".pdf"}, {".md", ".html", ".tex", ".csv", ".json", ".yaml"}
 

@@ -134,6 +134,14 @@ def test_dry_run_writes_nothing(tmp_path, command, tiny_run):
     assert not (tmp_path / "dry").exists()
 
 
+def test_a_dry_run_says_what_folds_cost(tmp_path, command, tiny_run, small_cohort_folder):
+    asked = ["run", "quick", "--out", tmp_path / "dry", "--dry-run", *tiny_run]
+    _, out, _ = command(*asked, "folds=5")
+    assert out.splitlines()[-1] == "this for each of 5 folds"
+    _, out, _ = command(*asked, "folds=3", f"evaluate_on.path={small_cohort_folder}", "benchmarks=linear_probe")
+    assert out.splitlines()[-1] == "trained once, scored in each of 3 folds"
+
+
 def test_similarity_says_why(command):
     texts = ("at left insula shows high signal", "at left insula shows low signal")
     code, out, _ = command("similarity", *texts, "--json")
