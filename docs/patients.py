@@ -147,7 +147,7 @@ def _line(sheet: BenchmarkScores, task: RankedTask) -> Line:
 
 def _trained(sheet: BenchmarkScores, key: str) -> list[MethodRow]:
     """Rows that took a step, best first."""
-    return [row for row in ranked(sheet.board, key) if any(r.training and r.training.steps for r in row.scored)]
+    return [row for row in ranked(sheet.board, key) if row.is_trained]
 
 
 def _controls(sheet: BenchmarkScores, key: str) -> dict[str, float]:

@@ -30,6 +30,11 @@ class MethodRow:
         return f"{self.method} [{self.ablation}]" if self.ablation else self.method
 
     @property
+    def is_trained(self) -> bool:
+        """True where some seed of it took a step."""
+        return any(record.training.steps for record in self.scored if record.training)
+
+    @property
     def metric_keys(self) -> list[str]:
         """Metrics that every scored record has, without the references beside them."""
         keys = set.intersection(*(set(record.metrics) for record in self.scored))

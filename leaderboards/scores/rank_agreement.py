@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks.metrics.rank_correlation import spearman_resampler
 from benchmarks.metrics.resampling import Resampler
 from leaderboards.scores.benchmark_scores import BenchmarkScores, tasks_of
-from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.tidy_table import KEY, Estimate
 from selip.system.arrays import FloatArray
 
@@ -115,8 +114,4 @@ def _values(sheet: BenchmarkScores, key: str) -> dict[str, tuple[float, bool]]:
     frame = sheet.frame[(sheet.frame[KEY] == key) & sheet.frame["value"].notna()]
     values = {(line.method, line.ablation): float(line.value) for line in frame.itertuples()}
     rows = [row for row in sheet.board.complete if not row.external and (row.method, row.ablation) in values]
-    return {row.label: (values[row.method, row.ablation], _is_trained(row)) for row in rows}
-
-
-def _is_trained(row: MethodRow) -> bool:
-    return any(record.training.steps for record in row.scored if record.training)
+    return {row.label: (values[row.method, row.ablation], row.is_trained) for row in rows}

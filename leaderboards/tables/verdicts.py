@@ -10,7 +10,6 @@ from leaderboards.scores.ablation_study import TERMS
 from leaderboards.scores.benchmark_records import BenchmarkRecords
 from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, metric_words
-from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of
 from leaderboards.tables.contrast_verdicts import contrast_verdicts
@@ -59,7 +58,7 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
         return []
     (name, floor), rows = level, ranked(sheet.board, headline.key)
     bounds = {row.label: sheet.estimate(row, headline.key)[1:] for row in rows}
-    trained = {row.label for row in rows if _is_trained(row)}
+    trained = {row.label for row in rows if row.is_trained}
     beyond = [label for label, ends in bounds.items() if headline.beyond(headline.worse_of(*ends), floor)]
     short = [label for label, ends in bounds.items() if headline.beyond(floor, headline.better_of(*ends))]
     holding = [label for label in bounds if label not in {*beyond, *short}]
@@ -80,10 +79,6 @@ def _on_floor(sheet: BenchmarkScores, headline: Headline, named: bool) -> list[V
     return [Verdict(kind, f"{text}: {', '.join(names)}.") for kind, text, names in sentences if names]
 
 
-def _is_trained(row: MethodRow) -> bool:
-    return any(record.training and record.training.steps for record in row.scored)
-
-
 def references_of(sheet: BenchmarkScores, key: str) -> dict[str, float]:
     """Chance, majority and the controls that stand beside a metric, by name in words."""
     named = ((sheet.declared.floors.get(name, name), name) for name in sheet.declared.shortcuts)
@@ -93,7 +88,7 @@ def references_of(sheet: BenchmarkScores, key: str) -> dict[str, float]:
 
 def unbeaten(sheet: BenchmarkScores, headline: Headline) -> dict[str, float]:
     """Chance, majority and controls that no trained method is clear of, by name; none where no interval is known."""
-    rows = [row for row in ranked(sheet.board, headline.key) if _is_trained(row)]
+    rows = [row for row in ranked(sheet.board, headline.key) if row.is_trained]
     bounds = [headline.worse_of(*sheet.estimate(row, headline.key)[1:]) for row in rows]
     known = bool(bounds) and all(math.isfinite(bound) for bound in bounds)
     levels = references_of(sheet, headline.key)

@@ -135,7 +135,8 @@ def _dry_run(config: ExperimentConfig) -> None:
     for line in dry_run_lines(config, cells_of(config)):
         typer.echo(line)
     if config.folds and not config.fold:
-        typer.echo(f"this for each of {config.folds} folds")
+        once = "trained once, scored in" if config.evaluate_on else "this for"
+        typer.echo(f"{once} each of {config.folds} folds")
     if config.doses:
         from selip.experiments.sweep import dosed
 
