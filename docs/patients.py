@@ -1,17 +1,24 @@
-"""Writes the page of the experiments on real patients, `python docs/patients.py`, from the committed records alone."""
+"""Writes the page of the experiments on real patients, `python docs/patients.py`, from the committed records alone.
+
+Beside it the figure of how well the order of methods in the study predicts theirs on patients.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from study_families import Family, family_of, sentences
 
+from leaderboards.figures import plots
+from leaderboards.pages.agreement_page import agreement_part
 from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, RankedTask, families_of, task_name, tasks_of
 from leaderboards.scores.headlines import Headline, metric_keys
 from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.rank_agreement import rank_agreement
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, metric_cell, number_cell
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page, to_markdown
@@ -26,8 +33,12 @@ ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboards" / "records"
 PAGE = ROOT / "docs" / "pages" / "patients.md"
 EXPERIMENTS = ("transfer_lgg", "train_lgg", "transfer_cheng")
+STUDY, OF_STUDY = "study", "transfer_lgg"
+"""The simulated board, and the experiment that scores its models on patients."""
 UNTRAINED, SHARE = "random_init", "_10pct"
 N_RESAMPLES = 10_000
+FEW_RESAMPLES = 10
+"""For intervals of the study's scores, of which nothing is said here."""
 COLUMNS = (
     "task", "patients", "volumes", "best trained method", "its score", "untrained", "strongest control",
     "interval above all of them",
@@ -49,7 +60,7 @@ def patients_page(records: Path, n_resamples: int = N_RESAMPLES) -> Page | None:
     found = [name for name in EXPERIMENTS if (records / name / "records").is_dir()]
     verdicts, blocks, facts = [], [], []
     for name in found:
-        sheets = [one for of in families_of(read_boards(records / name), n_resamples).values() for one in of]
+        sheets = _sheets(records / name, n_resamples)
         config = read_experiment(experiment_file(name))
         if left := unfinished(sheets, config):
             verdicts.append(Verdict("warn", f"{name}: not finished, {len(left)} runs are left; nothing is said of it."))
@@ -58,8 +69,25 @@ def patients_page(records: Path, n_resamples: int = N_RESAMPLES) -> Page | None:
         verdicts += [Verdict("plain", f"{name}: {text}") for text in _told(sheets, families)]
         blocks.append(Block(name, questions(name), [tasks_table(sheets), *map(_contrasts, families)]))
         facts += [(f"{name}, {subject}", text) for subject, text in cohort_facts(sheets[0].board)]
+        if name == OF_STUDY and (records / STUDY / "records").is_dir():
+            predicted = _predicted(_sheets(records / STUDY, FEW_RESAMPLES), sheets, n_resamples)
+            verdicts += predicted.verdicts
+            blocks += predicted.blocks
     title = "What holds on real patients?"
     return Page("patients", "Patients", title, False, verdicts, facts, blocks) if found else None
+
+
+def _sheets(run: Path, n_resamples: int) -> list[BenchmarkScores]:
+    return [one for members in families_of(read_boards(run), n_resamples).values() for one in members]
+
+
+def _predicted(study: Sequence[BenchmarkScores], sheets: Sequence[BenchmarkScores], n_resamples: int) -> Page:
+    """How well the order of methods in the study predicts theirs on patients."""
+    page = agreement_part(rank_agreement(study, sheets, n_resamples), study[0].board, sheets[0].board)
+    verdicts = [Verdict(one.kind, f"{STUDY} (SYNTHETIC) and {OF_STUDY}: {one.text}") for one in page.verdicts]
+    interval = dict(page.facts)["interval"]
+    blocks = [replace(one, title=page.title, lead=f"{one.lead} Interval: {interval}.") for one in page.blocks]
+    return replace(page, verdicts=verdicts, blocks=blocks)
 
 
 def unfinished(sheets: Sequence[BenchmarkScores], config: ExperimentConfig) -> list[str]:
@@ -173,6 +201,8 @@ def main() -> None:
     """Writes it."""
     page = patients_page(RECORDS)
     if page:
+        for figure in page.figures:
+            write_atomically(PAGE.parent / figure.path, plots.render(figure.draw))
         write_atomically(PAGE, to_markdown(page))
 
 

@@ -13,7 +13,7 @@ from selip.records.record_files import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ("segmentation", "linear_probe")
-SKILLS = {"selip": 3.0, "clip": 2.5, "label_smoothing": 0.4, "random_init": 0.0}
+SKILLS = {"selip": 3.0, "clip": 2.5, "clip_x2": 1.5, "label_smoothing": 0.4, "random_init": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,16 @@ def patients():
 
 @pytest.fixture(scope="module")
 def made(patients, factory, tmp_path_factory):
-    """The page of one experiment: three seeds of four methods, outlines of masks and a probe."""
+    """The page of one experiment: three seeds of five methods, outlines of masks and a probe."""
     home = tmp_path_factory.mktemp("records")
     about = {"cohort": factory.make_cohort(name="lgg", profile="", synthetic=False), "contrasts": (("selip", "clip"),)}
     for seed in range(3):
         for method, skill in SKILLS.items():
             for kind in BENCHMARKS:
                 factory.add_family_run(home / "transfer_lgg", kind, method, seed, 40, skill, **about)
+    for method, skill in SKILLS.items():
+        for kind in BENCHMARKS:
+            factory.add_family_run(home / "study", kind, method, 0, 40, 3.0 - skill)
     with pytest.MonkeyPatch.context() as patch:
         asked = patients.read_experiment(patients.experiment_file("transfer_lgg"))
         asked = replace(asked, methods=tuple(SKILLS), benchmarks=BENCHMARKS)
@@ -86,6 +89,17 @@ def test_the_sentences_count_what_the_table_has_and_take_every_task(made):
     assert any(text.startswith("transfer_lgg: linear probe, side: selip is ") for text in others)
     assert page.blocks[0].lead.startswith("Do encoders that were pretrained on simulated heads")
     assert all(subject.startswith("transfer_lgg, ") for subject, _ in page.facts)
+
+
+def test_the_study_is_asked_whether_its_order_of_methods_holds_on_patients(made):
+    _, page = made
+    said = next(verdict.text for verdict in page.verdicts if verdict.text.startswith("study (SYNTHETIC)"))
+    assert said.startswith("study (SYNTHETIC) and transfer_lgg: The simulated ranking is the reverse of the real one: ")
+    block = page.blocks[-1]
+    found = {line.cells[0].text: line.cells[2].estimate.value for line in block.tables[0].lines}
+    assert found["segmentation, frozen"] < -0.8
+    assert [figure.path for figure in page.figures] == ["figures/agreement.png"]
+    assert "over methods, which are drawn anew" in block.lead
 
 
 def test_of_a_run_that_is_not_finished_nothing_is_said(patients, made):
