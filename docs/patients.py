@@ -23,6 +23,7 @@ from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, m
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page, to_markdown
 from leaderboards.tables.protocol import cohort_facts
+from leaderboards.tables.shortcuts_and_slices import shortcut_verdicts
 from leaderboards.tables.verdicts import on_skipped, references_of
 from selip.experiments.catalogue import experiment_file
 from selip.experiments.config import ExperimentConfig
@@ -58,23 +59,25 @@ def patients_page(records: Path, n_resamples: int = N_RESAMPLES) -> Page | None:
     Of an experiment that is not finished nothing is said but that.
     """
     found = [name for name in EXPERIMENTS if (records / name / "records").is_dir()]
-    verdicts, blocks, facts = [], [], []
+    answers, details, blocks, facts = [], [], [], []
     for name in found:
         sheets = _sheets(records / name, n_resamples)
         config = read_experiment(experiment_file(name))
         if left := unfinished(sheets, config):
-            verdicts.append(Verdict("warn", f"{name}: not finished, {len(left)} runs are left; nothing is said of it."))
+            answers.append(Verdict("warn", f"{name}: not finished, {len(left)} runs are left; nothing is said of it."))
             continue
         families = [_family(sheet, n_resamples) for sheet in sheets if sheet.headline]
-        verdicts += [Verdict("plain", f"{name}: {text}") for text in _told(sheets, families)]
+        first, *others = [replace(one, text=f"{name}: {one.text}") for one in _told(sheets, families)]
+        answers.append(first)
+        details += others
         blocks.append(Block(name, questions(name), [tasks_table(sheets), *map(_contrasts, families)]))
         facts += [(f"{name}, {subject}", text) for subject, text in cohort_facts(sheets[0].board)]
         if name == OF_STUDY and (records / STUDY / "records").is_dir():
             predicted = _predicted(_sheets(records / STUDY, FEW_RESAMPLES), sheets, n_resamples)
-            verdicts += predicted.verdicts
+            answers += predicted.verdicts
             blocks += predicted.blocks
     title = "What holds on real patients?"
-    return Page("patients", "Patients", title, False, verdicts, facts, blocks) if found else None
+    return Page("patients", "Patients", title, False, [*answers, *details], facts, blocks) if found else None
 
 
 def _sheets(run: Path, n_resamples: int) -> list[BenchmarkScores]:
@@ -125,16 +128,19 @@ def questions(name: str) -> str:
     return " ".join(lines).partition("Questions. ")[2]
 
 
-def _told(sheets: Sequence[BenchmarkScores], families: Sequence[Family]) -> Iterator[str]:
+def _told(sheets: Sequence[BenchmarkScores], families: Sequence[Family]) -> Iterator[Verdict]:
+    """The answer over all tasks, then shortcuts, declared contrasts and what was not scored."""
     tasks = [(sheet, task) for sheet in sheets for task in _tasks(sheet)]
     above = [task.name for sheet, task in tasks if above_all(sheet, task)]
     listed = f" ({'; '.join(above)})" if above else ""
-    yield (
+    text = (
         f"in {len(above)} of {len(tasks)} tasks{listed} the interval of some trained method lies above the untrained "
-        "encoder and every control, explored and not tested."
     )
-    yield from (said for family in families if family.found for said in sentences(family))
-    yield from (f"{sheet.declared.label}. {verdict.text}" for sheet in sheets for verdict in on_skipped(sheet.board))
+    yield Verdict("plain", f"{text}encoder and every control, explored and not tested.")
+    yield from (verdict for sheet in sheets for verdict in shortcut_verdicts(sheet))
+    yield from (Verdict("plain", said) for family in families if family.found for said in sentences(family))
+    for sheet in sheets:
+        yield from (replace(one, text=f"{sheet.declared.label}. {one.text}") for one in on_skipped(sheet.board))
 
 
 def _tasks(sheet: BenchmarkScores) -> list[RankedTask]:
