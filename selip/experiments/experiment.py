@@ -219,6 +219,12 @@ def evaluate_checkpoint(
 
 def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> list[Path]:
     """Worked examples of the trained models of `seed`, then every page of the leaderboard of `run_dir`."""
+    draw_worked_examples(run_dir, cohorts, seed, report)
+    return build_leaderboard(run_dir)
+
+
+def draw_worked_examples(run_dir: Path, cohorts: Cohorts, seed: int, report: Report) -> None:
+    """Answers of the trained models of `seed` to some queries of the test part, as pictures of the leaderboard."""
     repeat_exactly()
     cache = EmbeddingCache(RunDirectory(run_dir).embeddings, report.line)
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
@@ -227,7 +233,6 @@ def write_leaderboard(run_dir: Path, cohorts: Cohorts, seed: int, report: Report
         for name, queries in worked_examples(embeddings, cohorts.scored, facts.method, cohorts.synthetic).items():
             png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
             draw_examples(png, queries)
-    return build_leaderboard(run_dir)
 
 
 def _trained_models(folder: Path, seed: int, report: Report) -> Iterator[tuple[DualEncoder, CheckpointFacts]]:

@@ -20,7 +20,7 @@ from selip.experiments.catalogue import check_names
 from selip.experiments.cohorts import Cohorts, audit_of, open_cohorts
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.base import Counted, Execute
-from selip.experiments.experiment import claimed, execute_cells, score_options
+from selip.experiments.experiment import claimed, draw_worked_examples, execute_cells, score_options
 from selip.experiments.experiment_file import plan
 from selip.experiments.run_directory import RunDirectory
 from selip.records.record import Record, cell_label
@@ -63,7 +63,10 @@ def run_folds(
             audits.append(audit_of(cohorts, config.run))
             failures += [f"fold {fold}: {label}" for label in failed]
         on_main(lambda: write_atomically(out / AUDIT_FILE, _of_all(audits).model_dump_json(indent=1) + "\n"))
-        done = on_main(partial(pool_records, config, out, cohorts, report))
+        done = on_main(partial(pool_records, config, out, report))
+        last = out / FOLDS / str(config.folds)
+        if done:
+            on_main(partial(draw_worked_examples, last, cohorts, config.seeds[0], report))
         pages = on_main(lambda: build_leaderboard(out)) if done else []
     if failures:
         raise InputError(f"got {len(failures)} failed runs ({', '.join(failures)}); mend that and add --resume")
@@ -85,8 +88,11 @@ def _run_fold(
 
 
 def _share(config: ExperimentConfig, out: Path, folder: Path) -> None:
-    """Links what folds have in common: cohorts and embeddings; checkpoints where all folds are of one training."""
-    made = ["embeddings", *(["checkpoints"] if config.evaluate_on else [])]
+    """Links what folds have in common: cohorts, embeddings, pictures; checkpoints where all are of one training.
+
+    Of pictures of one name the last fold's is kept.
+    """
+    made = ["embeddings", "leaderboard", *(["checkpoints"] if config.evaluate_on else [])]
     for name in made:
         (out / name).mkdir(exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +108,7 @@ def _of_all(audits: Sequence[AuditFacts]) -> AuditFacts:
     return AuditFacts(cohorts=cohorts, crossings=crossings, regime=audits[0].regime)
 
 
-def pool_records(config: ExperimentConfig, out: Path, cohorts: Cohorts, report: Report) -> int:
+def pool_records(config: ExperimentConfig, out: Path, report: Report) -> int:
     """Writes the pooled record of every run and benchmark that is done in all folds; how many there are."""
     directories = [RunDirectory(out / FOLDS / str(fold)) for fold in range(1, config.folds + 1)]
     plans = [

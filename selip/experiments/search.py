@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboards.figures.example_pictures import Candidate, Example
+from selip.cohorts.importing.study_texts import UNDESCRIBED
 from selip.data.cohort import Cohort, lesion_of
 from selip.data.findings import CONTRASTS, parse_findings_text
 from selip.data.states import ABNORMAL, states_of
@@ -123,8 +124,9 @@ SHOWN = 5
 
 
 def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str, synthetic: bool) -> dict[str, list[Example]]:
-    """Examples for the leaderboard, by direction; the same queries for each method."""
-    abnormal = [row for row, state in enumerate(states_of(embeddings.items)) if state == ABNORMAL]
+    """Examples for the leaderboard, by direction; the same queries for each method, none that nobody described."""
+    states, texts = states_of(embeddings.items), embeddings.items["text"]
+    abnormal = [row for row, state in enumerate(states) if state == ABNORMAL and texts.iloc[row] != UNDESCRIBED]
     rows = sorted(abnormal, key=lambda row: content_hash(embeddings.items["volume_id"].iloc[row]))[:EXAMPLES]
     if not rows:
         return {}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from leaderboards.scores.headlines import headline_of
+from selip.cohorts.importing.study_texts import UNDESCRIBED
+from selip.data.states import ABNORMAL
 from selip.experiments.catalogue import experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.executors.local import ONE_BY_ONE
 from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.folds import run_folds
+from selip.experiments.search import worked_examples
+from selip.models.embeddings import Embeddings
 from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 from selip.system.progress import DONE, LEFT, RUNNING, Report
@@ -58,6 +63,20 @@ def test_each_patient_has_a_score_and_the_record_says_that_it_is_pooled(finished
     audit = json.loads((out / "audit.json").read_text())
     assert [one["name"] for one in audit["cohorts"]] == ["phantom-quick, fold 1 of 2", "phantom-quick, fold 2 of 2"]
     assert any(page.name == "index.html" for page in pages)
+
+
+def test_pictures_of_the_last_fold_stand_on_the_page_of_all(finished):
+    out, _, _ = finished
+    shown, drawn = (folder / "leaderboard" / "examples" for folder in (out, out / "folds" / "2"))
+    assert {path.name for path in shown.iterdir()} == {"clip-image_to_text.png", "clip-text_to_image.png"}
+    assert shown.samefile(drawn)
+    assert "data:image/webp" in (out / "leaderboard" / "index.html").read_text()
+
+
+def test_no_example_is_of_a_text_that_nobody_wrote(small_cohort):
+    items = small_cohort.volumes.assign(text=UNDESCRIBED, state=ABNORMAL)
+    embeddings = Embeddings(items, np.eye(len(items)), np.eye(len(items)), lambda texts: np.eye(len(texts)), {}, [])
+    assert worked_examples(embeddings, small_cohort, "clip", True) == {}
 
 
 def test_what_is_done_in_a_fold_is_not_done_again(finished, small_cohort_folder, tiny_run):
