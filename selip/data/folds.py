@@ -72,4 +72,6 @@ def fold_cohort(cohort: Cohort, folds: Mapping[str, int], fold: int, seed: int) 
 
 
 def _in_parts(table: pd.DataFrame, parts: Mapping[str, str]) -> pd.DataFrame:
-    return table.assign(split=[parts.get(patient, LEFT_OUT) for patient in table["patient_id"]])
+    """The table with its rows in their patients' parts; what is in no part, as a contrast left out, stays there."""
+    found = table["patient_id"].map(parts).fillna(LEFT_OUT)
+    return table.assign(split=found.mask(table["split"] == LEFT_OUT, LEFT_OUT))

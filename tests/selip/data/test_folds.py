@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from selip.data.contrast_mapping import without_left_out
 from selip.data.folds import fold_cohort, patient_folds
+from selip.data.splits import LEFT_OUT
 from selip.system.errors import InputError
 
 
@@ -50,3 +52,14 @@ def test_the_folds_of_the_cohort_are_taken_or_refused(small_cohort):
             patient_folds(cohort, count, 0)
     with pytest.raises(InputError, match="1 to 3"):
         fold_cohort(own, folds, 4, 0)
+
+
+def test_contrasts_that_are_left_out_are_in_no_part_of_any_fold(small_cohort):
+    gone = small_cohort.volumes["contrast"].iloc[0]
+    kept = without_left_out(small_cohort, {gone: None})
+    folds = patient_folds(kept, 3, 0)
+    for fold in (1, 2, 3):
+        cohort = fold_cohort(kept, folds, fold, 0)
+        left_out = cohort.volumes["split"] == LEFT_OUT
+        assert (left_out == (cohort.volumes["contrast"] == gone)).all()
+        assert (cohort.studies["split"] == LEFT_OUT).equals(kept.studies["split"] == LEFT_OUT)
