@@ -25,10 +25,10 @@ class LesionTypes(nn.Module):
         self.head = nn.Linear(features, labels)
 
     def forward(self, batch: Batch) -> Loss:
-        """Binary cross-entropy of the lesion types of a batch, in nats; volumes of unknown state (NaN) are left out."""
-        logits, known = self.head(batch.features.float()), (~batch.labels.isnan().any(1, keepdim=True)).float()
+        """Binary cross-entropy of the lesion types of a batch, in nats; what is unknown (NaN) is left out."""
+        logits, known = self.head(batch.features.float()), (~batch.labels.isnan()).float()
         mean = F.binary_cross_entropy_with_logits(logits, batch.labels.nan_to_num(), weight=known)
-        return Loss(mean * (len(known) / known.sum().clamp_min(1)))
+        return Loss(mean * (known.numel() / known.sum().clamp_min(1)))
 
 
 def prepare(preparation: Preparation) -> Objective:

@@ -9,7 +9,7 @@ is an item of none but declared ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,17 +128,24 @@ def load_task(
         counted = [named(task, cohort, "all").groupby("label")["patient_id"].nunique() // 2]
     seen = task.classes or tuple(sorted(set().union(*(set(some["label"]) for some in items.values()))))
     classes = tuple(name for name in seen if all(count.get(name, 0) >= MIN_PATIENTS for count in counted))
-    note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes])
+    note = _unknown(cohort, parts) + _lost([name for name in seen if name not in classes], cohort)
     kept = {part: _part(some[some["label"].isin(classes)], classes) for part, some in items.items()}
     if len(classes) < 2 or not all(len(part.rows) for part in kept.values()):
         return None, f"left out: fewer than two classes, or an empty part{note}"
     sizes = ", ".join(f"{name} {len(p.rows)} of {p.items['patient_id'].nunique()}" for name, p in kept.items())
-    note += _known(cohort, task)
+    note += _absent(kept, classes) + _known(cohort, task)
     return TaskData(task, classes, kept), f"{len(classes)} classes; volumes of patients: {sizes}{note}"
 
 
-def _lost(names: Sequence[str]) -> str:
-    return f"; classes with fewer than {MIN_PATIENTS} patients in a part: {', '.join(names)}" if names else ""
+def _lost(names: Sequence[str], cohort: Cohort) -> str:
+    few = f"{2 * MIN_PATIENTS} patients in the cohort" if cohort.fold else f"{MIN_PATIENTS} patients in a part"
+    return f"; classes with fewer than {few}: {', '.join(names)}" if names else ""
+
+
+def _absent(parts: Mapping[str, Part], classes: Sequence[str]) -> str:
+    """Names the classes that a part lacks, as val of a fold may, which then chooses without them."""
+    lacking = {name: [one for n, one in enumerate(classes) if n not in part.labels] for name, part in parts.items()}
+    return "".join(f"; {name} has none of {', '.join(names)}" for name, names in lacking.items() if names)
 
 
 def _known(cohort: Cohort, task: Task) -> str:

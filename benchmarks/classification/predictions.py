@@ -24,8 +24,9 @@ PARTS = ("train", "val", "test")
 REFERENCE_DECIMALS = 4  # solvers of other machines differ behind it, and references must be equal in all records
 POLICIES = {
     **CLASS_POLICIES,
-    "classes": "a class with fewer than 5 patients in train or in the scored part is left out, for every method; of "
-    "two classes the second is the positive one; more are scored one against the rest",
+    "classes": "a class with fewer than 5 patients in train or in the scored part, in folds with fewer than 10 in the "
+    "whole cohort, is left out, for every method; of two classes the second is the positive one; more are scored one "
+    "against the rest",
     "items": "volumes with exactly one class of the task, as a lesion type or place that their contrast shows alone",
     "chance": "a uniform draw of a class: balanced accuracy 1 / K, AUROC 0.5, AUPRC the share of the class, MCC 0",
     "majority": "the shares of the classes in train, the same for every volume",

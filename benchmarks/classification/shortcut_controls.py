@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.classification.labels import TaskData
 from selip.data.cohort import Cohort, lesion_of
+from selip.data.splits import LEFT_OUT
 from selip.models.scored_model import Subject
 from selip.system.arrays import FloatArray
 
@@ -25,12 +26,18 @@ NOTE = (
 )
 
 
+def control_notes(subject: Subject) -> dict[str, str]:
+    """The note of what the controls are; none of a simulated cohort, which has none."""
+    return {} if subject.cohort.info.synthetic else {"controls of a real cohort": NOTE}
+
+
 def control_vectors(subject: Subject, data: TaskData) -> dict[str, dict[str, FloatArray]]:
     """Vectors (n, F) of the items of every part, for each of CONTROLS; none of a simulated cohort."""
     cohort = subject.transfer if data.task.is_transfer and subject.transfer else subject.cohort
     if cohort.info.synthetic:
         return {}
-    known = _of_cohort(cohort.root, cohort.info.content_hash)
+    known = dict(_of_cohort(cohort.root, cohort.info.content_hash))
+    known["extent"] = np.column_stack([known["extent"], _n_volumes(cohort)])
     rows = {name: cohort.rows(name)[part.rows] for name, part in data.parts.items()}
     return {name: {part: vectors[own] for part, own in rows.items()} for name, vectors in known.items()}
 
@@ -41,13 +48,17 @@ def _of_cohort(root: Path, content_hash: str) -> Mapping[str, FloatArray]:
     cohort = Cohort.open(root, verify=False)
     batches = np.array_split(np.arange(len(cohort.volumes)), max(1, len(cohort.volumes) // AT_ONCE))
     read = [cohort.read_volumes(rows) for rows in batches]
-    size = cohort.volumes.groupby("patient_id")["volume_id"].transform("size").to_numpy(np.float64)
-    extent = np.concatenate([extents(voxels) for voxels in read])
     return {
         "histogram": np.concatenate([histograms(voxels) for voxels in read]),
-        "extent": np.column_stack([extent, size]),
+        "extent": np.concatenate([extents(voxels) for voxels in read]),
         "lesion_ml": _lesion_ml(cohort),
     }
+
+
+def _n_volumes(cohort: Cohort) -> FloatArray:
+    """(N,) volumes of the patient of each volume, without those that are left out."""
+    is_in = (cohort.volumes["split"] != LEFT_OUT).astype(np.float64)
+    return np.asarray(is_in.groupby(cohort.volumes["patient_id"]).transform("sum"), dtype=np.float64)
 
 
 def histograms(voxels: np.ndarray) -> FloatArray:

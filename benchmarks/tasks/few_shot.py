@@ -13,7 +13,7 @@ from benchmarks.benchmark import Benchmark, Score, ScoreOptions
 from benchmarks.classification.labels import TaskData, load_tasks
 from benchmarks.classification.predictions import POLICIES, declared_classification, fitted_parts, item_frame
 from benchmarks.classification.probes import all_vectors, metadata_vectors, task_generator
-from benchmarks.classification.shortcut_controls import control_vectors
+from benchmarks.classification.shortcut_controls import control_notes, control_vectors
 from benchmarks.statistics.metric_summary import summarise
 from selip.models.scored_model import Subject
 from selip.records.metric_key import own_columns
@@ -54,7 +54,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         notes[f"spread {data.task.name}"] = "; ".join(spreads)
         own = columns if options.keep_references else own_columns(columns)
         frames.append(pd.concat([items, pd.DataFrame(own)], axis=1))
-    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | control_notes(subject) | notes)
 
 
 def score_task(

@@ -29,7 +29,7 @@ from benchmarks.classification.probes import (
     metadata_vectors,
     task_generator,
 )
-from benchmarks.classification.shortcut_controls import control_vectors
+from benchmarks.classification.shortcut_controls import control_notes, control_vectors
 from selip.models.scored_model import Subject
 from selip.records.record import Metric
 from selip.system.arrays import FloatArray
@@ -61,7 +61,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
         metrics |= found
         frames.append(frame)
         notes[f"chosen {data.task.name}"] = ", ".join(f"{model} {choice:g}" for model, choice in choices.items())
-    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | control_notes(subject) | notes)
 
 
 def answers_of(

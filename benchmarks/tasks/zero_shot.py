@@ -29,6 +29,7 @@ from benchmarks.classification.predictions import (
     score_answers,
 )
 from benchmarks.classification.probes import shortcut_references
+from benchmarks.classification.shortcut_controls import control_notes
 from benchmarks.retrieval.text_bank import TextBank, check_embeddings, text_bank
 from benchmarks.statistics.metric_summary import summarise_classification
 from selip.data.findings import SIDES, Clause, parse_findings_text, swap_sides
@@ -96,7 +97,7 @@ def score_subject(subject: Subject, options: ScoreOptions) -> Score:
             "got training texts without a clause for any class; train on a cohort with texts such as 'at left thalamus "
             "shows high signal'"
         )
-    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | notes)
+    return Score(metrics, pd.concat(frames, ignore_index=True), NOTES | control_notes(subject) | notes)
 
 
 def training_clauses(subject: Subject) -> TrainingClauses:

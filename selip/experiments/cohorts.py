@@ -159,11 +159,6 @@ class Cohorts:
         return self.evaluate_on or self.trained_on
 
     @property
-    def synthetic(self) -> bool:
-        """True when the scored cohort, or the one behind the model, is simulated."""
-        return self.scored.info.synthetic or self.trained_on.info.synthetic
-
-    @property
     def hashes(self) -> list[Any]:
         """Hashes that the ids of runs depend on."""
         first, second = self.trained_on.info, self.transfer

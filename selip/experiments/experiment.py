@@ -160,7 +160,7 @@ def make_setting(
         ),
         validate=validation_score,
         on_score=lambda cell, name, score: draw_case_pictures(
-            out, cell, name, score, cohorts.synthetic, config.seeds[0]
+            out, cell, name, score, cohorts.scored.info.synthetic, config.seeds[0]
         ),
         command=command,
         report=report,
@@ -230,7 +230,7 @@ def draw_worked_examples(run_dir: Path, cohorts: Cohorts, seed: int, report: Rep
     for model, facts in _trained_models(run_dir / "checkpoints", seed, report):
         model.intensity.read_as(read_as(cohorts.reading))
         embeddings = embed_cohort(model, cohorts.scored, "test", majority_texts(facts), cache)
-        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method, cohorts.synthetic).items():
+        for name, queries in worked_examples(embeddings, cohorts.scored, facts.method).items():
             png = run_dir / "leaderboard" / "examples" / f"{facts.method}-{name}.png"
             draw_examples(png, queries)
 

@@ -144,6 +144,8 @@ def _pool(config: ExperimentConfig, folder: Path, found: Sequence[tuple[Path, Re
     tables = [read_per_item(where, record) for where, record in found]
     table, metrics = pooled(tables, [record.metrics for record in records], score_options(config.evaluation))
     seconds = {key: sum(record.seconds.get(key, 0.0) for record in records) for key in first.seconds}
+    if config.evaluate_on:  # one training for all
+        seconds |= {key: first.seconds[key] for key in ("train",) if key in seconds}
     update = {"metrics": metrics, "notes": _notes(records), "seconds": seconds, "per_item": "", "per_item_sha256": ""}
     write_record(folder, first.model_copy(update={**about, **update}), table)
 
@@ -151,6 +153,9 @@ def _pool(config: ExperimentConfig, folder: Path, found: Sequence[tuple[Path, Re
 def _notes(records: Sequence[Record]) -> Mapping[str, str]:
     """Notes of all folds; where they differ each with its fold."""
     found = {"folds": FITTED}
+    chosen = [str(record.training.chosen_step) for record in records if record.training and record.training.steps]
+    if chosen and not records[0].trained_on:
+        found["trainings"] = f"one a fold; chosen steps {', '.join(chosen)}; all else that is said of it is of fold 1"
     for subject in dict.fromkeys(subject for record in records for subject in record.notes):
         texts = {record.fold: record.notes.get(subject, "") for record in records}
         same = len({*texts.values()}) == 1

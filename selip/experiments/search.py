@@ -123,7 +123,7 @@ EXAMPLES = 3
 SHOWN = 5
 
 
-def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str, synthetic: bool) -> dict[str, list[Example]]:
+def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str) -> dict[str, list[Example]]:
     """Examples for the leaderboard, by direction; the same queries for each method, none that nobody described."""
     states, texts = states_of(embeddings.items), embeddings.items["text"]
     abnormal = [row for row, state in enumerate(states) if state == ABNORMAL and texts.iloc[row] != UNDESCRIBED]
@@ -131,24 +131,24 @@ def worked_examples(embeddings: Embeddings, cohort: Cohort, method: str, synthet
     if not rows:
         return {}
     return {
-        "image_to_text": [_image_to_text(embeddings, cohort, method, row, synthetic) for row in rows],
-        "text_to_image": [_text_to_image(embeddings, cohort, method, row, synthetic) for row in rows],
+        "image_to_text": [_image_to_text(embeddings, cohort, method, row) for row in rows],
+        "text_to_image": [_text_to_image(embeddings, cohort, method, row) for row in rows],
     }
 
 
-def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int, synthetic: bool) -> Example:
+def _image_to_text(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> Example:
     item = embeddings.items.iloc[row]
     hits = nearest_texts(embeddings, embeddings.volumes[row], SHOWN)
     candidates = [Candidate(hit.text, hit.cosine, hit.text == item["text"]) for hit in hits]
     title = f"{method}: {item['volume_id']} ({item['contrast']})"
-    return Example(title, item["text"], candidates, synthetic, *lesion_slice(cohort, item["volume_id"]))
+    return Example(title, item["text"], candidates, cohort.info.synthetic, *lesion_slice(cohort, item["volume_id"]))
 
 
-def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int, synthetic: bool) -> Example:
+def _text_to_image(embeddings: Embeddings, cohort: Cohort, method: str, row: int) -> Example:
     text = embeddings.items["text"].iloc[row]
     hits = nearest_volumes(embeddings, [text], SHOWN)
     candidates = [_shown(embeddings, cohort, hit, text) for hit in hits]
-    return Example(f"{method}: volumes for a text", text, candidates, synthetic)
+    return Example(f"{method}: volumes for a text", text, candidates, cohort.info.synthetic)
 
 
 def _shown(embeddings: Embeddings, cohort: Cohort, hit: Hit, text: str) -> Candidate:

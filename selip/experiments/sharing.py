@@ -80,6 +80,7 @@ def _is_of(record: Record, facts: CheckpointFacts) -> bool:
     run = identified(config, training.init)
     split = record.trained_on_split_fingerprint or record.split_fingerprint
     about = [record.method, record.settings, run, record.seed, trained_on.content_hash, split]
+    about += [record.fold] if record.fold and not record.trained_on else []
     return (content_hash(about), training.chosen_step) == (facts.run, facts.step)  # the first is trainer.Run.id
 
 

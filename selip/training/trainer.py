@@ -79,7 +79,8 @@ class Run:
         """SHA-256 (hex) of what the user chose."""
         own, config = to_mapping(self.method.settings_in(self.config)), identified(to_mapping(self.config), self.init)
         info = self.cohort.info
-        return content_hash([self.method.name, own, config, self.seed, info.content_hash, info.split_fingerprint])
+        about = [self.method.name, own, config, self.seed, info.content_hash, info.split_fingerprint]
+        return content_hash([*about, self.cohort.fold] if self.cohort.fold else about)
 
     @property
     def init(self) -> str:

@@ -47,7 +47,7 @@ class TrainingData:
         text_ids: (n,) int64 ids in `texts`.
         changed: (n,) bool, whether a flip changes a class that the cohort declares of the study.
         label_names: (K,) lesion types, sorted; empty when the cohort has no labels.
-        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for an unknown state.
+        labels: (n, K) float32 in {0, 1}, the finding set of each volume, on the device; NaN for what is unknown.
         spacing_mm: Voxel edges along right, front, top.
         val_voxels: Gives the voxels of the val part, which the first call alone reads; None where memory has no room.
     """
@@ -110,7 +110,9 @@ def changed_by_flip(tasks: Mapping[str, DeclaredTask], studies: pd.DataFrame) ->
 
 
 def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], torch.Tensor]:
-    """Labels (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for one of unknown state.
+    """Labels (K,) and the finding set (n, K) float32 in {0, 1} of each volume; NaN for what is not known.
+
+    That is all of a volume of unknown state, and the classes of a declared task that nobody told of its study.
 
     The types of the findings that the volume's contrast shows, where findings of its study are known with their types;
     else the labels of the study, less those that name none, and none for a volume whose text has no finding. Classes
@@ -128,14 +130,23 @@ def finding_sets(cohort: Cohort, rows: np.ndarray) -> tuple[tuple[str, ...], tor
     ]
     names = tuple(sorted(set().union(*shown)))
     sets = torch.tensor([[name in labels for name in names] for labels in shown], dtype=torch.float32)
+    for name in _taught(cohort.info.tasks):
+        untold = (studies.loc[table["study_id"], name] == "").to_numpy()
+        of_task = [one.startswith(f"{name.removeprefix(LABEL)}: ") for one in names]
+        sets[torch.from_numpy(np.outer(untold, of_task))] = torch.nan
     sets[torch.from_numpy(states_of(table) == UNKNOWN)] = torch.nan
     return names, sets
+
+
+def _taught(tasks: Mapping[str, DeclaredTask]) -> list[str]:
+    """Columns of declared classes that are labels."""
+    return [name for name, task in tasks.items() if name.startswith(LABEL) and not task.metadata]
 
 
 def _declared_labels(studies: pd.DataFrame, tasks: Mapping[str, DeclaredTask]) -> dict[str, set[str]]:
     """Study to its classes in the columns that the cohort declares, as "grade: 3"."""
     found: dict[str, set[str]] = {study: set() for study in studies.index}
-    for name in (name for name, task in tasks.items() if name.startswith(LABEL) and not task.metadata):
+    for name in _taught(tasks):
         for study, told in studies[name].items():
             found[study] |= {f"{name.removeprefix(LABEL)}: {told}"} if told else set()
     return found

@@ -154,7 +154,7 @@ def test_classes_that_a_cohort_declares_are_labels_and_metadata_are_not(small_co
     names, labels = finding_sets(cohort, np.arange(len(cohort.volumes)))
     assert names == ("grade: 3",)
     unknown = cohort.volumes["study_id"] == cohort.volumes["study_id"].iloc[0]
-    assert labels[:, 0].tolist() == [0.0 if one else 1.0 for one in unknown]
+    assert np.array_equal(labels[:, 0].numpy(), [np.nan if one else 1.0 for one in unknown], equal_nan=True)
 
 
 def test_findings_without_a_type_leave_the_labels_of_the_study(small_cohort):

@@ -76,7 +76,7 @@ def test_pictures_of_the_last_fold_stand_on_the_page_of_all(finished):
 def test_no_example_is_of_a_text_that_nobody_wrote(small_cohort):
     items = small_cohort.volumes.assign(text=UNDESCRIBED, state=ABNORMAL)
     embeddings = Embeddings(items, np.eye(len(items)), np.eye(len(items)), lambda texts: np.eye(len(texts)), {}, [])
-    assert worked_examples(embeddings, small_cohort, "clip", True) == {}
+    assert worked_examples(embeddings, small_cohort, "clip") == {}
 
 
 def test_what_is_done_in_a_fold_is_not_done_again(finished, small_cohort_folder, tiny_run):
