@@ -17,8 +17,9 @@ from leaderboards.scores.benchmark_records import read_boards
 from leaderboards.scores.benchmark_scores import BenchmarkScores, RankedTask, families_of, task_name, tasks_of
 from leaderboards.scores.headlines import Headline, metric_keys
 from leaderboards.scores.method_rows import MethodRow
-from leaderboards.scores.paired_differences import ranked
+from leaderboards.scores.paired_differences import ranked, standing_of
 from leaderboards.scores.rank_agreement import rank_agreement
+from leaderboards.scores.tidy_table import KEY, resamples_of
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, Verdict, metric_cell, number_cell
 from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page, to_markdown
@@ -28,6 +29,7 @@ from leaderboards.tables.verdicts import on_skipped, references_of
 from selip.experiments.catalogue import experiment_file
 from selip.experiments.config import ExperimentConfig
 from selip.experiments.experiment_file import read_experiment
+from selip.records.metric_key import MetricKey
 from selip.system.files import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +42,8 @@ UNTRAINED, SHARE = "random_init", "_10pct"
 N_RESAMPLES = 10_000
 FEW_RESAMPLES = 10
 """For intervals of the study's scores, of which nothing is said here."""
+ASIDE = ("idh", "sex")
+"""Tasks that decide nothing: IDH is known of 60 patients (the file says so), sex is none of its questions."""
 COLUMNS = (
     "task", "patients", "volumes", "best trained method", "its score", "untrained", "strongest control",
     "interval above all of them",
@@ -49,7 +53,7 @@ CAPTION = (
     "in a fine-tuned row: the network trained from scratch. Controls, held fixed, and how many there are: chance, "
     "majority, and what sees no anatomy (metadata, the lesion's volume, the histogram of intensities, the count of "
     "slices); for outlines an empty mask and one training of MONAI's U-Net. The last column is explored, not tested: "
-    "the tests are the declared contrasts below."
+    "the tests are the declared contrasts below. IDH, known of 60 patients, and sex stand beside and decide nothing."
 )
 
 
@@ -81,7 +85,19 @@ def patients_page(records: Path, n_resamples: int = N_RESAMPLES) -> Page | None:
 
 
 def _sheets(run: Path, n_resamples: int) -> list[BenchmarkScores]:
-    return [one for members in families_of(read_boards(run), n_resamples).values() for one in members]
+    found = families_of(read_boards(run), n_resamples)
+    return [_with_bounds(one, n_resamples) for members in found.values() for one in members]
+
+
+def _with_bounds(sheet: BenchmarkScores, n_resamples: int) -> BenchmarkScores:
+    """The sheet with bounds on every task: a board has none of classification's metrics that it does not rank by."""
+    frame = sheet.frame.copy()
+    for task in _tasks(sheet):
+        bare = (frame[KEY] == task.key) & frame["lower"].isna()
+        if bare.any():
+            known = standing_of(sheet.board, task.key, resamples_of(n_resamples)).intervals
+            frame.loc[bare, ["lower", "upper"]] = [known[method][1:3] for method in frame.loc[bare, "method"]]
+    return replace(sheet, frame=frame)
 
 
 def _predicted(study: Sequence[BenchmarkScores], sheets: Sequence[BenchmarkScores], n_resamples: int) -> Page:
@@ -114,7 +130,7 @@ def unfinished(sheets: Sequence[BenchmarkScores], config: ExperimentConfig) -> l
 def _family(sheet: BenchmarkScores, n_resamples: int) -> Family:
     """The declared contrasts of a benchmark on all its tasks; of retrieval on all its co-primary metrics together."""
     pool = sheet.headline.pool if sheet.headline and sheet.declared.co_primary else ""
-    return family_of(sheet.declared.label, sheet.board, pool, n_resamples)
+    return family_of(sheet.declared.label, sheet.board, pool, n_resamples, ASIDE)
 
 
 def _contrasts(family: Family) -> PageTable:
@@ -130,7 +146,7 @@ def questions(name: str) -> str:
 
 def _told(sheets: Sequence[BenchmarkScores], families: Sequence[Family]) -> Iterator[Verdict]:
     """The answer over all tasks, then shortcuts, declared contrasts and what was not scored."""
-    tasks = [(sheet, task) for sheet in sheets for task in _tasks(sheet)]
+    tasks = [(sheet, task) for sheet in sheets for task in _tasks(sheet) if _decides(task)]
     above = [task.name for sheet, task in tasks if above_all(sheet, task)]
     listed = f" ({'; '.join(above)})" if above else ""
     text = (
@@ -175,8 +191,12 @@ def _line(sheet: BenchmarkScores, task: RankedTask) -> Line:
         metric_cell(sheet.estimate(best, key), key) if best else Cell(MISSING),
         metric_cell(sheet.estimate(untrained, key), key) if untrained else Cell(MISSING),
         Cell(strongest[0], f"{strongest[1]:.3f} (of {len(controls)})" if strongest[1] is not None else ""),
-        Cell(", ".join(above_all(sheet, task)) or "none", prose=True),
+        Cell((", ".join(above_all(sheet, task)) or "none") if _decides(task) else "stands beside", prose=True),
     ))  # fmt: skip
+
+
+def _decides(task: RankedTask) -> bool:
+    return MetricKey.parse(task.key).pool not in ASIDE
 
 
 def _trained(sheet: BenchmarkScores, key: str) -> list[MethodRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -64,11 +64,12 @@ class Family:
         return self.title if self.joint else f"{self.title}, {pool_words(self.board.declared, keys[0])}"
 
 
-def family_of(title: str, board: BenchmarkRecords, pool: str, n_resamples: int) -> Family:
-    """The contrasts of a family; see FAMILIES."""
+def family_of(title: str, board: BenchmarkRecords, pool: str, n_resamples: int, aside: Collection[str] = ()) -> Family:
+    """The contrasts of a family, see FAMILIES, without those on pools that stand `aside`."""
     own = methods_of(board)
     keys = list(dict.fromkeys([*task_keys(own.records), *own.declared.co_primary]))
     keys = list(dict.fromkeys(f"{pool}/{MetricKey.parse(key).metric}" for key in keys)) if pool else keys
+    keys = [key for key in keys if MetricKey.parse(key).pool not in aside]
     rows = {(a, b): (own.row(a), own.row(b)) for a, b in own.contrasts}
     pairs = [(a, b) for a, b in rows.values() if a and b and not a.hole and not b.hole]
     found = [one for key in keys for one in compare_pairs(own, pairs, key, n_resamples)]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from baselines.supervised import METHOD, LesionTypes
 from selip.training.objective import Batch
@@ -44,6 +45,15 @@ def test_volumes_of_unknown_state_teach_nothing(batch):
     (gradient,) = torch.autograd.grad(whole, batch.features)
     assert not gradient[gone].any()
     assert objective(replace(batch, labels=torch.full_like(labels, torch.nan))).value == 0
+
+
+def test_of_a_volume_that_is_known_in_part_the_rest_teaches(batch):
+    objective = LesionTypes(5, 3)
+    labels = batch.labels.clone()
+    labels[1, 2] = labels[4, 0] = torch.nan
+    each = F.binary_cross_entropy_with_logits(objective.head(batch.features), batch.labels, reduction="none")
+    judge = each[~labels.isnan()].mean()
+    torch.testing.assert_close(objective(replace(batch, labels=labels)).value, judge)
 
 
 def test_sure_and_right_is_a_loss_of_zero(batch):

@@ -77,6 +77,19 @@ def test_above_all_takes_the_untrained_encoder_and_every_control(made):
 def test_tasks_of_fewer_labels_stand_beside_those_of_all(made):
     names = {line.cells[0].text for line in made[1].blocks[0].tables[0].lines}
     assert {"segmentation, frozen, 10 %", "linear probe, side, 10 %", "linear probe, side"} <= names
+    bounds = [cells(made[1], name)["its score"].estimate for name in names]
+    assert all(one.lower <= one.value <= one.upper for one in bounds), "of every task, whichever a board ranks by"
+
+
+def test_a_task_that_stands_beside_decides_nothing(patients, made, monkeypatch):
+    monkeypatch.setattr(patients, "ASIDE", ("side",))
+    monkeypatch.setattr(patients, "unfinished", lambda *_: [])
+    page = patients.patients_page(made[0], n_resamples=20)
+    lines = page.blocks[0].tables[0].lines
+    beside = [line.cells[0].text for line in lines if line.cells[-1].text == "stands beside"]
+    assert beside == ["linear probe, side", "linear probe, side, 10 %"]
+    assert f"of {len(lines) - 2} tasks" in page.verdicts[0].text
+    assert not any("linear probe, side" in verdict.text for verdict in page.verdicts)
 
 
 def test_the_sentences_count_what_the_table_has_and_take_every_task(made):

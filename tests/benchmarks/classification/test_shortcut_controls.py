@@ -18,6 +18,7 @@ from benchmarks.tasks import calibration, few_shot, linear_probe
 from selip.cohorts.importing.adapter import Scan, StudyFiles, write_labels, write_scan
 from selip.cohorts.importing.import_plan import SetFacts
 from selip.cohorts.importing.importer import import_studies
+from selip.data.splits import LEFT_OUT
 from selip.models.embeddings import Embeddings
 from selip.models.scored_model import Subject
 
@@ -34,6 +35,21 @@ def test_histogram_and_extent_by_hand():
     assert extents(voxels).tolist() == [[1, 2, 1]]
     assert histograms(voxels)[0, [0, 15]].tolist() == [0.5, 0.5]
     assert histograms(np.zeros_like(voxels)).sum() == 0
+
+
+def test_volumes_that_are_left_out_are_not_counted(subject):
+    """Of patients with two volumes two lose one."""
+    volumes = subject.cohort.volumes
+    pairs = np.array([int(one[1:]) // 2 for one in volumes["patient_id"]])
+    left_out = np.isin(pairs, (4, 10)) & np.array([int(one[1:]) % 2 == 1 for one in volumes["patient_id"]])
+    changed = {"patient_id": [f"p{pair}" for pair in pairs], "split": volumes["split"].mask(left_out, LEFT_OUT)}
+    cohort = replace(subject.cohort, volumes=volumes.assign(**changed))
+    data = load_task(own_tasks(cohort)[0], cohort, ("train", "test"))[0]
+    counts = control_vectors(replace(subject, cohort=cohort), data)["extent"]
+    assert set(counts["train"][:, -1]) == {2}
+    found = dict(zip(data.parts["test"].patients, counts["test"][:, -1], strict=True))
+    assert {name for name, count in found.items() if count == 1} == {"p4", "p10"}
+    assert set(found.values()) == {1, 2}
 
 
 @pytest.fixture(scope="module")

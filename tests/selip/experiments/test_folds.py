@@ -17,7 +17,9 @@ from selip.experiments.experiment import run_experiment
 from selip.experiments.experiment_file import read_experiment
 from selip.experiments.folds import run_folds
 from selip.experiments.search import worked_examples
+from selip.models.dual_encoder import load_checkpoint
 from selip.models.embeddings import Embeddings
+from selip.models.scored_model import mismatches
 from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
 from selip.system.progress import DONE, LEFT, RUNNING, Report
@@ -59,6 +61,11 @@ def test_each_patient_has_a_score_and_the_record_says_that_it_is_pooled(finished
     assert probe.n_patients == small_cohort.studies["patient_id"].nunique()
     assert "abnormal/features_linear_macro_auroc/metadata" in records["linear_probe"].metrics
     folds = [read_records(out / "folds" / name / "records") for name in "12"]
+    steps = ", ".join(str(some[0].training.chosen_step) for some in folds)
+    assert records["retrieval"].notes["trainings"].startswith(f"one a fold; chosen steps {steps}; ")
+    one, two = (load_checkpoint(out / "folds" / name / "checkpoints" / "clip-seed0.safetensors")[1] for name in "12")
+    assert one.run != two.run, "no checkpoint of one fold passes for that of another"
+    assert "no test score" in mismatches(one, small_cohort, "test")[0]
     assert {record.fold for some in folds for record in some} == {"1 of 2", "2 of 2"}
     audit = json.loads((out / "audit.json").read_text())
     assert [one["name"] for one in audit["cohorts"]] == ["phantom-quick, fold 1 of 2", "phantom-quick, fold 2 of 2"]
@@ -103,6 +110,9 @@ def test_a_cohort_that_is_evaluated_on_is_scored_out_of_fold_by_one_training(
     assert len({path.resolve() for path in out.glob("folds/*/checkpoints/*.safetensors")}) == 1
     hashes = [read_records(out / "folds" / name / "records")[0].training.batch_order_hash for name in "12"]
     assert hashes[0] == hashes[1]
+    first = read_records(out / "folds" / "1" / "records")[0]
+    assert record.seconds["train"] == first.seconds["train"], "one training, counted once"
+    assert "trainings" not in record.notes
 
 
 def test_checkpoints_of_another_experiment_are_scored_and_not_trained_again(
