@@ -11,7 +11,12 @@ import typer
 
 MARK = "<!-- commands -->"
 ROOT = Path(__file__).parents[1] / "leaderboards"
-BOARD = ROOT / "records" / "study" / "leaderboard" / "index.html"
+BOARDS = {
+    "leaderboard": "study",
+    "transfer_lgg": "transfer_lgg",
+    "transfer_cheng": "transfer_cheng",
+}
+"""Page of the site to the run whose leaderboard it is."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs passes page, config and files)
@@ -20,8 +25,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (mkdocs pa
 
 
 def on_post_build(config: Any) -> None:  # noqa: ANN401
-    """Puts the leaderboard and the pictures beside the pages."""
-    shutil.copyfile(BOARD, Path(config["site_dir"]) / "leaderboard.html")
+    """Puts the leaderboards and the pictures beside the pages."""
+    for name, run in BOARDS.items():
+        board = ROOT / "records" / run / "leaderboard" / "index.html"
+        shutil.copyfile(board, Path(config["site_dir"]) / f"{name}.html")
     for picture in (ROOT / "pictures").glob("*.png"):
         shutil.copyfile(picture, Path(config["site_dir"]) / picture.name)
 

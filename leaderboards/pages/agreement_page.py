@@ -96,7 +96,7 @@ def _figure(found: RankAgreement) -> Picture:
 
 def _draw(found: RankAgreement) -> Figure:
     rows = {**found.tasks, "mean": found.mean}
-    figure = plots.new_figure(0.9 + plots.ROW_INCHES * len(rows))
+    figure = plots.new_figure(0.9 + plots.ROW_INCHES * len(rows), plots.PAGE_INCHES)
     axes = figure.subplots()
     for place, one in enumerate(rows.values()):
         axes.plot([one.lower, one.upper], [place, place], color=plots.ACCENT, linewidth=2)

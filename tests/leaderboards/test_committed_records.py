@@ -117,3 +117,24 @@ def test_the_readme_says_of_the_study_what_its_pages_say():
     assert len(said) > 3
     assert [line for line in said if line not in known] == []
     assert {line for line in known if line.startswith("- Does ")} <= set(said), "however they fall"
+
+
+def test_the_readme_says_of_real_patients_what_their_page_says():
+    section = (ROOT / "README.md").read_text().split("## Real patients")[1].split("\n## ")[0]
+    page = (ROOT / "docs" / "pages" / "patients.md").read_text()
+    said = [line for line in section.splitlines() if line.startswith("- ")]
+    assert len(said) > 3
+    assert [line for line in said if line not in page.splitlines()] == []
+    rows = table_rows(section)
+    assert len(rows) > 3
+    for experiment, *cells in rows:
+        block = page.split(f"\n## {experiment}\n")[1].split("\n## ")[0]
+        (found,) = (row for row in table_rows(block) if row[0] == cells[0])
+        assert cells == [found[number] for number in (0, 1, 3, 4, 5, 6)]
+
+
+def table_rows(text):
+    """Cells of the lines of tables, without heads."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if row[0] not in ("experiment", "task", "contrast")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leaderboards.tables.document import to_markdown
-from selip.records.record_files import read_records
+from selip.records.record_files import read_per_item, read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ("segmentation", "linear_probe")
@@ -123,6 +123,29 @@ def test_of_a_run_that_is_not_finished_nothing_is_said(patients, made):
 
 def test_without_records_there_is_no_page(patients, tmp_path):
     assert patients.patients_page(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["transfer_lgg", "transfer_cheng"])
+def test_a_committed_experiment_is_whole_on_equal_terms_and_of_the_contrasts_that_it_says(patients, name):
+    config = patients.read_experiment(patients.experiment_file(name))
+    folder = patients.RECORDS / name / "records"
+    records = read_records(folder)
+    asked = {(method, seed, task) for method in config.methods for seed in config.seeds for task in config.benchmarks}
+    assert {(one.method, one.seed, one.benchmark) for one in records} == asked
+    assert {one.status for one in records} <= {"ok", "skipped"}
+    assert {one.fold for one in records} == {"5 pooled"}
+    assert not any(one.cohort.synthetic or "dirty" in one.git_commit for one in records)
+    for seed in config.seeds:
+        trained = [one.training for one in records if one.seed == seed and one.training and one.training.steps]
+        assert len({(one.initial_weights_hash, one.batch_order_hash, one.steps) for one in trained}) == 1
+    left_out = {
+        contrast for contrast, read in (config.evaluate_on.contrasts if config.evaluate_on else {}).items() if not read
+    }
+    scored = {
+        one for record in records if record.per_item for one in read_per_item(folder, record)["contrast"].unique()
+    }
+    assert scored
+    assert not scored & left_out
 
 
 @pytest.mark.slow
