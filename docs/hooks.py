@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1] / "leaderboards"
 BOARDS = {
     "leaderboard": "study",
     "transfer_lgg": "transfer_lgg",
+    "train_lgg": "train_lgg",
     "transfer_cheng": "transfer_cheng",
 }
 """Page of the site to the run whose leaderboard it is."""

@@ -125,7 +125,7 @@ def test_without_records_there_is_no_page(patients, tmp_path):
     assert patients.patients_page(tmp_path) is None
 
 
-@pytest.mark.parametrize("name", ["transfer_lgg", "transfer_cheng"])
+@pytest.mark.parametrize("name", ["transfer_lgg", "train_lgg", "transfer_cheng"])
 def test_a_committed_experiment_is_whole_on_equal_terms_and_of_the_contrasts_that_it_says(patients, name):
     config = patients.read_experiment(patients.experiment_file(name))
     folder = patients.RECORDS / name / "records"
