@@ -30,6 +30,6 @@ def unknown_apart(alike: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         alike: How alike the volumes of a batch are.
         labels: (B, K) in {0, 1}; rows of NaN for volumes of unknown state.
     """
-    unknown = ~(~labels.isnan()).any(1)
+    unknown = ~(~labels.isnan()).any(1)  # all(1) has no kernel that is known to repeat
     itself = torch.eye(len(labels), dtype=alike.dtype, device=alike.device)
     return torch.where(unknown[:, None] | unknown, itself, alike)

@@ -64,8 +64,8 @@ def run_folds(
             failures += [f"fold {fold}: {label}" for label in failed]
         on_main(lambda: write_atomically(out / AUDIT_FILE, _of_all(audits).model_dump_json(indent=1) + "\n"))
         done = on_main(partial(pool_records, config, out, report))
-        last = out / FOLDS / str(config.folds)
         if done:
+            last = out / FOLDS / str(config.folds)
             on_main(partial(draw_worked_examples, last, cohorts, config.seeds[0], report))
         pages = on_main(lambda: build_leaderboard(out)) if done else []
     if failures:
@@ -144,8 +144,8 @@ def _pool(config: ExperimentConfig, folder: Path, found: Sequence[tuple[Path, Re
     tables = [read_per_item(where, record) for where, record in found]
     table, metrics = pooled(tables, [record.metrics for record in records], score_options(config.evaluation))
     seconds = {key: sum(record.seconds.get(key, 0.0) for record in records) for key in first.seconds}
-    if config.evaluate_on:  # one training for all
-        seconds |= {key: first.seconds[key] for key in ("train",) if key in seconds}
+    if config.evaluate_on and "train" in seconds:  # one training for all
+        seconds["train"] = first.seconds["train"]
     update = {"metrics": metrics, "notes": _notes(records), "seconds": seconds, "per_item": "", "per_item_sha256": ""}
     write_record(folder, first.model_copy(update={**about, **update}), table)
 

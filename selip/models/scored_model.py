@@ -79,13 +79,13 @@ def mismatches(
     """
     reading = reading or {}
     lines = []
-    if facts.cohort == cohort.info.content_hash and split != "test":
-        lines.append(f"part {split!r} of the model's own cohort took part in training or choosing it: no test score")
-    elif facts.cohort == cohort.info.content_hash and facts.split_fingerprint != cohort.info.split_fingerprint:
-        lines.append("the model was trained on other parts of this cohort, as one of its folds: no test score")
     if facts.cohort != cohort.info.content_hash:
         kind = "a synthetic cohort" if facts.synthetic else "another cohort"
         lines.append(f"the model was trained on {kind}, so these are transfer scores, not a row of its leaderboard")
+    elif split != "test":
+        lines.append(f"part {split!r} of the model's own cohort took part in training or choosing it: no test score")
+    elif facts.split_fingerprint != cohort.info.split_fingerprint:
+        lines.append("the model was trained on other parts of this cohort, as one of its folds: no test score")
     lines += [f"{name} is {how}" for name, how in reading_words(reading).items()]
     unseen = sorted(set(cohort.volumes["contrast"]) - set(facts.contrasts) - set(reading))
     if unseen:
