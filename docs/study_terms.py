@@ -11,6 +11,7 @@ from study_families import Family, Stance, counted, of_side, stance
 from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, ablations_of
 from leaderboards.scores.dose_response import BASE, CONTROL, Dose, DoseResponse
 from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
+from selip.system.mappings import grouped
 
 RELEASED = "selip_released"
 """The method as its authors' code has it: it stands among the changes, with the study's own seeds."""
@@ -128,9 +129,7 @@ def _without_steps(every: Compared) -> list[Comparison]:
 
 def _told(every: Compared, ones: Sequence[Comparison], found: DoseResponse) -> Mapping[Place, Stance]:
     """Stand of each contrast at each dose over all metrics; `ones` are those of `every` with their p-values."""
-    places: dict[Place, list[Comparison]] = {}
-    for (folder, contrast, _), one in zip(every, ones, strict=True):
-        places.setdefault((folder, contrast), []).append(one)
+    places = grouped(((folder, contrast), one) for (folder, contrast, _), one in zip(every, ones, strict=True))
     return {place: stance(some, len(found.keys)) for place, some in places.items()}
 
 

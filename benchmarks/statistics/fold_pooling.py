@@ -17,6 +17,7 @@ from benchmarks.statistics.pool_statistics import PER_ITEM
 from selip.records.metric_key import MetricKey
 from selip.records.record import Metric
 from selip.system.errors import InputError
+from selip.system.mappings import grouped
 
 Metrics = Mapping[str, Metric]
 REFERENCE_DECIMALS = 4  # as of references in one fold
@@ -52,12 +53,8 @@ def pooled(
 
 def _of_pool(pool: str, metrics: Sequence[Metrics]) -> dict[str, list[Metric]]:
     """NAME to the metric of each fold that has it."""
-    found: dict[str, list[Metric]] = {}
-    for one in metrics:
-        for key, metric in one.items():
-            if MetricKey.parse(key).pool == pool:
-                found.setdefault(key.partition("/")[2], []).append(metric)
-    return found
+    named = ((MetricKey.parse(key), key.partition("/")[2], metric) for one in metrics for key, metric in one.items())
+    return grouped((name, metric) for parsed, name, metric in named if parsed.pool == pool)
 
 
 def _summary(frame: pd.DataFrame, wanted: Mapping[str, list[Metric]], options: ScoreOptions) -> dict[str, Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,17 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from leaderboards.figures import plots
-from leaderboards.scores.ablation_study import Ablated, AblationStudy
+from leaderboards.scores.ablation_study import AblationStudy
 from leaderboards.scores.headlines import capital, metric_words, pool_words
-from leaderboards.scores.tidy_table import KEY
 from leaderboards.tables.cells import form_of, number_text
 from leaderboards.tables.document import Picture
 
 MIX = "similarity.mix"
 MIX_WEIGHT_KEYS = ("similarity.weight_syntax", "similarity.weight_semantic")
 FEWEST_CELLS = 3
-Cells = dict[tuple[float, float], pd.Series]
-"""(syntax weight, semantic weight) -> entry of the tidy frame."""
+Cells = dict[tuple[float, float], float]
+"""(syntax weight, semantic weight) -> value."""
 
 
 def ablation_plots(study: AblationStudy) -> list[Picture]:
@@ -55,12 +54,13 @@ def mix_cells(study: AblationStudy) -> Cells:
     """
     found: Cells = {}
     for wanted in ("mean", "syntax", "semantic"):
-        for one, entry in _scored(study):
-            settings = {**study.settings, **one.changes}
-            if _kind(settings, one.changes) == wanted:
-                found.setdefault(_weights(settings, wanted), entry)
-    if study.full is not None and study.settings.get(MIX) == "mean":
-        found[_weights(study.settings, "mean")] = _entry(study, "")
+        for one in study.ablations:
+            settings, estimate = {**study.settings, **one.changes}, study.estimate(one.name)
+            if estimate and _kind(settings, one.changes) == wanted:
+                found.setdefault(_weights(settings, wanted), estimate.value)
+    full = study.estimate("")
+    if full and study.settings.get(MIX) == "mean":
+        found[_weights(study.settings, "mean")] = full.value
     return found
 
 
@@ -81,11 +81,9 @@ def _map(study: AblationStudy) -> Picture | None:
     cells = mix_cells(study)
     if len(cells) < FEWEST_CELLS:
         return None
-    grid, full = _grid(cells), _entry(study, "") if study.full is not None else None
-    product = full is not None and study.settings.get(MIX) == "product"
-    beside = ""
-    if full is not None and product:
-        beside = f"product ({study.full_name}): {number_text(full['value'], form_of(study.headline.key))}"
+    grid, full, beside = _grid(cells), study.estimate(""), ""
+    if full and study.settings.get(MIX) == "product":
+        beside = f"product ({study.full_name}): {number_text(full.value, form_of(study.headline.key))}"
 
     def draw() -> Figure:
         figure = plots.new_figure(1.6 + 0.55 * len(grid))
@@ -110,7 +108,7 @@ def _missing(syntax: str, semantic: str) -> str:
 def _grid(cells: Cells) -> pd.DataFrame:
     """Values, largest syntax weight on top; NaN where there is no cell."""
     rows, columns = (sorted({weights[axis] for weights in cells}) for axis in (0, 1))
-    values = [[cells[a, b]["value"] if (a, b) in cells else np.nan for b in columns] for a in rows[::-1]]
+    values = [[cells.get((a, b), np.nan) for b in columns] for a in rows[::-1]]
     return pd.DataFrame(values, [f"{a:g}" for a in rows[::-1]], [f"{b:g}" for b in columns])
 
 
@@ -120,17 +118,6 @@ def _draw_missing(axes: Axes, grid: pd.DataFrame) -> None:
         if _missing(grid.index[row], grid.columns[column]):
             corner = (column + 0.03, row + 0.03)
             axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, hatch="///", edgecolor=plots.FAINT, linewidth=0))
-
-
-def _scored(study: AblationStudy) -> Sequence[tuple[Ablated, pd.Series]]:
-    """Complete ablations with their entry of the primary metric."""
-    return [(one, entry) for one in study.ablations if (entry := _entry(study, one.name)) is not None]
-
-
-def _entry(study: AblationStudy, ablation: str) -> pd.Series | None:
-    frame = study.frame
-    found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
-    return None if found.empty else found.iloc[0]
 
 
 def _pool(study: AblationStudy) -> str:

@@ -12,7 +12,7 @@ from leaderboards.figures import plots
 from leaderboards.figures.plots import SERIES
 from leaderboards.scores.ablation_study import UNREGISTERED, AblationStudy
 from leaderboards.scores.headlines import metric_words
-from leaderboards.scores.tidy_table import KEY, Estimate
+from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.document import Picture
 
 LAMBDA = "methods.selip.kl_weight"
@@ -45,18 +45,11 @@ def lines_over(study: AblationStudy, key: str) -> dict[str, Line]:
     if study.full is not None:
         rows.append(("", {}))
     for name, changes in rows:
-        place, entry = changes.get(key, study.settings.get(key)), _entry(study, name)
+        place, entry = changes.get(key, study.settings.get(key)), study.estimate(name)
         if entry is not None and _is_number(place):
             others = ", ".join(f"{one.rpartition('.')[2]}={value}" for one, value in changes.items() if one != key)
             found.setdefault(others or study.full_name, {})[float(str(place))] = entry
     return {words: dict(sorted(line.items())) for words, line in found.items() if len(line) > 1}
-
-
-def _entry(study: AblationStudy, ablation: str) -> Estimate | None:
-    frame = study.frame
-    found = frame[(frame["ablation"] == ablation) & (frame[KEY] == study.headline.key)]
-    found = found[found["value"].notna()]
-    return None if found.empty else Estimate(*found.iloc[0][list(Estimate._fields)].astype(float))
 
 
 def _picture(study: AblationStudy, key: str, lines: Mapping[str, Line]) -> Picture:

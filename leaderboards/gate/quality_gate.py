@@ -28,6 +28,7 @@ from leaderboards.gate.difference import Measured, SeedSpread, judged, measured,
 from leaderboards.gate.margins import Guarded, Margins, guarded_metrics
 from leaderboards.scores.method_rows import MethodRow
 from selip.system.errors import InputError
+from selip.system.mappings import grouped
 
 GateOutcome = Literal["pass", "regress", "inconclusive"]
 EXIT_CODES: Mapping[GateOutcome, int] = {"pass": 0, "regress": 1, "inconclusive": 3}
@@ -143,9 +144,7 @@ def seed_policy(lines: Sequence[GateLine]) -> list[str]:
 
 def _lines(family: Sequence[tuple[RecordPair, Guarded, Measured]]) -> list[GateLine]:
     """The lines of one benchmark: spreads pooled by metric, p-values adjusted over all."""
-    pools: dict[Guarded, list[Measured]] = {}
-    for _, guarded, one in family:
-        pools.setdefault(guarded, []).append(one)
+    pools = grouped((guarded, one) for _, guarded, one in family)
     spreads = {guarded: pooled_spread(found, guarded.margin) for guarded, found in pools.items()}
     verdicts = [judged(one, spreads[guarded]) for _, guarded, one in family]
     adjusted = holm([p_value for _, p_value in verdicts])

@@ -26,6 +26,7 @@ from leaderboards.tables.shortcuts_and_slices import (
 )
 from selip.data.leakage_audit import AUDIT_FILE, AuditFacts, CohortAudit, CrossingAudit, read_audit_facts
 from selip.system.errors import listed
+from selip.system.mappings import grouped
 
 SlicesOfBenchmark = tuple[BenchmarkScores, Headline, Sequence[Slice]]
 IDS = {
@@ -82,10 +83,8 @@ def _slices(sheet: BenchmarkScores, headline: Headline, n_resamples: int) -> lis
 
 def _on_few_items(sheets: Sequence[BenchmarkScores]) -> list[tuple[str, str]]:
     """Metrics that have no number where they are of too few items."""
-    fewest: dict[int, list[str]] = {}
-    for sheet in sheets:
-        for name, count in sheet.declared.fewest_items.items():
-            fewest.setdefault(count, []).append(words(sheet.declared, name))
+    counts = ((sheet.declared, *one) for sheet in sheets for one in sheet.declared.fewest_items.items())
+    fewest = grouped((count, words(declared, name)) for declared, name, count in counts)
     return [
         (", ".join(names), f"with fewer than {count} items they have no number on any page")
         for count, names in fewest.items()

@@ -26,6 +26,7 @@ from leaderboards.tables.difference_tables import declared_table
 from leaderboards.tables.document import Block, Page
 from leaderboards.tables.protocol import cohort_facts, titled
 from leaderboards.tables.verdicts import listed_levels, on_runs_alone, unbeaten
+from selip.system.mappings import grouped
 
 NOT_INDEPENDENT = (
     "Tasks of one cohort share patients, and most share the frozen features too: they are not independent draws, so "
@@ -149,12 +150,9 @@ def _lacking_table(overall: Overall) -> PageTable:
     """Methods with a hole, what they lack, and why."""
     lines = []
     for label in overall.labels:
-        reasons: dict[str, list[str]] = {}
-        for task, reason in overall.lacking[label].items():
-            reasons.setdefault(reason, []).append(task)
-        said = [(reason, "; ".join(tasks)) for reason, tasks in reasons.items()]
+        reasons = grouped((reason, task) for task, reason in overall.lacking[label].items())
         lines += [
-            Line((Cell(label), Cell(tasks, prose=True), Cell(reason, prose=True)), label=label)
-            for reason, tasks in said
+            Line((Cell(label), Cell("; ".join(tasks), prose=True), Cell(reason, prose=True)), label=label)
+            for reason, tasks in reasons.items()
         ]
     return PageTable("What keeps methods out of the ranks", "", ("method", "task", "reason"), tuple(lines))

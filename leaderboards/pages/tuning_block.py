@@ -41,14 +41,8 @@ def _table(found: Mapping[str, TuningFacts]) -> PageTable:
         scores = [number_cell(facts.trials[name], "score") for name in (DEFAULT, facts.chosen)]
         cells = (Cell(method), Cell(trials), *scores, Cell(chosen, prose=True), Cell(", ".join(facts.edges) or "none"))
         lines.append(Line(cells, label=method))
-    columns = (
-        "method",
-        "trials",
-        "score of the default",
-        "best score",
-        "chosen settings",
-        "on the edge of their range",
-    )
+    columns = ("method", "trials", "score of the default", "best score", "chosen settings",
+               "on the edge of their range")  # fmt: skip
     caption = "A choice on the edge of its range may lie beyond it: what is compared is then the range, not the method."
     return PageTable("Tuning", caption, columns, tuple(lines))
 

@@ -15,7 +15,7 @@ from leaderboards.scores.benchmark_records import FULL, BenchmarkRecords, ablati
 from leaderboards.scores.headlines import Headline, headline_of
 from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import Comparison, adjusted, compare_pairs
-from leaderboards.scores.tidy_table import tidy
+from leaderboards.scores.tidy_table import KEY, Estimate, tidy
 from selip.records.record import Record, Training
 from selip.system.mappings import dotted
 
@@ -85,6 +85,12 @@ class AblationStudy:
     def keys(self) -> tuple[str, ...]:
         """The compared metrics, that which ranks first."""
         return (self.headline.key, *self.board.declared.co_primary)
+
+    def estimate(self, ablation: str) -> Estimate | None:
+        """The metric that ranks of an ablation, "" for the full method; None where it has no number."""
+        here = self.frame[(self.frame["ablation"] == ablation) & (self.frame[KEY] == self.headline.key)]
+        here = here[here["value"].notna()]
+        return None if here.empty else Estimate(*here.iloc[0][list(Estimate._fields)].astype(float))
 
     @property
     def compared(self) -> list[tuple[Ablated, Comparison]]:

@@ -21,6 +21,7 @@ from selip.records.metric_key import MetricKey
 from selip.records.record import CohortFacts, Record
 from selip.records.record_files import read_per_item, read_records
 from selip.system.errors import InputError
+from selip.system.mappings import grouped
 
 FULL = "selip"
 """The method whose ablations stand on the page `ablation`, those of another one on `ablation_METHOD`."""
@@ -170,9 +171,7 @@ def boards_of(folders: Path | Mapping[str, Path], records: Sequence[Record]) -> 
     """`read_boards` of records that were read from a folder, or each from that of its id; all of it or a part."""
     check_names(records)
     check_same(records, SHARED)
-    by_benchmark: dict[str, list[Record]] = {}
-    for record in by_terms(records):
-        by_benchmark.setdefault(record.benchmark, []).append(record)
+    by_benchmark = grouped((record.benchmark, record) for record in by_terms(records))
     return {name: _board_of(folders, name, found) for name, found in sorted(by_benchmark.items())}
 
 

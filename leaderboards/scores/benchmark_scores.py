@@ -21,6 +21,7 @@ from leaderboards.scores.paired_differences import (
 )
 from leaderboards.scores.tidy_table import KEY, Estimate, estimate_of, tidy
 from selip.records.declaration import Declared
+from selip.system.mappings import grouped
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,8 @@ class BenchmarkScores:
 
 def families_of(boards: Mapping[str, BenchmarkRecords], n_resamples: int) -> dict[str, list[BenchmarkScores]]:
     """Page to its sheets, both in the order that benchmarks declare."""
-    found: dict[str, list[BenchmarkScores]] = {}
-    for board in sorted(boards.values(), key=lambda board: (board.declared.place, board.benchmark)):
-        found.setdefault(board.declared.family, []).append(_sheet(methods_of(board), n_resamples))
+    ordered = sorted(boards.values(), key=lambda board: (board.declared.place, board.benchmark))
+    found = grouped((board.declared.family, _sheet(methods_of(board), n_resamples)) for board in ordered)
     return {family: _with_holm(sheets) for family, sheets in found.items()}
 
 

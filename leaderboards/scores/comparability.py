@@ -9,6 +9,7 @@ from selip.records.metric_key import MetricKey
 from selip.records.record import Metric, Record
 from selip.system.errors import InputError
 from selip.system.files import content_hash
+from selip.system.mappings import grouped
 
 SHARED: dict[str, Callable[[Record], object]] = {
     "schema versions": lambda record: record.schema_version,
@@ -72,11 +73,7 @@ def check_comparable(records: Sequence[Record]) -> None:
         InputError: Names the first two that differ.
     """
     check_same(records, PROTOCOL | SHARED | ONE_TABLE)
-    by_terms: dict[str, list[Record]] = {}
-    for record in records:
-        if record.encoder is None:
-            by_terms.setdefault(record.terms, []).append(record)
-    for some in by_terms.values():
+    for some in grouped((record.terms, record) for record in records if record.encoder is None).values():
         check_same(some, DECLARED)
     scored: dict[tuple[str, str, int], Record] = {}
     for record in records:

@@ -82,7 +82,8 @@ def build_leaderboard(
     parts.append(audit_part(sheets, run_dir, n_resamples))
     first = first_screen_of(families, overall) if html else None
     ranks = overall.ranks.ranks if overall and overall.ranks else {}
-    return _written(out, files, sheets, parts, ranks, first, _left(run_dir / "leaderboard" / "examples"))
+    examples = sorted((run_dir / "leaderboard" / "examples").glob("*.png"))
+    return _written(out, files, sheets, parts, ranks, first, examples)
 
 
 def build_doses(
@@ -146,11 +147,6 @@ def _figures(parts: Sequence[Page], first: FirstScreen | None) -> list[Picture]:
     """Every figure of the parts, and that of the first screen."""
     found = [figure for part in parts for figure in part.figures]
     return [*found, first.question] if first and first.question else found
-
-
-def _left(examples: Path) -> list[Path]:
-    """Pictures that the runs left, by file name."""
-    return sorted(examples.glob("*.png"))
 
 
 def _site(

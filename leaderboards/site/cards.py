@@ -17,6 +17,7 @@ from leaderboards.scores.paired_differences import ranked
 from leaderboards.tables.cells import MISSING, Cell, Line, PageTable, hole_reason, metric_cell
 from leaderboards.tables.protocol import runs_of
 from selip.records.record import Record, Training
+from selip.system.mappings import grouped
 
 CARD_COLUMNS = ("benchmark", "ranking metric", "value", "place", "group")
 
@@ -74,10 +75,7 @@ def cards_of(
 
     `ranks` are average ranks over tasks by label, best first, as far as there are any.
     """
-    rows: dict[str, list[tuple[BenchmarkScores, MethodRow]]] = {}
-    for sheet in sheets:
-        for row in sheet.board.rows:
-            rows.setdefault(row.label, []).append((sheet, row))
+    rows = grouped((row.label, (sheet, row)) for sheet in sheets for row in sheet.board.rows)
     ordered = dict.fromkeys([*ranks, *(row.label for row in ranked(sheets[0].board, _key(sheets[0]))), *rows])
     anchors = {one.config_hash: one.anchor for one in configurations}
     cards = []
@@ -168,10 +166,7 @@ def _on_training(trainings: Mapping[int, Training]) -> list[tuple[str, str]]:
 
 
 def _seconds(records: Sequence[Record]) -> str:
-    phases: dict[str, list[float]] = {}
-    for record in records:
-        for phase, seconds in record.seconds.items():
-            phases.setdefault(phase, []).append(seconds)
+    phases = grouped(phase for record in records for phase in record.seconds.items())
     return ", ".join(f"{phase} {fmean(found):.0f}" for phase, found in phases.items())
 
 

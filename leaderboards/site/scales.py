@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaderboards.scores.tidy_table import Estimate
-from leaderboards.tables.cells import DRAWN, Cell, Facet, PageTable
+from leaderboards.tables.cells import DRAWN, Cell, PageTable
+from selip.system.mappings import grouped
 
 WIDTH, HEIGHT, EDGE = 84, 14, 2
 """Of a drawing, in CSS pixels; values lie between the edges."""
@@ -43,10 +44,7 @@ def scales_of(table: PageTable) -> list[Scale | None]:
     """A scale for each column, None where there is nothing to draw."""
     facets = [*table.facets, *([None] * (len(table.columns) - len(table.facets)))]
     columns = [_estimates(table, place) for place in range(len(table.columns))]
-    shared: dict[Facet, list[Estimate]] = {}
-    for facet, found in zip(facets, columns, strict=True):
-        if facet:
-            shared.setdefault(facet, []).extend(found)
+    shared = grouped((facet, one) for facet, found in zip(facets, columns, strict=True) for one in found)
     return [
         scale_of(shared[facet] if facet else found, facet.level if facet else None) if found else None
         for facet, found in zip(facets, columns, strict=True)

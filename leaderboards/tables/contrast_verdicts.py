@@ -12,6 +12,7 @@ from leaderboards.scores.benchmark_scores import BenchmarkScores
 from leaderboards.scores.headlines import Headline, metric_words
 from leaderboards.scores.paired_differences import MATTERS, Comparison
 from leaderboards.tables.cells import Verdict, number_text
+from selip.system.mappings import grouped
 
 _SAME = "not separable"
 
@@ -110,9 +111,7 @@ def _standing(evidence: Sequence[Comparison], headline: Headline) -> str:
     """A contrast over all metrics that a sentence needs: above, below, not separable or no difference, and in which."""
     if all(c.is_negligible for c in evidence) and not all(c.differs for c in evidence):
         return f"no difference that matters, every interval within {MATTERS} of 0"
-    sides: dict[str, list[str]] = {}
-    for one in evidence:
-        sides.setdefault(_side(one, headline), []).append(one.metric)
+    sides = grouped((_side(one, headline), one.metric) for one in evidence)
     if len(evidence) == 1:
         return f"{next(iter(sides)).rstrip(',')} ({shown_difference(evidence[0])})"
     if len(sides) == 1:

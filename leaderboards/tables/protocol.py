@@ -12,6 +12,7 @@ from leaderboards.tables.cells import MISSING
 from leaderboards.tables.document import Runs
 from selip.data.contrast_mapping import reading_words
 from selip.records.record import CohortFacts, Record
+from selip.system.mappings import grouped
 
 
 def titled(text: str, board: BenchmarkRecords) -> str:
@@ -33,10 +34,7 @@ def facts(boards: Sequence[BenchmarkRecords], n_resamples: int) -> list[tuple[st
     for board in boards:
         found += protocol_facts(board) if len(boards) == 1 else [_protocol_fact(board)]
     found += _how(max(boards, key=lambda board: len(board.seeds)), n_resamples)
-    owners: dict[tuple[str, str], list[str]] = {}
-    for board in boards:
-        for note in notes(board):
-            owners.setdefault(note, []).append(board.declared.label)
+    owners = grouped((note, board.declared.label) for board in boards for note in notes(board))
     for (subject, text), names in owners.items():
         found.append((subject if len(names) == len(boards) else f"{subject} ({', '.join(names)})", text))
     return found
@@ -129,12 +127,8 @@ def _how(board: BenchmarkRecords, n_resamples: int) -> list[tuple[str, str]]:
 
 def notes(board: BenchmarkRecords) -> list[tuple[str, str]]:
     """The benchmark's own notes: subject, and the texts that its records have, each once."""
-    found: dict[str, list[str]] = {}
-    for record in board.records:
-        for subject, text in record.notes.items():
-            if text not in found.setdefault(subject, []):
-                found[subject].append(text)
-    return [(subject, _joined(texts)) for subject, texts in found.items()]
+    found = grouped(note for record in board.records for note in record.notes.items())
+    return [(subject, _joined([*dict.fromkeys(texts)])) for subject, texts in found.items()]
 
 
 def _joined(texts: Sequence[str], most: int = 3) -> str:
@@ -165,9 +159,7 @@ def runs_of(records: Sequence[Record], keys: Mapping[str, str], value_name: str)
     `keys` are the metric that a line shows, by benchmark, and `value_name` what that is.
     """
     several = len({record.benchmark for record in records}) > 1
-    who: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        who.setdefault((record.git_commit or MISSING, record.command or MISSING), []).append(_label(record, False))
+    who = grouped(((r.git_commit or MISSING, r.command or MISSING), _label(r, False)) for r in records)
     commands = [
         {"who": f"{len(labels)} records: {', '.join(dict.fromkeys(labels))}", "commit": commit, "command": command}
         for (commit, command), labels in who.items()

@@ -18,6 +18,7 @@ from leaderboards.scores.method_rows import MethodRow
 from leaderboards.scores.paired_differences import ranked
 from leaderboards.scores.tidy_table import Estimate
 from leaderboards.tables.cells import MISSING, Cell, Facet, Line, PageTable, Verdict, facet_of, metric_cell, number_cell
+from selip.system.mappings import grouped
 
 FEWEST_ITEMS = 20
 MOST = 0.5
@@ -101,11 +102,8 @@ def shortcut_table(found: Iterable[Shortcut]) -> PageTable:
 
 def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
     """One sentence a control on the tasks that it alone answers as well, or mostly; none where there is none."""
-    lost: dict[str, list[str]] = {}
     found = shortcuts_of(sheet)
-    for one in found:
-        if one.verdict == "shortcut":
-            lost.setdefault(one.control.replace(" only", ""), []).append(one.task)
+    lost = grouped((one.control.replace(" only", ""), one.task) for one in found if one.verdict == "shortcut")
     said = [
         Verdict("warn", f"Shortcut: the best method does not clear {control} alone on {', '.join(tasks)}.")
         for control, tasks in lost.items()
@@ -115,10 +113,8 @@ def shortcut_verdicts(sheet: BenchmarkScores) -> list[Verdict]:
 
 def mostly_shortcuts(found: Iterable[Shortcut]) -> list[Verdict]:
     """A sentence a control that has most of what the best method scores above chance, with its share by task."""
-    most: dict[str, list[str]] = {}
-    for one in found:
-        if one.verdict == "mostly a shortcut":
-            most.setdefault(one.control, []).append(f"{100 * one.share:.0f} % of it on {one.task}")
+    mostly = (one for one in found if one.verdict == "mostly a shortcut")
+    most = grouped((one.control, f"{100 * one.share:.0f} % of it on {one.task}") for one in mostly)
     text = "Shortcut: {} alone has most of what the best method scores above chance, {}."
     return [Verdict("warn", text.format(control, ", ".join(tasks))) for control, tasks in most.items()]
 

@@ -14,6 +14,7 @@ from leaderboards.scores.paired_differences import SEEDS_FOR_A_TEST, ranked
 from leaderboards.tables.cells import Verdict, estimate_text, form_of
 from leaderboards.tables.contrast_verdicts import contrast_verdicts
 from selip.records.record import Training
+from selip.system.mappings import grouped
 
 FEW_PATIENTS = 20
 SEEDS_FOR_A_CLAIM = 10
@@ -130,11 +131,8 @@ def on_what_is_missing(board: BenchmarkRecords) -> list[Verdict]:
 
 def on_skipped(board: BenchmarkRecords) -> list[Verdict]:
     """Names the rows that were not scored on purpose, by reason: no failure, so no warning."""
-    reasons: dict[str, list[str]] = {}
-    for row in board.rows:
-        if row.skipped:
-            said = dict.fromkeys(record.reason for record in board.records_of(row))
-            reasons.setdefault("; ".join(said), []).append(row.label)
+    skipped = [row for row in board.rows if row.skipped]
+    reasons = grouped(("; ".join(dict.fromkeys(r.reason for r in board.records_of(row))), row.label) for row in skipped)
     listed = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in reasons.items())
     return [Verdict("plain", f"Not scored here, with the reason: {listed}.")] if listed else []
 

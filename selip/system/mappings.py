@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from selip.system.errors import InputError
 
 T = TypeVar("T")
+Key = TypeVar("Key", bound=Hashable)
 
 
 class YamlLoader(yaml.SafeLoader):
@@ -147,4 +148,12 @@ def dotted(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
         found |= dotted(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found
+
+
+def grouped(pairs: Iterable[tuple[Key, T]]) -> dict[Key, list[T]]:
+    """Values by key, keys and values in the order in which they come."""
+    found: dict[Key, list[T]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
     return found

@@ -8,6 +8,7 @@ import numpy as np
 
 from selip.cohorts.phantom.lesions import KINDS
 from selip.data.findings import Finding
+from selip.system.mappings import grouped
 
 _Statement = tuple[tuple[str, ...], frozenset[str]]
 
@@ -119,9 +120,7 @@ def _place(finding: Finding, rng: np.random.Generator) -> str:
 
 def _signals(finding: Finding, rng: np.random.Generator) -> str:
     """As "high signal on T2 and FLAIR, low signal on T1": contrasts that show the same are named together."""
-    together: dict[str, list[str]] = {}
-    for contrast, signal in finding.signals.items():
-        together.setdefault(signal, []).append(_pick(_CONTRAST_NAMES[contrast], rng))
+    together = grouped((signal, _pick(_CONTRAST_NAMES[one], rng)) for one, signal in finding.signals.items())
     groups = [f"{signal} on {_listed(names)}" for signal, names in together.items()]
     rng.shuffle(groups)
     return ", ".join(groups)
