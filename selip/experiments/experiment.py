@@ -125,6 +125,7 @@ def execute_cells(
     later = len(left) - len(left[:most])
     left = left[:most]
     report.line(f"{len(left)} of {len(cells)} runs to do" + (f", {later} left for later" if later else ""))
+    left.sort(key=lambda n: find_method(cells[n].method).prepare is not None)  # the untrained leave what all share
     job = partial(execute_run, config, out.resolve(), tuple(command), track=track)
     outcomes = execute(job, left, report) if left else []
     setting = make_setting(config, out, cohorts, command, report)

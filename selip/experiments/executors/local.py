@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -43,8 +44,11 @@ class Local:
 
     @classmethod
     def of(cls, options: ExecutorOptions) -> Local:
-        """The executor that a command line asks for."""
-        return cls(options.workers, options.threads)
+        """The executor that a command line asks for; what its processes need is loaded while a cohort is built."""
+        found = cls(options.workers, options.threads)
+        if found.most_workers > 1:
+            _load_ahead()
+        return found
 
     def __post_init__(self) -> None:
         """Checks both numbers."""
@@ -52,15 +56,19 @@ class Local:
             raise InputError(f"got {self.workers} workers; give --workers from 1 on, or 0 to choose")
         threads_of_a_run(self.threads)
 
+    @property
+    def most_workers(self) -> int:
+        """Processes for any number of runs."""
+        alone = torch.cuda.is_available() or process_count() > 1
+        return self.workers or (1 if alone else max(1, cpu_count() // threads_of_a_run(self.threads)))
+
     def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
         """Executes the runs `numbers`; the outcome of each.
 
         When a process is killed, as the system does when memory runs out, the runs go on with half as many side by
         side, and at last one by one: then the run whose process is killed is lost, and the others are not.
         """
-        threads = threads_of_a_run(self.threads)
-        chosen = 1 if torch.cuda.is_available() or process_count() > 1 else max(1, cpu_count() // threads)
-        workers = min(self.workers or chosen, len(numbers))
+        workers = min(self.most_workers, len(numbers))
         report.count(RUNS, 0, len(numbers), "")
         threads = threads_of_a_run(self.threads, max(1, workers))
         if workers <= 1:
@@ -83,6 +91,22 @@ KILLED = (
 )
 
 
+_FORKED = sys.platform == "linux"
+_CONTEXT = get_context("forkserver" if _FORKED else "spawn")
+"""Workers are forked from a process that does nothing but load what they need: each alone would take as long again."""
+_LOADED = "selip.experiments.experiment"
+
+
+def _load_ahead() -> None:
+    """Begins to load what workers need, in the process that they will be forked from."""
+    if _FORKED:
+        from multiprocessing import forkserver  # not on Windows
+
+        forkserver.set_forkserver_preload([_LOADED])
+        with without_interrupts():
+            forkserver.ensure_running()
+
+
 def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[RunOutcome]:
     done: dict[int, RunOutcome] = {}
     while left := [number for number in numbers if number not in done]:
@@ -100,12 +124,11 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
 
 def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
     """Success of each run, less those that did not end because a process was killed."""
-    context = multiprocessing.get_context("spawn")
-    told = context.SimpleQueue()
-    stays_open, ours = context.Pipe(duplex=False)
+    told = _CONTEXT.SimpleQueue()
+    stays_open, ours = _CONTEXT.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
     listener.start()
-    pool = ProcessPoolExecutor(workers, context, _begin, (stays_open, told))
+    pool = ProcessPoolExecutor(workers, _CONTEXT, _begin, (stays_open, told))
     done: dict[int, bool] = {}
     try:
         futures = _submitted(pool, job, numbers, threads)
