@@ -101,3 +101,23 @@ def test_workers_end_with_their_parent(tmp_path, how):
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, workers))
+
+
+def is_loaded(folder: Path, number: int, report: Report) -> bool:
+    return "selip.experiments.experiment" in sys.modules
+
+
+def test_workers_begin_with_what_a_run_needs_where_a_command_line_asks_for_several(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from functools import partial\n"
+        "import test_local as t; from selip.system.progress import Report\n"
+        "from selip.experiments.executors.base import ExecutorOptions\n"
+        "from selip.experiments.executors.local import Local\n"
+        "if __name__ == '__main__': print(Local.of(ExecutorOptions(2))(partial(t.is_loaded, None), [0, 1], Report()))\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    run = subprocess.run(
+        [sys.executable, str(script), str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == str([sys.platform == "linux"] * 2)
