@@ -54,7 +54,7 @@ class Stage:
 
 def _drawn(size: int, _: Path) -> Work:
     profile, points = resolve("standard", {"n_patients": size}), lesion_points(build_atlas(3))
-    return lambda: [study_rows(study, "train", 0) for study in draw_studies(profile, 0, points)]
+    return lambda: [study_rows(study, "train", profile, 0) for study in draw_studies(profile, 0, points)]
 
 
 def _ids(size: int) -> list[str]:

@@ -1,12 +1,13 @@
 """Prints what the speed tests measured, and compares each ratio to its reference with the committed floor.
 
     python tests/speed/ratios.py RESULTS             table; exit 1 with one line a regression
-    python tests/speed/ratios.py RESULTS --update    writes what was measured into ratios.json, on purpose
+    python tests/speed/ratios.py RESULTS --update    adds what was measured here to ratios.json, on purpose
 
 RESULTS is the JSON file of pytest-benchmark. A ratio is any fact of a test named times_faster_than_*: both its sides
-ran in one process of one run, so it moves little between machines and with load, and seconds are not compared at all.
-The floor is SHARE of what was measured at the last update. A test that has floors but was not run is a regression too;
-a ratio without a floor is shown and passes.
+ran in one process of one run, so load hardly moves it, and seconds are not compared at all. Processors do: between two
+of them ratios differ by up to eight times. So each kind of machine has its own last update, and the floor of all is
+SHARE of the least. A test that has floors but was not run is a regression too; a ratio without a floor is shown and
+passes.
 
 Kernels and bytes of a training step depend on no machine and are held in one place, tests/simulated_device/counts.json,
 by the default tests, which allow no wait of the host at all.
@@ -54,12 +55,14 @@ def machine_of(results: Mapping[str, Any]) -> str:
 
 
 def updated(stored: Mapping[str, Any], measured: Ratios, machine: str) -> dict[str, Any]:
-    """The content of ratios.json with the tests of this run replaced; tests that were not run are kept."""
+    """The content of ratios.json with this run's ratios of this machine; tests that were not run are kept."""
     tests = dict(stored.get("tests", {}))
     for test, ratios in measured.items():
+        before = {name: entry["measured"] for name, entry in tests.get(test, {}).items()}
+        known = {name: before.get(name, {}) | {machine: _rounded(ratio)} for name, ratio in ratios.items()}
         tests[test] = {
-            name: {"measured": _rounded(ratio), "floor": _rounded(SHARE * ratio), "machine": machine}
-            for name, ratio in ratios.items()
+            name: {"floor": _rounded(SHARE * min(found.values())), "measured": dict(sorted(found.items()))}
+            for name, found in known.items()
         }
     return {"share": SHARE, "tests": dict(sorted(tests.items()))}
 
@@ -79,7 +82,8 @@ def regressions(stored: Mapping[str, Any], measured: Ratios) -> Iterator[str]:
             if ratio is None:
                 yield f"{test}: measured no {name}; remove it from {FLOORS.name} if that is meant"
             elif not ratio >= entry["floor"]:
-                yield f"{test}: {ratio:.3g} times {name}, under its floor {entry['floor']:g} ({entry['measured']:g})"
+                known = ", ".join(f"{value:g} on {machine}" for machine, value in entry["measured"].items())
+                yield f"{test}: {ratio:.3g} times {name}, under its floor {entry['floor']:g} ({known})"
 
 
 def table(results: Mapping[str, Any], stored: Mapping[str, Any]) -> Iterator[str]:

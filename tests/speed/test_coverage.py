@@ -55,15 +55,15 @@ def test_interval_over_patients_covers(benchmark, draw, weighted):
 
 
 def two_methods(trial, shift):
-    """Two binary metrics that share what is hard about a patient; both chances move by half of `shift`."""
+    """Three seeds of two binary metrics that share what is hard about a patient; both move by half of `shift`."""
     rng = np.random.default_rng([trial, 1])
     patients = volumes(rng)
     chance = 0.2 + 0.6 * rng.beta(0.6, 1.4, N_PATIENTS)[patients]
     frames = []
-    for change in (shift / 2, -shift / 2):
-        found = (rng.random(len(patients)) < chance + change).astype(float)
+    for change in (shift / 2,) * 3 + (-shift / 2,) * 3:
+        found = (rng.random(len(patients)) < chance + change + rng.normal(0, 0.02)).astype(float)
         frames.append(pd.DataFrame({"patient_id": patients, "weight": 1.0, "score": found}))
-    return paired_difference(frames[:1], frames[1:], "score", N_RESAMPLES, seed=trial)
+    return paired_difference(frames[:3], frames[3:], "score", N_RESAMPLES, seed=trial)
 
 
 def test_paired_test_holds_its_level(benchmark):

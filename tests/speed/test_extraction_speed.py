@@ -28,7 +28,7 @@ def reports():
     """500 reports of the standard phantom: a sentence or more a finding, denials, technique and impression."""
     profile = resolve("standard", {"n_patients": N_REPORTS})
     studies = draw_studies(profile, 0, lesion_points(build_atlas(3)))[:N_REPORTS]
-    return [study_rows(study, "train", 0)[0]["report"] for study in studies]
+    return [study_rows(study, "train", profile, 0)[0]["report"] for study in studies]
 
 
 @pytest.fixture(scope="module")

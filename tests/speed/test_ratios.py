@@ -13,6 +13,9 @@ spec = importlib.util.spec_from_file_location("ratios", Path(__file__).parent / 
 ratios = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(ratios)
 
+MACHINE = ratios.machine_of(
+    {"machine_info": {"cpu": {"brand_raw": "Some CPU", "count": 2}, "python_version": "3.11.7"}}
+)
 TEST, OTHER = "tests/speed/test_a.py::test_b[c]", "tests/speed/test_a.py::test_d"
 
 
@@ -20,9 +23,9 @@ TEST, OTHER = "tests/speed/test_a.py::test_b[c]", "tests/speed/test_a.py::test_d
 def run(tmp_path):
     """run({test: facts}, *options): exit status of the script on a result file, with floors in a folder of its own."""
 
-    def with_facts(facts, *options):
+    def with_facts(facts, *options, cpu="Some CPU"):
         tests = [{"name": name.split("::")[1], "fullname": name, "extra_info": info} for name, info in facts.items()]
-        machine = {"cpu": {"brand_raw": "Some CPU", "count": 2}, "processor": "", "python_version": "3.11.7"}
+        machine = {"cpu": {"brand_raw": cpu, "count": 2}, "processor": "", "python_version": "3.11.7"}
         results = tmp_path / "speed.json"
         results.write_text(json.dumps({"machine_info": machine, "benchmarks": tests}))
         return ratios.main([str(results), *options], tmp_path / "ratios.json")
@@ -39,8 +42,18 @@ def test_update_writes_what_was_measured_and_half_of_it_as_floor(run, tmp_path, 
     stored = json.loads((tmp_path / "ratios.json").read_text())
     entry = stored["tests"][TEST]["a_loop"]
     assert list(stored["tests"][TEST]) == ["a_loop"], "seconds are not compared"
-    assert (entry["measured"], entry["floor"]) == (12.3, 6.17)
-    assert re.fullmatch(r"Some CPU, 2 cores, Python 3\.11\.7, numpy \d\S+, torch \d\S+", entry["machine"])
+    assert (list(entry["measured"].values()), entry["floor"]) == ([12.3], 6.15)
+    assert re.fullmatch(r"Some CPU, 2 cores, Python 3\.11\.7, numpy \d\S+, torch \d\S+", *entry["measured"])
+
+
+def test_each_machine_keeps_its_own_and_the_floor_is_of_the_least(run, tmp_path, capsys):
+    for cpu, ratio in (("A", 12.0), ("B", 8.0), ("A", 20.0)):
+        assert run({TEST: {"times_faster_than_a_loop": ratio}}, "--update", cpu=cpu) == 0
+    entry = json.loads((tmp_path / "ratios.json").read_text())["tests"][TEST]["a_loop"]
+    assert {machine[0]: value for machine, value in entry["measured"].items()} == {"A": 20.0, "B": 8.0}
+    assert entry["floor"] == 4.0
+    assert run({TEST: {"times_faster_than_a_loop": 3.0}}, cpu="C") == 1
+    assert "under its floor 4 (20 on A" in lines(capsys)[0]
 
 
 def test_update_keeps_tests_that_were_not_run(run, tmp_path):
@@ -55,7 +68,7 @@ def test_a_ratio_on_its_floor_passes_and_one_under_it_fails(run, capsys):
     assert run({TEST: {"times_faster_than_a_loop": 4.0}, OTHER: {"times_faster_than_a_loop": 80.0}}) == 0
     assert not lines(capsys)
     assert run({TEST: {"times_faster_than_a_loop": 3.9}, OTHER: {"times_faster_than_a_loop": 80.0}}) == 1
-    assert lines(capsys) == [f"REGRESSION {TEST}: 3.9 times a_loop, under its floor 4 (8)"]
+    assert lines(capsys) == [f"REGRESSION {TEST}: 3.9 times a_loop, under its floor 4 (8 on {MACHINE})"]
 
 
 def test_a_ratio_that_is_not_a_number_fails(run):
@@ -83,4 +96,4 @@ def test_committed_floors_are_the_stated_share_of_tests_that_exist():
         path, _, name = test.partition("::")
         assert f"def {name.partition('[')[0]}(" in (Path(__file__).parents[2] / path).read_text(), test
         for entry in entries.values():
-            assert entry["floor"] == pytest.approx(stored["share"] * entry["measured"], rel=0.01)
+            assert entry["floor"] == pytest.approx(stored["share"] * min(entry["measured"].values()), rel=0.01)
