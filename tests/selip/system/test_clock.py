@@ -51,7 +51,7 @@ def test_a_run_under_a_jumping_clock_is_resumed_to_the_same_records(
         os.utime(path, (moment, moment))
     code, _, said = run_again(out, "--resume")
     assert code == 0
-    assert "2 of 3 runs to do" in said
+    assert "1 of 3 runs to do" in said
     same_records(finished_run, out)
     times = [line.split('"')[3] for line in (out / "log.jsonl").read_text().splitlines()]
     assert times != sorted(times), "the clock did jump"
