@@ -36,7 +36,6 @@ STUDY_COLUMNS = (
     "study_id", "patient_id", "split", "site", "report", "findings", "labels", "has_mask", "age", "mask_sha256",
 )  # fmt: skip
 VOLUME_COLUMNS = ("volume_id", "study_id", "patient_id", "contrast", "split", "site", "text", "sha256")
-TABLE_COLUMNS = (STUDY_COLUMNS, VOLUME_COLUMNS)
 READ_FINDINGS = "read_findings"
 """Optional column of studies.csv: findings that were read from the report, for training; `findings` judge."""
 COMBINATION, ANATOMY, USUAL = "combination", "anatomy", "usual"
@@ -122,7 +121,7 @@ class Cohort:
         if version != SCHEMA_VERSION:
             raise InputError(f"got cohort schema {version} in {root}, not {SCHEMA_VERSION}; {AGAIN}")
         paths = (root / "studies.csv", root / "volumes.csv")
-        studies, volumes = (_read_table(path, columns) for path, columns in zip(paths, TABLE_COLUMNS, strict=True))
+        studies, volumes = _read_table(paths[0], STUDY_COLUMNS), _read_table(paths[1], VOLUME_COLUMNS)
         if verify and manifest_hash(info, *paths) != info.content_hash:
             raise InputError(f"got tables in {root} that are not those of its cohort.json; {AGAIN}")
         return cls(root, info, studies, volumes)
@@ -188,12 +187,13 @@ class Cohort:
         """
         from selip.system.shards import read_rows  # it brings codecs along, which nobody needs to look at a folder
 
-        if array not in self._layouts:  # to open an array takes a fifth of the time of reading a batch
-            self._layouts[array] = [*(store := self.store(array)).shape, store.shards[0]]
-        (n_rows, *shape, rows_per_shard), wanted = self._layouts[array], np.asarray(rows, dtype=np.int64)
-        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < n_rows:
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {n_rows} {array}")
+        wanted = np.asarray(rows, dtype=np.int64)
         try:
+            if array not in self._layouts:  # to open an array takes a fifth of the time of reading a batch
+                self._layouts[array] = [*(store := self.store(array)).shape, store.shards[0]]
+            n_rows, *shape, rows_per_shard = self._layouts[array]
+            if len(wanted) and not 0 <= wanted.min() <= wanted.max() < n_rows:
+                raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {n_rows} {array}")
             return read_rows(self.root / "store.zarr" / array, tuple(shape), rows_per_shard, wanted)
         except BROKEN_STORE as error:
             raise InputError(f"got a damaged store.zarr/{array} in {self.root} ({error}); build it again") from error

@@ -15,13 +15,21 @@ from typing import Any, Self
 import numpy as np
 import zarr
 
-from selip.data.cohort import ROWS_PER_SHARD, SCHEMA_VERSION, TABLE_COLUMNS, CohortInfo, manifest_hash, voxel_hash
+from selip.data.cohort import (
+    ROWS_PER_SHARD,
+    SCHEMA_VERSION,
+    STUDY_COLUMNS,
+    VOLUME_COLUMNS,
+    CohortInfo,
+    manifest_hash,
+    voxel_hash,
+)
 from selip.data.splits import split_fingerprint
 from selip.system.errors import InputError
 from selip.system.files import LOCK, held, partial_of, remove_leftovers, sealed_json, write_atomically
 
 zarr.config.set({"codec_pipeline.batch_size": ROWS_PER_SHARD})  # volumes that it encodes at once; its default is one
-TABLES = dict(zip(("studies.csv", "volumes.csv"), TABLE_COLUMNS, strict=True))
+TABLES = {"studies.csv": STUDY_COLUMNS, "volumes.csv": VOLUME_COLUMNS}
 
 
 class CohortWriter:

@@ -132,7 +132,8 @@ def execute_cells(
     for number, outcome in zip(left, outcomes, strict=True):
         if isinstance(outcome, str):
             leave_lost(cells[number], setting, outcome)
-    return cohorts, [cells[number].label for number, outcome in zip(left, outcomes, strict=True) if outcome is not True]
+    failed = sorted(number for number, outcome in zip(left, outcomes, strict=True) if outcome is not True)
+    return cohorts, [cells[number].label for number in failed]
 
 
 def execute_run(

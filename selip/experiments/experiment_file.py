@@ -188,7 +188,7 @@ def _settled(run: RunConfig) -> RunConfig:
 
 
 def plan(config: ExperimentConfig, cohorts: Cohorts) -> list[Planned]:
-    """The grid in the order it is run, with the ids of its records."""
+    """The grid with the ids of its records; what trains nothing is run first of it."""
     protocols = {name: find_benchmark(name).protocol_version for name in config.benchmarks}
     declared = {
         "contrasts": config.contrasts,

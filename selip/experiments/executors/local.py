@@ -20,6 +20,7 @@ from joblib import cpu_count  # type: ignore[import-untyped, unused-ignore]
 
 from selip.experiments.executors.base import ExecutorOptions, Job, RunOutcome, run_with_threads, threads_of_a_run
 from selip.system.child_processes import without_interrupts
+from selip.system.environment import launched_processes
 from selip.system.errors import InputError
 from selip.system.progress import RUNS, Report
 from selip.training.distributed import process_count
@@ -59,7 +60,7 @@ class Local:
     @property
     def most_workers(self) -> int:
         """Processes for any number of runs."""
-        alone = torch.cuda.is_available() or process_count() > 1
+        alone = torch.cuda.is_available() or max(process_count(), launched_processes()) > 1
         return self.workers or (1 if alone else max(1, cpu_count() // threads_of_a_run(self.threads)))
 
     def __call__(self, job: Job, numbers: Sequence[int], report: Report) -> list[RunOutcome]:
@@ -94,7 +95,6 @@ KILLED = (
 _FORKED = sys.platform == "linux"
 _CONTEXT = get_context("forkserver" if _FORKED else "spawn")
 """Workers are forked from a process that does nothing but load what they need: each alone would take as long again."""
-_LOADED = "selip.experiments.experiment"
 
 
 def _load_ahead() -> None:
@@ -102,9 +102,15 @@ def _load_ahead() -> None:
     if _FORKED:
         from multiprocessing import forkserver  # not on Windows
 
-        forkserver.set_forkserver_preload([_LOADED])
+        forkserver.set_forkserver_preload(["selip.experiments.executors.loaded"])
         with without_interrupts():
             forkserver.ensure_running()
+
+
+def _wait_until_loaded() -> None:
+    """Waits as Ctrl-C can end it, unlike the start of a worker; a process that died of loading is begun anew then."""
+    with suppress(BrokenProcessPool, EOFError, ConnectionError), ProcessPoolExecutor(1, _CONTEXT) as pool:
+        pool.submit(int).result()
 
 
 def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> list[RunOutcome]:
@@ -124,6 +130,8 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
 
 def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
     """Success of each run, less those that did not end because a process was killed."""
+    _load_ahead()
+    _wait_until_loaded()
     told = _CONTEXT.SimpleQueue()
     stays_open, ours = _CONTEXT.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
@@ -148,7 +156,7 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
 def _submitted(pool: ProcessPoolExecutor, job: Job, numbers: Sequence[int], threads: int) -> dict[Future[bool], int]:
     """The runs as futures, as far as the pool lives."""
     futures: dict[Future[bool], int] = {}
-    with without_interrupts(), suppress(BrokenProcessPool):
+    with without_interrupts(), suppress(BrokenProcessPool, EOFError, ConnectionError):
         for number in numbers:
             futures[pool.submit(_work, job, number, threads)] = number
     return futures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,7 +84,8 @@ def test_killed_and_resumed_gives_the_same_records_when_tracked(
     process.wait()
     assert not (out / "leaderboard").exists(), "it was killed in the middle"
     code, _, said = command(*arguments, "--workers", "1", "--most", "1")
-    assert (code, "1 of 3 runs to do, 2 left for later" in said) == (0, True)
+    assert code == 0
+    assert re.search("1 of 3 runs to do, [12] left for later", said), "random_init was first, and may be done"
     assert command(*arguments, "--workers", "1")[0] == 0
     same_records(finished, out)
     assert (out / "config.yaml").read_text() == (finished / "config.yaml").read_text()

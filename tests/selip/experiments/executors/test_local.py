@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from selip.experiments.executors.base import threads_of_a_run
@@ -69,20 +71,16 @@ def test_numbers_below_zero_are_refused():
         Local(-1)
 
 
-def alive(pid: int) -> bool:
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().split()[2] != "Z"
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_workers_end_with_their_parent(tmp_path, how):
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "sys.path.insert(0, sys.argv[1]); from functools import partial; from pathlib import Path\n"
         "import test_local as t; from selip.system.progress import Report\n"
+        "from selip.experiments.executors.base import ExecutorOptions\n"
         "from selip.experiments.executors.local import Local\n"
-        "if __name__ == '__main__': Local(2)(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
+        "if __name__ == '__main__':\n"
+        "    Local.of(ExecutorOptions(2))(partial(t.sleep, Path(sys.argv[2])), [0, 1], Report())\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)
@@ -96,11 +94,27 @@ def test_workers_end_with_their_parent(tmp_path, how):
         time.sleep(0.1)
     workers = [int(path.read_text()) for path in folder.iterdir()]
     assert len(workers) == 2
+    family = psutil.Process(parent.pid).children(recursive=True)
+    assert {*workers} < {one.pid for one in family}, "beside them the process that they were forked from"
     parent.send_signal(how)
     assert parent.wait(30) != 0
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(alive, workers))
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_the_process_that_loads_ends_with_its_parent_while_it_loads(tmp_path):
+    code = (
+        "import os, signal; from multiprocessing import forkserver\n"
+        "from selip.experiments.executors.base import ExecutorOptions\n"
+        "from selip.experiments.executors.local import Local\n"
+        "Local.of(ExecutorOptions(2)); print(forkserver._forkserver._forkserver_pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    parent = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(parent.stdout)).wait(5)
 
 
 def is_loaded(folder: Path, number: int, report: Report) -> bool:
