@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -247,8 +248,14 @@ UNREADABLE = {
     "no store": lambda root: shutil.rmtree(root / "store.zarr"),
     "no masks": lambda root: shutil.rmtree(root / "store.zarr" / "masks"),
     "a cut shard": lambda root: cut(next((root / "store.zarr" / "volumes" / "c").rglob("0/0/0/0"))),
+    "a store without shards": lambda root: unsharded(root),
     "cut store facts": lambda root: cut(root / "store.zarr" / "volumes" / "zarr.json"),
 }
+
+
+def unsharded(root: Path) -> None:
+    store = zarr.open_array(root / "store.zarr" / "volumes", mode="r")
+    zarr.create_array(root / "store.zarr" / "volumes", data=store[:], chunks=(1, *store.shape[1:]), overwrite=True)
 
 
 def cut(path: Path) -> None:
@@ -262,3 +269,14 @@ def test_a_broken_cohort_is_refused_in_one_line(case, copy):
         check_cohort(copy)
     assert "\n" not in str(caught.value)
     assert str(copy) in str(caught.value)
+
+
+def test_an_array_is_opened_once_for_all_that_is_read_of_a_cohort(copy, monkeypatch):
+    opened, store = [], Cohort.store
+    monkeypatch.setattr(Cohort, "store", lambda self, array: opened.append(array) or store(self, array))
+    cohort = Cohort.open(copy)
+    for row in (0, 1, 0):
+        assert len(cohort.read_volumes([row])) == len(cohort.read_masks([row])) == 1
+    assert opened == ["volumes", "masks"]
+    replace(cohort, fold="1").read_volumes([0])
+    assert opened == ["volumes", "masks", "volumes"]
