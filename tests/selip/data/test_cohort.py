@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -271,12 +271,13 @@ def test_a_broken_cohort_is_refused_in_one_line(case, copy):
     assert str(copy) in str(caught.value)
 
 
-def test_an_array_is_opened_once_for_all_that_is_read_of_a_cohort(copy, monkeypatch):
-    opened, store = [], Cohort.store
-    monkeypatch.setattr(Cohort, "store", lambda self, array: opened.append(array) or store(self, array))
+def test_an_array_is_opened_once_until_its_folder_is_another(copy, monkeypatch):
+    opened, opening = [], zarr.open_array
+    monkeypatch.setattr(zarr, "open_array", lambda *given, **named: opened.append(given) or opening(*given, **named))
     cohort = Cohort.open(copy)
     for row in (0, 1, 0):
         assert len(cohort.read_volumes([row])) == len(cohort.read_masks([row])) == 1
-    assert opened == ["volumes", "masks"]
-    replace(cohort, fold="1").read_volumes([0])
-    assert opened == ["volumes", "masks", "volumes"]
+    assert len(opened) == 2
+    os.utime(copy / "store.zarr" / "volumes" / "zarr.json", ns=(1, 1))
+    cohort.read_volumes([0])
+    assert len(opened) == 3

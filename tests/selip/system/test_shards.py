@@ -30,7 +30,7 @@ def array(tmp_path):
 def test_rows_are_those_of_zarr_in_the_order_asked_for(array, rows):
     folder, expected = array
     wanted = np.array(rows, dtype=np.int64)
-    np.testing.assert_array_equal(read_rows(folder, SHAPE, PER_SHARD, wanted), expected[wanted])
+    np.testing.assert_array_equal(read_rows(folder, wanted), expected[wanted])
 
 
 @pytest.mark.parametrize("place", [0, -2, -10])
@@ -41,7 +41,7 @@ def test_a_flipped_byte_of_a_chunk_or_of_the_index_is_refused(array, place):
     content[place] ^= 0xFF
     shard.write_bytes(content)
     with pytest.raises((ValueError, RuntimeError)):
-        read_rows(folder, SHAPE, PER_SHARD, np.array([0]))
+        read_rows(folder, np.array([0]))
 
 
 def test_half_a_shard_is_refused(array):
@@ -49,4 +49,4 @@ def test_half_a_shard_is_refused(array):
     shard = folder / "c" / "0" / "0" / "0" / "0"
     shard.write_bytes(shard.read_bytes()[:30])
     with pytest.raises((ValueError, OSError)):
-        read_rows(folder, SHAPE, PER_SHARD, np.array([0]))
+        read_rows(folder, np.array([0]))
