@@ -47,7 +47,7 @@ class Local:
     def of(cls, options: ExecutorOptions) -> Local:
         """The executor that a command line asks for; what its processes need is loaded while a cohort is built."""
         found = cls(options.workers, options.threads)
-        if found.most_workers > 1:
+        if _FORKED and found.most_workers > 1:
             _load_ahead()
         return found
 
@@ -99,12 +99,11 @@ _CONTEXT = get_context("forkserver" if _FORKED else "spawn")
 
 def _load_ahead() -> None:
     """Begins to load what workers need, in the process that they will be forked from."""
-    if _FORKED:
-        from multiprocessing import forkserver  # not on Windows
+    from multiprocessing import forkserver  # not on Windows
 
-        forkserver.set_forkserver_preload(["selip.experiments.executors.loaded"])
-        with without_interrupts():
-            forkserver.ensure_running()
+    forkserver.set_forkserver_preload(["selip.experiments.executors.loaded"])
+    with without_interrupts():
+        forkserver.ensure_running()
 
 
 def _wait_until_loaded() -> None:
@@ -130,8 +129,9 @@ def _in_processes(job: Job, numbers: Sequence[int], report: Report, workers: int
 
 def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, threads: int) -> dict[int, bool]:
     """Success of each run, less those that did not end because a process was killed."""
-    _load_ahead()
-    _wait_until_loaded()
+    if _FORKED:
+        _load_ahead()
+        _wait_until_loaded()
     told = _CONTEXT.SimpleQueue()
     stays_open, ours = _CONTEXT.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(told, report), daemon=True)
