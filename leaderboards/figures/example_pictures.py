@@ -178,8 +178,8 @@ class Rung(NamedTuple):
     quality: int = 90
 
 
-LADDER = (Rung(29), Rung(17), Rung(9), Rung(6), Rung(0, 0.6, 25), Rung(0, 0.5, 10))
-"""From faithful to light. A slice of few voxels, and text, are smallest with few colours and no loss."""
+LADDER = (Rung(29), Rung(17), Rung(9), Rung(6), Rung(0, 0.6, 25), Rung(0, 0.5, 5), Rung(0, 0.45, 5))
+"""From faithful to light; at the last a text is still read. Few voxels, and text, are smallest without loss."""
 SAMPLES, MARGIN = 8, 1.03
 """A rung is chosen by some pictures of all sizes, and what all would weigh by them is taken with a margin."""
 
@@ -229,7 +229,7 @@ def _uri(path: Path, rung: Rung) -> str:
         few.save(buffer, "WEBP", lossless=True, quality=rung.quality, method=2)
     else:
         size = (round(picture.width * rung.share), round(picture.height * rung.share))
-        picture.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=rung.quality, method=4)
+        picture.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=rung.quality, method=6)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -107,9 +107,10 @@ def large_page(tmp_path_factory):
     (folder / "records").mkdir()
     methods = set()
     for record in (read_record(path) for path in STUDY.glob("*.json")):
+        if record.seed >= SEEDS:
+            continue
         table = read_per_item(STUDY, record) if record.per_item else None
-        names = [record.method, *([f"{record.method}_again"] if record.method in TWICE else [])]
-        for name in names if record.seed < SEEDS else []:
+        for name in [record.method, *([f"{record.method}_again"] if record.method in TWICE else [])]:
             more = {"method": name, "run_id": record.run_id.replace(record.method, name)}
             write_record(folder / "records", record.model_copy(update=more), table)
             methods.add(name)

@@ -53,8 +53,8 @@ def test_more_budget_is_never_less_faithful(pictures):
 
 
 def test_what_no_longer_fits_has_no_picture(pictures):
-    found = shrunk(pictures, 600)
-    assert sum(len(one.uri) for one in found) <= 600
+    found = shrunk(pictures, 450)
+    assert sum(len(one.uri) for one in found) <= 450
     assert [one.uri for one in found].count("") >= 2
 
 
