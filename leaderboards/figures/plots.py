@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import seaborn as sns
+from fontTools import subset
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,6 +27,9 @@ SERIES = "series:"
 """Before the name of a curve in the id of what is drawn of it, by which the page finds it."""
 SEEN = "Grey: a true difference in there would be missed more often than in one of five studies."
 Draw = Callable[[], Figure]
+
+# A PDF has its glyphs placed: tables of ligatures and kerning would be most of its bytes, and of the time it takes.
+subset.Options._drop_tables_default = [*subset.Options._drop_tables_default, "GDEF", "GPOS", "GSUB"]
 
 
 class Drawn(NamedTuple):

@@ -56,7 +56,7 @@ def check_grid(model: Encoder, shape: Sequence[int]) -> None:
 
 @torch.no_grad()
 def embed_volumes(
-    model: Encoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], batch_size: int = 64,
+    model: Encoder, volumes: np.ndarray | torch.Tensor, contrasts: Sequence[str], batch_size: int = 32,
     items: pd.DataFrame | None = None, spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Embeddings (n, E) float32 of unit length and features (n, F) before projection, BatchNorm in eval mode.
@@ -65,7 +65,7 @@ def embed_volumes(
         model: The encoder; the mode of a torch module is restored afterwards.
         volumes: (n, I, J, K) uint8 on the model's grid; a tensor may be anywhere.
         contrasts: (n,) names in CONTRASTS.
-        batch_size: Volumes at a time.
+        batch_size: Volumes at a time; it changes no number, and a core's caches hold the maps of few.
         items: (n,) rows with volume_id and study_id, for encoders that ask for them.
         spacing_mm: Voxel edges.
     """
