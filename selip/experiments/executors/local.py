@@ -147,6 +147,7 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
         if len(done) == len(numbers):  # not after a death: a process may have died with the lock of the queue
             told.put(None)
             listener.join()
+            pool.shutdown()  # so that they clean up
     finally:
         ours.close()  # by which workers that still compute end, as they do however this process ends
         pool.shutdown(cancel_futures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -115,6 +116,32 @@ def test_the_process_that_loads_ends_with_its_parent_while_it_loads(tmp_path):
     parent = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(parent.stdout)).wait(5)
+
+
+KEPT = []
+
+
+def keep_lock(folder: Path, number: int, report: Report) -> bool:
+    """As tqdm does, in which sentence-transformers counts."""
+    KEPT.append(multiprocessing.get_context("spawn").RLock())
+    return True
+
+
+def test_what_workers_leave_is_cleaned_up_without_a_word(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from functools import partial\n"
+        "from pathlib import Path\n"
+        "from selip.experiments.executors.local import Local\n"
+        "from selip.system.progress import Report\n"
+        "from test_local import keep_lock\n"
+        "if __name__ == '__main__':\n"
+        "    assert Local(2)(partial(keep_lock, Path()), [0, 1], Report()) == [True, True]\n"
+    )
+    command = [sys.executable, str(script), str(Path(__file__).parent)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 def is_loaded(folder: Path, number: int, report: Report) -> bool:
