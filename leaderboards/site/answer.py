@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.statistics.intervals import SEEDS_FOR_A_SPREAD
 from leaderboards.scores.benchmark_scores import BenchmarkScores, Overall, of_most_seeds
 from leaderboards.scores.paired_differences import ranked
+from selip.system.mappings import grouped
 
 
 def size_of(sheets: Sequence[BenchmarkScores]) -> str:
@@ -58,11 +59,20 @@ def _on_question(sheets: Sequence[BenchmarkScores]) -> str:
     others = [second for first, second in board.contrasts if first == method and _won(sheets, method, second, 0)]
     better = {one: _won(sheets, method, one, 1)[1:] for one in others}
     worse = {one: _won(sheets, method, one, -1)[1:] for one in others}
-    said = [f"better than {one} in {', '.join(names)}" for one, names in better.items() if names]
-    said += [f"worse than {one} in {', '.join(names)}" for one, names in worse.items() if names]
+    said = _by_place("better", better) + _by_place("worse", worse)
     if left := [one for one in others if not better[one]]:
-        said.append(f"not shown to be better than {' or '.join(filter(None, [', '.join(left[:-1]), left[-1]]))}")
+        said.append(f"not shown to be better than {_listed(left, 'or')}")
     return f"{method} is {', '.join(said)}" if said else ""
+
+
+def _by_place(word: str, told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say "better than a and b in c" of methods and their benchmarks, those of the same benchmarks together."""
+    places = grouped((_listed(names, "and"), one) for one, names in told.items() if names)
+    return [f"{word} than {_listed(ones, 'and')} in {place}" for place, ones in places.items()]
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _won(sheets: Sequence[BenchmarkScores], method: str, other: str, side: int) -> list[str]:

@@ -112,3 +112,14 @@ def test_a_benchmark_of_fewer_seeds_is_named_and_carries_no_sentence(tmp_path, f
     said = [verdict.text for verdict in overall_part(overall, sheets, 100).verdicts]
     assert "Of fewer seeds, and no part of the ranks: linear probe." in said
     assert not any("no sign-flip test" in text for text in said)
+
+
+def test_methods_of_which_the_same_is_said_are_named_together(tmp_path, factory):
+    about = {"contrasts": [("selip", "clip"), ("selip", "clip_x2"), ("selip", "unicl")]}
+    for seed in range(5):
+        for method, skill in {"selip": 3.0, "clip": 0.2, "clip_x2": 0.3, "unicl": 3.0}.items():
+            factory.add_run(tmp_path, method, seed, skill=skill, **about)
+    first, _ = screen(tmp_path)
+    assert first.verdict.endswith(
+        "selip is better than clip and clip_x2 in retrieval, not shown to be better than unicl."
+    )
