@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -43,6 +43,7 @@ from selip.system.heap import keep_freed_memory
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "leaderboards" / "records"
 STUDY, ABLATIONS, SWEEP = RECORDS / "study", RECORDS / "study-ablations", RECORDS / "sweep"
+FEW = RECORDS / "few_findings"
 PAGES = ROOT / "docs" / "pages"
 DECLARED = ROOT / "benchmarks" / "experiments" / "study.yaml"
 SUBJECTS = {
@@ -62,11 +63,18 @@ ON_DOSES = (
     "Every dose has the experiment's own settings, which nothing tuned, and patients that the study did not have. "
 )
 ON_DOSES += "What a dose is said to show takes every metric and Holm's steps over all doses, contrasts and metrics."
+FEW_TITLE = "One finding a patient"
+ON_FEW = (
+    "The confirmation of the sweep's positive control: patients that nobody had looked at when it was declared, "
+    "ten seeds, its own settings, which nothing tuned. It is the best case of similarity: S is made of findings that "
+    "are read with a lexicon which knows every wording of the phantom. It says nothing of reports with many findings."
+)
+FEW_WHERE = ", where each patient has one finding told in many words"
 LEVEL = "abnormal/image_to_text_R@10"
 
 
-def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_RESAMPLES) -> Page:
-    """The page, from three run directories; ablations and doses that are not all done answer nothing.
+def study_page(study: Path, ablations: Path, sweep: Path, few: Path, n_resamples: int = N_RESAMPLES) -> Page:
+    """The page, from four run directories; ablations and doses that are not all done answer nothing.
 
     Raises:
         InputError: When one of them has no records.
@@ -100,6 +108,10 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
     if not unfinished(doses, declared):
         blocks.append(Block("Doses", ON_DOSES))
         blocks += [one for one in dose_page(doses, n_resamples).blocks if not one.small]
+    findings = few_families(read_boards(few), n_resamples)
+    told += answers(findings, FEW_WHERE)
+    every.append(findings[0])
+    blocks += _few_blocks(findings, n_resamples)
     blocks += _of_fewer_seeds(boards.values(), board, n_resamples)
     tuning = tuning_block(board)
     blocks += [Block("Threats to validity", tables=[threats_table(board, again)]), *([tuning] if tuning else [])]
@@ -113,6 +125,23 @@ def study_page(study: Path, ablations: Path, sweep: Path, n_resamples: int = N_R
 def _block(family: Family, n_resamples: int) -> Block:
     over = f"{len(family.board.contrasts)} contrasts and {len(family.keys)} metrics"
     return Block(family.title, tables=[declared_table(family.found, over), scores_table(family, n_resamples)])
+
+
+def few_families(boards: Mapping[str, BenchmarkRecords], n_resamples: int) -> list[Family]:
+    """The families of the confirmation, retrieval first."""
+    return [
+        family_of(f"{FEW_TITLE}: {title[0].lower()}{title[1:]}", boards[name], pool, n_resamples)
+        for title, (name, pool) in FAMILIES.items()
+        if name in boards and pool in ("", "abnormal")
+    ]
+
+
+def _few_blocks(families: Sequence[Family], n_resamples: int) -> Iterator[Block]:
+    first = families[0]
+    facts = [*cohort_facts(first.board), ("command", first.board.facts.command)]
+    lines = tuple(Line((Cell(name), Cell(text, prose=True))) for name, text in facts)
+    yield Block(FEW_TITLE, ON_FEW, [PageTable("Cohort and command", "", ("subject", "value"), lines)])
+    yield from (_block(one, n_resamples) for one in families)
 
 
 def _of_fewer_seeds(boards: Iterable[BenchmarkRecords], study: BenchmarkRecords, n_resamples: int) -> list[Block]:
@@ -208,7 +237,7 @@ def _header() -> Sequence[str]:
 
 def main() -> None:
     """Writes it, with its figures."""
-    page = study_page(STUDY, ABLATIONS, SWEEP)
+    page = study_page(STUDY, ABLATIONS, SWEEP, FEW)
     for figure in page.figures:
         write_atomically(PAGES / figure.path, plots.render(figure.draw))
     write_atomically(PAGES / "study.md", to_markdown(page))

@@ -30,6 +30,8 @@ FAMILIES = {
 }
 """Title to benchmark, and the pool of which a sentence takes all co-primary metrics; "": each task alone."""
 COLUMNS = 4
+MOST_NAMED = 6
+"""Names in a sentence; more are in its table."""
 OTHERS = "{}"
 """Stands for the names that share what is said of them."""
 
@@ -147,8 +149,11 @@ def _range(ones: Sequence[Comparison]) -> str:
     return f"{min(values):+.3f} to {max(values):+.3f}"
 
 
-def answers(families: Sequence[Family]) -> Iterator[str]:
-    """The first two questions, a sentence each: a method against all that it was declared to be compared with."""
+def answers(families: Sequence[Family], where: str = "") -> Iterator[str]:
+    """The first two questions, a sentence each: a method against all that it was declared to be compared with.
+
+    `where` ends a question that is of other patients than the study's.
+    """
     method = families[0].board.contrasts[0][0]
     others = [b for a, b in families[0].board.contrasts if a == method]
     asked = {
@@ -165,7 +170,7 @@ def answers(families: Sequence[Family]) -> Iterator[str]:
         ]
         lead = "Yes" if told and len(of_side("above", told)) == len(told) else "These runs do not show it"
         over = f"of {len(told)} comparisons with {', '.join(others)}"
-        yield f"Does {question}? {lead}: {over}, {method} is {counted(told)}."
+        yield f"Does {question}{where}? {lead}: {over}, {method} is {counted(told)}."
 
 
 def of_side(side: str, told: Sequence[tuple[str, Stance]]) -> list[str]:
@@ -174,10 +179,11 @@ def of_side(side: str, told: Sequence[tuple[str, Stance]]) -> list[str]:
 
 
 def counted(told: Sequence[tuple[str, Stance]]) -> str:
-    """How many of some names and standings are above and below in every metric, and which."""
+    """How many of some names and standings are above and below in every metric, and which where they are few."""
     found = {side: of_side(side, told) for side in ("above", "below")}
     return " and ".join(
-        f"{side} in {len(names)}" + (f" ({', '.join(names)})" if names else "") for side, names in found.items()
+        f"{side} in {len(names)}" + (f" ({', '.join(names)})" if 0 < len(names) <= MOST_NAMED else "")
+        for side, names in found.items()
     )
 
 

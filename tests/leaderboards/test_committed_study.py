@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "leaderboards" / "records"
 STUDY, TRIALS = RECORDS / "study", RECORDS / "study-tuned"
 DECLARED = ROOT / "benchmarks" / "experiments" / "study.yaml"
+FEW = RECORDS / "few_findings"
+DECLARED_FEW = DECLARED.with_name("few_findings.yaml")
 REPEATED, NEAR = 3, 0.03
 CLINIC = (
     "text_sensitivity", "report_retrieval_as_reporting", "subgroups", "grounding", "calibration", "robustness",
@@ -73,6 +75,19 @@ def test_the_experiment_is_as_it_was_before_its_first_record(records, history):
     first = git("log", "--reverse", "--format=%H", "--", str(STUDY / "records")).stdout.split()
     last = git("log", "-1", "--format=%H", "--", str(DECLARED)).stdout.strip()
     assert all(one != last and git("merge-base", "--is-ancestor", last, one).returncode == 0 for one in first[:1])
+
+
+def test_the_confirmation_is_whole_and_as_it_was_declared(history):
+    found, config = read_records(FEW / "records"), read_experiment(DECLARED_FEW)
+    (commit,) = {record.git_commit for record in found}
+    assert git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+    assert git("show", f"{commit}:{DECLARED_FEW.relative_to(ROOT)}").stdout == DECLARED_FEW.read_text()
+    asked = {(name, seed, task) for name in config.methods for seed in config.seeds for task in config.benchmarks}
+    assert asked == {(one.method, one.seed, one.benchmark) for one in found if one.status == "ok"}
+    assert len(found) == len(asked)
+    trained = [one for one in found if one.training and one.training.steps]
+    begun = {(one.seed, one.training.initial_weights_hash, one.training.batch_order_hash) for one in trained}
+    assert len(begun) == len(config.seeds), "every method of a seed from the same weights, in the same order"
 
 
 def test_what_trains_was_declared_before_the_trials_too(trials, history):
@@ -180,7 +195,7 @@ def test_of_errors_less_is_better(page):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_page_is_the_one_of_the_records(page, real_figures):
-    made = page.study_page(page.STUDY, page.ABLATIONS, page.SWEEP)
+    made = page.study_page(page.STUDY, page.ABLATIONS, page.SWEEP, page.FEW)
     assert to_markdown(made) == (page.PAGES / "study.md").read_text()
     for figure in made.figures:
         assert plots.render(figure.draw) == (page.PAGES / figure.path).read_bytes(), figure.path
