@@ -63,13 +63,15 @@ ON_DOSES = (
     "Every dose has the experiment's own settings, which nothing tuned, and patients that the study did not have. "
 )
 ON_DOSES += "What a dose is said to show takes every metric and Holm's steps over all doses, contrasts and metrics."
-FEW_TITLE = "One finding a patient"
+FEW_TITLE = "At most one finding a patient"
 ON_FEW = (
-    "The confirmation of the sweep's positive control: patients that nobody had looked at when it was declared, "
-    "ten seeds, its own settings, which nothing tuned. It is the best case of similarity: S is made of findings that "
-    "are read with a lexicon which knows every wording of the phantom. It says nothing of reports with many findings."
+    "The confirmation of the sweep's positive control, whose setting was found by pilots in which selip was above "
+    "clip: ten seeds of patients that nobody had looked at, declared after the study and the sweep. All methods share "
+    "its settings, and none is tuned for them. It is the best case of similarity: findings repeat, reports have no "
+    "errors and are read with a lexicon that knows every wording, and nDCG grades what S is made of. Most of its "
+    "patients are test patients. It says nothing of reports with many findings."
 )
-FEW_WHERE = ", where each patient has one finding told in many words"
+FEW_WHERE = ", where a patient has at most one finding, of few places and types"
 LEVEL = "abnormal/image_to_text_R@10"
 
 
@@ -110,7 +112,7 @@ def study_page(study: Path, ablations: Path, sweep: Path, few: Path, n_resamples
         blocks += [one for one in dose_page(doses, n_resamples).blocks if not one.small]
     findings = few_families(read_boards(few), n_resamples)
     told += answers(findings, FEW_WHERE)
-    every.append(findings[0])
+    every += findings
     blocks += _few_blocks(findings, n_resamples)
     blocks += _of_fewer_seeds(boards.values(), board, n_resamples)
     tuning = tuning_block(board)

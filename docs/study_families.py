@@ -169,6 +169,7 @@ def answers(families: Sequence[Family], where: str = "") -> Iterator[str]:
             if (ones := [one for one in family.found if (one.a, one.b) == (method, b) and one.key in keys])
         ]
         lead = "Yes" if told and len(of_side("above", told)) == len(told) else "These runs do not show it"
+        lead = "Not known yet" if any(family.missing for family in some) else lead
         over = f"of {len(told)} comparisons with {', '.join(others)}"
         yield f"Does {question}{where}? {lead}: {over}, {method} is {counted(told)}."
 

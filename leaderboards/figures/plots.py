@@ -29,7 +29,7 @@ SEEN = "Grey: a true difference in there would be missed more often than in one 
 Draw = Callable[[], Figure]
 
 # The glyphs of a PDF are placed: it needs no ligatures and kerning, and cutting their tables takes longest of all.
-subset.Options._drop_tables_default = [*subset.Options._drop_tables_default, "GDEF", "GPOS", "GSUB"]
+subset.Options._drop_tables_default = [*getattr(subset.Options, "_drop_tables_default", ()), "GDEF", "GPOS", "GSUB"]
 
 
 class Drawn(NamedTuple):

@@ -65,7 +65,7 @@ def embed_volumes(
         model: The encoder; the mode of a torch module is restored afterwards.
         volumes: (n, I, J, K) uint8 on the model's grid; a tensor may be anywhere.
         contrasts: (n,) names in CONTRASTS.
-        batch_size: Volumes at a time; it changes no number, and a core's caches hold the maps of few.
+        batch_size: Volumes at a time; the maps of few stay in a core's caches.
         items: (n,) rows with volume_id and study_id, for encoders that ask for them.
         spacing_mm: Voxel edges.
     """

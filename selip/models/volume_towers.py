@@ -88,14 +88,15 @@ class Intensity(nn.Module):
         Args:
             volumes: (B, 1, I, J, K) float in [0, 1].
             contrasts: (B,) int64 positions in CONTRASTS.
-            all_seen: Whether every contrast is known to be one of training, so that a GPU need not be asked.
+            all_seen: Whether every contrast is known to be one of training, which saves the volumes' own statistics.
+                A CPU finds that out itself; a GPU would have to be waited for.
 
         Returns:
             The same shape.
         """
         if self.rule == "minmax":
             return volumes
-        if all_seen or self.seen[contrasts].all():  # saves the volumes' own statistics
+        if all_seen or (volumes.device.type == "cpu" and self.seen[contrasts].all()):
             mean, scale = (table.index_select(0, contrasts).unsqueeze(1) for table in (self.mean, self.scale))
             return (volumes - mean).mul_(scale)
         return standardise(volumes, contrasts, self.mean, self.scale, self.seen)

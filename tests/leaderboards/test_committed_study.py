@@ -66,22 +66,20 @@ def history():
         pytest.skip("a copy without the history")
 
 
-def test_the_experiment_is_as_it_was_before_its_first_record(records, history):
-    commits = {record.git_commit for record in records}
+@pytest.mark.parametrize(("run_dir", "declared"), [(STUDY, DECLARED), (FEW, DECLARED_FEW)])
+def test_the_experiment_is_as_it_was_before_its_first_record(run_dir, declared, history):
+    commits = {record.git_commit for record in read_records(run_dir / "records")}
     assert all(len(commit) == 40 for commit in commits), "a clean commit, known"
     for commit in commits:
         assert git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
-        assert git("show", f"{commit}:{DECLARED.relative_to(ROOT)}").stdout == DECLARED.read_text()
-    first = git("log", "--reverse", "--format=%H", "--", str(STUDY / "records")).stdout.split()
-    last = git("log", "-1", "--format=%H", "--", str(DECLARED)).stdout.strip()
+        assert git("show", f"{commit}:{declared.relative_to(ROOT)}").stdout == declared.read_text()
+    first = git("log", "--reverse", "--format=%H", "--", str(run_dir / "records")).stdout.split()
+    last = git("log", "-1", "--format=%H", "--", str(declared)).stdout.strip()
     assert all(one != last and git("merge-base", "--is-ancestor", last, one).returncode == 0 for one in first[:1])
 
 
-def test_the_confirmation_is_whole_and_as_it_was_declared(history):
+def test_the_confirmation_is_whole():
     found, config = read_records(FEW / "records"), read_experiment(DECLARED_FEW)
-    (commit,) = {record.git_commit for record in found}
-    assert git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
-    assert git("show", f"{commit}:{DECLARED_FEW.relative_to(ROOT)}").stdout == DECLARED_FEW.read_text()
     asked = {(name, seed, task) for name in config.methods for seed in config.seeds for task in config.benchmarks}
     assert asked == {(one.method, one.seed, one.benchmark) for one in found if one.status == "ok"}
     assert len(found) == len(asked)
@@ -184,6 +182,14 @@ def test_the_rule_of_the_declaration_by_hand(page, ones, expected):
     from study_families import stance
 
     assert stance([comparison(*one) for one in ones], len(ones)).beside("b") == expected
+
+
+def test_few_names_are_told_and_many_counted(page):
+    from study_families import MOST_NAMED, Stance, counted
+
+    above = Stance(("m",), (), 1, is_little=False)
+    assert counted([("a", above), ("b", above)]) == "above in 2 (a, b) and below in 0"
+    assert counted([("a", above)] * (MOST_NAMED + 1)) == f"above in {MOST_NAMED + 1} and below in 0"
 
 
 def test_of_errors_less_is_better(page):

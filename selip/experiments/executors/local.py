@@ -86,6 +86,7 @@ def _counted(job: Job, number: int, threads: int, report: Report, done: int, tot
 
 
 ONE_BY_ONE = Local(workers=1)
+SECONDS_TO_RELEASE = 10
 KILLED = (
     "its process was killed, by the system for lack of memory as a rule; lower training.batch_size, "
     "training.micro_batch or model.width in a new --out, or run again with --resume and fewer --workers"
@@ -147,11 +148,19 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
         if len(done) == len(numbers):  # not after a death: a process may have died with the lock of the queue
             told.put(None)
             listener.join()
-            pool.shutdown()  # so that they clean up
+            _let_go(pool, ours)
     finally:
         ours.close()  # by which workers that still compute end, as they do however this process ends
         pool.shutdown(cancel_futures=True)
     return done
+
+
+def _let_go(pool: ProcessPoolExecutor, ours: Connection) -> None:
+    """Waits for workers to release what they hold, as semaphores, and ends those that take long."""
+    late = threading.Timer(SECONDS_TO_RELEASE, ours.close)
+    late.start()
+    pool.shutdown()
+    late.cancel()
 
 
 def _submitted(pool: ProcessPoolExecutor, job: Job, numbers: Sequence[int], threads: int) -> dict[Future[bool], int]:

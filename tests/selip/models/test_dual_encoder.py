@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from selip.models.dual_encoder import (
     save_checkpoint,
     weights_hash,
 )
+from selip.models.embeddings import embed_volumes
 from selip.models.settings import ModelConfig
 from selip.models.text_towers import Tokens
 from selip.models.volume_towers import SPREAD_FLOOR, Intensity, VolumeTower
@@ -80,6 +82,22 @@ def test_a_contrast_never_trained_on_is_standardised_by_itself():
     out = rule(torch.rand(2, 1, *SHAPE), torch.tensor([0, 3]))
     assert out[1].mean().item() == pytest.approx(0, abs=1e-5)
     assert out[1].std(correction=0).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_volume_is_standardised_alike_whatever_stands_beside_it():
+    rule = Intensity("population_z", SHAPE)
+    rule.fit(torch.randint(0, 256, (4, *SHAPE), dtype=torch.uint8), torch.zeros(4, dtype=torch.long))
+    volumes = torch.rand(2, 1, *SHAPE)
+    alone = rule(volumes[:1], torch.tensor([0]))
+    assert torch.equal(rule(volumes, torch.tensor([0, 3]))[:1], alone)
+    assert torch.equal(rule(volumes[:1], torch.tensor([0]), all_seen=True), alone)
+
+
+def test_how_many_volumes_are_embedded_at_a_time_changes_nothing():
+    volumes = torch.randint(0, 256, (7, *SHAPE), dtype=torch.uint8)
+    whole, pieces = (embed_volumes(model(), volumes, ["FLAIR"] * 7, batch_size=size) for size in (7, 3))
+    for one, other in zip(whole, pieces, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_voxels_without_spread_stay_bounded():
