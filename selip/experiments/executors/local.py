@@ -158,7 +158,6 @@ def _in_pool(job: Job, numbers: Sequence[int], report: Report, workers: int, thr
 def _let_go(pool: ProcessPoolExecutor, ours: Connection) -> None:
     """Waits for workers to release what they hold, as semaphores, and ends those that take long."""
     late = threading.Timer(SECONDS_TO_RELEASE, ours.close)
-    late.daemon = True  # Ctrl-C does not wait for it
     late.start()
     pool.shutdown()
     late.cancel()
